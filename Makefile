@@ -1,0 +1,47 @@
+# `make repro` makes the list from the demo exports; `make test` tests the project.
+# Both need git, make and python3, and install the rest into .venv.
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test test-all check bench declare
+
+VENV := $(CURDIR)/.venv
+export UV_PROJECT_ENVIRONMENT := $(VENV)
+export PATH := $(VENV)/bin:$(PATH)
+export DVC_NO_ANALYTICS := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+
+# The locked versions and nothing newer; what another target installed stays.
+SYNC := tools/uv sync --frozen --inexact --quiet
+
+help: ## Say what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+repro: ## Run the whole pipeline: demo exports in, ranked list out
+	$(SYNC)
+	dvc repro
+	@echo "The list: reports/prospects.html. How good it is: reports/model.html."
+
+test: ## Run the fast tests
+	$(SYNC) --group test
+	pytest -m "not slow"
+
+test-all: ## Run every test
+	$(SYNC) --group test
+	pytest
+
+check: ## Run what CI runs: format, lint, types, imports, every test
+	$(SYNC) --group dev
+	ruff format --check .
+	ruff check .
+	mypy
+	lint-imports
+	$(MAKE) test-all
+
+bench: ## Measure speed and memory on 20 M events: some 15 minutes and 10 GB of disk
+	$(SYNC) --group bench
+	python benchmarks/speed.py
+
+declare: ## Write the code that each stage runs into dvc.yaml
+	$(SYNC) --group test
+	python tools/stage_code.py --write
