@@ -1,0 +1,505 @@
+"""params.yaml as one frozen, checked object per section.
+
+Adding a parameter touches params.yaml and one class here. Nothing that decides
+time has a default: an instant that nobody wrote down is an error, not a guess.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from microconv.errors import MissingInputError, SettingsError, did_you_mean, listed
+
+Days = Annotated[float, Field(gt=0, le=36_500)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Section(BaseModel):
+    """What every section has in common: unknown keys refused, values frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NamingRule(Section):
+    """One line of a source's naming rules: if all that is given matches, the row is called `name`.
+
+    Attributes
+    ----------
+    event : str or None
+        The vendor's own name for the row (`click`, `Video Completed`), as a glob.
+    link : str or None
+        A glob on the path of the link (`/pricing*`), or on host and path if it
+        does not begin with a slash (`social.example/*`).
+    category : str or None
+        A glob; one of the row's categories must match.
+    property : dict of str to str
+        Property name → glob on its value.
+    name : str
+        The event name given.
+    """
+
+    event: str | None = None
+    link: str | None = None
+    category: str | None = None
+    property: dict[str, str] = Field(default_factory=dict)
+    name: str
+
+
+class SourceSettings(Section):
+    """One export: where it lies, how it is read, what its rows are called.
+
+    Attributes
+    ----------
+    files : str
+        One file or a glob, relative to `ingest.input_dir`.
+    timezone : str or None
+        Zone of naive timestamps. Without it a naive timestamp is refused.
+    complete_until : datetime or None
+        First instant up to which this source's outcomes are complete. Required
+        of every source that bears a major conversion.
+    columns : dict of str to str
+        Field of the events table → column of the file (or key of the payload).
+    prefix : str
+        Put before the vendor's event name where no rule matches.
+    ignore : tuple of str
+        Vendor event names (globs) that are counted and left out.
+    attributes : tuple of str
+        Columns kept as attributes of the prospect (formats `prospects`, `xes`).
+    """
+
+    name: str
+    format: Literal["table", "sendgrid", "segment", "xes", "deals", "prospects", "messages"]
+    files: str
+    timezone: str | None = None
+    complete_until: datetime | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    prefix: str = ""
+    rules: tuple[NamingRule, ...] = ()
+    ignore: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, zone: str | None) -> str | None:
+        if zone is not None:
+            try:
+                ZoneInfo(zone)
+            except (ZoneInfoNotFoundError, ValueError) as error:
+                raise ValueError(
+                    f"no time zone is called `{zone}`; write one like `UTC`"
+                ) from error
+        return zone
+
+    @field_validator("complete_until")
+    @classmethod
+    def _aware(cls, instant: datetime | None) -> datetime | None:
+        return _require_zone(instant)
+
+
+class IngestSettings(Section):
+    """Which exports make the log, and what is refused.
+
+    Attributes
+    ----------
+    unit : {"prospect", "account"}
+        Who converts.
+    credit : {"contact", "all"}
+        With `unit: prospect`: whom a deal is credited to, the deal's contact
+        or every contact its account had when the deal closed.
+    plausible_from, plausible_until : datetime
+        Rows dated outside `[plausible_from, plausible_until)` are quarantined.
+    max_refused_share : float
+        Above this share of quarantined rows in any one source the run stops.
+    buckets : int
+        Hash buckets of the log; a bucket is the unit of memory. A power of two.
+    """
+
+    input_dir: str
+    unit: Literal["prospect", "account"] = "prospect"
+    credit: Literal["contact", "all"] = "contact"
+    plausible_from: datetime
+    plausible_until: datetime
+    max_refused_share: Share = 0.05
+    buckets: Annotated[int, Field(ge=1, le=4096)] = 16
+    sources: tuple[SourceSettings, ...] = Field(min_length=1)
+
+    @field_validator("plausible_from", "plausible_until")
+    @classmethod
+    def _aware(cls, instant: datetime) -> datetime | None:
+        return _require_zone(instant)
+
+    @field_validator("buckets")
+    @classmethod
+    def _power_of_two(cls, buckets: int) -> int:
+        if buckets & (buckets - 1):
+            raise ValueError(f"{buckets} is not a power of two")
+        return buckets
+
+    @model_validator(mode="after")
+    def _distinct_names(self) -> IngestSettings:
+        names = [source.name for source in self.sources]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two sources are called {listed(twice)}; each needs its own name")
+        if self.plausible_from >= self.plausible_until:
+            raise ValueError("`plausible_from` must lie before `plausible_until`")
+        return self
+
+
+class StepSettings(Section):
+    """One step of the journey and the event names that mean it (its own name by default)."""
+
+    kind: Literal["exposure", "micro", "major", "exit"]
+    stage: str | None = None
+    commitment: Annotated[int, Field(ge=0, le=5)] = 0
+    events: tuple[str, ...] = ()
+    says: str | None = None
+
+
+class JourneySettings(Section):
+    """The journey map. `refuse_unplaced` makes an event name without a step an error."""
+
+    stages: tuple[str, ...] = Field(
+        default=("awareness", "consideration", "decision"), min_length=1
+    )
+    steps: dict[str, StepSettings] = Field(min_length=1)
+    ignore: tuple[str, ...] = ()
+    refuse_unplaced: bool = False
+
+
+class SnapshotSettings(Section):
+    """Which questions are asked: when, of whom, and how far ahead.
+
+    Attributes
+    ----------
+    first : datetime
+        The first `as_of`; the others follow every `every_days`.
+    last : datetime or None
+        No `as_of` after this instant; None for the end of the log.
+    horizon_days : float
+        A conversion counts in `[as_of, as_of + horizon)`.
+    active_within_days : float
+        Only prospects with an event of `active_kinds` in this many days before.
+    """
+
+    first: datetime
+    last: datetime | None = None
+    every_days: Days
+    horizon_days: Days
+    active_within_days: Days
+    active_kinds: tuple[Literal["exposure", "micro", "major", "exit"], ...] = ("exposure", "micro")
+
+    @field_validator("first", "last")
+    @classmethod
+    def _aware(cls, instant: datetime | None) -> datetime | None:
+        return _require_zone(instant)
+
+    @property
+    def horizon(self) -> timedelta:
+        """How long after `as_of` a conversion still counts."""
+        return timedelta(days=self.horizon_days)
+
+    @property
+    def active_within(self) -> timedelta:
+        """How long before `as_of` the last activity may lie."""
+        return timedelta(days=self.active_within_days)
+
+
+class FeatureSettings(Section):
+    """Which feature families are built, and how wide.
+
+    Attributes
+    ----------
+    windows_days : tuple of float
+        Windows counted backwards from `as_of`; "ever" is always added.
+    pairs : "all", "none" or tuple of (str, str)
+        Ordered pairs of steps whose completion becomes features; "all" takes
+        every ordered pair of distinct micro steps.
+    sequences : tuple of tuple of str
+        Longer ordered sequences to follow in the same way.
+    last_steps : int
+        How many of the latest steps become features.
+    session_gap_minutes : float
+        A pause longer than this starts a new session.
+    max_categories, min_category_share
+        Limits on the categories learnt for one attribute.
+    """
+
+    families: tuple[str, ...] = (
+        "counts",
+        "recency",
+        "tempo",
+        "path",
+        "ladder",
+        "exposure",
+        "calendar",
+        "attributes",
+    )
+    windows_days: tuple[Days, ...] = (1, 7, 30, 90)
+    pairs: Literal["all", "none"] | tuple[tuple[str, str], ...] = "none"
+    sequences: tuple[tuple[str, ...], ...] = ()
+    last_steps: Annotated[int, Field(ge=0, le=20)] = 5
+    session_gap_minutes: Days = 30
+    max_categories: Count = 20
+    min_category_share: Share = 0.005
+
+    @field_validator("windows_days")
+    @classmethod
+    def _ascending(cls, windows: tuple[float, ...]) -> tuple[float, ...]:
+        if list(windows) != sorted(set(windows)) or not windows:
+            raise ValueError("windows must be distinct and ascending, and at least one")
+        return windows
+
+    @field_validator("sequences")
+    @classmethod
+    def _at_least_two(cls, sequences: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        if any(len(sequence) < 2 for sequence in sequences):
+            raise ValueError("a sequence needs at least two steps")
+        return sequences
+
+
+class BacktestSettings(Section):
+    """Walk-forward folds, planned from dates alone.
+
+    Attributes
+    ----------
+    folds : int
+        How many test blocks, walking back from the last closed window.
+    test_snapshots : int
+        How many consecutive `as_of` dates one test block holds.
+    min_train_snapshots : int
+        A fold with fewer training dates is not planned.
+    label_lag_days : float
+        Extra embargo: how long an outcome may take to become known.
+    """
+
+    folds: Count
+    test_snapshots: Count
+    min_train_snapshots: Count = 2
+    label_lag_days: Annotated[float, Field(ge=0)] = 0
+
+    @property
+    def label_lag(self) -> timedelta:
+        """The extra embargo as a duration."""
+        return timedelta(days=self.label_lag_days)
+
+
+class BoostedSettings(Section):
+    """LightGBM, in its own parameter names where it has one."""
+
+    num_iterations: Count = 300
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
+    num_leaves: Annotated[int, Field(ge=2)] = 15
+    min_data_in_leaf: Count = 50
+    feature_fraction: Annotated[float, Field(gt=0, le=1)] = 0.3
+    bagging_fraction: Annotated[float, Field(gt=0, le=1)] = 0.8
+    lambda_l2: Annotated[float, Field(ge=0)] = 5.0
+
+
+class LinearSettings(Section):
+    """Logistic regression: `inverse_penalty` is scikit-learn's C."""
+
+    inverse_penalty: Annotated[float, Field(gt=0)] = 0.01
+
+
+class PointsSettings(Section):
+    """The hand-made score: points for a step done in the last `within_days` days."""
+
+    within_days: Days = 30
+    per_commitment: float = 1.0
+
+
+class ForestSettings(Section):
+    """The control: a random forest on counts."""
+
+    trees: Count = 200
+    max_rows: Count = 20_000
+
+
+class ModelSettings(Section):
+    """How the models learn.
+
+    Attributes
+    ----------
+    calibration_share : float
+        Share of the training dates, the latest, on which blend weight and
+        calibration are chosen before everything is refitted on all of them.
+    calibrations : tuple of str
+        The candidates; the first is kept unless another is better there.
+    """
+
+    seed: int
+    boosted: BoostedSettings = BoostedSettings()
+    linear: LinearSettings = LinearSettings()
+    points: PointsSettings = PointsSettings()
+    forest: ForestSettings = ForestSettings()
+    calibration_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    calibrations: tuple[Literal["none", "sigmoid", "beta"], ...] = ("none", "sigmoid", "beta")
+
+
+class EvaluateSettings(Section):
+    """What the figures are computed at: the team's list size, the bootstrap."""
+
+    list_size: Count
+    bootstrap: Annotated[int, Field(ge=0)] = 300
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    bins: Annotated[int, Field(ge=2)] = 10
+    seed: int
+
+
+class ScoreSettings(Section):
+    """The list: how long, how graded, for how long it may be used.
+
+    Attributes
+    ----------
+    as_of : datetime or None
+        When to ask; None takes the log's `observed_until`, and says so.
+    grades : dict of str to float
+        Grade → smallest probability that earns it, best grade first. The last
+        grade must start at 0.
+    """
+
+    as_of: datetime | None = None
+    limit: Count
+    valid_days: Days
+    reasons: Annotated[int, Field(ge=1, le=10)] = 3
+    grades: dict[str, float] = Field(min_length=1)
+
+    @field_validator("as_of")
+    @classmethod
+    def _aware(cls, instant: datetime | None) -> datetime | None:
+        return _require_zone(instant)
+
+    @field_validator("grades")
+    @classmethod
+    def _descending(cls, grades: dict[str, float]) -> dict[str, float]:
+        thresholds = list(grades.values())
+        if thresholds != sorted(thresholds, reverse=True) or thresholds[-1] != 0:
+            raise ValueError("thresholds must fall from grade to grade and end at 0")
+        return grades
+
+
+class TrackSettings(Section):
+    """Where the diary is kept."""
+
+    experiment: str
+    registered_model: str
+
+
+class EngineSettings(Section):
+    """How the machine is used; changes no value. `threads: null` takes every core."""
+
+    threads: Count | None = None
+
+
+class SimulateSettings(Section):
+    """The demo world."""
+
+    world: Literal["planted", "confounded", "null"]
+    prospects: Count
+    days: Annotated[int, Field(ge=60)]
+    start: datetime
+    seed: int
+
+    @field_validator("start")
+    @classmethod
+    def _aware(cls, instant: datetime) -> datetime | None:
+        return _require_zone(instant)
+
+
+class Settings(Section):
+    """All of params.yaml. `simulate` is only needed for a demo world."""
+
+    ingest: IngestSettings
+    journey: JourneySettings
+    snapshots: SnapshotSettings
+    features: FeatureSettings
+    backtest: BacktestSettings
+    model: ModelSettings
+    evaluate: EvaluateSettings
+    score: ScoreSettings
+    track: TrackSettings
+    engine: EngineSettings = EngineSettings()
+    simulate: SimulateSettings | None = None
+
+
+def read_settings(path: str | Path) -> Settings:
+    """Read and check params.yaml.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file.
+    SettingsError
+        If it is not YAML, or a key is unknown, missing or has an impossible value.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MissingInputError(f"There is no parameter file at {path}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not readable YAML: {error}") from None
+    return check_settings(content, origin=str(path))
+
+
+def check_settings(content: Any, *, origin: str = "params.yaml") -> Settings:
+    """Check the parsed content of a params.yaml.
+
+    Raises
+    ------
+    SettingsError
+        Naming every offending key and, for a typo, the key that is near.
+    """
+    if not isinstance(content, dict):
+        raise SettingsError(
+            f"{origin} must hold sections (`ingest:`, `journey:`, …), and does not."
+        )
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        lines = [_explain(problem) for problem in error.errors()]
+        raise SettingsError(f"{origin}: " + " ".join(lines)) from None
+
+
+def _explain(problem: Any) -> str:
+    place = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        *parents, key = problem["loc"]
+        return f"unknown key `{place}`." + did_you_mean(str(key), _keys_at(parents))
+    if problem["type"] == "missing":
+        return f"`{place}` is missing."
+    reason = problem["msg"].removeprefix("Value error, ")
+    return f"`{place}` is {problem['input']!r}: {reason}."
+
+
+def _keys_at(loc: list[Any]) -> list[str]:
+    """List the keys that would have been right at this place of params.yaml."""
+    model: Any = Settings
+    for part in loc:
+        if isinstance(part, str) and part in model.model_fields:
+            model = _model_inside(model.model_fields[part].annotation) or model
+    return list(model.model_fields)
+
+
+def _model_inside(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _model_inside(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def _require_zone(instant: datetime | None) -> datetime | None:
+    if instant is not None and instant.tzinfo is None:
+        raise ValueError(f"{instant} has no time zone; write it like 2024-01-31T00:00:00Z")
+    return instant
