@@ -1,0 +1,1 @@
+"""From any export to one sorted log of events."""

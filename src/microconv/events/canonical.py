@@ -1,0 +1,178 @@
+"""Events handed over in memory: checked, filled up, and brought into the order of a log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from microconv.errors import EventLogError, TimeError, did_you_mean, listed
+from microconv.events.buckets import in_order
+from microconv.events.schema import EVENTS, INSTANT
+
+REQUIRED = ("prospect_id", "time", "event_name")
+
+_INSTANTS = [field.name for field in EVENTS if field.type == INSTANT]
+
+
+def canonical_events(events: Any) -> pa.Table:
+    """Turn a table of events into the schema and order of a log.
+
+    Parameters
+    ----------
+    events : pandas DataFrame, pyarrow Table or Ibis table
+        Columns `prospect_id`, `time` and `event_name`; any other column of
+        :data:`~microconv.events.schema.EVENTS`. Other columns are left out.
+        `known_at` defaults to `time`; `visible_at` is at least the later of the
+        two; `human` is 1; `event_id` is a hash of the row where it is missing.
+
+    Returns
+    -------
+    Table
+        Columns of `EVENTS`, rows in `EVENT_ORDER`.
+
+    Raises
+    ------
+    EventLogError
+        If a required column is missing, or holds nothing in some row.
+    TimeError
+        If an instant has no zone.
+
+    Examples
+    --------
+    >>> from datetime import datetime, timezone
+    >>> noon = datetime(2024, 1, 5, 12, tzinfo=timezone.utc)
+    >>> log = canonical_events(
+    ...     pa.table({"prospect_id": ["ada"], "time": [noon], "event_name": ["pricing"]})
+    ... )
+    >>> log["visible_at"][0].as_py() == noon
+    True
+    """
+    table = as_arrow(events)
+    missing = [name for name in REQUIRED if name not in table.column_names]
+    if missing:
+        raise EventLogError(
+            f"The table of events has no column {listed(missing)}. It needs {listed(REQUIRED)}; "
+            f"it has {listed(table.column_names, most=30)}."
+            + did_you_mean(missing[0], table.column_names)
+        )
+    columns = {
+        name: _instants(table[name], name) for name in _INSTANTS if name in table.column_names
+    }
+    count = table.num_rows
+    time = columns["time"]
+    known = _filled(columns.get("known_at"), time)
+    visible = pc.max_element_wise(time, known, columns.get("visible_at", known), skip_nulls=True)
+    columns |= {"known_at": known, "visible_at": visible}
+    for field in EVENTS:
+        if field.name in columns:
+            continue
+        if field.name in table.column_names:
+            columns[field.name] = _cast(table[field.name], field)
+        elif field.name == "human":
+            columns[field.name] = pa.chunked_array([pa.array([1.0] * count, pa.float32())])
+        else:
+            columns[field.name] = pa.chunked_array([pa.nulls(count, _plain(field.type))])
+    columns.setdefault("visible_until", pa.chunked_array([pa.nulls(count, pa.int64())]))
+    _refuse_nulls(columns)
+    columns["human"] = pc.fill_null(columns["human"], 1.0)
+    columns["event_id"] = _with_ids(columns)
+    return in_order(pa.table({field.name: columns[field.name] for field in EVENTS}))
+
+
+def as_arrow(rows: Any) -> pa.Table:
+    """Take a table as Arrow's, whatever kind it is: Arrow, Ibis (of any backend) or pandas.
+
+    Raises
+    ------
+    EventLogError
+        If it is none of these.
+    """
+    if isinstance(rows, pa.Table):
+        return rows
+    if hasattr(rows, "to_pyarrow"):
+        return rows.to_pyarrow()
+    if isinstance(rows, pd.DataFrame):
+        return _from_pandas(rows)
+    raise EventLogError(
+        f"Events can be a path, a DataFrame, an Arrow or Ibis table, a log or RawExports; "
+        f"a {type(rows).__name__} is none of these."
+    )
+
+
+def _from_pandas(frame: pd.DataFrame) -> pa.Table:
+    """Convert column by column: Arrow's own way drops the zone of instants, with a warning."""
+    columns = {}
+    for name, column in frame.items():
+        if isinstance(column.dtype, pd.DatetimeTZDtype):
+            utc = column.dt.tz_convert(None).to_numpy()
+            columns[str(name)] = pa.array(utc, pa.timestamp(column.dt.unit, "UTC"))
+        else:
+            columns[str(name)] = pa.array(column, from_pandas=True)
+    return pa.table(columns)
+
+
+def _instants(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Bring a column of instants to microseconds."""
+    if pa.types.is_null(column.type):
+        return column.cast(pa.int64())
+    if not pa.types.is_timestamp(column.type):
+        raise TimeError(
+            f"The column `{name}` of the events is {column.type}, not a timestamp with a zone. "
+            f"Convert it, for example with pandas.to_datetime(…, utc=True)."
+        )
+    if column.type.tz is None:
+        raise TimeError(
+            f"The column `{name}` of the events has no time zone, so its {len(column):,} values "
+            "could mean any instant. Localise it, for example with "
+            ".dt.tz_localize('Europe/Berlin')."
+        )
+    return column.cast(INSTANT, safe=False).cast(pa.int64())
+
+
+def _filled(column: pa.ChunkedArray | None, default: pa.ChunkedArray) -> pa.ChunkedArray:
+    return default if column is None else pc.coalesce(column, default)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+    plain = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    try:
+        return plain.cast(_plain(field.type))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise EventLogError(
+            f"The column `{field.name}` of the events is {column.type}, which cannot be read as "
+            f"{_plain(field.type)}: {error}."
+        ) from None
+
+
+def _refuse_nulls(columns: dict[str, Any]) -> None:
+    for name in REQUIRED:
+        empty = pc.is_null(columns[name])
+        if name != "time":
+            empty = pc.or_kleene(empty, pc.equal(columns[name], ""))
+        rows = np.flatnonzero(pc.fill_null(empty, True).to_numpy())
+        if len(rows):
+            raise EventLogError(
+                f"{len(rows):,} of {len(columns[name]):,} events have no `{name}`; the first is "
+                f"row {rows[0]}. Fill it or leave those rows out."
+            )
+
+
+def _with_ids(columns: dict[str, Any]) -> pa.ChunkedArray:
+    """Give rows without an id a hash of what they say, but not of when it became known."""
+    ids = columns["event_id"]
+    if ids.null_count == 0:
+        return ids
+    from pandas.util import hash_pandas_object
+
+    unsaid = ("event_id", "known_at", "visible_at", "visible_until")
+    says = pa.table({name: columns[name] for name in EVENTS.names if name not in unsaid})
+    hashes = hash_pandas_object(says.to_pandas(), index=False).to_numpy()
+    return pc.coalesce(ids, pa.chunked_array([pa.array(hashes).cast(pa.string())]))

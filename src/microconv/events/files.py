@@ -1,0 +1,94 @@
+"""Outputs that are whole or not there: write beside, then rename."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from microconv.errors import MicroconvError
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yield a fresh path beside `path`; on success it takes the place of `path`.
+
+    What is written there may be a file or a directory. On any error the old
+    output stays whole and nothing is left behind. The folder of `path` is made
+    if there is none.
+
+    Raises
+    ------
+    MicroconvError
+        If the disk is full, or anything else on it refuses the writing.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(Path(folder, "list.csv")) as fresh:
+    ...         _ = fresh.write_text("ada")
+    ...     Path(folder, "list.csv").read_text()
+    'ada'
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True
+        ) as beside:
+            fresh = Path(beside, path.name)
+            yield fresh
+            _put_in_place(fresh, path)
+    except OSError as error:
+        raise MicroconvError(_explain(error, path)) from error
+
+
+def _put_in_place(fresh: Path, path: Path) -> None:
+    """Rename; a directory cannot be renamed over another, so the old one steps aside first."""
+    if path.is_dir() and not path.is_symlink():
+        old = fresh.with_name(f"{fresh.name}.old")
+        path.rename(old)
+        try:
+            fresh.rename(path)
+        except OSError:
+            old.rename(path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        fresh.replace(path)
+
+
+def _explain(error: OSError, path: Path) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        why = "The disk is full"
+        way_out = f"Free some space at {path.absolute().parent}, or write somewhere else."
+    else:
+        why = str(error)
+        way_out = f"Check that {path.absolute().parent} can be written to."
+    kept = " The old output stays as it was." if path.exists() else ""
+    return f"Could not write {path}: {why}.{kept} {way_out}"
+
+
+def md5_of(path: str | Path) -> str:
+    """Fingerprint a file by its bytes, or a directory by its sorted names and their bytes.
+
+    Examples
+    --------
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "a.txt").write_text("a")
+    ...     md5_of(Path(folder, "a.txt"))
+    '0cc175b9c0f1b6a831c399e269772661'
+    """
+    path = Path(path)
+    if path.is_dir():
+        digest = hashlib.md5(usedforsecurity=False)
+        files = [file for file in path.rglob("*") if file.is_file()]
+        for name, file in sorted((file.relative_to(path).as_posix(), file) for file in files):
+            digest.update(f"{md5_of(file)}  {name}\n".encode())
+        return digest.hexdigest()
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

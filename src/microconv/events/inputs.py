@@ -1,0 +1,257 @@
+"""Finding the files of a source and reading their bytes, whole lines at a time."""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from microconv.errors import MissingInputError, SourceError, listed
+from microconv.settings import SourceSettings
+
+CHUNK = 1 << 20
+MAX_LINE = 64 << 20
+"""A line longer than this is no row; its bytes are not held in memory."""
+
+RAW_LENGTH = 500
+"""How much of a refused row the quarantine keeps."""
+
+ROWS_OF_A_FILE = 1 << 40
+"""More than any file has lines."""
+
+_GZIP = b"\x1f\x8b"
+_BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_UTF8_BOM = b"\xef\xbb\xbf"
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One of the files of a source, `number` of them before it."""
+
+    path: Path
+    number: int = 0
+
+    @property
+    def rows_before(self) -> int:
+        """What is added to the line number of a row to tell it from those of other files."""
+        return self.number * ROWS_OF_A_FILE
+
+
+def expand(text: str) -> Path:
+    """Put environment variables and `~` into a path.
+
+    Raises
+    ------
+    MissingInputError
+        If a variable is not set.
+
+    Examples
+    --------
+    >>> os.environ["EXPORTS"] = "/exports"
+    >>> expand("${EXPORTS}/crm.csv").as_posix()
+    '/exports/crm.csv'
+    """
+
+    def value_of(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        if name not in os.environ:
+            raise MissingInputError(
+                f"The path `{text}` needs the environment variable {name}, which is not set. "
+                f"Set it (`export {name}=…`) or write the folder itself."
+            )
+        return os.environ[name]
+
+    return Path(_VARIABLE.sub(value_of, text)).expanduser()
+
+
+def find_files(source: SourceSettings, input_dir: Path) -> list[Path]:
+    """List the files of a source, sorted by name.
+
+    Raises
+    ------
+    MissingInputError
+        If there is none; says what lies in the folder instead.
+    """
+    place = input_dir / expand(source.files)
+    if place.is_file():
+        return [place]
+    anchor = Path(place.anchor) if place.anchor else Path()
+    relative = str(place.relative_to(anchor)) if place.anchor else str(place)
+    found = sorted(file for file in anchor.glob(relative) if file.is_file())
+    if not found:
+        raise MissingInputError(_what_lies_there(source, place))
+    return found
+
+
+def _what_lies_there(source: SourceSettings, place: Path) -> str:
+    folder = place.parent
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    names = sorted(entry.name for entry in folder.iterdir())
+    there = f"In {folder} there is {listed(names)}." if names else f"{folder} is empty."
+    return (
+        f"The source `{source.name}` has no file: nothing matches {place}. {there} "
+        "Mend `files` of the source, or `ingest.input_dir`."
+    )
+
+
+@dataclass
+class Damage:
+    """What was found wrong with a file's bytes while they were read, if anything."""
+
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class Content:
+    """The bytes of one file, unzipped if they are gzip (by their first bytes, not by name).
+
+    A gzip stream that breaks off is read as far as it goes; `damage` then says how.
+    """
+
+    path: Path
+    damage: Damage = field(default_factory=Damage)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes, without a UTF-8 byte order mark.
+
+        Raises
+        ------
+        SourceError
+            If the file cannot be opened, or is UTF-16 text.
+        """
+        try:
+            with self.path.open("rb") as raw:
+                zipped = raw.read(2) == _GZIP
+                raw.seek(0)
+                first = True
+                for chunk in self._unzipped(raw) if zipped else iter(lambda: raw.read(CHUNK), b""):
+                    yield self._without_mark(chunk) if first else chunk
+                    first = False
+        except OSError as error:
+            raise SourceError(f"{self.path} cannot be read: {error}.") from error
+
+    def _without_mark(self, start: bytes) -> bytes:
+        if start[:2] in _BOMS:
+            raise SourceError(
+                f"{self.path} is {_BOMS[start[:2]]} text. Export it as UTF-8, or convert it "
+                f"(`iconv -f UTF-16 -t UTF-8`)."
+            )
+        return start.removeprefix(_UTF8_BOM)
+
+    def _unzipped(self, raw: BinaryIO) -> Iterator[bytes]:
+        """Inflate every member, and whatever can be saved of the last one."""
+        inflate = zlib.decompressobj(wbits=31)
+        while chunk := raw.read(CHUNK):
+            while chunk:
+                if inflate.eof:
+                    if not chunk.startswith(_GZIP[:1]):  # padding behind the last member
+                        return
+                    inflate = zlib.decompressobj(wbits=31)
+                before = inflate.copy()
+                try:
+                    data = inflate.decompress(chunk, CHUNK)
+                except zlib.error as error:
+                    self.damage.detail = f"the gzip stream is damaged: {error}"
+                    yield from _byte_by_byte(before, chunk)
+                    return
+                chunk = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
+                if data:
+                    yield data
+        if rest := inflate.flush():
+            yield rest
+        if not inflate.eof:
+            self.damage.detail = "the gzip stream ends before its last byte"
+
+
+def _byte_by_byte(inflate: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
+    """Save what comes out before the byte at which inflating fails."""
+    for place in range(len(chunk)):
+        try:
+            data = inflate.decompress(chunk[place : place + 1])
+        except zlib.error:
+            return
+        if data:
+            yield data
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Consecutive whole lines of a file.
+
+    Attributes
+    ----------
+    data : bytes
+        The lines with their line ends.
+    first : int
+        Number of the first line, counted from 1 behind the file's `rows_before`.
+    fault, detail : str or None
+        `truncated` or `too_long` where `data` is what is left of one refused line.
+    """
+
+    data: bytes
+    first: int
+    fault: str | None = None
+    detail: str | None = None
+
+
+def read_lines(file: InputFile, *, block: int = 4 * CHUNK) -> Iterator[Lines]:
+    """Yield blocks of whole lines; a line cut off by damage, or endless, comes alone."""
+    content = Content(file.path)
+    held = bytearray()
+    number = file.rows_before + 1
+    endless = False
+    for chunk in content.chunks():
+        held += chunk
+        if endless:
+            end = held.find(b"\n")
+            if end < 0:
+                held.clear()
+                continue
+            del held[: end + 1]
+            endless, number = False, number + 1
+        if len(held) < block:
+            continue
+        end = held.rfind(b"\n") + 1
+        if end:
+            yield Lines(bytes(held[:end]), number)
+            number += held.count(b"\n", 0, end)
+            del held[:end]
+        elif len(held) > MAX_LINE:
+            yield Lines(bytes(held[:1000]), number, "too_long")
+            endless = True
+            held.clear()
+    end = held.rfind(b"\n") + 1 if content.damage.detail else len(held)
+    if end:
+        yield Lines(bytes(held[:end]), number)
+        number += held.count(b"\n", 0, end)
+    if content.damage.detail:
+        yield Lines(bytes(held[end:][:1000]), number, "truncated", content.damage.detail)
+
+
+def fault_of(line: bytes) -> str | None:
+    r"""Say whether bytes are text that a table can hold.
+
+    Examples
+    --------
+    >>> fault_of(b"caf\xe9")
+    'bad_utf8'
+    """
+    if b"\0" in line:
+        return "nul_byte"
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return "bad_utf8"
+    return None
+
+
+def readable(line: bytes) -> str:
+    """Write bytes out so that they can be looked at: what is not text, as escapes."""
+    text = line[:RAW_LENGTH].decode(errors="backslashreplace").replace("\0", "\\x00")
+    return text.strip()[:RAW_LENGTH]

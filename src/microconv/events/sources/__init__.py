@@ -1,0 +1,1 @@
+"""One file per format: what a vendor sends, read into one common table."""

@@ -1,0 +1,45 @@
+"""SendGrid's event webhook: one JSON object per line and event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import ibis
+
+from microconv.events.inputs import InputFile
+from microconv.events.sources.jsonl import Payload, read_json_lines
+from microconv.events.sources.rows import PROPERTY, Rows, wanted_properties
+from microconv.settings import SourceSettings
+
+PLACES = {
+    "time": "timestamp",
+    "event": "event",
+    "email": "email",
+    "link": "url",
+    "event_id": "sg_event_id",
+    "message_id": "sg_message_id",
+    "client": "useragent",
+}
+"""Field → key of the webhook's object; the mapping of a source goes before it."""
+
+
+@contextmanager
+def read_sendgrid(
+    files: Sequence[InputFile], source: SourceSettings, connection: Any
+) -> Iterator[Rows]:
+    """Read a file of webhook events. Whoever the e-mail belongs to did it."""
+    keys = PLACES | source.columns
+    places: dict[str, tuple[str, ...]] = {f: (key,) for f, key in keys.items() if f != "category"}
+    for name in wanted_properties(source):
+        places[PROPERTY + name] = (name, f"unique_args.{name}")
+    asked = any(rule.category is not None for rule in source.rules)
+    lists = {"category": keys.get("category", "category")} if asked else {}
+    known = (keys["known_at"],) if "known_at" in keys else ()
+    with read_json_lines(files, Payload(places, lists, known), connection) as rows:
+        if "channel" in keys:
+            yield rows
+        else:
+            yield replace(rows, table=rows.table.mutate(channel=ibis.literal("email")))

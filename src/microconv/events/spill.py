@@ -1,0 +1,76 @@
+"""Rows on their way from the engine to their buckets: one file, written once, read by bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import ibis
+import numpy as np
+import pyarrow as pa
+
+from microconv.events.relational import batches_of
+
+BATCH_ROWS = 500_000
+_HEXADECIMAL = "0123456789abcdef"
+
+
+def bucket_of_column(prospect_id: Any, buckets: int) -> Any:
+    """Say which bucket holds a prospect, as an expression equal to :func:`schema.bucket_of`."""
+    digest = prospect_id.hexdigest("md5")
+    digits = [ibis.literal(_HEXADECIMAL).find(digest.substr(place, 1)) for place in range(3)]
+    number = digits[0] * 256 + digits[1] * 16 + digits[2]
+    return (number * buckets / 4096).floor().cast("int16")
+
+
+@dataclass
+class Spill:
+    """Unsorted rows, to be read back one bucket at a time.
+
+    Attributes
+    ----------
+    path : Path
+        Holds Arrow batches one behind the other, each of one bucket.
+    """
+
+    path: Path
+    buckets: int
+    schema: pa.Schema | None = None
+    _places: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+
+    def add(self, rows: Any, connection: Any) -> Iterator[pa.RecordBatch]:
+        """Write the rows of a query with `prospect_id`; yield them, batch by batch, as they go."""
+        rows = rows.mutate(bucket=bucket_of_column(rows.prospect_id, self.buckets))
+        with self.path.open("ab") as file:
+            for batch in batches_of(rows, connection, rows=BATCH_ROWS):
+                self._write(batch, file)
+                yield batch
+
+    def _write(self, batch: pa.RecordBatch, file: BinaryIO) -> None:
+        bucket = batch["bucket"].to_numpy()
+        batch = batch.drop_columns(["bucket"])
+        self.schema = self.schema or batch.schema
+        order = np.argsort(bucket, kind="stable")
+        sorted_batch = batch.take(pa.array(order))
+        ends = np.searchsorted(bucket[order], np.arange(self.buckets), side="right")
+        start = 0
+        for number, end in enumerate(ends.tolist()):
+            if end > start:
+                content = sorted_batch.slice(start, end - start).serialize()
+                self._places.setdefault(number, []).append((file.tell(), content.size))
+                file.write(content)
+            start = end
+
+    def read(self, bucket: int) -> pa.Table | None:
+        """Read the rows of a bucket; None if it has none."""
+        places = self._places.get(bucket)
+        if places is None:
+            return None
+        with self.path.open("rb") as file:
+            return pa.Table.from_batches(self._at(place, file) for place in places)
+
+    def _at(self, place: tuple[int, int], file: BinaryIO) -> pa.RecordBatch:
+        file.seek(place[0])
+        return pa.ipc.read_record_batch(pa.py_buffer(file.read(place[1])), self.schema)
