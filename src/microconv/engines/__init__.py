@@ -1,0 +1,1 @@
+"""Engines: run one function over the buckets of a log."""

@@ -1,0 +1,1 @@
+"""Feature families: one file each, one compiled kernel each; `matrix` puts them side by side."""

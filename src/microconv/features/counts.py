@@ -1,0 +1,114 @@
+"""Counts: how often each step, kind and stage happened, in windows counted backwards.
+
+An event counts as the probability that a person did it (`human`): with 1 for
+every event the columns are plain counts. A stage counts its micro steps.
+
+==============================  =============================================
+``counts.pricing_visit.30d``    the step, in the 30 days before `as_of`
+``counts.kind=micro.30d``       every step of a kind (the kinds the journey has)
+``counts.stage=decision.ever``  every micro step of a stage, since ever
+==============================  =============================================
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from microconv.features.family import Columns, State
+from microconv.features.kernel import event_arrays, window_names, window_spans
+from microconv.histories.arrays import Visible
+from microconv.journey import KINDS, JourneyMap
+from microconv.settings import FeatureSettings
+
+FITTED = False
+
+
+def fit(
+    visible: Visible,
+    labels: npt.NDArray[np.bool_],
+    journey: JourneyMap,
+    settings: FeatureSettings,
+) -> State:
+    """Learn nothing."""
+    return {}
+
+
+def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[str]:
+    """Name the columns: steps, kinds, stages; the windows of each side by side."""
+    groups, _ = _groups(journey)
+    return [f"counts.{group}.{window}" for group in groups for window in window_names(settings)]
+
+
+def fill(
+    out: Columns, visible: Visible, journey: JourneyMap, settings: FeatureSettings, state: State
+) -> None:
+    """Write every column for every row; 0 where nothing happened."""
+    _, parents = _groups(journey)
+    _fill(out, *event_arrays(visible), window_spans(settings), parents)
+
+
+def _groups(journey: JourneyMap) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Name what is counted, steps first, and say to which two other groups each step adds.
+
+    A step without a stage adds to a group that is not there, behind all others.
+    """
+    kinds = [kind for kind in KINDS if len(journey.codes_of_kind(kind))]
+    groups = [
+        *journey.step_names,
+        *(f"kind={kind}" for kind in kinds),
+        *(f"stage={stage}" for stage in journey.stages),
+    ]
+    parents = np.full((len(journey), 2), len(groups), dtype=np.int64)
+    first_kind, first_stage = len(journey), len(journey) + len(kinds)
+    for code, step in enumerate(journey.steps):
+        parents[code, 0] = first_kind + kinds.index(step.kind)
+        if step.kind == "micro" and step.stage is not None:
+            parents[code, 1] = first_stage + journey.stages.index(step.stage)
+    return groups, parents
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fill(  # type: ignore[no-untyped-def]
+    out, as_of, start, end, time, step, human, spans, parents
+):
+    """Walk each history backwards: the windows an event lies in only grow."""
+    n_columns, n_rows = out.shape
+    n_spans, n_steps = len(spans), len(parents)
+    n_windows = n_spans + 1
+    n_groups = n_columns // n_windows
+    sums = np.zeros(n_columns + n_windows)  # the last group is nobody's and never read
+    met = np.empty(n_groups, np.int64)
+    met_in = np.full(n_steps, -1, np.int64)
+    block = max(16, 65_536 // n_columns)
+    for first in range(0, n_rows, block):
+        last = min(first + block, n_rows)
+        for c in range(n_columns):
+            for r in range(first, last):
+                out[c, r] = 0.0
+        for r in range(first, last):
+            n_met, w = 0, 0
+            for i in range(end[r] - 1, start[r] - 1, -1):
+                age = as_of[r] - time[i]
+                while w < n_spans and age > spans[w]:
+                    w += 1
+                s = step[i]
+                if met_in[s] != r:
+                    met_in[s] = r
+                    met[n_met] = s
+                    n_met += 1
+                sums[s * n_windows + w] += human[i]
+                sums[parents[s, 0] * n_windows + w] += human[i]
+                sums[parents[s, 1] * n_windows + w] += human[i]
+            if n_met == 0:
+                continue
+            for g in range(n_steps, n_groups):
+                met[n_met] = g
+                n_met += 1
+            for k in range(n_met):
+                c, total = met[k] * n_windows, 0.0
+                for w in range(n_windows):
+                    total += sums[c + w]
+                    sums[c + w] = 0.0
+                    out[c + w, r] = total

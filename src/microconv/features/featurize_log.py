@@ -1,0 +1,58 @@
+"""Build the stateless features of a whole log, bucket by bucket."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from microconv.engines.local import map_buckets
+from microconv.events.log import EventLog
+from microconv.features.matrix import build, check_steps, column_names, write_columns
+from microconv.features.training_set import questions_of
+from microconv.histories.load import load_histories
+from microconv.histories.visible import visible_events
+from microconv.journey import JourneyMap
+from microconv.settings import Settings
+
+
+def featurize_log(
+    log: EventLog, settings: Settings, *, snapshots: Path, out: Path
+) -> dict[str, Any]:
+    """Write the features of every snapshot, one Parquet file per bucket.
+
+    Parameters
+    ----------
+    log : EventLog
+    settings : Settings
+    snapshots : Path
+        What the stage `snapshot` wrote.
+    out : Path
+        An empty folder; gets `NNNN.parquet`, row for row with the snapshots,
+        and `features.json`.
+
+    Returns
+    -------
+    dict
+        The content of `features.json`: rows and names.
+    """
+    journey = JourneyMap.from_settings(settings.journey)
+    check_steps(journey, settings.features)
+    names = column_names(journey, settings.features, {}, fitted=False)
+
+    def fill(bucket: int) -> int:
+        histories = load_histories(log.read_events(bucket), journey)
+        asked = pq.read_table(
+            snapshots / f"{bucket:04d}.parquet", columns=["prospect_id", "as_of"], use_threads=False
+        )
+        visible = visible_events(histories, *questions_of(asked, histories))
+        columns = build(visible, journey, settings.features, {}, fitted=False)
+        write_columns(out / f"{bucket:04d}.parquet", columns, names)
+        return len(visible)
+
+    rows = sum(map_buckets(fill, log.buckets, threads=settings.engine.threads))
+    facts = {"rows": rows, "columns": len(names), "names": names}
+    (out / "features.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    return facts

@@ -1,0 +1,170 @@
+"""Tempo: the pace of the prospect's own acts.
+
+An act is an event of a micro step that was at least as likely a person's as a
+robot's. Exposures are done to the prospect and keep the sender's pace, so they
+are no acts. A gap is the time between an act and the next, in days; two acts at
+one instant have a gap of 0.
+
+===========================  ===================================================
+``tempo.gap.last``           the gap before the latest act; nan below two acts
+``tempo.gap.min/median/max`` over all gaps; an even number's median is the mean
+                             of the middle two; nan below two acts
+``tempo.gap.trend``          least-squares slope of the gaps over their position,
+                             in days per gap: positive for a prospect who slows
+                             down; nan below three acts
+``tempo.gap.overdue``        days since the latest act over the median gap; nan
+                             below two acts or where the median is 0
+``tempo.active_days.30d``    distinct UTC dates with an act in the window
+``tempo.sessions.30d``       sessions with an act in the window; a gap longer
+                             than `session_gap_minutes` starts a new one
+``tempo.pace.7d/30d``        acts a day in the shorter window over acts a day in
+                             the longer; nan without an act in the longer
+===========================  ===================================================
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from microconv.features.family import Columns, State
+from microconv.features.kernel import PERSON, event_arrays, window_names, window_spans
+from microconv.histories.arrays import DAY, Visible
+from microconv.journey import MICRO, JourneyMap
+from microconv.settings import FeatureSettings
+
+FITTED = False
+
+MINUTE = 60_000_000
+"""Microseconds in a minute."""
+
+GAPS = ("last", "min", "median", "max", "trend", "overdue")
+
+
+def fit(
+    visible: Visible,
+    labels: npt.NDArray[np.bool_],
+    journey: JourneyMap,
+    settings: FeatureSettings,
+) -> State:
+    """Learn nothing."""
+    return {}
+
+
+def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[str]:
+    """Name the columns: gaps, active days, sessions, paces."""
+    windows = window_names(settings)
+    return [
+        *(f"tempo.gap.{which}" for which in GAPS),
+        *(f"tempo.active_days.{window}" for window in windows),
+        *(f"tempo.sessions.{window}" for window in windows),
+        *(f"tempo.pace.{short}/{long}" for short, long in pairwise(windows[:-1])),
+    ]
+
+
+def fill(
+    out: Columns, visible: Visible, journey: JourneyMap, settings: FeatureSettings, state: State
+) -> None:
+    """Write every column for every row; see the module for what is nan and when."""
+    pause = round(settings.session_gap_minutes * MINUTE)
+    longest = int((visible.end - visible.start).max(initial=0))
+    gaps = np.empty(longest, dtype=np.int64)
+    arrays = event_arrays(visible)
+    _fill(out, *arrays, journey.kinds == MICRO, PERSON, window_spans(settings), pause, gaps, DAY)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _median(gaps, n):  # type: ignore[no-untyped-def]
+    """Return the median of the first n gaps, reordering them (Hoare's selection)."""
+    middle, low, high = n // 2, 0, n - 1
+    while low < high:
+        pivot = gaps[(low + high) // 2]
+        i, j = low, high
+        while i <= j:
+            while gaps[i] < pivot:
+                i += 1
+            while gaps[j] > pivot:
+                j -= 1
+            if i <= j:
+                gaps[i], gaps[j] = gaps[j], gaps[i]
+                i += 1
+                j -= 1
+        if middle <= j:
+            high = j
+        elif middle >= i:
+            low = i
+        else:
+            break
+    upper = gaps[middle]
+    if n % 2 == 1:
+        return np.float64(upper)
+    lower = gaps[0]
+    for k in range(1, middle):
+        lower = max(lower, gaps[k])
+    return (lower + upper) / 2
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fill(  # type: ignore[no-untyped-def]
+    out, as_of, start, end, time, step, human, micro, person, spans, pause, gaps, day
+):
+    """Walk each history backwards: a date or a session is met at its latest act."""
+    n_spans = len(spans)
+    acts = np.empty(n_spans + 1)
+    dates = np.empty(n_spans + 1)
+    sessions = np.empty(n_spans + 1)
+    for r in range(len(as_of)):
+        cut, w, n = as_of[r], 0, 0
+        acts[:], dates[:], sessions[:] = 0, 0, 0
+        newest, later, least, most = cut, cut, 0, 0
+        total, moment = 0.0, 0.0
+        for i in range(end[r] - 1, start[r] - 1, -1):
+            if not micro[step[i]] or human[i] < person:
+                continue
+            t = time[i]
+            while w < n_spans and cut - t > spans[w]:
+                w += 1
+            gap = later - t
+            if n == 0:
+                newest = t
+            if n == 0 or t // day != later // day:
+                dates[w] += 1
+            if n == 0 or gap > pause:
+                sessions[w] += 1
+            acts[w] += 1
+            if n > 0:
+                least = gap if n == 1 else min(least, gap)
+                most = max(most, gap)
+                total += gap
+                moment += gap * (n - 1.0)
+                gaps[n - 1] = gap
+            later = t
+            n += 1
+        for c in range(6):
+            out[c, r] = np.nan
+        if n > 1:
+            out[0, r] = gaps[0] / day
+            middle = _median(gaps, n - 1)
+            out[1, r] = least / day
+            out[2, r] = middle / day
+            out[3, r] = most / day
+            if n > 2:  # the gaps were met latest first: the slope is the other way round
+                k = n - 1.0
+                spread = k * (k * k - 1) / 12
+                out[4, r] = ((k - 1) / 2 * total - moment) / spread / day
+            if middle > 0:
+                out[5, r] = (cut - newest) / middle
+        for w in range(1, n_spans + 1):
+            acts[w] += acts[w - 1]
+            dates[w] += dates[w - 1]
+            sessions[w] += sessions[w - 1]
+        c = 6
+        for w in range(n_spans + 1):
+            out[c + w, r] = dates[w]
+            out[c + n_spans + 1 + w, r] = sessions[w]
+        c += 2 * (n_spans + 1)
+        for w in range(n_spans - 1):  # no act in the longer window, none in the shorter: 0/0, nan
+            out[c + w, r] = acts[w] / acts[w + 1] * (spans[w + 1] / spans[w])

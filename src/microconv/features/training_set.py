@@ -1,0 +1,181 @@
+"""Every labelled question with its features: what models are fitted and tested on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from microconv.errors import EventLogError, NotEnoughDataError
+from microconv.events.log import Log
+from microconv.features.family import Columns, State
+from microconv.features.matrix import build, column_names, families, read_columns
+from microconv.histories.arrays import Histories, Int64, Visible
+from microconv.histories.load import concat_histories, load_histories
+from microconv.histories.visible import visible_events
+from microconv.journey import JourneyMap
+from microconv.settings import FeatureSettings
+
+
+@dataclass(frozen=True)
+class FittedColumns:
+    """All columns of a training set, the fitted families' included, and what these learnt.
+
+    Attributes
+    ----------
+    states : dict of str to State
+    names : list of str
+        Stateless columns first, then the fitted ones.
+    values : ndarray of float32, shape (n_columns, n_rows)
+    """
+
+    states: dict[str, State]
+    names: list[str]
+    values: Columns = field(repr=False)
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """The labelled questions of a log.
+
+    Attributes
+    ----------
+    snapshots : DataFrame of shape (n_rows, 8)
+        The observed rows of the snapshots table.
+    names : list of str
+        Columns of the stateless families.
+    values : ndarray of float32, shape (n_columns, n_rows)
+    visible : Visible
+        What each row may see, for the families that are fitted inside folds.
+    """
+
+    snapshots: pd.DataFrame
+    names: list[str]
+    values: Columns = field(repr=False)
+    visible: Visible = field(repr=False)
+    journey: JourneyMap = field(repr=False)
+    settings: FeatureSettings = field(repr=False)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.snapshots)
+
+    def fit_columns(
+        self, train: npt.NDArray[np.bool_], labels: npt.NDArray[np.bool_]
+    ) -> FittedColumns:
+        """Fit the fitted families on the training rows and fill their columns for every row.
+
+        Parameters
+        ----------
+        train : ndarray of bool, shape (n_rows,)
+        labels : ndarray of bool, shape (n_rows,)
+            As they were known when training ended.
+        """
+        learners = families(self.settings, fitted=True)
+        if not learners:
+            return FittedColumns({}, self.names, self.values)
+        seen, known = select(self.visible, np.flatnonzero(train)), labels[train]
+        states = {
+            name: family.fit(seen, known, self.journey, self.settings)
+            for name, family in learners.items()
+        }
+        learnt = build(self.visible, self.journey, self.settings, states, fitted=True)
+        names = column_names(self.journey, self.settings, states, fitted=True)
+        return FittedColumns(states, [*self.names, *names], np.concatenate([self.values, learnt]))
+
+
+def select(visible: Visible, rows: Int64) -> Visible:
+    """Keep some of the questions."""
+    return Visible(
+        visible.histories,
+        visible.prospect[rows],
+        visible.as_of[rows],
+        visible.start[rows],
+        visible.end[rows],
+        visible.time,
+        visible.step,
+        visible.value,
+        visible.human,
+    )
+
+
+def questions_of(snapshots: pa.Table, histories: Histories) -> tuple[Int64, Int64]:
+    """Find the prospects of a snapshots table in its bucket's histories.
+
+    Returns
+    -------
+    prospect, as_of : ndarray of int64, shape (n_rows,)
+
+    Raises
+    ------
+    EventLogError
+        If a prospect has no history: the table was made from another log.
+    """
+    who = snapshots.column("prospect_id").combine_chunks().dictionary_encode()
+    if isinstance(who, pa.ChunkedArray):
+        who = who.combine_chunks()
+    found = pc.index_in(who.dictionary, value_set=histories.prospect_ids)
+    if found.null_count:
+        raise EventLogError(
+            f"{found.null_count} prospects of the snapshots have no history in the log. The two "
+            "belong to different runs: run the stage `snapshot` again."
+        )
+    positions = found.to_numpy(zero_copy_only=False).astype(np.int64)
+    prospect = positions[who.indices.to_numpy()] if len(who) else np.empty(0, np.int64)
+    as_of = snapshots.column("as_of").combine_chunks().cast(pa.int64()).to_numpy()
+    return prospect, as_of
+
+
+def load_training_set(
+    log: Log,
+    snapshots: Path,
+    features: Path,
+    *,
+    journey: JourneyMap,
+    settings: FeatureSettings,
+) -> TrainingSet:
+    """Gather the labelled rows of every bucket.
+
+    Raises
+    ------
+    NotEnoughDataError
+        If no snapshot has a label.
+    EventLogError
+        If snapshots and features do not belong together.
+    """
+    names: list[str] = []
+    tables, parts, histories = [], [], []
+    for bucket in range(log.buckets):
+        table = pq.read_table(snapshots / f"{bucket:04d}.parquet", use_threads=False)
+        columns, names = read_columns(features / f"{bucket:04d}.parquet")
+        if columns.shape[1] != table.num_rows:
+            raise EventLogError(
+                f"Bucket {bucket} has {table.num_rows} snapshots and {columns.shape[1]} rows of "
+                "features. Run the stage `featurize` again."
+            )
+        observed = table.column("observed").to_numpy()
+        tables.append(table.filter(pa.array(observed)))
+        parts.append(columns[:, observed] if not observed.all() else columns)
+        events, prospects = log.read_events(bucket), log.read_prospects(bucket)
+        histories.append(load_histories(events, journey, prospects))
+    asked = pa.concat_tables(tables)
+    if asked.num_rows == 0:
+        raise NotEnoughDataError(
+            "No snapshot has a label: no outcome window has closed yet, or nobody was in the "
+            "cohort. Ask earlier, shorten `snapshots.horizon_days` or bring a longer export."
+        )
+    everyone = concat_histories(histories)
+    return TrainingSet(
+        snapshots=asked.to_pandas(),
+        names=names,
+        values=np.concatenate(parts, axis=1),
+        visible=visible_events(everyone, *questions_of(asked, everyone)),
+        journey=journey,
+        settings=settings,
+    )

@@ -1,0 +1,1 @@
+"""From a bucket of the log to arrays, questions and labels."""

@@ -1,0 +1,77 @@
+"""Take the snapshots of a whole log, bucket by bucket."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from microconv.engines.local import map_buckets
+from microconv.errors import UnplacedEventsError, listed
+from microconv.events.log import EventLog
+from microconv.histories.load import load_histories
+from microconv.histories.snapshots import STATUSES, ask
+from microconv.histories.timeline import plan_as_ofs
+from microconv.journey import JourneyMap
+from microconv.settings import Settings
+
+
+def snapshot_log(log: EventLog, settings: Settings, *, out: Path) -> dict[str, Any]:
+    """Ask and label every question of a log, one Parquet file per bucket.
+
+    Parameters
+    ----------
+    log : EventLog
+    settings : Settings
+    out : Path
+        An empty folder; gets `NNNN.parquet` and `snapshots.json`.
+
+    Returns
+    -------
+    dict
+        The content of `snapshots.json`: instants, counts by status, labels.
+
+    Raises
+    ------
+    UnplacedEventsError
+        If `journey.refuse_unplaced` is set and some event name has no step.
+    """
+    journey = JourneyMap.from_settings(settings.journey)
+    unplaced = log.unplaced(journey)
+    if unplaced and settings.journey.refuse_unplaced:
+        raise UnplacedEventsError(
+            f"{len(unplaced)} event names ({sum(unplaced.values())} events) have no step: "
+            f"{listed(unplaced)}. Add each to `journey.steps` or to `journey.ignore`, or set "
+            "`journey.refuse_unplaced: false` to leave them out."
+        )
+    observed_until = log.observed_until(journey)
+    as_ofs = plan_as_ofs(settings.snapshots, observed_until=observed_until)
+
+    def take(bucket: int) -> tuple[Any, int, int, int]:
+        histories = load_histories(log.read_events(bucket), journey)
+        table, counts = ask(histories, journey, settings.snapshots, as_ofs, observed_until)
+        pq.write_table(table, out / f"{bucket:04d}.parquet", compression="zstd")
+        labelled, converted = pc.sum(table["observed"]), pc.sum(table["converted"])
+        return counts, table.num_rows, labelled.as_py() or 0, converted.as_py() or 0
+
+    taken = list(map_buckets(take, log.buckets, threads=settings.engine.threads))
+    counts = np.sum([part[0] for part in taken], axis=0)
+    facts = {
+        "observed_until": observed_until.isoformat(),
+        "horizon_days": settings.snapshots.horizon / timedelta(days=1),
+        "rows": sum(part[1] for part in taken),
+        "labelled": sum(part[2] for part in taken),
+        "converted": sum(part[3] for part in taken),
+        "unplaced": unplaced,
+        "as_ofs": {
+            as_of.isoformat(): dict(zip(STATUSES, map(int, row), strict=True))
+            for as_of, row in zip(as_ofs, counts, strict=True)
+        },
+    }
+    (out / "snapshots.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    return facts

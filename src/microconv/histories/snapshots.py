@@ -1,0 +1,267 @@
+"""Snapshots: whom to ask about at an instant (the cohort), and what came of it (the label).
+
+A worked example, with a horizon of 30 days. Ada visits pricing on 3 May and
+becomes a customer on 20 May; the outcomes are complete until 1 July.
+
+* 1 May: nothing is known of her yet. Not asked.
+* 8 May: asked; 20 May lies in [8 May, 7 June), so the answer is yes.
+* 22 May: she is a customer already. Not asked.
+
+Her deal was entered into the CRM on 27 May. On 22 May nobody could know it, so
+she *was* asked then, and the answer is no: nothing more followed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numba import njit
+
+from microconv.errors import TimeError, UnobservedOutcomeError
+from microconv.events.schema import INSTANT
+from microconv.histories.arrays import DAY, FOREVER, Histories, Int64
+from microconv.journey import EXIT, KINDS, MAJOR, JourneyMap
+from microconv.settings import SnapshotSettings
+
+STATUSES = ("asked", "unknown", "merged", "converted", "exited", "inactive")
+"""What the cohort rule says of a prospect at an instant, in the order of the codes."""
+
+ASKED, UNKNOWN, MERGED, CONVERTED, EXITED, INACTIVE = range(6)
+
+NEVER = np.iinfo(np.int64).min
+"""`known_at` of an outcome that did not happen."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+SNAPSHOTS = pa.schema(
+    [
+        pa.field("prospect_id", pa.string(), nullable=False),
+        pa.field("as_of", INSTANT, nullable=False),
+        pa.field("observed", pa.bool_(), nullable=False),
+        pa.field("converted", pa.bool_()),
+        pa.field("value", pa.float64()),
+        pa.field("days_to_conversion", pa.float32()),
+        pa.field("known_at", INSTANT),
+        pa.field("weight", pa.float32(), nullable=False),
+    ]
+)
+"""One row per question. `known_at` is when the conversion became known, null without one."""
+
+
+def microseconds(instant: datetime) -> int:
+    """Turn an instant into microseconds since 1970, UTC.
+
+    Raises
+    ------
+    TimeError
+        If the instant is naive.
+
+    Examples
+    --------
+    >>> from datetime import UTC
+    >>> microseconds(datetime(1970, 1, 2, tzinfo=UTC)) == DAY
+    True
+    """
+    if instant.tzinfo is None:
+        raise TimeError(
+            f"The instant {instant} has no time zone. Write it with one, like {instant}+00:00."
+        )
+    return (instant - EPOCH) // timedelta(microseconds=1)
+
+
+def cohort_status(
+    histories: Histories,
+    journey: JourneyMap,
+    settings: SnapshotSettings,
+    as_ofs: Sequence[datetime],
+) -> npt.NDArray[np.int8]:
+    """Say of every prospect at every instant whether to ask, and else why not.
+
+    Only events visible strictly before the instant decide: known (has one),
+    not converted, not exited, active within `active_within_days`.
+
+    Returns
+    -------
+    ndarray of int8, shape (n_prospects, n_as_ofs)
+        Positions in :data:`STATUSES`.
+    """
+    instants = np.array([microseconds(as_of) for as_of in as_ofs], dtype=np.int64)
+    active = np.array([kind in settings.active_kinds for kind in KINDS])
+    status: npt.NDArray[np.int8] = _status(
+        histories.offsets,
+        histories.time,
+        histories.visible_at,
+        histories.visible_until,
+        journey.kinds[histories.step],
+        instants,
+        active,
+        round(settings.active_within_days * DAY),
+        MAJOR,
+        EXIT,
+    )
+    return status
+
+
+def ask(
+    histories: Histories,
+    journey: JourneyMap,
+    settings: SnapshotSettings,
+    as_ofs: Sequence[datetime],
+    observed_until: datetime,
+) -> tuple[pa.Table, npt.NDArray[np.int64]]:
+    """Ask about every prospect of the cohort at every instant, and label what can be.
+
+    Parameters
+    ----------
+    as_ofs : sequence of datetime
+        Ascending.
+    observed_until : datetime
+        First instant up to which outcomes are complete.
+
+    Returns
+    -------
+    snapshots : Table
+        With :data:`SNAPSHOTS`, by prospect and then `as_of`. A snapshot whose
+        window ends after `observed_until` is not `observed`; nor is one whose
+        prospect was merged into another inside the window: from then on nobody
+        can say what it alone would have done.
+    counts : ndarray of int64, shape (n_as_ofs, n_statuses)
+        How many prospects had each status.
+    """
+    status = cohort_status(histories, journey, settings, as_ofs)
+    counts = np.stack([np.bincount(column, minlength=len(STATUSES)) for column in status.T])
+    prospect, which = np.nonzero(status == ASKED)
+    instants = np.array([microseconds(as_of) for as_of in as_ofs], dtype=np.int64)
+    as_of = instants[which]
+    return label(histories, journey, prospect, as_of, settings.horizon, observed_until), counts
+
+
+def label(
+    histories: Histories,
+    journey: JourneyMap,
+    prospect: Int64,
+    as_of: Int64,
+    horizon: timedelta,
+    observed_until: datetime,
+) -> pa.Table:
+    """Label questions by whether a major conversion fell in ``[as_of, as_of + horizon)``.
+
+    Parameters
+    ----------
+    prospect, as_of : ndarray of int64, shape (n_rows,)
+        By prospect and then instant.
+
+    Returns
+    -------
+    Table
+        With :data:`SNAPSHOTS`.
+    """
+    width = horizon // timedelta(microseconds=1)
+    known_at, time, value, merged = _outcomes(
+        histories.offsets,
+        histories.time,
+        histories.visible_at,
+        histories.visible_until,
+        histories.value,
+        journey.kinds[histories.step] == MAJOR,
+        prospect,
+        as_of,
+        width,
+    )
+    converted = known_at != NEVER
+    observed = (as_of + width <= microseconds(observed_until)) & (converted | ~merged)
+    yes = observed & converted
+    repeats = np.bincount(prospect, minlength=len(histories))[prospect]
+    columns = [
+        histories.prospect_ids.take(pa.array(prospect)),
+        _instant_array(as_of, np.ones(len(as_of), bool)),
+        pa.array(observed),
+        pa.array(converted, mask=~observed),
+        pa.array(value, mask=~yes | np.isnan(value)),
+        pa.array(((time - as_of) / DAY).astype(np.float32), mask=~yes),
+        _instant_array(known_at, yes),
+        pa.array((1 / np.maximum(repeats, 1)).astype(np.float32)),
+    ]
+    return pa.table(columns, schema=SNAPSHOTS)
+
+
+def require_observed(as_of: datetime, *, horizon: timedelta, observed_until: datetime) -> None:
+    """Refuse a question whose outcome window is still open.
+
+    Raises
+    ------
+    UnobservedOutcomeError
+        Naming the last instant that could be asked.
+    """
+    if as_of + horizon > observed_until:
+        raise UnobservedOutcomeError(
+            f"The outcome window of {as_of:%Y-%m-%d %H:%M} ends at "
+            f"{as_of + horizon:%Y-%m-%d %H:%M}, after the outcomes do "
+            f"({observed_until:%Y-%m-%d %H:%M}): neither a yes nor a no. Take the last snapshot no "
+            f"later than {observed_until - horizon:%Y-%m-%d %H:%M}, or shorten "
+            "`snapshots.horizon_days`."
+        )
+
+
+def _instant_array(values: Int64, valid: npt.NDArray[np.bool_]) -> pa.Array:
+    return pa.array(values, pa.int64(), mask=~valid).cast(INSTANT)
+
+
+@njit(cache=True, nogil=True)
+def _status(  # type: ignore[no-untyped-def]
+    offsets, time, visible_at, visible_until, kind, as_ofs, active, active_within, major, leave
+):
+    n = len(offsets) - 1
+    status = np.empty((n, len(as_ofs)), np.int8)
+    for p in range(n):
+        for k in range(len(as_ofs)):
+            cut = as_ofs[k]
+            seen = gone = converted = exited = recent = False
+            for i in range(offsets[p], offsets[p + 1]):
+                if visible_at[i] >= cut:
+                    continue
+                if visible_until[i] < cut:
+                    gone = True
+                    continue
+                seen = True
+                converted |= kind[i] == major
+                exited |= kind[i] == leave
+                recent |= active[kind[i]] and time[i] >= cut - active_within
+            if not seen:
+                status[p, k] = MERGED if gone else UNKNOWN
+            elif converted:
+                status[p, k] = CONVERTED
+            elif exited:
+                status[p, k] = EXITED
+            else:
+                status[p, k] = ASKED if recent else INACTIVE
+    return status
+
+
+@njit(cache=True, nogil=True)
+def _outcomes(  # type: ignore[no-untyped-def]
+    offsets, time, visible_at, visible_until, value, major, prospect, as_of, horizon
+):
+    """Find each row's conversions in the window: when known, the first, their value; and merges."""
+    n = len(as_of)
+    known_at = np.full(n, NEVER, np.int64)
+    first = np.zeros(n, np.int64)
+    total = np.full(n, np.nan, np.float64)
+    merged = np.zeros(n, np.bool_)
+    for r in range(n):
+        begin, end = as_of[r], as_of[r] + horizon
+        for i in range(offsets[prospect[r]], offsets[prospect[r] + 1]):
+            if visible_until[i] != FOREVER and begin <= visible_until[i] < end:
+                merged[r] = True
+            if not major[i] or not begin <= time[i] < end:
+                continue
+            if known_at[r] == NEVER:
+                known_at[r], first[r] = visible_at[i], time[i]
+            known_at[r] = min(known_at[r], visible_at[i])
+            if not np.isnan(value[i]):
+                total[r] = value[i] + (0.0 if np.isnan(total[r]) else total[r])
+    return known_at, first, total, merged

@@ -1,0 +1,100 @@
+"""Tempo: the oracle, a worked week, and what is no tempo at all."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features import oracle
+from features.questions import (
+    MINUTE,
+    SETTINGS,
+    answer,
+    asked,
+    assert_answers,
+    filled,
+    questions,
+    visible_of,
+)
+from microconv.features import tempo
+from microconv.histories.arrays import DAY
+
+
+@given(st.lists(questions(steps=("blog", "guide", "sent"), most=24), min_size=1, max_size=4))
+def test_tempo_is_what_the_list_of_gaps_says(several):
+    """Gaps, dates, sessions and paces, for any history."""
+    assert_answers(tempo, oracle.tempo, several)
+
+
+def test_a_worked_history_has_worked_gaps():
+    """Acts 9, 8, 6, 5 and 1 days ago: gaps of 1, 2, 1 and 4 days.
+
+    Their median is (1 + 2) / 2; their mean is 2, so that the slope is
+    (-1.5 · -1 - 0.5 · 0 + 0.5 · -1 + 1.5 · 2) / 5 = 0.8 days a gap.
+    """
+    found = answer(
+        tempo, asked(("blog", 9), ("guide", 8), ("pricing", 6), ("guide", 5), ("blog", 1))
+    )
+    gaps = {which: round(found[f"tempo.gap.{which}"], 6) for which in tempo.GAPS}
+    assert gaps == {
+        "last": 4,
+        "min": 1,
+        "median": 1.5,
+        "max": 4,
+        "trend": 0.8,
+        "overdue": round(1 / 1.5, 6),
+    }
+    assert found["tempo.pace.7d/30d"] == pytest.approx((3 / 7) / (5 / 30))
+    assert found["tempo.pace.0.5d/1d"] == 0
+
+
+@pytest.mark.parametrize(
+    ("minutes", "sessions"),
+    [pytest.param(30, 1, id="a pause as long as allowed"), pytest.param(30.001, 2, id="longer")],
+)
+def test_a_session_ends_with_a_pause_longer_than_the_setting(minutes, sessions):
+    """Half an hour is the same visit, half an hour and a bit is the next."""
+    found = answer(tempo, asked(("blog", 2 + minutes * MINUTE / DAY), ("guide", 2)))
+    assert found["tempo.sessions.7d"] == sessions
+    assert found["tempo.sessions.1d"] == 0
+
+
+def test_active_days_are_utc_dates():
+    """Asked at midnight: 23:59 and 00:01 are two dates, 00:01 and 23:58 of one day are one."""
+    a_minute = MINUTE / DAY
+    over_midnight = answer(tempo, asked(("blog", 3 + a_minute), ("blog", 3 - a_minute)))
+    same_day = answer(tempo, asked(("blog", 3 - a_minute), ("blog", 2 + 2 * a_minute)))
+    assert over_midnight["tempo.active_days.7d"] == 2
+    assert same_day["tempo.active_days.7d"] == 1
+
+
+def test_what_is_done_to_the_prospect_is_not_the_prospects_tempo():
+    """Mails, a robot's clicks and the outcome leave every column as it was."""
+    acts = [("blog", 9), ("guide", 4), ("blog", 2)]
+    noise = [("sent", 8), ("opened", 3), ("guide", 3, 0.4), ("won", 1)]
+    among = asked(*sorted([*acts, *noise], key=lambda event: -event[1]))
+    _, out = filled(tempo, visible_of([asked(*acts), among]))
+    np.testing.assert_array_equal(out[:, 0], out[:, 1])
+
+
+def test_a_gap_that_does_not_exist_is_nan():
+    """One act has no gap, two have no trend, two at once no pace to be overdue by."""
+    one = answer(tempo, asked(("blog", 1)))
+    two = answer(tempo, asked(("blog", 5), ("guide", 1)))
+    at_once = answer(tempo, asked(("blog", 5), ("guide", 5)))
+    assert all(math.isnan(one[f"tempo.gap.{which}"]) for which in tempo.GAPS)
+    assert math.isnan(two["tempo.gap.trend"])
+    assert two["tempo.gap.overdue"] == 0.25
+    assert at_once["tempo.gap.median"] == 0
+    assert math.isnan(at_once["tempo.gap.overdue"])
+    assert math.isnan(answer(tempo, asked(("blog", 40)))["tempo.pace.7d/30d"])
+
+
+def test_a_single_window_has_no_pace():
+    """There is nothing to compare it with."""
+    settings = SETTINGS.model_copy(update={"windows_days": (7,)})
+    assert not [name for name in answer(tempo, asked(), settings) if "pace" in name]

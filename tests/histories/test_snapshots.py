@@ -1,0 +1,226 @@
+"""The cohort and the label, against worked dates and a slow obvious oracle."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microconv.errors import TimeError, UnobservedOutcomeError
+from microconv.histories.arrays import DAY
+from microconv.histories.snapshots import (
+    STATUSES,
+    ask,
+    cohort_status,
+    microseconds,
+    require_observed,
+)
+from microconv.settings import SnapshotSettings
+from worlds import AS_OF, JOURNEY, event, event_rows, histories_of, instant
+
+WEEK = 7 * 86_400
+FAR = datetime(2030, 1, 1, tzinfo=UTC)
+SETTINGS = SnapshotSettings.model_validate(
+    {
+        "first": "2024-05-06T00:00:00Z",
+        "every_days": 7,
+        "horizon_days": 30,
+        "active_within_days": 14,
+    }
+)
+
+
+def status_of(rows, as_of=AS_OF, settings=SETTINGS):
+    """Say the status of the only prospect at one instant."""
+    return STATUSES[cohort_status(histories_of(*rows), JOURNEY, settings, [as_of])[0, 0]]
+
+
+def snapshots_of(rows, as_ofs=(AS_OF,), observed_until=FAR):
+    """Ask and return the rows as dictionaries."""
+    table, _ = ask(histories_of(*rows), JOURNEY, SETTINGS, as_ofs, observed_until)
+    return table.to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        pytest.param([event("ada", "blog", instant(-1))], "asked", id="a second before"),
+        pytest.param([event("ada", "blog", instant(0))], "unknown", id="at the instant itself"),
+        pytest.param(
+            [event("ada", "blog", instant(-60), seen=instant(0))], "unknown", id="known too late"
+        ),
+        pytest.param(
+            [event("ada", "blog", instant(-2 * WEEK))], "asked", id="window's first instant"
+        ),
+        pytest.param(
+            [event("ada", "blog", instant(-2 * WEEK - 1))], "inactive", id="a second too old"
+        ),
+        pytest.param([event("ada", "won", instant(-1))], "converted", id="a customer"),
+        pytest.param(
+            [event("ada", "blog", instant(-9)), event("ada", "won", instant(-5), seen=instant(5))],
+            "asked",
+            id="a customer nobody knows of",
+        ),
+        pytest.param(
+            [event("ada", "blog", instant(-9)), event("ada", "left", instant(-5))],
+            "exited",
+            id="unsubscribed",
+        ),
+        pytest.param(
+            [event("ada", "blog", instant(-9), visible_until=instant(-1))],
+            "merged",
+            id="merged away",
+        ),
+        pytest.param(
+            [event("ada", "blog", instant(-9), visible_until=instant(0))], "asked", id="merges now"
+        ),
+    ],
+)
+def test_the_cohort_is_known_active_not_converted_and_not_exited(rows, expected):
+    """Each rule decides by what was visible strictly before the instant."""
+    assert status_of(rows) == expected
+
+
+def test_exposures_do_not_count_as_activity_where_the_settings_leave_them_out():
+    """Whom to ask may depend on the prospect's own deeds alone."""
+    own_deeds = SETTINGS.model_copy(update={"active_kinds": ("micro",)})
+    rows = [event("ada", "blog", instant(-4 * WEEK)), event("ada", "opened", instant(-60))]
+    assert status_of(rows) == "asked"
+    assert status_of(rows, settings=own_deeds) == "inactive"
+
+
+@pytest.mark.parametrize(
+    ("offset", "expected"),
+    [
+        pytest.param(0, True, id="at as_of"),
+        pytest.param(30 * 86_400 - 1, True, id="last second of the window"),
+        pytest.param(30 * 86_400, False, id="at the window's end"),
+    ],
+)
+def test_a_conversion_counts_from_as_of_to_just_before_the_horizon(offset, expected):
+    """The window is `[as_of, as_of + horizon)`."""
+    rows = [event("ada", "blog", instant(-60)), event("ada", "won", instant(offset), value=90.0)]
+    (row,) = snapshots_of(rows)
+    assert row["converted"] is expected
+    assert row["value"] == (90.0 if expected else None)
+
+
+def test_a_conversion_says_when_it_became_known_and_how_long_it_took():
+    """A fold that begins before `known_at` must not train on the conversion."""
+    rows = [
+        event("ada", "blog", instant(-60)),
+        event("ada", "won", instant(86_400 * 3), seen=instant(86_400 * 9), value=40.0),
+        event("ada", "won", instant(86_400 * 5), value=2.0),
+    ]
+    (row,) = snapshots_of(rows)
+    assert row["days_to_conversion"] == pytest.approx(3)
+    assert row["known_at"] == instant(86_400 * 5)
+    assert row["value"] == 42.0
+
+
+def test_an_open_window_has_no_label_and_is_never_a_no():
+    """Even a conversion already seen does not label a window that is still open."""
+    rows = [event("ada", "blog", instant(-60)), event("ada", "won", instant(60))]
+    (row,) = snapshots_of(rows, observed_until=AS_OF + timedelta(days=30, microseconds=-1))
+    assert row["observed"] is False
+    assert row["converted"] is None
+    assert row["known_at"] is None
+    (row,) = snapshots_of(rows, observed_until=AS_OF + timedelta(days=30))
+    assert row["converted"] is True
+
+
+def test_a_merge_inside_the_window_leaves_the_loser_without_a_label():
+    """From the merge on nobody can say what the loser alone would have done."""
+    rows = [event("ada", "blog", instant(-60), visible_until=instant(86_400))]
+    (row,) = snapshots_of(rows)
+    assert (row["observed"], row["converted"]) == (False, None)
+
+
+def test_each_prospect_weighs_one_in_all():
+    """A prospect asked about on four Mondays weighs a quarter on each."""
+    mondays = [AS_OF + timedelta(days=7 * k) for k in range(2)]
+    rows = [event("ada", "blog", instant(-60)), event("bob", "blog", instant(WEEK - 60))]
+    weights = {}
+    for row in snapshots_of(rows, as_ofs=mondays):
+        weights.setdefault(row["prospect_id"], []).append(row["weight"])
+    assert weights == {"ada": [0.5, 0.5], "bob": [1.0]}
+
+
+def oracle(rows, as_of, prospect):
+    """Label one question straight from the rows, in plain Python."""
+    mine = [row for row in rows if row["prospect_id"] == prospect]
+    kind = {step.name: step.kind for step in JOURNEY.steps}
+    seen = [
+        row
+        for row in mine
+        if row["visible_at"] < as_of
+        and (row["visible_until"] is None or as_of <= row["visible_until"])
+    ]
+    kinds = {kind[row["event_name"]] for row in seen}
+    fresh = [
+        row
+        for row in seen
+        if kind[row["event_name"]] in ("exposure", "micro")
+        and row["time"] >= as_of - timedelta(days=14)
+    ]
+    if not seen or kinds & {"major", "exit"} or not fresh:
+        return None
+    end = as_of + timedelta(days=30)
+    won = [r for r in mine if kind[r["event_name"]] == "major" and as_of <= r["time"] < end]
+    merged = any(r["visible_until"] is not None and as_of <= r["visible_until"] < end for r in mine)
+    if won:
+        return True, min(row["visible_at"] for row in won)
+    return (None, None) if merged else (False, None)
+
+
+@given(rows=event_rows(-30 * 86_400, 40 * 86_400), shift=st.integers(-WEEK, WEEK))
+def test_snapshots_agree_with_a_slow_obvious_oracle(rows, shift):
+    """Cohort, label and the instant of knowledge, for any log with late rows and merges."""
+    as_of = instant(shift)
+    found = {}
+    if rows:
+        found = {
+            row["prospect_id"]: (row["converted"], row["known_at"])
+            for row in snapshots_of(rows, as_ofs=[as_of])
+        }
+    prospects = {str(row["prospect_id"]) for row in rows}
+    expected = {who: oracle(rows, as_of, who) for who in sorted(prospects)}
+    assert found == {who: answer for who, answer in expected.items() if answer is not None}
+
+
+@given(past=event_rows(-30 * 86_400, -1), future=event_rows(0, 40 * 86_400))
+def test_the_future_never_reaches_the_cohort(past, future):
+    """Events at or after the instant, the instant itself included, change nobody's status."""
+    if not past:
+        return
+    without = cohort_status(histories_of(*past), JOURNEY, SETTINGS, [AS_OF])[:, 0]
+    later = histories_of(*past, *future)
+    names = later.prospect_ids.to_pylist()
+    old = histories_of(*past).prospect_ids.to_pylist()
+    found = cohort_status(later, JOURNEY, SETTINGS, [AS_OF])[:, 0]
+    assert [found[names.index(who)] for who in old] == list(without)
+    assert all(found[k] == 1 for k, who in enumerate(names) if who not in old)
+
+
+def test_a_naive_instant_is_refused():
+    """Without a zone nobody can say which instant it is."""
+    with pytest.raises(TimeError, match="has no time zone"):
+        microseconds(datetime(2024, 1, 1))  # noqa: DTZ001 - the naive instant is the point
+
+
+def test_microseconds_agree_with_numpy_across_zones():
+    """The same instant in two zones is one number."""
+    at = datetime.fromisoformat("2024-03-31T03:30:00.000001+02:00")
+    assert microseconds(at) == np.datetime64("2024-03-31T01:30:00.000001", "us").astype(int)
+    assert microseconds(datetime(1970, 1, 2, tzinfo=UTC)) == DAY
+
+
+def test_a_question_with_an_open_window_is_refused_with_the_way_out():
+    """The message names the last instant that could be asked."""
+    with pytest.raises(UnobservedOutcomeError, match="no later than 2024-06-01 00:00"):
+        require_observed(
+            AS_OF, horizon=timedelta(days=30), observed_until=datetime(2024, 7, 1, tzinfo=UTC)
+        )
