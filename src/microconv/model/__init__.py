@@ -1,0 +1,1 @@
+"""Models: rules of thumb, trees, regression, their blend, and the artefact that scores."""

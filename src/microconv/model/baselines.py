@@ -1,0 +1,236 @@
+"""The rules of thumb that a model must beat to be worth having.
+
+==========  ==================================================================
+base_rate   everybody has the training rows' share of conversions
+recency     who did something last, first
+activity    who did most in the last 30 days
+opens       who opened most in the last 30 days (exposures with "open" in their name)
+points      points for each micro step done lately, by its commitment
+forest      a random forest on counts, the usual control
+==========  ==================================================================
+
+A one-column rule becomes a probability by a logistic curve on its score, fitted
+on training rows (see :mod:`microconv.model.linear` for the curve): the ranking is
+the rule's own, turned round if the training rows say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from microconv.errors import listed
+from microconv.features.family import Columns
+from microconv.journey import JourneyMap
+from microconv.model.calibration import sigmoid
+from microconv.model.linear import Linear, fit_linear
+from microconv.model.training import Floats, Mask
+from microconv.settings import ForestSettings, LinearSettings, ModelSettings
+
+ALMOST_FREE = LinearSettings(inverse_penalty=1e4)
+"""A curve on one column needs no penalty."""
+
+NEVER_SAY_NEVER = 1e-4
+"""A forest's probabilities stay this far from 0 and 1, where log loss is infinite."""
+
+MIN_LEAF = 5
+"""Rows in a leaf of the forest."""
+
+
+class Predictor(Protocol):
+    """Whatever turns columns into probabilities."""
+
+    def predict(self, values: Columns) -> Floats:
+        """Return one probability per row of ``values``, shape (n_columns, n_rows)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Lore:
+    """What a baseline may look at while it is fitted.
+
+    Attributes
+    ----------
+    names : list of str
+    values : ndarray of float32, shape (n_columns, n_rows)
+        Training rows only.
+    labels : ndarray of bool, shape (n_rows,)
+    weights : ndarray of float64, shape (n_rows,)
+    journey : JourneyMap
+    settings : ModelSettings
+    threads : int or None
+    """
+
+    names: list[str]
+    values: Columns = field(repr=False)
+    labels: Mask = field(repr=False)
+    weights: Floats = field(repr=False)
+    journey: JourneyMap = field(repr=False)
+    settings: ModelSettings = field(repr=False)
+    threads: int | None = None
+
+
+class AbsentColumnsError(LookupError):
+    """A baseline's columns are not among the features; its message says which."""
+
+
+@dataclass(frozen=True)
+class BaseRate:
+    """The same probability for everybody."""
+
+    rate: float
+
+    def predict(self, values: Columns) -> Floats:
+        """Return the rate for every row."""
+        return np.full(values.shape[1], self.rate)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A score from a few columns, and the curve that makes it a probability.
+
+    Attributes
+    ----------
+    columns : ndarray of int
+    points : ndarray of float64 or None
+        Points for each column that is above zero; None adds the columns up.
+    curve : Linear
+        On the score as its only column.
+    """
+
+    columns: np.ndarray[Any, np.dtype[np.intp]] = field(repr=False)
+    points: Floats | None = field(repr=False)
+    curve: Linear = field(repr=False)
+
+    def predict(self, values: Columns) -> Floats:
+        """Return the probability of each row's score."""
+        return sigmoid(self.curve.logit(score(values, self.columns, self.points)))
+
+
+def score(
+    values: Columns, columns: np.ndarray[Any, np.dtype[np.intp]], points: Floats | None
+) -> Columns:
+    """Add columns up, or the points of those above zero, as one column."""
+    total = np.zeros((1, values.shape[1]))
+    for position, column in enumerate(columns):
+        x = values[column]
+        total[0] += x if points is None else points[position] * (x > 0)
+    return total.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Trees on counts; asked one after the other, so that the sum has one order."""
+
+    columns: np.ndarray[Any, np.dtype[np.intp]] = field(repr=False)
+    trees: list[Any] = field(repr=False)
+
+    def predict(self, values: Columns) -> Floats:
+        """Return the mean of the trees' probabilities."""
+        rows = np.ascontiguousarray(values[self.columns].T)
+        total = np.zeros(len(rows))
+        for tree in self.trees:
+            total += tree.predict_proba(rows)[:, 1]
+        mean: Floats = np.clip(total / len(self.trees), NEVER_SAY_NEVER, 1 - NEVER_SAY_NEVER)
+        return mean
+
+
+def fit_baselines(lore: Lore) -> tuple[dict[str, Predictor], dict[str, str]]:
+    """Fit every baseline whose columns are there.
+
+    Returns
+    -------
+    fitted : dict of str to Predictor
+    left_out : dict of str to str
+        The others, and why.
+    """
+    fitted: dict[str, Predictor] = {}
+    left_out: dict[str, str] = {}
+    for name, fit in BASELINES.items():
+        try:
+            fitted[name] = fit(lore)
+        except AbsentColumnsError as error:
+            left_out[name] = str(error)
+    return fitted, left_out
+
+
+def _base_rate(lore: Lore) -> BaseRate:
+    return BaseRate(float(lore.labels.mean()))
+
+
+def _recency(lore: Lore) -> Rule:
+    return _rule(lore, ["recency.(any).last"])
+
+
+def _activity(lore: Lore) -> Rule:
+    kinds = {step.kind for step in lore.journey.steps}
+    return _rule(lore, [f"counts.kind={kind}.30d" for kind in sorted(kinds)])
+
+
+def _opens(lore: Lore) -> Rule:
+    opened = [s.name for s in lore.journey.steps if s.kind == "exposure" and "open" in s.name]
+    return _rule(lore, [f"counts.{name}.30d" for name in opened])
+
+
+def _points(lore: Lore) -> Rule:
+    settings = lore.settings.points
+    window = f"{str(settings.within_days).removesuffix('.0')}d"
+    steps = [step for step in lore.journey.steps if step.kind == "micro"]
+    points = np.array([settings.per_commitment * step.commitment for step in steps])
+    return _rule(lore, [f"counts.{step.name}.{window}" for step in steps], points)
+
+
+def _forest(lore: Lore) -> Forest:
+    columns = np.array([i for i, n in enumerate(lore.names) if n.startswith("counts.")])
+    if len(columns) == 0:
+        raise AbsentColumnsError("it takes the columns of the family `counts`, and there are none")
+    return fit_forest(lore, columns, lore.settings.forest)
+
+
+def fit_forest(
+    lore: Lore, columns: np.ndarray[Any, np.dtype[np.intp]], settings: ForestSettings
+) -> Forest:
+    """Grow the forest on at most `max_rows` rows, drawn with the seed."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    rows = np.arange(len(lore.labels))
+    if len(rows) > settings.max_rows:
+        draw = np.random.default_rng(lore.settings.seed).permutation(rows)[: settings.max_rows]
+        rows = np.sort(draw)
+    model = RandomForestClassifier(
+        settings.trees,
+        min_samples_leaf=MIN_LEAF,
+        random_state=lore.settings.seed,
+        n_jobs=lore.threads or -1,
+    )
+    x = np.ascontiguousarray(lore.values[np.ix_(columns, rows)].T)
+    model.fit(x, lore.labels[rows], sample_weight=lore.weights[rows])
+    return Forest(columns, model.estimators_)
+
+
+def _rule(lore: Lore, wanted: list[str], points: Floats | None = None) -> Rule:
+    positions = {name: position for position, name in enumerate(lore.names)}
+    absent = [name for name in wanted if name not in positions]
+    if absent or not wanted:
+        raise AbsentColumnsError(
+            f"it takes the columns {listed(absent)}, which the feature settings do not make"
+            if wanted
+            else "the journey has no step of its kind"
+        )
+    columns = np.array([positions[name] for name in wanted])
+    column = score(lore.values, columns, points)
+    return Rule(columns, points, fit_linear(column, lore.labels, lore.weights, ALMOST_FREE))
+
+
+BASELINES: dict[str, Callable[[Lore], Predictor]] = {
+    "base_rate": _base_rate,
+    "recency": _recency,
+    "activity": _activity,
+    "opens": _opens,
+    "points": _points,
+    "forest": _forest,
+}
+"""Every baseline by its name."""

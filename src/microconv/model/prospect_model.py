@@ -1,0 +1,277 @@
+"""The artefact: everything it takes to turn a history into a probability, in one folder.
+
+::
+
+    model.json           columns, blend, fitted families, journey and settings, training facts
+    trees.txt            LightGBM's own text format
+    out_of_time.parquet  the backtest's predictions, for a later champion to be held against
+    SHA256SUMS           checked before any of the three is parsed (`sha256sum -c` reads it)
+
+Nothing is pickled: loading a model runs no code from its files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from microconv.errors import ModelError, OtherJourneyError, listed
+from microconv.features.family import Columns, State
+from microconv.features.training_set import TrainingSet
+from microconv.journey import JourneyMap
+from microconv.model.artefact import read_files, sums_of, write_files
+from microconv.model.blend import Blend
+from microconv.model.calibration import sigmoid
+from microconv.model.facts import TrainingFacts
+from microconv.model.learn import learn
+from microconv.model.training import Floats, Recipe
+from microconv.settings import FeatureSettings, JourneySettings, Settings, SnapshotSettings
+
+FORMAT = 1
+"""Version of the artefact's layout."""
+
+FILES = ("model.json", "trees.txt", "out_of_time.parquet")
+
+OUT_OF_TIME = pa.schema(
+    [
+        pa.field("prospect_id", pa.string(), nullable=False),
+        pa.field("as_of", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("fold", pa.string(), nullable=False),
+        pa.field("probability", pa.float64(), nullable=False),
+        pa.field("converted", pa.bool_(), nullable=False),
+        pa.field("value", pa.float64()),
+    ]
+)
+"""One row per snapshot that the backtest's blend predicted before its outcome was known."""
+
+
+@dataclass(frozen=True)
+class ProspectModel:
+    """A model that scores histories, and all that is needed to make its columns again.
+
+    Attributes
+    ----------
+    blend : Blend
+        Trees, regression, their mix and calibration.
+    columns : tuple of str
+        What `values` must hold, in this order.
+    states : dict of str to State
+        What the fitted feature families learnt.
+    journey_settings, feature_settings, snapshot_settings
+        The sections of params.yaml it was trained with.
+    facts : TrainingFacts
+        What it was trained on.
+    out_of_time : Table
+        The backtest's predictions, :data:`OUT_OF_TIME`; possibly empty.
+    """
+
+    blend: Blend
+    columns: tuple[str, ...] = field(repr=False)
+    states: dict[str, State] = field(repr=False)
+    journey_settings: JourneySettings = field(repr=False)
+    feature_settings: FeatureSettings = field(repr=False)
+    snapshot_settings: SnapshotSettings = field(repr=False)
+    facts: TrainingFacts
+    out_of_time: pa.Table = field(repr=False)
+
+    @classmethod
+    def fit(
+        cls, training_set: TrainingSet, settings: Settings, *, out_of_time: pa.Table | None = None
+    ) -> ProspectModel:
+        """Train on every row of a training set.
+
+        Parameters
+        ----------
+        training_set : TrainingSet
+        settings : Settings
+            Its sections `journey`, `snapshots`, `features`, `backtest`, `model`.
+        out_of_time : Table, optional
+            Predictions of a backtest; the blend's are kept with the model.
+
+        Raises
+        ------
+        NotEnoughDataError
+            If nobody, or everybody, converted.
+        OtherJourneyError
+            If the training set was made with another journey than the settings'.
+        """
+        given = JourneyMap.from_settings(settings.journey)
+        require_same(training_set.journey, given, "The training set", "the settings")
+        everything = np.ones(len(training_set.snapshots), dtype=bool)
+        lesson = learn(training_set, everything, Recipe.from_settings(settings))
+        return cls(
+            blend=lesson.blend,
+            columns=tuple(lesson.columns.names),
+            states=lesson.columns.states,
+            journey_settings=settings.journey,
+            feature_settings=settings.features,
+            snapshot_settings=settings.snapshots,
+            facts=TrainingFacts.of(training_set.snapshots, lesson.choice),
+            out_of_time=_blend_only(out_of_time),
+        )
+
+    def logit(self, values: Columns, *, threads: int | None = None) -> Floats:
+        """Score rows on the logit scale.
+
+        Parameters
+        ----------
+        values : ndarray of float32, shape (n_columns, n_rows)
+            The columns named in :attr:`columns`; nan and ±inf count as missing.
+        threads : int, optional
+            Every core when None; changes no bit, as does no other row.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows,)
+
+        Raises
+        ------
+        ModelError
+            If the number of columns is not the model's.
+        """
+        self._check(values)
+        return self.blend.logit(values, threads=threads)
+
+    def predict(self, values: Columns, *, threads: int | None = None) -> Floats:
+        """Return each row's probability of converting within the horizon; never nan.
+
+        Parameters and errors are those of :meth:`logit`.
+        """
+        return sigmoid(self.logit(values, threads=threads))
+
+    def logit_contributions(self, values: Columns, *, threads: int | None = None) -> Floats:
+        """Split each row's logit exactly into what its columns add.
+
+        Parameters and errors are those of :meth:`logit`.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_columns + 1)
+            The last column is the intercept; a row sums to its logit.
+        """
+        self._check(values)
+        return self.blend.contributions(values, threads=threads)
+
+    def _check(self, values: Columns) -> None:
+        if values.ndim != 2 or len(values) != len(self.columns):
+            raise ModelError(
+                f"The model takes {len(self.columns)} columns, one per row of `values`, and was "
+                f"given an array of shape {values.shape}. Build them with the model's own journey, "
+                "feature settings and states."
+            )
+
+    @cached_property
+    def journey(self) -> JourneyMap:
+        """The journey it was trained on."""
+        return JourneyMap.from_settings(self.journey_settings)
+
+    def require_journey(self, journey: JourneyMap) -> None:
+        """Refuse to go on with another journey than the one trained on.
+
+        Raises
+        ------
+        OtherJourneyError
+            Naming the steps that differ. The wording of a step may differ.
+        """
+        require_same(self.journey, journey, "The model", "the settings")
+
+    @cached_property
+    def digest(self) -> str:
+        """Fingerprint of the whole artefact: the sha256 of its list of checksums."""
+        return hashlib.sha256(sums_of(self._files()).encode()).hexdigest()
+
+    def save(self, folder: str | Path) -> None:
+        """Write the artefact; the folder takes its place only when it is whole."""
+        write_files(folder, self._files())
+
+    @classmethod
+    def load(cls, folder: str | Path) -> ProspectModel:
+        """Read an artefact after its checksums are found right.
+
+        Raises
+        ------
+        ModelError
+            If there is none, or it has another layout.
+        DamagedModelError
+            If a file is missing, cut short or changed. Nothing is parsed then.
+        """
+        files = read_files(folder, FILES)
+        content = json.loads(files["model.json"])
+        if content["format"] != FORMAT:
+            raise ModelError(
+                f"The model at {folder} has layout {content['format']}; this version of microconv "
+                f"reads layout {FORMAT}. Train it again."
+            )
+        return cls(
+            blend=Blend.from_json(content["blend"], files["trees.txt"].decode()),
+            columns=tuple(content["columns"]),
+            states=content["states"],
+            journey_settings=JourneySettings.model_validate(content["journey"]),
+            feature_settings=FeatureSettings.model_validate(content["features"]),
+            snapshot_settings=SnapshotSettings.model_validate(content["snapshots"]),
+            facts=TrainingFacts.from_json(content["facts"]),
+            out_of_time=pq.read_table(io.BytesIO(files["out_of_time.parquet"])),
+        )
+
+    def _files(self) -> dict[str, bytes]:
+        content = {
+            "format": FORMAT,
+            "facts": self.facts.to_json(),
+            "journey": self.journey_settings.model_dump(mode="json"),
+            "features": self.feature_settings.model_dump(mode="json"),
+            "snapshots": self.snapshot_settings.model_dump(mode="json"),
+            "columns": self.columns,
+            "states": self.states,
+            "blend": self.blend.to_json(),
+        }
+        table = io.BytesIO()
+        pq.write_table(self.out_of_time, table, compression="zstd")
+        return {
+            "model.json": json.dumps(content, allow_nan=False, indent=0).encode(),
+            "trees.txt": self.blend.boosted.text.encode(),
+            "out_of_time.parquet": table.getvalue(),
+        }
+
+
+def require_same(one: JourneyMap, other: JourneyMap, owner: str, asker: str) -> None:
+    """Refuse two journeys that differ in more than wording.
+
+    Raises
+    ------
+    OtherJourneyError
+        Naming the steps that differ.
+    """
+    if one.digest() == other.digest():
+        return
+    mine, yours = _meanings(one), _meanings(other)
+    names = dict.fromkeys([*mine, *yours])
+    differ = [name for name in names if mine.get(name) != yours.get(name)]
+    what = f"these steps differ: {listed(differ)}" if differ else "stages or order differ"
+    raise OtherJourneyError(
+        f"{owner} was made with another journey than that of {asker}: {what}. Use the journey it "
+        "was made with, or train again with this one."
+    )
+
+
+def _meanings(journey: JourneyMap) -> dict[str, Any]:
+    return {
+        step.name: (step.kind, step.stage, step.commitment, sorted(step.events))
+        for step in journey.steps
+    }
+
+
+def _blend_only(predictions: pa.Table | None) -> pa.Table:
+    if predictions is None:
+        return OUT_OF_TIME.empty_table()
+    kept = predictions.filter(pc.equal(predictions["model"].cast(pa.string()), "blend"))
+    return kept.select(OUT_OF_TIME.names).cast(OUT_OF_TIME).combine_chunks()

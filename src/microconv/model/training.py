@@ -1,0 +1,210 @@
+"""What every model learns from: rows, labels as they were known, weights, and a later slice.
+
+A worked example, with a horizon of 30 days and no label lag. Training rows ask on
+ten Mondays, 3 October to 5 December; a quarter of the dates, rounded up, is three.
+
+* The later slice is 21 November to 5 December.
+* What is tried out on it may only have learnt from windows that had closed by
+  21 November: as_of + 30 days <= 21 November, so 3 October to 17 October.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from microconv.errors import NotEnoughDataError
+from microconv.histories.timeline import trainable
+from microconv.settings import ModelSettings, Settings
+
+Mask = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+MIN_OF_EACH = 25
+"""Fewer conversions (or non-conversions) than this on a later slice choose nothing."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How models are learnt, apart from the rows.
+
+    Attributes
+    ----------
+    model : ModelSettings
+    embargo : timedelta
+        Horizon and label lag: how long before a test begins training must end.
+    threads : int or None
+        For the libraries; changes no bit of any model.
+    """
+
+    model: ModelSettings
+    embargo: timedelta
+    threads: int | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Recipe:
+        """Gather the recipe from the sections of params.yaml."""
+        embargo = settings.snapshots.horizon + settings.backtest.label_lag
+        return cls(settings.model, embargo, settings.engine.threads)
+
+
+@dataclass(frozen=True)
+class LaterSlice:
+    """The latest training dates, and the earlier ones that may be learnt from for them.
+
+    Attributes
+    ----------
+    train, test : ndarray of bool, shape (n_rows,)
+        Of the whole training set; disjoint, neither need cover all.
+    begins : datetime
+        The first instant of `test`: labels of `train` count as known by then.
+    """
+
+    train: Mask = field(repr=False)
+    test: Mask = field(repr=False)
+    begins: datetime
+
+
+def known_labels(snapshots: pd.DataFrame, before: datetime | None) -> Mask:
+    """Say which rows were known to have converted at an instant.
+
+    Parameters
+    ----------
+    snapshots : DataFrame
+        With `converted` and `known_at`.
+    before : datetime or None
+        A conversion counts if it was known strictly before; None counts all.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_rows,)
+    """
+    converted = snapshots["converted"].to_numpy(dtype=bool)
+    if before is None:
+        return converted
+    known: Mask = (snapshots["known_at"] < pd.Timestamp(before)).to_numpy(dtype=bool)
+    return converted & known
+
+
+def rows_at(snapshots: pd.DataFrame, as_ofs: tuple[datetime, ...]) -> Mask:
+    """Mark the rows that ask at one of these instants."""
+    asked: Mask = snapshots["as_of"].isin([pd.Timestamp(a) for a in as_ofs]).to_numpy(dtype=bool)
+    return asked
+
+
+def in_order(snapshots: pd.DataFrame, rows: Mask) -> npt.NDArray[np.intp]:
+    """List the marked rows by prospect and instant, however the table is sorted.
+
+    Sums in floating point and drawn samples depend on the order of the rows; that
+    of a training set depends on how many buckets the log has. Models must not.
+    """
+    chosen = np.flatnonzero(rows)
+    asked = snapshots.iloc[chosen][["prospect_id", "as_of"]].reset_index(drop=True)
+    order = asked.sort_values(["prospect_id", "as_of"], kind="stable").index.to_numpy(dtype=np.intp)
+    return chosen[order]
+
+
+def turn_weights(snapshots: pd.DataFrame) -> Floats:
+    """Weigh a prospect's first row 1, the second 1/2, the third 1/3, in the order asked.
+
+    Somebody asked about ten times should not speak ten times as loud. But 1 / all
+    rows of the prospect would know the outcome: who converts is not asked again, so
+    has few rows, so would weigh much, and every probability would come out too high
+    (by half and more where conversions are rare). How often somebody has been asked
+    *so far* is known at `as_of`, and tilts nothing.
+
+    Parameters
+    ----------
+    snapshots : DataFrame
+        With `prospect_id` and `as_of`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_rows,)
+
+    Examples
+    --------
+    >>> days = pd.to_datetime(["2024-01-08", "2024-01-01", "2024-01-01"], utc=True)
+    >>> asked = pd.DataFrame({"prospect_id": ["ada", "ada", "bo"], "as_of": days})
+    >>> turn_weights(asked).tolist()
+    [0.5, 1.0, 1.0]
+    """
+    turns = snapshots.groupby("prospect_id", sort=False)["as_of"].rank(method="first")
+    weights: Floats = 1.0 / turns.to_numpy(dtype=np.float64)
+    return weights
+
+
+def require_both(labels: Mask, where: str) -> None:
+    """Refuse rows among which nobody, or everybody, converted.
+
+    Raises
+    ------
+    NotEnoughDataError
+    """
+    rows, yes = len(labels), int(labels.sum())
+    if rows == 0:
+        raise NotEnoughDataError(
+            f"There are no rows with a closed outcome window {where}. Ask earlier "
+            "(`snapshots.first`), shorten `snapshots.horizon_days`, or bring a longer export."
+        )
+    if yes == 0:
+        raise NotEnoughDataError(
+            f"None of the {rows} rows {where} is followed by a conversion, so there is nothing to "
+            "learn from. Check that the outcome's event is a step of `kind: major` in the journey "
+            "and that the source that bears it was ingested, or bring a longer export."
+        )
+    if yes == rows:
+        raise NotEnoughDataError(
+            f"All {rows} rows {where} are followed by a conversion: without prospects who did not "
+            "convert there is nothing to tell apart. Check that the export is not limited to "
+            "customers."
+        )
+
+
+def plan_later_slice(
+    snapshots: pd.DataFrame, train: Mask, labels: Mask, recipe: Recipe
+) -> LaterSlice | str:
+    """Set aside the latest training dates, with the embargo kept before them.
+
+    Parameters
+    ----------
+    snapshots : DataFrame of shape (n_rows, …)
+    train : ndarray of bool, shape (n_rows,)
+    labels : ndarray of bool, shape (n_rows,)
+        As they were known when training ended.
+    recipe : Recipe
+
+    Returns
+    -------
+    LaterSlice or str
+        Or the reason why there is none.
+    """
+    dates = _dates(snapshots, train)
+    later = dates[-math.ceil(recipe.model.calibration_share * len(dates)) :]
+    earlier = trainable(dates, later[0], embargo=recipe.embargo)
+    if not earlier:
+        return (
+            f"{len(dates)} training dates are too few to set {len(later)} aside with "
+            f"{recipe.embargo.days} days between"
+        )
+    inner = train & rows_at(snapshots, earlier)
+    outer = train & rows_at(snapshots, later)
+    learnt = known_labels(snapshots, later[0])[inner]
+    parts = ((learnt, "before the later slice"), (labels[outer], "on the later slice"))
+    for known, name in parts:
+        if min(known.sum(), (~known).sum()) < MIN_OF_EACH:
+            return (
+                f"only {known.sum()} of {len(known)} rows {name} convert, and a choice takes at "
+                f"least {MIN_OF_EACH} of each outcome"
+            )
+    return LaterSlice(inner, outer, later[0])
+
+
+def _dates(snapshots: pd.DataFrame, train: Mask) -> tuple[datetime, ...]:
+    asked = snapshots["as_of"][train].drop_duplicates().sort_values()
+    return tuple(instant.to_pydatetime() for instant in asked)

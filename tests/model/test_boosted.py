@@ -1,0 +1,109 @@
+"""The trees: their bits, and what they do with odd input."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from microconv.model import boosted as module
+from microconv.model.boosted import Boosted, fit_boosted
+from microconv.model.calibration import sigmoid
+from microconv.settings import BoostedSettings
+
+SETTINGS = BoostedSettings(num_iterations=30, learning_rate=0.1, min_data_in_leaf=10)
+
+
+def example(rows: int, columns: int = 12):
+    """Draw rows whose label needs two columns at once, which no line separates."""
+    rng = np.random.default_rng(2)
+    values = rng.normal(size=(columns, rows)).astype(np.float32)
+    values[3, rng.random(rows) < 0.2] = np.nan
+    labels = (values[0] * values[1] > 0) ^ (rng.random(rows) < 0.1)
+    return values, labels, rng.uniform(0.2, 1, rows)
+
+
+VALUES, LABELS, WEIGHTS = example(1500)
+
+
+@cache
+def trees() -> Boosted:
+    """Grow the trees of the example, once."""
+    return fit_boosted(VALUES, LABELS, WEIGHTS, SETTINGS, seed=1, threads=1)
+
+
+def test_trees_see_what_needs_two_columns_at_once():
+    """The planted interaction is found on rows that were not learnt from."""
+    values, labels, _ = example(4000)
+    fresh = slice(1500, None)
+    assert roc_auc_score(labels[fresh], trees().logit(values[:, fresh])) > 0.8
+
+
+def test_the_text_is_the_same_on_any_number_of_threads(monkeypatch):
+    """Not a digit of any leaf, and no trace of the number itself."""
+    monkeypatch.setattr(module, "SMALL", 0)
+    values, labels, weights = example(20_000)
+    few = SETTINGS.model_copy(update={"num_iterations": 4})
+    one, two = (
+        fit_boosted(values, labels, weights, few, seed=1, threads=threads).text
+        for threads in (1, 2)
+    )
+    assert one == two
+
+
+def test_predictions_are_the_same_on_any_number_of_threads():
+    """Scoring may use every core."""
+    values, _, _ = example(20_000)
+    assert np.array_equal(trees().logit(values, threads=1), trees().logit(values, threads=2))
+
+
+def test_the_text_alone_gives_the_same_bits():
+    """What is saved is what scored."""
+    assert np.array_equal(Boosted(trees().text).logit(VALUES), trees().logit(VALUES))
+
+
+@given(st.lists(st.integers(0, VALUES.shape[1] - 1), min_size=1, max_size=20))
+def test_a_rows_score_does_not_depend_on_the_rows_beside_it(rows):
+    """One prospect alone, or in a million: the same bits."""
+    together = trees().logit(np.ascontiguousarray(VALUES[:, rows]), threads=1)
+    assert np.array_equal(together, trees().logit(VALUES, threads=1)[rows])
+
+
+def test_contributions_sum_to_the_logit():
+    """Tree SHAP is exact."""
+    parts = trees().contributions(VALUES)
+    assert parts.shape == (VALUES.shape[1], len(VALUES) + 1)
+    assert np.allclose(parts.sum(axis=1), trees().logit(VALUES), rtol=0, atol=1e-9)
+
+
+def test_infinite_values_count_as_missing():
+    """A division by zero upstream is no information."""
+    infinite, missing = VALUES.copy(), VALUES.copy()
+    infinite[0, ::3], missing[0, ::3] = np.inf, np.nan
+    infinite[1, ::5], missing[1, ::5] = -np.inf, np.nan
+    assert np.array_equal(trees().logit(infinite), trees().logit(missing))
+    fits = [
+        fit_boosted(v, LABELS, WEIGHTS, SETTINGS, seed=1, threads=1).text
+        for v in (infinite, missing)
+    ]
+    assert fits[0] == fits[1]
+
+
+@pytest.mark.parametrize("rows", [2, 12])
+def test_with_too_few_rows_for_a_split_everybody_has_the_base_rate(rows):
+    """No leaf may hold so few: the answer is the weighted share of conversions."""
+    values, labels, _ = example(rows)
+    labels[:2] = True, False
+    model = fit_boosted(values, labels, np.ones(rows), SETTINGS, seed=1, threads=1)
+    assert sigmoid(model.logit(values)) == pytest.approx(np.full(rows, labels.mean()))
+    assert np.array_equal(Boosted(model.text).logit(values), model.logit(values))
+
+
+def test_nobody_to_score_is_no_error():
+    """An empty cohort has an empty list."""
+    assert trees().logit(VALUES[:, :0]).shape == (0,)
+    assert trees().contributions(VALUES[:, :0]).shape == (0, len(VALUES) + 1)

@@ -1,0 +1,57 @@
+"""What a model was trained on, counted by hand."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from microconv.model.facts import TrainingFacts, winsorised_mean
+
+
+def snapshots() -> pd.DataFrame:
+    """Ada is asked twice about one sale of 100; Bo once, sale of unknown value; Cy never buys."""
+    return pd.DataFrame(
+        {
+            "prospect_id": ["ada", "ada", "bo", "cy"],
+            "as_of": pd.to_datetime(
+                ["2024-01-08", "2024-01-01", "2024-01-08", "2024-01-08"], utc=True
+            ),
+            "converted": [True, True, True, False],
+            "known_at": pd.to_datetime(["2024-01-20", "2024-01-20", "2024-01-09", None], utc=True),
+            "value": [100.0, 100.0, np.nan, np.nan],
+        }
+    )
+
+
+def test_a_conversion_that_answers_two_questions_is_one():
+    """Two conversions, three rows that are followed by one."""
+    facts = TrainingFacts.of(snapshots(), "by hand")
+    assert (facts.n_rows, facts.n_prospects, facts.n_conversions) == (4, 3, 2)
+    assert facts.base_rate == 0.75
+    assert facts.mean_value == 100
+    assert (facts.first, facts.last) == (
+        datetime(2024, 1, 1, tzinfo=UTC),
+        datetime(2024, 1, 8, tzinfo=UTC),
+    )
+
+
+def test_without_values_there_is_no_mean_value():
+    """Not zero: nobody said that a conversion is worth nothing."""
+    assert TrainingFacts.of(snapshots().assign(value=np.nan), "").mean_value is None
+
+
+def test_one_whale_does_not_set_everybodys_value():
+    """199 sales of 10 and one of a million: the mean stays at what a sale is."""
+    values = np.array([10.0] * 199 + [1e6])
+    assert winsorised_mean(values) == pytest.approx(10)
+    assert values.mean() > 5000
+
+
+def test_json_keeps_the_facts():
+    """Instants with their zone included."""
+    facts = TrainingFacts.of(snapshots(), "by hand")
+    assert TrainingFacts.from_json(json.loads(json.dumps(facts.to_json()))) == facts

@@ -1,0 +1,110 @@
+"""Learning: what may be looked at, and that nothing else matters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lessons import MODEL, mondays, planted_set, reordered
+from microconv.errors import NotEnoughDataError
+from microconv.features.training_set import FittedColumns, TrainingSet
+from microconv.model.learn import learn
+from microconv.model.training import Recipe, known_labels, rows_at
+
+RECIPE = Recipe(MODEL, timedelta(days=30), threads=1)
+
+
+@dataclass(frozen=True)
+class Watched(TrainingSet):
+    """A training set that writes down what the fitted families were shown."""
+
+    shown: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+
+    def fit_columns(self, train: np.ndarray, labels: np.ndarray) -> FittedColumns:
+        """Remember, then do the real thing."""
+        self.shown.append((train, labels))
+        return super().fit_columns(train, labels)
+
+
+def everything(training_set: TrainingSet) -> np.ndarray:
+    """Mark every row."""
+    return np.ones(len(training_set), dtype=bool)
+
+
+def test_what_chooses_on_the_slice_learnt_only_what_was_known_when_it_began():
+    """The choice sees closed windows and outcomes known by then; the refit sees all."""
+    plain = planted_set()
+    watched = Watched(**plain.__dict__)
+    lesson = learn(watched, everything(plain), RECIPE)
+    (tried, known), (refitted, told) = watched.shown
+    begins = mondays(12)[9]
+    assert f"{begins:%Y-%m-%d}" in lesson.choice
+    closed = plain.snapshots["as_of"] + pd.Timedelta(days=30) <= begins
+    assert np.array_equal(tried, closed.to_numpy())
+    assert np.array_equal(known, known_labels(plain.snapshots, begins))
+    assert refitted.all()
+    assert np.array_equal(told, plain.snapshots["converted"])
+
+
+def test_conversions_known_after_training_ended_are_not_learnt():
+    """A deal entered late is still open when the fold trains."""
+    plain = planted_set()
+    watched = Watched(**plain.__dict__)
+    train = rows_at(plain.snapshots, mondays(12)[:8])
+    learn(watched, train, RECIPE, known_before=mondays(12)[8])
+    assert np.array_equal(watched.shown[-1][1], known_labels(plain.snapshots, mondays(12)[8]))
+
+
+def test_the_order_of_the_rows_changes_no_bit():
+    """It depends on how many buckets the log has."""
+    plain = planted_set(prospects=150)
+    other = reordered(plain, np.random.default_rng(1).permutation(len(plain)))
+    one, two = (learn(s, everything(s), RECIPE).blend for s in (plain, other))
+    assert one.to_json() == two.to_json()
+    assert one.boosted.text == two.boosted.text
+
+
+def test_the_number_of_threads_changes_no_bit():
+    """The same model from one core or from two."""
+    plain = planted_set(prospects=150)
+    one, two = (
+        learn(plain, everything(plain), replace(RECIPE, threads=threads)).blend
+        for threads in (1, 2)
+    )
+    assert one.to_json() == two.to_json()
+    assert one.boosted.text == two.boosted.text
+
+
+def test_too_few_dates_give_equal_shares_and_say_so():
+    """A short history trains all the same, and nobody is told it was calibrated."""
+    plain = planted_set(prospects=150, dates=3)
+    lesson = learn(plain, everything(plain), RECIPE)
+    assert (lesson.blend.weight, lesson.blend.calibration.kind, lesson.blend.level) == (
+        0.5,
+        "none",
+        0.0,
+    )
+    assert "too few" in lesson.choice
+
+
+def test_one_outcome_is_refused_before_anything_is_fitted():
+    """The error comes at once, not after an hour."""
+    plain = planted_set(prospects=20)
+    with pytest.raises(NotEnoughDataError, match="None of the"):
+        learn(plain, ~plain.snapshots["converted"].to_numpy(bool), RECIPE)
+
+
+def test_a_base_rate_that_fell_lately_lowers_the_level():
+    """Models see no dates; the level of the latest ones is set after the refit."""
+    plain = planted_set(prospects=600)
+    snapshots = plain.snapshots.copy()
+    late = snapshots["as_of"] >= pd.Timestamp(mondays(12)[9])
+    lost = (late & (np.arange(len(snapshots)) % 2 == 0)).to_numpy()
+    snapshots["converted"] &= ~lost
+    snapshots["known_at"] = snapshots["known_at"].where(~lost)
+    fallen = replace(plain, snapshots=snapshots)
+    assert learn(fallen, everything(fallen), RECIPE).blend.level < -0.3
