@@ -1,0 +1,198 @@
+"""The backtest: every candidate learns in the past and is asked about what came after."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from microconv.errors import EventLogError, NotEnoughDataError
+from microconv.events.files import replacing
+from microconv.features.training_set import TrainingSet
+from microconv.histories.timeline import Fold
+from microconv.model.baselines import Lore, fit_baselines
+from microconv.model.calibration import sigmoid
+from microconv.model.learn import Lesson, learn
+from microconv.model.training import (
+    Floats,
+    Mask,
+    Recipe,
+    in_order,
+    known_labels,
+    require_both,
+    rows_at,
+    turn_weights,
+)
+
+PREDICTIONS = pa.schema(
+    [
+        pa.field("prospect_id", pa.string(), nullable=False),
+        pa.field("as_of", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("fold", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("model", pa.dictionary(pa.int32(), pa.string()), nullable=False),
+        pa.field("probability", pa.float64(), nullable=False),
+        pa.field("converted", pa.bool_(), nullable=False),
+        pa.field("value", pa.float64()),
+        pa.field("unseen", pa.bool_(), nullable=False),
+    ]
+)
+"""One row per tested snapshot, fold and model. `unseen`: the prospect trained nothing there."""
+
+NOTES = b"microconv.backtest"
+"""Where the Parquet file keeps the notes."""
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Out-of-time predictions, and how they came about.
+
+    Attributes
+    ----------
+    predictions : Table
+        With :data:`PREDICTIONS`: by fold, model, prospect and instant.
+    notes : dict
+        `folds` (name → dates, rows, base rate and choice), `skipped` (fold → why)
+        and `left_out` (baseline → why).
+    """
+
+    predictions: pa.Table = field(repr=False)
+    notes: dict[str, Any]
+
+    def write(self, path: str | Path) -> None:
+        """Write predictions and notes as one Parquet file."""
+        notes = {NOTES: json.dumps(self.notes).encode()}
+        noted = self.predictions.replace_schema_metadata(notes)
+        with replacing(path) as fresh:
+            pq.write_table(noted, fresh, compression="zstd")
+
+    @classmethod
+    def read(cls, path: str | Path) -> Backtest:
+        """Read what :meth:`write` wrote.
+
+        Raises
+        ------
+        EventLogError
+            If the file is not a backtest's.
+        """
+        table = pq.read_table(path)
+        metadata = table.schema.metadata or {}
+        if NOTES not in metadata:
+            raise EventLogError(
+                f"{path} does not hold predictions of a backtest. Run the stage `backtest` again."
+            )
+        return cls(table.replace_schema_metadata(None), json.loads(metadata[NOTES]))
+
+
+def backtest(training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe) -> Backtest:
+    """Fit every candidate on each fold's training rows and predict its test rows.
+
+    A fold learns from conversions known strictly before its first test instant.
+    A fold whose training rows hold only one outcome is skipped, and the notes say so.
+
+    Parameters
+    ----------
+    training_set : TrainingSet
+    folds : sequence of Fold
+    recipe : Recipe
+
+    Raises
+    ------
+    NotEnoughDataError
+        If nobody, or everybody, converted; or no fold can be learnt from.
+    """
+    snapshots = training_set.snapshots
+    require_both(known_labels(snapshots, None), "with a closed outcome window")
+    tables: list[pa.Table] = []
+    notes: dict[str, Any] = {"folds": {}, "skipped": {}, "left_out": {}}
+    for fold in folds:
+        train, test = rows_at(snapshots, fold.train), rows_at(snapshots, fold.test)
+        try:
+            require_both(known_labels(snapshots, fold.test[0])[train], "that train it")
+            if not test.any():
+                raise NotEnoughDataError("Nobody was in the cohort on its test dates.")
+        except NotEnoughDataError as error:
+            notes["skipped"][fold.name] = str(error)
+            continue
+        lesson = learn(training_set, train, recipe, known_before=fold.test[0])
+        predicted, left_out = _predict(training_set, fold, lesson, recipe)
+        notes["left_out"].update(left_out)
+        notes["folds"][fold.name] = _facts(snapshots, fold, lesson)
+        rows = in_order(snapshots, test)
+        unseen = ~snapshots["prospect_id"].isin(snapshots["prospect_id"][train]).to_numpy()
+        tables += [
+            _table(snapshots.iloc[rows], unseen[rows], fold, model, probability)
+            for model, probability in predicted.items()
+        ]
+    if not tables:
+        reasons = " ".join(f"{name}: {why}" for name, why in notes["skipped"].items())
+        raise NotEnoughDataError(
+            f"None of the {len(folds)} folds can be learnt from. {reasons}"
+            if folds
+            else "There is no fold to backtest: no outcome window has closed. Ask earlier "
+            "(`snapshots.first`) or bring a longer export."
+        )
+    return Backtest(pa.concat_tables(tables).unify_dictionaries().combine_chunks(), notes)
+
+
+def _predict(
+    training_set: TrainingSet, fold: Fold, lesson: Lesson, recipe: Recipe
+) -> tuple[dict[str, Floats], dict[str, str]]:
+    """Score a fold's test rows with every candidate."""
+    snapshots, columns = training_set.snapshots, lesson.columns
+    learnt = in_order(snapshots, rows_at(snapshots, fold.train))
+    tested = in_order(snapshots, rows_at(snapshots, fold.test))
+    lore = Lore(
+        names=columns.names,
+        values=columns.values[:, learnt],
+        labels=known_labels(snapshots, fold.test[0])[learnt],
+        weights=turn_weights(snapshots.iloc[learnt]),
+        journey=training_set.journey,
+        settings=recipe.model,
+        threads=recipe.threads,
+    )
+    values = columns.values[:, tested]
+    baselines, left_out = fit_baselines(lore)
+    out = {name: baseline.predict(values) for name, baseline in baselines.items()}
+    out["linear"] = sigmoid(lesson.blend.linear.logit(values))
+    out["boosted"] = sigmoid(lesson.blend.boosted.logit(values, threads=recipe.threads))
+    out["blend"] = lesson.blend.predict(values, threads=recipe.threads)
+    return out, left_out
+
+
+def _facts(snapshots: pd.DataFrame, fold: Fold, lesson: Lesson) -> dict[str, Any]:
+    train, test = rows_at(snapshots, fold.train), rows_at(snapshots, fold.test)
+    known = known_labels(snapshots, fold.test[0])[train]
+    return {
+        "train": [instant.isoformat() for instant in fold.train],
+        "test": [instant.isoformat() for instant in fold.test],
+        "train_rows": int(train.sum()),
+        "test_rows": int(test.sum()),
+        "train_base_rate": float(known.mean()),
+        "choice": lesson.choice,
+    }
+
+
+def _table(
+    rows: pd.DataFrame, unseen: Mask, fold: Fold, model: str, probability: Floats
+) -> pa.Table:
+    def repeated(word: str) -> pa.Array:
+        return pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(rows), np.int32)), [word])
+
+    columns = [
+        pa.array(rows["prospect_id"]),
+        pa.array(rows["as_of"].dt.tz_convert(None).to_numpy()).cast(pa.timestamp("us", tz="UTC")),
+        repeated(fold.name),
+        repeated(model),
+        pa.array(probability),
+        pa.array(rows["converted"].to_numpy(dtype=bool)),
+        pa.array(rows["value"].to_numpy(dtype=np.float64), from_pandas=True),
+        pa.array(unseen),
+    ]
+    return pa.table(columns, schema=PREDICTIONS)

@@ -1,0 +1,166 @@
+"""Do probabilities mean what they say? Bins, Murphy's parts, ECE and the recalibration line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numba import njit
+
+from microconv.evaluation.metrics import Answers, Int64
+from microconv.model.calibration import fit_logistic, sigmoid
+from microconv.model.training import Floats
+
+SIMULATIONS = 400
+"""Draws behind the 95 % quantile of the ECE of a calibrated model."""
+
+CLIP = 1e-9
+"""The recalibration line takes probabilities nearer to 0 or 1 as this near."""
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Rows grouped by probability into parts of (nearly) equal size, lowest first.
+
+    Attributes
+    ----------
+    rows : ndarray of int64, shape (n_bins,)
+    predicted, observed : ndarray of float64, shape (n_bins,)
+        Mean probability and share of conversions.
+    member : ndarray of int64, shape (n_rows,)
+        Each row's bin.
+    """
+
+    rows: Int64
+    predicted: Floats
+    observed: Floats
+    member: Int64
+
+    @property
+    def ece(self) -> float:
+        """Mean over rows of the gap between predicted and observed of their bin."""
+        return float((self.rows * np.abs(self.predicted - self.observed)).sum() / self.rows.sum())
+
+
+def bin_answers(answers: Answers, bins: int) -> Bins:
+    """Group rows by probability; rows with one probability stay in one bin.
+
+    Parameters
+    ----------
+    answers : Answers
+        At least one row.
+    bins : int
+        The most bins there may be.
+    """
+    p = answers.probability
+    inner = np.unique(np.quantile(p, np.arange(1, bins) / bins, method="higher"))
+    code = np.searchsorted(inner, p, side="right")
+    member = np.unique(code, return_inverse=True)[1].astype(np.int64)
+    rows = np.bincount(member)
+    predicted = np.bincount(member, weights=p) / rows
+    observed = np.bincount(member, weights=answers.converted) / rows
+    return Bins(rows, predicted, observed, member)
+
+
+def murphy(answers: Answers, bins: Bins) -> dict[str, float]:
+    """Split the Brier score: reliability − resolution + uncertainty + within_bins.
+
+    The first three are Murphy's, on the bins; the last is what binning leaves
+    over, so that the four sum to the Brier score itself.
+    """
+    share, rate = bins.rows / bins.rows.sum(), float(answers.converted.mean())
+    reliability = float((share * (bins.predicted - bins.observed) ** 2).sum())
+    resolution = float((share * (bins.observed - rate) ** 2).sum())
+    uncertainty = rate * (1 - rate)
+    brier = float(((answers.probability - answers.converted) ** 2).mean())
+    return {
+        "reliability": reliability,
+        "resolution": resolution,
+        "uncertainty": uncertainty,
+        "within_bins": brier - (reliability - resolution + uncertainty),
+    }
+
+
+def ece_if_calibrated(
+    answers: Answers, bins: Bins, *, seed: int, one_draw_per_prospect: bool = False
+) -> float:
+    """Return the 95 % quantile of the ECE that a calibrated model would show here.
+
+    Outcomes are drawn from the model's own probabilities, so that they are right
+    by construction; the ECE that remains is chance.
+
+    Parameters
+    ----------
+    answers : Answers
+    bins : Bins
+        Of these answers.
+    seed : int
+    one_draw_per_prospect : bool
+        Rows of one prospect often wait for the same conversion. If true, a
+        prospect's rows share one random number (they are as alike as can be);
+        else each row has its own (they are independent). The truth is between.
+    """
+    unit = answers.prospect if one_draw_per_prospect else np.arange(len(answers), dtype=np.int64)
+    gaps = _simulate(
+        answers.probability, bins.member, len(bins.rows), unit, SIMULATIONS, np.uint64(seed)
+    )
+    return float(np.quantile(np.abs(gaps).sum(axis=1) / len(answers), 0.95))
+
+
+def recalibration_line(answers: Answers, *, confidence: float) -> dict[str, tuple[float, ...]]:
+    """Regress outcomes on the logit of the probability: slope 1 and intercept 0 are ideal.
+
+    A slope below 1 says that probabilities are too extreme. Intervals are Wald's,
+    with a variance that counts the rows of a prospect as one (sandwich).
+
+    Returns
+    -------
+    dict of str to (value, low, high)
+        `slope`, `intercept`, and `level`: the intercept with the slope held at 1,
+        above 0 where probabilities are too low on the whole.
+    """
+    p = np.clip(answers.probability, CLIP, 1 - CLIP)
+    logit = np.log(p) - np.log1p(-p)
+    ones = np.ones(len(p))
+    line = np.column_stack([logit, ones])
+    both = _with_intervals(line, answers, np.zeros(len(p)), confidence)
+    (level,) = _with_intervals(ones[:, None], answers, logit, confidence)
+    return {"slope": both[0], "intercept": both[1], "level": level}
+
+
+def _with_intervals(
+    design: Floats, answers: Answers, offset: Floats, confidence: float
+) -> list[tuple[float, ...]]:
+    beta = fit_logistic(design, answers.converted, offset=offset)
+    p = sigmoid(design @ beta + offset)
+    curvature = np.linalg.inv((design * (p * (1 - p))[:, None]).T @ design)
+    scores = design * (answers.converted - p)[:, None]
+    codes = np.unique(answers.prospect, return_inverse=True)[1]
+    sums = np.column_stack([np.bincount(codes, weights=score) for score in scores.T])
+    groups = len(sums)
+    variance = curvature @ (sums.T @ sums) @ curvature * groups / max(groups - 1, 1)
+    reach = NormalDist().inv_cdf(0.5 + confidence / 2) * np.sqrt(np.diag(variance))
+    return [(float(b), float(b - r), float(b + r)) for b, r in zip(beta, reach, strict=True)]
+
+
+@njit(cache=True, nogil=True)
+def _simulate(probability, member, n_bins, unit, draws, seed):  # type: ignore[no-untyped-def]
+    """Draw outcomes; return each draw's sum of (outcome − probability) per bin.
+
+    The random number of a unit in a draw is a hash of both (splitmix64): no
+    memory, and no order of drawing that could matter.
+    """
+    out = np.zeros((draws, n_bins))
+    step, one = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9)
+    two, scale = np.uint64(0x94D049BB133111EB), 1.0 / 9007199254740992.0
+    for b in range(draws):
+        key = (seed * np.uint64(1_000_003) + np.uint64(b) + np.uint64(1)) * step
+        for r in range(len(probability)):
+            z = key ^ (np.uint64(unit[r] + 1) * one)
+            z = (z ^ (z >> np.uint64(30))) * one
+            z = (z ^ (z >> np.uint64(27))) * two
+            z = z ^ (z >> np.uint64(31))
+            happened = np.float64(z >> np.uint64(11)) * scale < probability[r]
+            out[b, member[r]] += happened - probability[r]
+    return out

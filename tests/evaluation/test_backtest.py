@@ -1,0 +1,193 @@
+"""The backtest: what each fold may know, and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lessons import MODEL, mondays, planted_set, reordered
+from microconv.errors import EventLogError, NotEnoughDataError
+from microconv.evaluation.backtest import PREDICTIONS, Backtest, backtest
+from microconv.features.training_set import FittedColumns, TrainingSet
+from microconv.histories.timeline import Fold
+from microconv.model.training import Recipe, known_labels
+
+RECIPE = Recipe(MODEL, timedelta(days=30), threads=1)
+DATES = mondays(16)
+FOLDS = (
+    Fold(train=DATES[:6], test=DATES[11:13]),
+    Fold(train=DATES[:8], test=DATES[13:15]),
+)
+PLANTED = planted_set(prospects=150, dates=16)
+MODELS = (
+    "base_rate", "recency", "activity", "opens", "points", "forest", "linear", "boosted", "blend",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Watched(TrainingSet):
+    """A training set that writes down what the fitted families were shown."""
+
+    shown: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
+
+    def fit_columns(self, train: np.ndarray, labels: np.ndarray) -> FittedColumns:
+        """Remember, then do the real thing."""
+        self.shown.append((train, labels))
+        return super().fit_columns(train, labels)
+
+
+@cache
+def done() -> Backtest:
+    """Return the backtest of the planted set, made once."""
+    return backtest(PLANTED, FOLDS, RECIPE)
+
+
+@cache
+def frame() -> pd.DataFrame:
+    """Return its predictions."""
+    return done().predictions.to_pandas()
+
+
+def probabilities(of: Backtest) -> np.ndarray:
+    """Return every probability, in the order of the table."""
+    return of.predictions["probability"].to_numpy()
+
+
+def test_every_model_is_asked_about_the_same_rows():
+    """The test rows of each fold, once per model, by prospect and instant."""
+    asked = PLANTED.snapshots[["prospect_id", "as_of", "converted"]]
+    for fold in FOLDS:
+        test = asked["as_of"].isin([pd.Timestamp(as_of) for as_of in fold.test])
+        expected = asked[test].sort_values(["prospect_id", "as_of"]).reset_index(drop=True)
+        for model in MODELS:
+            rows = frame()[(frame()["fold"] == fold.name) & (frame()["model"] == model)]
+            got = rows[["prospect_id", "as_of", "converted"]].reset_index(drop=True)
+            pd.testing.assert_frame_equal(got, expected)
+    assert done().predictions.schema.equals(PREDICTIONS)
+    assert set(frame()["model"]) == set(MODELS)
+
+
+def test_every_answer_is_a_probability():
+    """No nan, nothing outside [0, 1]."""
+    assert frame()["probability"].between(0, 1).all()
+
+
+def test_a_fold_learns_only_outcomes_known_before_its_first_test():
+    """Known at the first test instant, not when the log ends; so too for fitted families."""
+    for fold in FOLDS:
+        watched = Watched(**PLANTED.__dict__)
+        backtest(watched, [fold], RECIPE)
+        train, labels = watched.shown[-1]
+        assert np.array_equal(labels, known_labels(PLANTED.snapshots, fold.test[0]))
+        asked = PLANTED.snapshots["as_of"][train]
+        assert set(asked) == {pd.Timestamp(as_of) for as_of in fold.train}
+
+
+def test_what_happens_after_a_fold_was_trained_changes_no_probability_of_it():
+    """Turn every outcome round that was not known by the first test: the same bits."""
+    first = FOLDS[:1]
+    snapshots = PLANTED.snapshots.copy()
+    trained = snapshots["as_of"].isin([pd.Timestamp(as_of) for as_of in FOLDS[0].train])
+    late = ~trained | ~(snapshots["known_at"] < pd.Timestamp(FOLDS[0].test[0]))
+    turned = (late & ~trained).to_numpy()
+    snapshots.loc[turned, "converted"] = ~snapshots.loc[turned, "converted"]
+    snapshots.loc[turned, "known_at"] = pd.Timestamp(FOLDS[0].test[0])
+    unsure = (trained & ~snapshots["converted"]).to_numpy()
+    snapshots.loc[unsure, "converted"] = True
+    snapshots.loc[unsure, "known_at"] = pd.Timestamp(FOLDS[0].test[0])
+    other = backtest(replace(PLANTED, snapshots=snapshots), first, RECIPE)
+    assert np.array_equal(probabilities(other), probabilities(backtest(PLANTED, first, RECIPE)))
+
+
+def test_the_order_of_the_rows_changes_no_bit():
+    """The number of buckets decides it."""
+    other = reordered(PLANTED, np.random.default_rng(1).permutation(len(PLANTED)))
+    assert backtest(other, FOLDS[:1], RECIPE).predictions.equals(
+        backtest(PLANTED, FOLDS[:1], RECIPE).predictions
+    )
+
+
+def test_prospects_who_trained_nothing_are_marked():
+    """By hand from the dates: no row of theirs at a training instant of the fold."""
+    for fold in FOLDS:
+        rows = frame()[(frame()["fold"] == fold.name) & (frame()["model"] == "blend")]
+        trained = PLANTED.snapshots["as_of"].isin([pd.Timestamp(a) for a in fold.train])
+        known = set(PLANTED.snapshots["prospect_id"][trained])
+        assert rows["unseen"].tolist() == [who not in known for who in rows["prospect_id"]]
+
+
+def test_the_notes_say_how_each_fold_came_about():
+    """Dates, rows and base rate as they were known, for the report and the model card."""
+    facts = done().notes["folds"][FOLDS[0].name]
+    train = PLANTED.snapshots["as_of"].isin([pd.Timestamp(a) for a in FOLDS[0].train])
+    known = known_labels(PLANTED.snapshots, FOLDS[0].test[0])[train.to_numpy()]
+    assert facts["train_rows"] == train.sum()
+    assert facts["train_base_rate"] == pytest.approx(known.mean())
+    assert facts["test"] == [as_of.isoformat() for as_of in FOLDS[0].test]
+
+
+def test_a_fold_that_nobody_could_learn_from_is_skipped_with_its_reason():
+    """Its first dates hold no conversion; the other fold is evaluated all the same."""
+    snapshots = PLANTED.snapshots.copy()
+    early = (snapshots["as_of"] < pd.Timestamp(DATES[6])).to_numpy()
+    snapshots.loc[early, "converted"] = False
+    rest = backtest(replace(PLANTED, snapshots=snapshots), FOLDS, RECIPE)
+    assert "None of the" in rest.notes["skipped"][FOLDS[0].name]
+    assert set(rest.predictions["fold"].to_pylist()) == {FOLDS[1].name}
+
+
+def test_a_fold_in_which_nobody_converts_later_is_kept():
+    """Leaving it out for how it ended would flatter every figure over all folds."""
+    snapshots = PLANTED.snapshots.copy()
+    late = (snapshots["as_of"] >= pd.Timestamp(FOLDS[1].test[0])).to_numpy()
+    snapshots.loc[late, "converted"] = False
+    both = backtest(replace(PLANTED, snapshots=snapshots), FOLDS, RECIPE)
+    assert set(both.notes["folds"]) == {fold.name for fold in FOLDS}
+
+
+def only(converted: bool) -> TrainingSet:
+    """Return the planted set with one outcome for everybody."""
+    snapshots = PLANTED.snapshots.assign(converted=converted)
+    return replace(PLANTED, snapshots=snapshots)
+
+
+@pytest.mark.parametrize(
+    ("training_set", "folds", "says"),
+    [
+        pytest.param(only(False), FOLDS, "nothing to learn from", id="no conversions"),
+        pytest.param(only(True), FOLDS, "limited to customers", id="only converters"),
+        pytest.param(PLANTED, (), "no outcome window has closed", id="no closed window"),
+        pytest.param(
+            PLANTED,
+            (Fold(train=(DATES[0] - timedelta(days=70),), test=DATES[13:15]),),
+            "None of the 1 folds can be learnt from",
+            id="no fold left",
+        ),
+    ],
+)
+def test_nothing_to_learn_from_is_said_in_one_sentence(training_set, folds, says):
+    """What, how many, and the way out."""
+    with pytest.raises(NotEnoughDataError, match=says):
+        backtest(training_set, folds, RECIPE)
+
+
+def test_predictions_and_notes_come_back_from_the_file(tmp_path):
+    """One file holds both: a metric can change without fitting anything again."""
+    done().write(tmp_path / "predictions.parquet")
+    again = Backtest.read(tmp_path / "predictions.parquet")
+    assert again.predictions.equals(done().predictions)
+    assert again.notes == done().notes
+
+
+def test_another_parquet_file_is_refused(tmp_path):
+    """A table of snapshots is no backtest."""
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
+    with pytest.raises(EventLogError, match="does not hold predictions"):
+        Backtest.read(tmp_path / "other.parquet")

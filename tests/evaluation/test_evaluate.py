@@ -1,0 +1,174 @@
+"""The report: strict JSON, a plain verdict, and every model beside every other."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from forecasts import backtest_of, planted_answers
+from microconv.errors import EventLogError
+from microconv.evaluation.backtest import Backtest
+from microconv.evaluation.evaluate import Evaluation, evaluate
+from microconv.settings import EvaluateSettings
+
+SETTINGS = EvaluateSettings(list_size=20, bootstrap=100, seed=1)
+
+
+def said(asked: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Let the blend say the true chance, a baseline the same with noise, another the base rate."""
+    noise = np.random.default_rng(7).normal(size=len(asked))
+    blurred = 1 / (1 + np.exp(1 - 0.6 * (asked["score"] + 1.5 * noise)))
+    rate = np.full(len(asked), asked["converted"].mean())
+    return {"base_rate": rate, "recency": blurred, "blend": asked["chance"].to_numpy()}
+
+
+@cache
+def planted() -> Evaluation:
+    """Evaluate the planted answers, once."""
+    asked = planted_answers()
+    return evaluate(backtest_of(asked, said(asked)), SETTINGS)
+
+
+def test_figures_are_those_of_scikit_learn_pooled_and_by_fold():
+    """AUC of all test rows, and of each fold alone."""
+    asked, models = planted_answers(), planted().report["models"]
+    pooled = roc_auc_score(asked["converted"], asked["chance"])
+    assert models["blend"]["pooled"]["auc"]["value"] == pytest.approx(pooled)
+    for fold, rows in asked.groupby("fold"):
+        expected = roc_auc_score(rows["converted"], rows["chance"])
+        assert models["blend"]["folds"][fold]["auc"]["value"] == pytest.approx(expected)
+    seldom = asked[asked.index % 2 == 0]
+    expected = roc_auc_score(seldom["converted"], seldom["chance"])
+    assert models["blend"]["unseen"]["auc"]["value"] == pytest.approx(expected)
+
+
+def test_a_planted_signal_is_found_and_beats_the_baseline():
+    """The verdict names the best baseline and the interval of the difference."""
+    verdict = planted().report["verdict"]
+    assert verdict["ranks"] is True
+    assert verdict["beats_it"] is True
+    assert verdict["best_baseline"] == "recency"
+    assert "better than chance" in verdict["says"]
+    assert "It beats the best baseline, recency, by +0." in verdict["says"]
+
+
+def test_where_nothing_predicts_the_report_says_so():
+    """In at least 17 of 20 worlds without signal: there is nothing to rank by."""
+    nothing = 0
+    for seed in range(20):
+        asked = planted_answers(200, seed=seed, signal=0, folds=1)
+        guess = 1 / (1 + np.exp(1 - 0.3 * asked["score"]))
+        report = evaluate(backtest_of(asked, {"blend": guess}), SETTINGS).report
+        nothing += "There is nothing to rank by" in report["verdict"]["says"]
+    assert nothing >= 17
+
+
+def test_a_ranking_that_turned_round_is_not_called_good():
+    """An interval wholly below one half is worse than no list."""
+    asked = planted_answers()
+    report = evaluate(backtest_of(asked, {"blend": 1 - asked["chance"]}), SETTINGS).report
+    assert report["verdict"]["ranks"] is False
+    assert "worse than chance" in report["verdict"]["says"]
+
+
+def test_a_baseline_that_is_better_is_said_to_be():
+    """No model for the model's sake."""
+    asked = planted_answers()
+    best = said(asked)
+    swapped = {"recency": best["blend"], "blend": best["recency"]}
+    report = evaluate(backtest_of(asked, swapped), SETTINGS).report
+    assert "use that rule instead" in report["verdict"]["says"]
+
+
+def test_without_resamples_there_is_no_verdict():
+    """A point estimate alone says nothing about chance."""
+    asked = planted_answers()
+    settings = SETTINGS.model_copy(update={"bootstrap": 0})
+    report = evaluate(backtest_of(asked, said(asked)), settings).report
+    assert report["verdict"]["ranks"] is None
+    assert "`evaluate.bootstrap` is 0" in report["verdict"]["says"]
+
+
+def test_a_fold_without_conversions_is_null_with_a_reason():
+    """The other folds and the pooled figures stand."""
+    asked = planted_answers()
+    asked.loc[asked["fold"] == "fold 1", "converted"] = False
+    models = evaluate(backtest_of(asked, said(asked)), SETTINGS).report["models"]
+    assert models["blend"]["folds"]["fold 1"]["auc"]["value"] is None
+    assert "none of the 800 rows" in models["blend"]["folds"]["fold 1"]["auc"]["reason"]
+    assert models["blend"]["pooled"]["auc"]["value"] > 0.5
+    assert models["blend"]["spread"]["auc"]["folds"] == 1
+
+
+def test_nobody_converting_in_any_test_is_reported_not_raised():
+    """Everything that exists is stated, the rest is null, and the verdict says why."""
+    asked = planted_answers().assign(converted=False)
+    done = evaluate(backtest_of(asked, {"blend": asked["chance"]}), SETTINGS)
+    json.dumps(done.report, allow_nan=False)
+    assert "cannot be told" in done.report["verdict"]["says"]
+    assert done.report["headline"]["auc"] is None
+
+
+def test_the_report_is_strict_json_and_the_tables_are_there(tmp_path):
+    """No NaN, no Infinity: other languages read it too."""
+    planted().write(tmp_path / "evaluation.json", tmp_path / "plots")
+    text = (tmp_path / "evaluation.json").read_text()
+
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    report = json.loads(text, parse_constant=refuse)
+    assert report["left_out"] == {"opens": "no such step"}
+    assert report["list_size"] == 20
+    tables = {p.stem: pd.read_csv(p) for p in (tmp_path / "plots").iterdir()}
+    assert set(tables) == {"gain", "reliability", "folds"}
+    assert set(tables["folds"]["fold"]) == {"fold 0", "fold 1"}
+    assert tables["reliability"].groupby("model")["rows"].sum().eq(1600).all()
+
+
+def test_the_same_predictions_give_the_same_report():
+    """In whatever order the file has its rows."""
+    asked = planted_answers()
+    made = backtest_of(asked, said(asked))
+    shuffled = made.predictions.take(np.random.default_rng(3).permutation(len(made.predictions)))
+    again = evaluate(Backtest(shuffled, made.notes), SETTINGS).report
+    for name in ("blend", "recency", "base_rate"):
+        assert again["models"][name] == planted().report["models"][name]
+
+
+def test_differences_are_paired():
+    """Two models that are nearly one differ by nearly nothing, however wide each interval is."""
+    asked = planted_answers()
+    near = {"blend": asked["chance"], "linear": asked["chance"] * 0.999}
+    difference = evaluate(backtest_of(asked, near), SETTINGS).report["candidate_minus"]["linear"]
+    assert difference["auc"]["low"] == difference["auc"]["high"] == 0
+    assert 0 < difference["log_loss"]["high"] - difference["log_loss"]["low"] < 1e-3
+
+
+def test_models_asked_about_other_rows_are_not_compared():
+    """A comparison on different rows is none."""
+    asked = planted_answers()
+    made = backtest_of(asked, said(asked))
+    with pytest.raises(EventLogError, match="not about the same rows"):
+        evaluate(Backtest(made.predictions.slice(5), made.notes), SETTINGS)
+
+
+def test_predictions_without_the_blend_are_refused():
+    """There is nothing to report on."""
+    asked = planted_answers()
+    with pytest.raises(EventLogError, match="no row of `blend`"):
+        evaluate(backtest_of(asked, {"recency": asked["chance"]}), SETTINGS)
+
+
+def test_the_calibrated_generator_is_found_calibrated():
+    """The slope's interval holds 1, that of the blurred baseline is told beside its band."""
+    models = planted().report["models"]
+    slope = models["blend"]["pooled"]["calibration"]["slope"]
+    assert slope["low"] < 1 < slope["high"]
+    for name in ("ece", "ece_if_calibrated", "ece_if_calibrated_by_prospect"):
+        assert models["recency"]["pooled"]["calibration"][name] > 0

@@ -1,0 +1,57 @@
+"""Out-of-time predictions with a planted truth, as a backtest would have made them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from microconv.evaluation.backtest import PREDICTIONS, Backtest
+
+FIRST = datetime(2024, 3, 4, tzinfo=UTC)
+
+
+def planted_answers(
+    prospects: int = 400, *, seed: int = 0, signal: float = 1.5, folds: int = 2
+) -> pd.DataFrame:
+    """Ask everybody on two dates a fold; outcomes follow a hidden score, `signal` strong.
+
+    Columns `prospect_id`, `as_of`, `fold`, `score`, `chance`, `converted`, `value`.
+    """
+    rng = np.random.default_rng(seed)
+    parts = []
+    for k in range(2 * folds):
+        score = rng.normal(size=prospects)
+        chance = 1 / (1 + np.exp(1 - signal * score))
+        parts.append(
+            pd.DataFrame(
+                {
+                    "prospect_id": [f"p{i:04d}" for i in range(prospects)],
+                    "as_of": FIRST + timedelta(days=7 * k),
+                    "fold": f"fold {k // 2}",
+                    "score": score,
+                    "chance": chance,
+                    "converted": rng.random(prospects) < chance,
+                }
+            )
+        )
+    asked = pd.concat(parts, ignore_index=True)
+    worth = rng.lognormal(6, 1, len(asked)).round(2)
+    return asked.assign(value=np.where(asked["converted"], worth, np.nan))
+
+
+def backtest_of(asked: pd.DataFrame, said: Mapping[str, np.ndarray]) -> Backtest:
+    """Make a backtest of what each model said about the rows of :func:`planted_answers`."""
+    frames = [
+        asked.assign(model=model, probability=np.asarray(p, float), unseen=asked.index % 2 == 0)
+        for model, p in said.items()
+    ]
+    rows = pd.concat(frames)
+    rows["as_of"] = rows["as_of"].dt.tz_convert(None).astype("datetime64[us]")
+    naive = PREDICTIONS.set(1, pa.field("as_of", pa.timestamp("us"), nullable=False))
+    table = pa.Table.from_pandas(rows[PREDICTIONS.names], schema=naive, preserve_index=False)
+    table = table.cast(PREDICTIONS)
+    return Backtest(table, {"folds": {}, "skipped": {}, "left_out": {"opens": "no such step"}})
