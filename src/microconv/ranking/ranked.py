@@ -1,0 +1,138 @@
+"""The table `ranked`, and an account of everyone who is not on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from microconv.ranking.grades import grade
+from microconv.ranking.shortlist import CONTACT
+
+COLUMNS = (
+    "rank",
+    "prospect_id",
+    *CONTACT,
+    "probability",
+    "percentile",
+    "grade",
+    "expected_value",
+    "reason_",
+    "stage",
+    "next_step",
+    "last_activity",
+)
+"""The columns of `ranked` in their order; `reason_` stands for reason_1, reason_2, …, and the
+contact columns are there when the log has a prospects table."""
+
+UNSEEN = ("not_yet_known", "merged_away", "no_step")
+"""Reasons to be left out of those who had not been seen under the id that they have."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """A ranked list, and an account of everyone who is not on it.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        The table `ranked`: one row per listed prospect, best first.
+    as_of : datetime
+        Only what was visible strictly before this instant was used.
+    horizon : timedelta
+        A probability is that of a conversion in ``[as_of, as_of + horizon)``.
+    scored : int
+        How many prospects were asked about; percentiles are among them.
+    left_out : dict of str to int
+        Why the others are not listed → how many. Those `below_the_limit` were scored.
+    limit : int or None
+    grades : dict of str to float or None
+        The thresholds behind the column `grade`.
+    notes : tuple of str
+        What a reader must know before believing the list; usually nothing.
+    """
+
+    frame: pd.DataFrame = field(repr=False)
+    as_of: datetime
+    horizon: timedelta
+    scored: int
+    left_out: dict[str, int]
+    limit: int | None = None
+    grades: dict[str, float] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def prospects(self) -> int:
+        """How many prospects the log has."""
+        return len(self.frame) + sum(self.left_out.values())
+
+    @property
+    def known(self) -> int:
+        """How many of them had been seen before `as_of`."""
+        return self.prospects - sum(self.left_out[reason] for reason in UNSEEN)
+
+
+def finish(
+    rows: pd.DataFrame,
+    everyone: npt.NDArray[np.float64],
+    *,
+    mean_value: float | None,
+    grades: dict[str, float] | None,
+) -> pd.DataFrame:
+    """Make the table `ranked` of the listed rows.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        A shortlist's rows, best first, with their `reason_1`, `reason_2`, …
+    everyone : ndarray of float64, shape (n_scored,)
+        The probability of everyone asked.
+    mean_value : float or None
+        What a conversion is worth; without it there is no expected value.
+    grades : dict of str to float or None
+        Without thresholds there is no grade.
+
+    Returns
+    -------
+    DataFrame
+        With :data:`COLUMNS`. `percentile` is the share of everyone scored who
+        is less probable, ties counted half, in percent.
+    """
+    probability = rows["probability"].to_numpy()
+    # numpy writes "not a time" as the smallest integer, which is NO_ACTIVITY
+    activity = pd.Series(rows["last_activity"].to_numpy().view("datetime64[us]"), rows.index)
+    graded = [None] * len(rows) if grades is None else grade(probability, grades)
+    table = rows.assign(
+        rank=np.arange(1, len(rows) + 1),
+        percentile=percentile(probability, everyone),
+        grade=pd.Series(graded, index=rows.index, dtype="str"),
+        expected_value=probability * (np.nan if mean_value is None else mean_value),
+        last_activity=activity.dt.tz_localize("UTC"),
+    )
+    reasons = [name for name in rows.columns if name.startswith("reason_")]
+    order = [
+        name
+        for column in COLUMNS
+        for name in (reasons if column == "reason_" else [column])
+        if name in table
+    ]
+    return table[order]
+
+
+def percentile(
+    probability: npt.NDArray[np.float64], everyone: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Say what share of everyone is less probable, ties counted half, in percent.
+
+    Examples
+    --------
+    >>> percentile(np.array([0.9, 0.2]), np.array([0.1, 0.2, 0.2, 0.9])).tolist()
+    [87.5, 50.0]
+    """
+    ordered = np.sort(everyone)
+    below = np.searchsorted(ordered, probability, side="left")
+    up_to = np.searchsorted(ordered, probability, side="right")
+    return 50.0 * (below + up_to) / max(len(ordered), 1)

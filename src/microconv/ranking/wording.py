@@ -1,0 +1,164 @@
+"""Saying what a column's value means: the table of texts applied to a model's columns."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+import numpy.typing as npt
+
+from microconv.journey import KINDS, JourneyMap
+from microconv.ranking.texts import FORMATS, Condition, Text, clean, number, read_texts
+
+_WORD = re.compile(r"\{(\w+)\}")
+_SLOT = re.compile(r"\{(?:(\w+) )?(\w+)\}|\[(\w+) ([^\]]+)\]")
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
+}
+
+
+@dataclass(frozen=True)
+class Wording:
+    """The table applied to the columns of a model.
+
+    Attributes
+    ----------
+    columns : tuple of str
+    journey : JourneyMap
+    """
+
+    columns: tuple[str, ...]
+    journey: JourneyMap
+
+    @cached_property
+    def subjects(self) -> tuple[str, ...]:
+        """What each column is about."""
+        return tuple(_put_in(texts[0][0].subject, texts[0][1]) for texts in self._texts)
+
+    def say(self, column: int, row: npt.NDArray[np.float32]) -> tuple[str, bool]:
+        """Put one column's value into words.
+
+        Parameters
+        ----------
+        column : int
+            Position of the column.
+        row : ndarray of float32, shape (n_columns,)
+            The row it stands in.
+
+        Returns
+        -------
+        text : str
+        weak : bool
+            Whether it says little.
+        """
+        for text, found in self._texts[column]:
+            if all(self._holds(condition, column, row, found) for condition in text.conditions):
+                try:
+                    return _SLOT.sub(partial(self._slot, column, row, found), text.text), text.weak
+                except LookupError:  # it speaks of a column that is missing
+                    continue
+        return clean(self.columns[column]), True
+
+    @cached_property
+    def _texts(self) -> list[list[tuple[Text, dict[str, str]]]]:
+        patterns = [
+            (re.compile(self._regex(text.pattern), re.DOTALL), text) for text in read_texts()
+        ]
+        return [
+            [
+                (text, found.groupdict())
+                for regex, text in patterns
+                if (found := regex.fullmatch(name))
+            ]
+            for name in self.columns
+        ]
+
+    def _regex(self, pattern: str) -> str:
+        steps = "|".join(re.escape(name) for name in self.journey.step_names)
+        known = {
+            "step": steps,
+            "sequence": f"(?:{steps})(?:>(?:{steps}))+",
+            "stage": "|".join(re.escape(name) for name in self.journey.stages),
+            "kind": "|".join(KINDS),
+            "window": r"[\d.]+d",
+            "longer": r"[\d.]+d",
+            "k": r"\d+",
+            "attribute": "[^=]+",
+            "category": ".*",
+            "column": ".*",
+        }
+        words = _WORD.split(pattern)  # literal, word, literal, word, …, literal
+        return "".join(
+            f"(?P<{word}>{known.get(word, '[^.]+')})" if place % 2 else re.escape(word)
+            for place, word in enumerate(words)
+        )
+
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {name: position for position, name in enumerate(self.columns)}
+
+    def _holds(
+        self,
+        condition: Condition,
+        column: int,
+        row: npt.NDArray[np.float32],
+        found: Mapping[str, str],
+    ) -> bool:
+        other, comparison, bound = condition
+        if other is not None:
+            position = self._position.get(_put_in(other, found))
+            if position is None:
+                return False
+            column = position
+        there = math.isfinite(row[column])
+        if comparison == "missing":
+            return not there
+        return there and _COMPARE[comparison](float(row[column]), bound)
+
+    def _slot(
+        self,
+        column: int,
+        row: npt.NDArray[np.float32],
+        found: Mapping[str, str],
+        slot: re.Match[str],
+    ) -> str:
+        """Write what stands in one pair of braces or brackets."""
+        how, what, other_how, other = slot.groups()
+        if how is not None:
+            return self._word(how, found[what])
+        if what is not None and what in found:
+            return self._word(what, found[what])
+        if what is None:
+            how, column = other_how, self._position[_put_in(other, found)]
+        value = float(row[column])
+        if not math.isfinite(value):
+            raise LookupError
+        if (how or what) == "stage":
+            return self.journey.stages[int(value) - 1].replace("_", " ")
+        return FORMATS[how or what](value)
+
+    def _word(self, how: str, word: str) -> str:
+        """Write a word that the pattern found."""
+        if how == "says":
+            return self.journey.steps[self.journey.code_of(word)].says
+        if how == "chain":
+            return ", then ".join(step.replace("_", " ") for step in word.split(">"))
+        if how in ("window", "longer"):
+            length = float(word.removesuffix("d"))
+            return "24 hours" if length == 1 else f"{number(length)} days"
+        if how == "name":
+            word = re.sub(r"[._=]+", " ", word)
+        return clean(word)
+
+
+def _put_in(template: str, found: Mapping[str, str]) -> str:
+    return _WORD.sub(lambda match: found.get(match[1], match[0]), template)

@@ -1,0 +1,1 @@
+"""Pages for people: the list for sales, the evaluation for data scientists."""

@@ -1,0 +1,131 @@
+"""Pages: one HTML file each, without scripts and without a single request to anywhere.
+
+Every value is escaped by the template, and the page's own policy forbids
+scripts and requests besides: what a prospect is called cannot do anything.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+FOLDER = "templates"
+
+
+def render(template: str, content: dict[str, Any]) -> str:
+    """Fill a template of this package."""
+    return _environment().get_template(template).render(content)
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FunctionLoader(_read),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(
+        date=date,
+        clock=clock,
+        whole=whole,
+        rough=rough,
+        percent=percent,
+        decimals=decimals,
+        between=between,
+    )
+    environment.globals["style"] = Markup(_read("style.css"))  # ours, and no HTML
+    return environment
+
+
+def _read(name: str) -> str:
+    return files("microconv.report").joinpath(FOLDER, name).read_text(encoding="utf-8")
+
+
+def date(instant: datetime | str) -> str:
+    """Write a day so that nobody takes the month for it.
+
+    Examples
+    --------
+    >>> date("2024-09-07T00:00:00Z")
+    '7 Sep 2024'
+    """
+    day = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
+    return f"{day.day} {day:%b %Y}"
+
+
+def clock(instant: datetime | str) -> str:
+    """Write the time of day."""
+    time = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
+    return f"{time:%H:%M}"
+
+
+def whole(number: float | None) -> str:
+    """Write a number without decimals.
+
+    Examples
+    --------
+    >>> whole(12345.6), whole(None)
+    ('12,346', '–')
+    """
+    return "–" if number is None else f"{number:,.0f}"
+
+
+def rough(number: float) -> str:
+    """Write an expectation no finer than it deserves.
+
+    Examples
+    --------
+    >>> rough(0.27), rough(8.4), rough(23.2)
+    ('0.3', '8', '23')
+    """
+    return f"{number:.1f}" if number < 1 else f"{number:,.0f}"
+
+
+def percent(share: float | None) -> str:
+    r"""Write a share in percent, finer where it is small.
+
+    Examples
+    --------
+    >>> percent(0.3149), percent(0.0213), percent(0.0004), percent(0.0), percent(None)
+    ('31\xa0%', '2.1\xa0%', '0.04\xa0%', '0\xa0%', '–')
+    """
+    if share is None:
+        return "–"
+    value = 100 * share
+    if value == 0 or value >= 10:
+        return f"{value:.0f}\xa0%"
+    return f"{value:.1f}\xa0%" if value >= 0.1 else f"{value:.2f}\xa0%"
+
+
+def decimals(figure: dict[str, Any], digits: int = 3) -> str:
+    """Write a figure's value; a dash where there is none.
+
+    Examples
+    --------
+    >>> decimals({"value": 0.7654}), decimals({"value": None, "reason": "nobody converted"})
+    ('0.765', '–')
+    """
+    return "–" if figure["value"] is None else f"{figure['value']:.{digits}f}"
+
+
+def between(figure: dict[str, Any], digits: int = 3) -> str:
+    """Write a figure's interval; nothing where there is none.
+
+    Examples
+    --------
+    >>> between({"value": 0.7654, "low": 0.74, "high": 0.79})
+    '0.740 to 0.790'
+    >>> between({"value": None, "reason": "nobody converted"})
+    ''
+    """
+    if figure.get("low") is None:
+        return ""
+    return f"{figure['low']:.{digits}f} to {figure['high']:.{digits}f}"

@@ -1,0 +1,128 @@
+"""The list as a page: what a sales lead opens on Monday morning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+
+from microconv.model.facts import TrainingFacts
+from microconv.ranking.reasons import AGAINST, FOR
+from microconv.ranking.texts import FORMATS, days
+from microconv.report.belief import how_far
+from microconv.report.pages import percent, render
+
+OPTIONAL = ("owner", "account_id", "name", "email", "expected_value")
+"""Columns that a list may lack, or have without a single value."""
+
+LEFT_OUT = {
+    "converted": "already converted",
+    "exited": "left: unsubscribed, bounced, disqualified or the like",
+    "inactive": "nothing happened lately",
+    "not_yet_known": "not yet known at that time",
+    "merged_away": "the same person under another id",
+    "no_step": "nothing but events outside the journey, or none at all",
+    "below_the_limit": "scored, but further down than this list goes",
+}
+"""Reason of the manifest → how it reads."""
+
+
+def prospects_page(
+    frame: pd.DataFrame,
+    manifest: Mapping[str, Any],
+    evaluation: Mapping[str, Any],
+    *,
+    facts: TrainingFacts,
+) -> str:
+    """Write the ranked list as one HTML page.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The table `ranked`.
+    manifest : mapping
+        What vouches for it.
+    evaluation : mapping
+        The content of `evaluation.json`.
+    facts : TrainingFacts
+        Of the model.
+    """
+    has = {name: name in frame and bool(frame[name].notna().any()) for name in OPTIONAL}
+    value = float(frame["expected_value"].sum()) if has["expected_value"] else None
+    grades = manifest["grades"] or {}
+    return render(
+        "prospects.html.j2",
+        {
+            **{name: manifest[name] for name in ("status", "as_of", "valid_until", "list_id")},
+            "notes": manifest["notes"],
+            "counts": manifest["counts"],
+            "horizon": days(manifest["horizon_days"]),
+            "model_version": _version(manifest["model"]["version"]),
+            "model_md5": manifest["model"]["md5"],
+            "log_md5": manifest["log"]["md5"],
+            "expected": float(frame["probability"].sum()),
+            "expected_value": value,
+            "grades": _grades(frame, grades),
+            "trust": how_far(evaluation),
+            "rows": _rows(frame, list(grades), datetime.fromisoformat(manifest["as_of"])),
+            "has": has,
+            "left_out": [
+                {"says": LEFT_OUT[reason], "count": count}
+                for reason, count in manifest["counts"]["left_out"].items()
+                if count
+            ],
+            "facts": facts,
+        },
+    )
+
+
+def _version(version: str | None) -> str:
+    return "" if version is None else f"version {version}, "
+
+
+def _grades(frame: pd.DataFrame, thresholds: Mapping[str, float]) -> list[dict[str, Any]]:
+    grades = []
+    above = 1.0
+    for name, least in thresholds.items():
+        says = f"{name} from {percent(least)}" if least else f"{name} below {percent(above)}"
+        grades.append({"name": name, "count": int((frame["grade"] == name).sum()), "says": says})
+        above = least
+    return grades
+
+
+def _rows(frame: pd.DataFrame, grades: list[str], as_of: datetime) -> list[dict[str, Any]]:
+    highest = float(frame["probability"].max()) if len(frame) else 1.0
+    rows = []
+    absent: dict[str, Any] = dict.fromkeys(OPTIONAL)
+    for row in frame.astype(object).where(frame.notna(), None).to_dict("records"):
+        reasons = [row[name] for name in frame.columns if name.startswith("reason_")]
+        rows.append(
+            {
+                **absent,
+                **{str(name): value for name, value in row.items()},
+                "width": round(100 * row["probability"] / (highest or 1.0), 1),
+                "grade_place": grades.index(row["grade"]) if row["grade"] in grades else 0,
+                "reasons": [_reason(text) for text in reasons if text],
+                "stage": _words(row["stage"]),
+                "next_step": _words(row["next_step"]),
+                "last_activity": _ago(row["last_activity"], as_of),
+            }
+        )
+    return rows
+
+
+def _reason(text: str) -> dict[str, Any]:
+    words = text.removeprefix(FOR).removeprefix(AGAINST)
+    return {"speaks_for": text.startswith(FOR), "text": words}
+
+
+def _words(name: str | None) -> str | None:
+    return None if name is None else name.replace("_", " ")
+
+
+def _ago(instant: pd.Timestamp | None, as_of: datetime) -> str | None:
+    if instant is None:
+        return None
+    return FORMATS["ago"]((as_of - instant).total_seconds() / 86_400)

@@ -1,0 +1,90 @@
+"""Reading what the stages before have written, and writing the two pages."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from microconv.errors import MicroconvError, MissingInputError
+from microconv.events.files import md5_of, replacing
+from microconv.model.prospect_model import ProspectModel
+from microconv.report.model_page import model_page
+from microconv.report.prospects_page import prospects_page
+
+PLOTS = ("gain", "reliability", "folds")
+"""Tables in the folder of plots that become charts."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the pages are made from.
+
+    Attributes
+    ----------
+    prospects, manifest : Path
+        The list as Parquet, and what vouches for it.
+    evaluation, plots : Path
+        The evaluation as JSON, and the folder of its tables.
+    model : Path
+    """
+
+    prospects: Path
+    manifest: Path
+    evaluation: Path
+    plots: Path
+    model: Path
+
+
+def write_pages(findings: Findings, *, page: Path, model_page_at: Path) -> dict[str, Any]:
+    """Write the page of the list and the page of the model.
+
+    Parameters
+    ----------
+    findings : Findings
+    page, model_page_at : Path
+        Where the two go.
+
+    Returns
+    -------
+    dict
+        The manifest of the list shown.
+
+    Raises
+    ------
+    MissingInputError
+        If a file is not there.
+    MicroconvError
+        If the list is not the one that the manifest vouches for.
+    """
+    for path in (findings.prospects, findings.manifest, findings.evaluation, findings.plots):
+        if not path.exists():
+            raise MissingInputError(
+                f"There is no {path.name} in {path.parent}. Run the stages before `report` first."
+            )
+    manifest, evaluation = _read_json(findings.manifest), _read_json(findings.evaluation)
+    if md5_of(findings.prospects) != manifest["files"]["prospects"]:
+        raise MicroconvError(
+            f"{findings.prospects} is not the list that {findings.manifest} vouches for: its md5 "
+            "is another. The two belong to different runs; run the stage `score` again."
+        )
+    model = ProspectModel.load(findings.model)
+    frame = pd.read_parquet(findings.prospects)
+    tables = {name: pd.read_csv(findings.plots / f"{name}.csv") for name in PLOTS}
+    _write(page, prospects_page(frame, manifest, evaluation, facts=model.facts))
+    status = manifest["status"]
+    _write(model_page_at, model_page(evaluation, tables, facts=model.facts, status=status))
+    return manifest
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _write(path: Path, content: str) -> None:
+    with replacing(path) as fresh:
+        fresh.write_text(content, encoding="utf-8")

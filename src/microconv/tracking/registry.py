@@ -1,0 +1,72 @@
+"""The registry: from a model's name in MLflow to its folder."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from microconv.errors import TrackingError
+from microconv.tracking.store import Store
+
+SCHEME = "models:/"
+"""What the address of a registered model begins with."""
+
+CHAMPION = "champion"
+"""The alias of the model that lists for calling are made with."""
+
+ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A model of the registry, at hand.
+
+    Attributes
+    ----------
+    folder : Path
+        What :meth:`ProspectModel.load` reads.
+    version : str
+        Name and version, like `major-conversion/3`.
+    promoted : bool
+        Whether it was asked for as the champion.
+    """
+
+    folder: Path
+    version: str
+    promoted: bool
+
+
+@contextmanager
+def fetched(address: str, store: Store) -> Iterator[Registered]:
+    """Fetch a registered model for as long as it is needed.
+
+    Parameters
+    ----------
+    address : str
+        `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
+    store : Store
+
+    Raises
+    ------
+    TrackingError
+        If the address cannot be understood, or the registry has no such model.
+    """
+    parts = ADDRESS.fullmatch(address)
+    if parts is None:
+        raise TrackingError(
+            f"`{address}` is no address of a registered model. Write it like "
+            f"`{SCHEME}major-conversion@challenger` or `{SCHEME}major-conversion/3`."
+        )
+    name, alias = parts["name"], parts["alias"]
+    with TemporaryDirectory(prefix="microconv-") as folder:
+        with store.open() as client:
+            import mlflow
+
+            number = parts["version"] or client.get_model_version_by_alias(name, alias).version
+            place = mlflow.artifacts.download_artifacts(f"{SCHEME}{name}/{number}", dst_path=folder)
+            flavor = mlflow.models.Model.load(place).flavors["python_function"]
+        yield Registered(Path(place, flavor["data"]), f"{name}/{number}", alias == CHAMPION)

@@ -1,0 +1,94 @@
+"""Where the diary is kept, opened without telling anybody, refusing in one sentence."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from microconv.errors import TrackingError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "GIT_PYTHON_REFRESH": "quiet",  # MLflow looks for git, which a container need not have
+}
+"""Environment variables that keep MLflow from reporting home; MLflow reads them on import."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """A tracking store.
+
+    Attributes
+    ----------
+    uri : str
+        As MLflow understands it.
+    artifacts : str or None
+        Where a new experiment keeps its files; None where a server decides.
+    """
+
+    uri: str
+    artifacts: str | None
+
+    @classmethod
+    def find(cls, root: Path | None = None) -> Store:
+        """Find the store: ``MLFLOW_TRACKING_URI``, else a database at the root.
+
+        Parameters
+        ----------
+        root : Path, optional
+            Folder of the database. By default the repository: DVC names it in
+            ``DVC_ROOT``, the right one also where an experiment runs in a copy
+            (``dvc exp run --temp``); without DVC it is the working folder.
+        """
+        if uri := os.environ.get("MLFLOW_TRACKING_URI"):
+            return cls(uri, None)
+        folder = (root or Path(os.environ.get("DVC_ROOT", "."))).resolve()
+        return cls(f"sqlite:///{folder / 'mlflow.db'}", (folder / "mlartifacts").as_uri())
+
+    @contextmanager
+    def open(self) -> Iterator[MlflowClient]:
+        """Open the store.
+
+        Raises
+        ------
+        TrackingError
+            If MLflow, its database or its server refuses.
+        """
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        import mlflow
+        from requests.exceptions import RequestException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        for name in ("mlflow", "alembic"):  # that a new database is made is no warning
+            logging.getLogger(name).setLevel(logging.WARNING)
+        # it misses pip, which an environment made by uv does not have
+        logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
+        try:
+            if self.artifacts is not None:
+                Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            mlflow.set_tracking_uri(self.uri)
+            yield mlflow.MlflowClient()
+        except (mlflow.MlflowException, SQLAlchemyError, RequestException) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise TrackingError(
+                f"The MLflow store {self.uri} refused: {reason} Check MLFLOW_TRACKING_URI, or "
+                "unset it to keep the diary in mlflow.db at the root."
+            ) from error
+
+    def experiment(self, client: MlflowClient, name: str) -> str:
+        """Find the id of an experiment, or start it."""
+        found = client.get_experiment_by_name(name)
+        if found is not None:
+            return str(found.experiment_id)
+        return str(client.create_experiment(name, artifact_location=self.artifacts))

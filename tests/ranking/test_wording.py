@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from microconv.features.matrix import column_names
+from microconv.journey import JourneyMap
+from microconv.ranking.wording import Wording
+from microconv.settings import read_settings
+
+ROOT = Path(__file__).parents[2]
+STATES = {
+    "attributes": {
+        "columns": [
+            {"name": "company_size"},
+            {"name": "source", "categories": ["webinar", "[ago x] {number} =1+1"]},
+        ]
+    }
+}
+
+
+def wording_of(params: str) -> Wording:
+    """Apply the table to every column that a params.yaml makes."""
+    settings = read_settings(ROOT / params)
+    journey = JourneyMap.from_settings(settings.journey)
+    names = [
+        name
+        for fitted in (False, True)
+        for name in column_names(journey, settings.features, STATES, fitted=fitted)
+    ]
+    return Wording(tuple(names), journey)
+
+
+DEMO = wording_of("params.yaml")
+LOANS = wording_of("examples/bpi2012/params.yaml")
+
+
+def say(column: str, wording: Wording = DEMO, **values: float) -> str:
+    """Put one column of an otherwise empty row into words."""
+    row = np.full(len(wording.columns), np.nan, np.float32)
+    for position, name in enumerate(wording.columns):
+        if name.startswith("counts."):
+            row[position] = 0
+    for name, value in values.items():
+        row[wording.columns.index(name)] = value
+    return wording.say(wording.columns.index(column), row)[0]
+
+
+def test_a_step_reads_as_when_it_was_done() -> None:
+    """The sentence that sales asked for."""
+    values = {"recency.pricing_visit.last": 2.4, "counts.pricing_visit.7d": 1}
+    assert say("recency.pricing_visit.last", **values) == "visited pricing 2 days ago"
+    assert say("counts.pricing_visit.7d", **values) == "visited pricing 2 days ago"
+
+
+def test_a_count_says_how_often_and_when_last() -> None:
+    """Three visits, the last of them yesterday, are one fact."""
+    values = {"recency.pricing_visit.last": 1.1, "counts.pricing_visit.30d": 3}
+    expected = "visited pricing 3 times in 30 days, last 1 day ago"
+    assert say("counts.pricing_visit.30d", **values) == expected
+
+
+def test_what_was_done_long_ago_is_told_from_what_was_never_done() -> None:
+    """Both have a count of zero in the window, and they are different people."""
+    assert say("counts.pricing_visit.30d") == "not yet: visited pricing"
+    old = say("counts.pricing_visit.30d", **{"recency.pricing_visit.last": 45.0})
+    assert old == "visited pricing 45 days ago, not since"
+
+
+def test_unopened_emails_are_counted() -> None:
+    """The other sentence that sales asked for."""
+    expected = "4 emails, none opened in 30 days"
+    assert say("counts.email_opened.30d", **{"counts.email_sent.30d": 4}) == expected
+    one = say("counts.email_opened.ever", **{"counts.email_sent.ever": 1})
+    assert one == "1 email, none ever opened"
+
+
+def test_sequences_stages_and_silence_read_well() -> None:
+    """One of each of the families that are about order and pace."""
+    pair = "path.comparison_guide>demo_video"
+    done = {f"{pair}.done": 1, f"{pair}.days": 2.2}
+    assert say(f"{pair}.done", **done) == "comparison guide, then demo video within 3 days"
+    assert say(f"{pair}.done", **{f"{pair}.done": 0}) == (
+        "not yet: comparison guide, then demo video"
+    )
+    stage = {"ladder.stage.highest": 3}
+    assert say("ladder.stage.highest", **stage) == "reached the decision stage"
+    assert say("path.last_1.days", **{"path.last_1.days": 21.7}) == "quiet for 21 days"
+
+
+def test_a_category_is_put_in_last_and_means_nothing() -> None:
+    """Brackets and braces in data are letters, not slots."""
+    name = "attributes.source=[ago x] {number} =1+1"
+    assert say(name, **{name: 1}) == "source: [ago x] {number} =1+1"
+
+
+@pytest.mark.parametrize("wording", [DEMO, LOANS], ids=["demo", "loans"])
+@pytest.mark.parametrize("value", [np.nan, 0.0, 0.4, 1.0, 2.5, 3.0, 40.0])
+def test_every_column_has_a_sentence(wording: Wording, value: float) -> None:
+    """Whatever feature matters most, the reader gets words, never a column's name."""
+    row = np.full(len(wording.columns), value, np.float32)
+    codes = [".highest", ".stage", ".commitment"]
+    for position, name in enumerate(wording.columns):
+        if any(name.endswith(code) for code in codes) and not np.isnan(value):
+            row[position] = min(round(value), 3) or (0 if "highest" in name else 1)
+    for position, name in enumerate(wording.columns):
+        text, _ = wording.say(position, row)
+        kept = "[ago x]" in name
+        assert text.strip(), name
+        assert "nan" not in text.split(), (name, text)
+        assert kept or not set("[]{}_<>=") & set(text), (name, text)
+        assert len(text) <= 120, (name, text)
+
+
+@pytest.mark.parametrize("wording", [DEMO, LOANS], ids=["demo", "loans"])
+def test_no_column_that_can_occur_falls_to_the_generic_text(wording: Wording) -> None:
+    """A family added without texts shows here, before it shows on a list."""
+    generic = [
+        name
+        for name, subject in zip(wording.columns, wording.subjects, strict=True)
+        if name == subject
+    ]
+    assert generic == []
+
+
+def test_windows_of_one_step_have_one_subject_and_steps_their_own() -> None:
+    """Reasons are grouped by it: 7 and 30 days of pricing are one reason, pricing and blog two."""
+    subject = dict(zip(DEMO.columns, DEMO.subjects, strict=True))
+    about_pricing = {
+        subject[name]
+        for name in (
+            "counts.pricing_visit.7d",
+            "counts.pricing_visit.30d",
+            "recency.pricing_visit.last",
+            "recency.pricing_visit.first",
+        )
+    }
+    assert len(about_pricing) == 1
+    assert subject["counts.blog_read.7d"] not in about_pricing
+    assert subject["attributes.source=webinar"] == subject["attributes.source=(other)"]
+
+
+@given(name=st.text(min_size=1, max_size=40), value=st.floats(width=32))
+def test_a_family_nobody_thought_of_still_reads(name: str, value: float) -> None:
+    """An unknown column falls to a plain generic sentence, whatever it is called."""
+    wording = Wording((name,), DEMO.journey)
+    text, weak = wording.say(0, np.array([value], np.float32))
+    assert text.isprintable()
+    assert len(text) <= 120
+    assert isinstance(weak, bool)

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from microconv.report.prospects_page import prospects_page
+from report_world import FACTS, evaluation, list_of, manifest_of
+
+HOSTILE = [
+    "<script>document.title='taken'</script>",
+    "<img src=x onerror=\"document.title='taken'\">",
+    "</style></title><script>document.title='taken'</script>",
+    '=HYPERLINK("http://example.com")',
+    "{{ 7 * 7 }} {% raw %}",
+    "' onmouseover='document.title=1' x='",
+    "\u202eevil\u0000",
+]
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: its tags, its text and its addresses."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.texts: list[str] = []
+        self.feed(html)
+        self.text = " ".join(" ".join(self.texts).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Collect a tag and its attributes."""
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data: str) -> None:
+        """Collect text."""
+        if self.tags[-1:] != ["style"]:
+            self.texts.append(data)
+
+
+def write(frame: pd.DataFrame, skill: float = 2.0, **changes: object) -> str:
+    """Write the page of a list."""
+    report = evaluation(skill).report
+    return prospects_page(frame, manifest_of(frame, **changes), report, facts=FACTS)
+
+
+def test_a_row_says_who_how_likely_why_and_what_next() -> None:
+    """Ada by hand: 30 %, worth 120, one reason for, one against, a next step."""
+    text = Page(write(list_of("Ada Example"))).text
+    for piece in (
+        "Ada Example", "p0", "Olga Example", "30\xa0%", "120",
+        "for: visited pricing 2 days ago", "against: quiet for 21 days",
+        "consideration", "2 days ago", "case study",
+    ):  # fmt: skip
+        assert " ".join(piece.split()) in text, piece
+
+
+def test_the_facts_of_the_list_are_on_the_page() -> None:
+    """When it was asked, until when it may be used, who is missing, what it was made from."""
+    text = Page(write(list_of("Ada", "Bob"), notes=["The last event is old."])).text
+    for piece in (
+        "3 Jun 2024", "10 Jun 2024", "2 of 10 scored", "about 0.4", "The last event is old.",
+        "already converted 5", "further down than this list goes 7", "20240603-abcdef12",
+        "1" * 32, "1,234 questions about 567 prospects, asked 29 Jan 2024 to 22 Apr 2024",
+        "A from 20 %, B below 20 %", "PREVIEW",
+    ):  # fmt: skip
+        assert piece in text, piece
+    assert "left:" not in text  # nobody exited
+
+
+def test_a_preview_is_stamped_and_a_champion_is_not() -> None:
+    """Nobody may call by a model that nobody promoted without having been told."""
+    frame = list_of("Ada")
+    assert "Nobody has promoted" in write(frame)
+    champion = write(frame, status="champion", model={"version": "3", "md5": "0" * 32})
+    assert "Nobody has promoted" not in champion
+    assert "version 3" in Page(champion).text
+
+
+def test_a_list_that_ranks_by_nothing_says_so_at_the_top() -> None:
+    """In a world without effects the reader is warned before the first row."""
+    html = write(list_of("Ada"), skill=0.0)
+    assert "note alarm" in html
+    warning = evaluation(0.0).report["verdict"]["says"].split(" (")[0]
+    assert html.index(warning) < html.index("<tbody>")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_words_are_shown_and_do_nothing(text: str) -> None:
+    """In every column that comes from outside: shown as they are, never a tag or an attribute."""
+    harmless = Page(write(list_of("Ada")))
+    words = {
+        name: [text]
+        for name in ("name", "prospect_id", "owner", "email", "account_id", "stage", "next_step")
+    }
+    frame = list_of("Ada", reason_1=[f"↑ source: {text}"], **words)
+    attacked = Page(write(frame, notes=[text]))
+    assert "script" not in attacked.tags
+    assert set(attacked.tags) == set(harmless.tags)
+    assert {name for name, _ in attacked.attributes} == {name for name, _ in harmless.attributes}
+    shown = " ".join(text.replace("\x00", "\ufffd").split())
+    assert attacked.text.replace("\x00", "\ufffd").count(shown) >= len(words)
+
+
+def test_the_page_asks_nobody_for_anything() -> None:
+    """It is opened from a mail, on a train: one file, no request, no script."""
+    html = write(list_of("Ada"))
+    page = Page(html)
+    assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+    assert not [value for name, value in page.attributes if name in ("src", "href")]
+    assert "url(" not in html
+    assert "@import" not in html
+    policy = dict(page.attributes)["content"]
+    assert any("default-src 'none'" in (value or "") for _, value in page.attributes), policy
+
+
+def test_a_list_without_owners_values_or_grades_has_no_empty_columns() -> None:
+    """Exports differ: a column that nobody filled in is not shown."""
+    bare = list_of("Ada").drop(columns=["owner"]).assign(expected_value=float("nan"), grade=None)
+    text = Page(write(bare, grades=None)).text
+    assert "Owner" not in text
+    assert "Expected value" not in text.replace("Expected value probability", "")
+    assert "Grade" not in text
+
+
+def test_missing_cells_read_as_missing() -> None:
+    """No `None`, no `nan`, no `NaT` on the page."""
+    frame = list_of("Ada", "Bob")
+    for name in ("owner", "name", "reason_1", "reason_2", "stage", "next_step", "last_activity"):
+        frame.loc[1, name] = None
+    words = Page(write(frame)).text.split()
+    assert not {"None", "nan", "NaT", "<NA>"} & set(words)
+    assert "nothing sets them apart" in " ".join(words)
+
+
+def test_an_empty_list_is_a_page() -> None:
+    """The reader learns that there is nobody, and why."""
+    empty = list_of("Ada")[:0]
+    text = Page(write(empty, notes=["Nobody is in the cohort, so the list is empty."])).text
+    assert "The list is empty." in text
+    assert "Nobody is in the cohort" in text
+
+
+def test_five_thousand_rows_stay_a_few_megabytes() -> None:
+    """Large lists are opened on ordinary laptops."""
+    html = write(list_of(*[f"Ada Example {k}" for k in range(5000)]))
+    assert len(html) < 8_000_000
+
+
+@pytest.mark.slow
+def test_a_real_browser_runs_nothing_and_keeps_the_title(tmp_path: Path) -> None:
+    """Chromium itself is the judge of what is inert."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
+    page = tmp_path / "prospects.html"
+    page.write_text(write(list_of(*HOSTILE)), encoding="utf-8")
+    command = [
+        chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "<title>Prospects, 3 Jun 2024</title>" in done.stdout
+    assert "Prospects to call" in done.stdout

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from microconv.errors import MicroconvError, MissingInputError
+from microconv.ranking.lists import ListFiles, Origin, write_list
+from microconv.ranking.score import rank_prospects
+from microconv.report.write import Findings, write_pages
+from ranked_world import END, settings, trained, world
+from report_world import evaluation
+
+
+@pytest.fixture
+def findings(tmp_path: Path) -> Findings:
+    """Lay out what the stages before `report` leave behind, made by the real ones."""
+    found = Findings(
+        tmp_path / "prospects.parquet",
+        tmp_path / "manifest.json",
+        tmp_path / "evaluation.json",
+        tmp_path / "plots",
+        tmp_path / "model",
+    )
+    trained().save(found.model)
+    ranking = rank_prospects(world(), model=trained(), as_of=END, settings=settings().score)
+    write_list(
+        ranking,
+        Origin(found.model, found.model),
+        ListFiles(found.prospects, tmp_path / "prospects.csv", found.manifest),
+        valid_for=timedelta(days=7),
+    )
+    evaluation().write(found.evaluation, found.plots)
+    return found
+
+
+def test_both_pages_are_written_from_what_the_stages_left(
+    findings: Findings, tmp_path: Path
+) -> None:
+    """From the files of a real ranking and a real evaluation, end to end."""
+    page, model_page = tmp_path / "reports" / "prospects.html", tmp_path / "reports" / "model.html"
+    manifest = write_pages(findings, page=page, model_page_at=model_page)
+    html = page.read_text(encoding="utf-8")
+    assert manifest["list_id"] in html
+    assert html.count('<tr>\n    <td class="number soft">') == 10
+    assert "<svg" in model_page.read_text(encoding="utf-8")
+
+
+def test_a_list_of_another_run_is_refused(findings: Findings, tmp_path: Path) -> None:
+    """Yesterday's manifest must not vouch for today's list."""
+    manifest = json.loads(findings.manifest.read_text(encoding="utf-8"))
+    manifest["files"]["prospects"] = "0" * 32
+    findings.manifest.write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(MicroconvError, match="belong to different runs"):
+        write_pages(findings, page=tmp_path / "a.html", model_page_at=tmp_path / "b.html")
+
+
+@pytest.mark.parametrize("missing", ["prospects", "manifest", "evaluation", "plots"])
+def test_a_missing_file_is_named(findings: Findings, tmp_path: Path, missing: str) -> None:
+    """The reader is told which stage to run."""
+    place: Path = getattr(findings, missing)
+    place.rename(place.with_name("elsewhere"))
+    with pytest.raises(MissingInputError, match=place.name):
+        write_pages(findings, page=tmp_path / "a.html", model_page_at=tmp_path / "b.html")

@@ -1,0 +1,43 @@
+"""The registry: addresses of models, and what they lead to."""
+
+from __future__ import annotations
+
+import pytest
+
+from microconv.errors import TrackingError
+from microconv.model.prospect_model import ProspectModel
+from microconv.tracking.registry import fetched
+from ranked_world import trained
+
+
+@pytest.mark.parametrize("address", ["models:/test@challenger", "models:/test/1"])
+def test_a_registered_model_is_the_one_that_was_trained(address, store, entry):
+    """What is fetched scores the same bits: its digest covers every file."""
+    with fetched(address, store) as model:
+        assert ProspectModel.load(model.folder).digest == trained().digest
+        assert model.version == "test/1"
+        assert not model.promoted
+    assert not model.folder.exists()
+
+
+def test_a_champion_is_known_by_its_alias(client, store):
+    """Only a list made by the champion is for calling."""
+    client.set_registered_model_alias("test", "champion", "1")
+    with fetched("models:/test@champion", store) as model:
+        assert model.promoted
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("models:/test", "Write it like `models:/major-conversion@challenger`"),
+        ("models:/test@nobody", "nobody"),
+        ("models:/other/1", "other"),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_refused_in_one_sentence(address, says, store, entry):
+    """A mistyped alias must not end in a traceback of thirty lines."""
+    with pytest.raises(TrackingError) as refusal, fetched(address, store):
+        pass
+    assert says in str(refusal.value)
+    assert "\n" not in str(refusal.value)
