@@ -1,0 +1,152 @@
+"""The measured steps of the speed benchmark; each runs in a process of its own.
+
+``python benchmarks/steps.py STEP FOLDER`` prints one JSON line: seconds of the
+step itself, imports and compilation apart, and the peak memory of the process.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from microconv.engines.local import map_buckets
+from microconv.events.log import EventLog
+from microconv.features.featurize_log import featurize_log
+from microconv.features.matrix import read_columns, write_columns
+from microconv.histories.snapshot_log import snapshot_log
+from microconv.settings import Settings, read_settings
+
+PEER_FAMILIES = ("counts", "recency", "path")
+
+
+def ingest(folder: Path, settings: Settings) -> dict[str, float]:
+    """Ingest the export."""
+    from microconv.events.ingest import Outputs
+    from microconv.events.ingest import ingest as ingest_exports
+
+    outputs = Outputs(folder / "log", folder / "quarantine.parquet", folder / "ingest.json")
+    began = time.perf_counter()
+    facts = ingest_exports(
+        settings.ingest,
+        outputs=outputs,
+        input_dir=Path(settings.ingest.input_dir),
+        threads=settings.engine.threads,
+    )
+    return {"seconds": time.perf_counter() - began, "events": facts["events"]}
+
+
+def export(folder: Path, settings: Settings) -> dict[str, float]:
+    """Make the export, which no other step counts."""
+    from big_export import write_export
+
+    size = json.loads((folder / "size.json").read_text(encoding="utf-8"))
+    began = time.perf_counter()
+    write_export(folder / "raw", **size)
+    return {"seconds": time.perf_counter() - began}
+
+
+def snapshot(folder: Path, settings: Settings) -> dict[str, float]:
+    """Take the snapshots."""
+    out = fresh(folder / "snapshots")
+    log = EventLog.open(folder / "log")
+    began = time.perf_counter()
+    snapshot_log(log, settings, out=out)
+    return {"seconds": time.perf_counter() - began}
+
+
+def featurize(folder: Path, settings: Settings) -> dict[str, float]:
+    """Build every column."""
+    return _featurize(folder, settings, "features")
+
+
+def featurize_as_peer(folder: Path, settings: Settings) -> dict[str, float]:
+    """Build the families that the peer builds too."""
+    fewer = settings.features.model_copy(update={"families": PEER_FAMILIES})
+    return _featurize(folder, settings.model_copy(update={"features": fewer}), "features_peer")
+
+
+def _featurize(folder: Path, settings: Settings, name: str) -> dict[str, float]:
+    log, snapshots = EventLog.open(folder / "log"), folder / "snapshots"
+    began = time.perf_counter()
+    facts = featurize_log(log, settings, snapshots=snapshots, out=fresh(folder / name))
+    return {"seconds": time.perf_counter() - began, **{k: facts[k] for k in ("rows", "columns")}}
+
+
+def floor(folder: Path, settings: Settings) -> dict[str, float]:
+    """Read the same log with Arrow and write the same matrix, and nothing else."""
+    log, out = EventLog.open(folder / "log"), fresh(folder / "floor")
+    matrices = [
+        read_columns(folder / "features" / f"{bucket:04d}.parquet") for bucket in range(log.buckets)
+    ]
+
+    def copy(bucket: int) -> int:
+        rows = log.read_events(bucket).num_rows
+        rows += pq.read_table(folder / "snapshots" / f"{bucket:04d}.parquet").num_rows
+        write_columns(out / f"{bucket:04d}.parquet", *matrices[bucket])
+        return rows
+
+    began = time.perf_counter()
+    sum(map_buckets(copy, log.buckets, threads=settings.engine.threads))
+    return {"seconds": time.perf_counter() - began}
+
+
+def polars(folder: Path, settings: Settings) -> dict[str, float]:
+    """Build the shared columns with Polars, lazily and streaming."""
+    from polars_peer import build_with_polars
+
+    began = time.perf_counter()
+    columns = build_with_polars(folder / "log" / "events", settings, folder / "polars.parquet")
+    return {"seconds": time.perf_counter() - began, "columns": columns}
+
+
+STEPS: dict[str, Callable[[Path, Settings], dict[str, float]]] = {
+    step.__name__: step
+    for step in (export, ingest, snapshot, featurize, featurize_as_peer, floor, polars)
+}
+
+
+def fresh(folder: Path) -> Path:
+    """Empty a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.iterdir():
+        file.unlink()
+    return folder
+
+
+def main() -> None:
+    """Run one step and print what it cost."""
+    step, folder = sys.argv[1], Path(sys.argv[2])
+    settings = read_settings(folder / "params.yaml")
+    if step not in ("export", "ingest", "polars"):
+        warm(settings)
+    cost = STEPS[step](folder, settings)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    print(json.dumps({"step": step, **cost, "peak_gb": peak}))
+
+
+def warm(settings: Settings) -> None:
+    """Load the compiled kernels before the clock starts, on a log of no events."""
+    import numpy as np
+
+    from microconv.events.log import MemoryLog
+    from microconv.events.schema import EVENTS
+    from microconv.features.matrix import build
+    from microconv.histories.load import load_histories
+    from microconv.histories.visible import visible_events
+    from microconv.journey import JourneyMap
+
+    journey = JourneyMap.from_settings(settings.journey)
+    histories = load_histories(MemoryLog(EVENTS.empty_table()).read_events(0), journey)
+    nobody = np.empty(0, np.int64)
+    visible = visible_events(histories, nobody, nobody)
+    build(visible, journey, settings.features, {}, fitted=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""The `microconv` command. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from microconv.stages.shell import one_sentence_errors
+
+app = typer.Typer(
+    help="Rank prospects by the micro-conversions they make.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Params = Annotated[Path, typer.Option(help="The params.yaml to go by.")]
+
+
+def main() -> None:
+    """Run the command line: a user's mistake ends in one sentence and exit code 2."""
+    with one_sentence_errors("microconv"):
+        app()
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        _say(version("microconv"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def run(
+    params: Params,
+    root: Annotated[Path, typer.Option(help="Folder below which every output is written.")],
+    inputs: Annotated[
+        Path | None, typer.Option("--input", help="Instead of `ingest.input_dir`.")
+    ] = None,
+) -> None:
+    """Run every stage in order, without DVC: exports in, ranked list out."""
+    from microconv.stages.pipeline import run_pipeline
+
+    for sentence in run_pipeline(params, inputs=inputs, root=root):
+        _say(sentence)
+
+
+@app.command()
+def validate(
+    params: Params,
+    inputs: Annotated[
+        Path | None, typer.Option("--input", help="Instead of `ingest.input_dir`.")
+    ] = None,
+    log: Annotated[
+        Path, typer.Option(help="The log of an earlier run, to count each fold's rows.")
+    ] = Path("data/log"),
+) -> None:
+    """Check params and sources and say on which dates models are trained and tested."""
+    from microconv.settings import read_settings
+    from microconv.stages import validate as checks
+
+    for sentence in checks.validate(read_settings(params), inputs=inputs, log=log):
+        _say(sentence)
+
+
+@app.command()
+def score(
+    events: Annotated[
+        Path, typer.Option(help="A log, a Parquet file of events, or with --params raw exports.")
+    ],
+    model: Annotated[str, typer.Option(help="A model's folder, or `models:/NAME@ALIAS`.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the list as CSV and Parquet, and its manifest.")
+    ],
+    as_of: Annotated[
+        str | None,
+        typer.Option(help="Instant with its zone; by default where the log's outcomes end."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="How many to list.")] = None,
+    params: Annotated[
+        Path | None, typer.Option(help="Grades, reasons, limit; and how to read raw exports.")
+    ] = None,
+) -> None:
+    """Rank the prospects of new events with a model that was trained before."""
+    from microconv.stages.score_events import Request, score_events
+
+    _say(score_events(Request(events, model, as_of, limit), params=params, out=out))
+
+
+@app.command()
+def simulate(
+    params: Params,
+    raw: Annotated[Path, typer.Option(help="Folder for the exports; replaced as a whole.")],
+    truth: Annotated[Path, typer.Option(help="Folder for what was planted; replaced too.")],
+) -> None:
+    """Write the exports of a made-up company, and the truth behind them."""
+    from microconv.stages.shell import call
+    from microconv.stages.simulate import simulate as write_world
+
+    _say(call(write_world, ["--params", str(params), "--raw", str(raw), "--truth", str(truth)]))
+
+
+def _say(sentence: str) -> None:
+    sys.stdout.write(f"{sentence}\n")
+    sys.stdout.flush()

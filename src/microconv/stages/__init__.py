@@ -1,0 +1,1 @@
+"""One thin program per DVC stage: read, call, write; and the table that puts them in order."""

@@ -1,0 +1,40 @@
+"""backtest: every candidate learns in the past and predicts what came after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from microconv.evaluation.backtest import backtest as walk_forward
+from microconv.events.log import EventLog
+from microconv.features.training_set import load_training_set
+from microconv.histories.timeline import plan_as_ofs, plan_folds
+from microconv.journey import JourneyMap
+from microconv.model.training import Recipe
+from microconv.settings import Settings
+from microconv.stages.shell import run
+
+
+def backtest(
+    settings: Settings, *, log: Path, snapshots: Path, features: Path, predictions: Path
+) -> str:
+    """Write the out-of-time predictions of every model on every fold."""
+    events, journey = EventLog.open(log), JourneyMap.from_settings(settings.journey)
+    until = events.observed_until(journey)
+    folds = plan_folds(
+        plan_as_ofs(settings.snapshots, observed_until=until),
+        settings.backtest,
+        horizon=settings.snapshots.horizon,
+        observed_until=until,
+    )
+    training_set = load_training_set(
+        events, snapshots, features, journey=journey, settings=settings.features
+    )
+    done = walk_forward(training_set, folds, Recipe.from_settings(settings))
+    done.write(predictions)
+    skipped = done.notes["skipped"]
+    aside = f"; skipped {', '.join(skipped)}" if skipped else ""
+    return f"{done.predictions.num_rows:,} predictions on {len(done.notes['folds'])} folds{aside}"
+
+
+if __name__ == "__main__":
+    run(backtest)

@@ -1,0 +1,23 @@
+"""featurize: the columns of the stateless families, for every snapshot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from microconv.events.files import replacing
+from microconv.events.log import EventLog
+from microconv.features.featurize_log import featurize_log
+from microconv.settings import Settings
+from microconv.stages.shell import run
+
+
+def featurize(settings: Settings, *, log: Path, snapshots: Path, features: Path) -> str:
+    """Build the features of every snapshot, row for row."""
+    with replacing(features) as fresh:
+        fresh.mkdir()
+        facts = featurize_log(EventLog.open(log), settings, snapshots=snapshots, out=fresh)
+    return f"{facts['rows']:,} rows of {facts['columns']} columns"
+
+
+if __name__ == "__main__":
+    run(featurize)

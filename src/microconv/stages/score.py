@@ -1,0 +1,43 @@
+"""score: the ranked list, its reasons, and an account of everyone who is not on it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from microconv.events.log import EventLog
+from microconv.journey import JourneyMap
+from microconv.model.prospect_model import ProspectModel
+from microconv.ranking.lists import ListFiles, Origin, write_list
+from microconv.ranking.score import rank_prospects
+from microconv.settings import Settings
+from microconv.stages.shell import run
+
+
+def score(
+    settings: Settings, *, log: Path, model: Path, prospects: Path, csv: Path, manifest: Path
+) -> str:
+    """Rank everyone in the cohort with the model just trained; the list is a preview."""
+    events, journey = EventLog.open(log), JourneyMap.from_settings(settings.journey)
+    prospect_model = ProspectModel.load(model)
+    prospect_model.require_journey(journey)
+    as_of = settings.score.as_of
+    asked_at = as_of or events.observed_until(journey)
+    ranking = rank_prospects(
+        events,
+        model=prospect_model,
+        as_of=asked_at,
+        settings=settings.score,
+        threads=settings.engine.threads,
+    )
+    valid_for = timedelta(days=settings.score.valid_days)
+    write_list(
+        ranking, Origin(log, model), ListFiles(prospects, csv, manifest), valid_for=valid_for
+    )
+    why = "`score.as_of`" if as_of else "the end of the log, as `score.as_of` is null"
+    said = f"{len(ranking.frame):,} of {ranking.scored:,} prospects as of {asked_at:%Y-%m-%d %H:%M}"
+    return f"{said} ({why}); a preview" + "".join(f"\n  {note}" for note in ranking.notes)
+
+
+if __name__ == "__main__":
+    run(score)

@@ -1,0 +1,99 @@
+"""What every stage shares: its command line, its errors, its progress.
+
+A stage is a function ``stage(settings, *, log, features, …) -> str``. Each
+keyword is a path and becomes an option of the same name; the sentence that it
+returns is printed. Nothing else about a stage is hidden here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from microconv.errors import MicroconvError
+
+Stage = Callable[..., str]
+
+USER_ERROR = 2
+"""Exit code of a run that stopped because of something the user can mend."""
+
+
+def run(stage: Stage) -> None:
+    """Run a stage as the program ``python -m microconv.stages.NAME`` and leave."""
+    with one_sentence_errors(stage.__name__):
+        sys.stdout.write(f"{call(stage, sys.argv[1:])}\n")
+
+
+def call(stage: Stage, arguments: Sequence[str]) -> str:
+    """Parse a stage's arguments, read its settings and run it.
+
+    Parameters
+    ----------
+    stage : callable
+        Takes the settings and one keyword-only path per option.
+    arguments : sequence of str
+        As on the command line: ``["--params", "params.yaml", "--log", "data/log"]``.
+
+    Returns
+    -------
+    str
+        What the stage has to say about what it did.
+
+    Raises
+    ------
+    MicroconvError
+        Whatever the settings or the stage refuse.
+    """
+    from microconv.settings import read_settings  # pydantic: 0.3 s that --help need not wait for
+
+    options = vars(_parser(stage).parse_args(arguments))
+    settings = read_settings(options.pop("params"))
+    with progress(stage.__name__):
+        return f"{stage.__name__}: {stage(settings, **options)}"
+
+
+@contextmanager
+def one_sentence_errors(name: str) -> Iterator[None]:
+    """Turn what a user can mend into one sentence on stderr and exit code 2."""
+    try:
+        yield
+    except MicroconvError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        raise SystemExit(USER_ERROR) from None
+    except OSError as error:  # a file that may not be read, a disk that went away
+        place = f": {error.filename}" if error.filename else ""
+        sys.stderr.write(f"{name}: {error.strerror or error}{place}\n")
+        raise SystemExit(USER_ERROR) from None
+
+
+@contextmanager
+def progress(says: str) -> Iterator[None]:
+    """Show on a terminal that something is under way, and for how long; else nothing."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        bar.add_task(says, total=None)
+        yield
+
+
+def _parser(stage: Stage) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m microconv.stages.{stage.__name__}", description=inspect.getdoc(stage)
+    )
+    parser.add_argument("--params", type=Path, required=True)
+    for name, parameter in inspect.signature(stage).parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            required = parameter.default is parameter.empty
+            default = None if required else parameter.default
+            option = "--" + name.replace("_", "-")
+            parser.add_argument(option, type=Path, required=required, default=default)
+    return parser

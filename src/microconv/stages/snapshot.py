@@ -1,0 +1,28 @@
+"""snapshot: ask, at every instant, about everyone in the cohort, and label what has closed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from microconv.events.files import replacing
+from microconv.events.log import EventLog
+from microconv.histories.snapshot_log import snapshot_log
+from microconv.settings import Settings
+from microconv.stages.shell import run
+
+
+def snapshot(settings: Settings, *, log: Path, snapshots: Path) -> str:
+    """Take the snapshots of a log."""
+    with replacing(snapshots) as fresh:
+        fresh.mkdir()
+        facts = snapshot_log(EventLog.open(log), settings, out=fresh)
+    unplaced = facts["unplaced"]
+    aside = f"; {len(unplaced)} event names have no step: {', '.join(unplaced)}" if unplaced else ""
+    return (
+        f"{facts['rows']:,} questions at {len(facts['as_ofs'])} instants, {facts['labelled']:,} "
+        f"labelled, {facts['converted']:,} converted{aside}"
+    )
+
+
+if __name__ == "__main__":
+    run(snapshot)

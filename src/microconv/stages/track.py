@@ -1,0 +1,46 @@
+"""track: write the run into the diary and register its model, unless that was done before."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from microconv.events.files import replacing
+from microconv.settings import Settings
+from microconv.stages.shell import run
+from microconv.tracking.diary import record
+from microconv.tracking.store import Store
+
+
+def track(
+    settings: Settings,
+    *,
+    log: Path,
+    summary: Path,
+    evaluation: Path,
+    plots: Path,
+    model: Path,
+    manifest: Path,
+    model_page: Path,
+    receipt: Path,
+    store: Path | None = None,
+) -> str:
+    """Record what the other stages left behind, and keep a receipt."""
+    files = {
+        "log": log,
+        "summary": summary,
+        "evaluation": evaluation,
+        "plots": plots,
+        "model": model,
+        "manifest": manifest,
+        "model_page": model_page,
+    }
+    entry = record(settings, files, store=Store.find(store))
+    with replacing(receipt) as fresh:
+        fresh.write_text(json.dumps(asdict(entry), indent=1) + "\n", encoding="utf-8")
+    return f"run {entry.run_id}, {entry.model} version {entry.version} is the challenger"
+
+
+if __name__ == "__main__":
+    run(track)

@@ -1,0 +1,44 @@
+"""train: one model on every snapshot whose window has closed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from microconv.events.log import EventLog
+from microconv.features.training_set import load_training_set
+from microconv.journey import JourneyMap
+from microconv.model.prospect_model import ProspectModel
+from microconv.settings import Settings
+from microconv.stages.shell import run
+
+
+def train(
+    settings: Settings,
+    *,
+    log: Path,
+    snapshots: Path,
+    features: Path,
+    predictions: Path,
+    model: Path,
+) -> str:
+    """Train the model that makes the list, and give it the backtest's predictions to carry."""
+    training_set = load_training_set(
+        EventLog.open(log),
+        snapshots,
+        features,
+        journey=JourneyMap.from_settings(settings.journey),
+        settings=settings.features,
+    )
+    fitted = ProspectModel.fit(training_set, settings, out_of_time=pq.read_table(predictions))
+    fitted.save(model)
+    facts = fitted.facts
+    return (
+        f"{facts.n_rows:,} questions about {facts.n_prospects:,} prospects, "
+        f"{facts.n_conversions:,} conversions; {facts.choice}"
+    )
+
+
+if __name__ == "__main__":
+    run(train)

@@ -1,0 +1,144 @@
+"""What `microconv validate` says: whether a run would start, and on which dates. Writes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pyarrow as pa
+
+from microconv.errors import MicroconvError, TimeError
+from microconv.events.inputs import InputFile, expand, find_files
+from microconv.events.log import EventLog
+from microconv.histories.timeline import Fold, plan_as_ofs, plan_folds
+from microconv.journey import JourneyMap
+from microconv.settings import Settings, SourceSettings
+
+Answers = tuple[Counter[datetime], Counter[datetime]]
+"""Labelled questions, and those answered yes, by instant."""
+
+
+def validate(settings: Settings, *, inputs: Path | None, log: Path | None) -> Iterator[str]:
+    """Check settings and sources, and plan the folds.
+
+    Parameters
+    ----------
+    settings : Settings
+    inputs : Path or None
+        Takes the place of `ingest.input_dir`.
+    log : Path or None
+        The log of an earlier run, to say how many rows each fold has.
+
+    Yields
+    ------
+    str
+        What was found, one line at a time.
+
+    Raises
+    ------
+    MicroconvError
+        With every problem, once all else has been looked at.
+    """
+    problems: list[str] = []
+
+    def attempt(check: Callable[[], Iterator[str]]) -> Iterator[str]:
+        try:
+            yield from check()
+        except MicroconvError as error:
+            problems.append(str(error))
+
+    yield from attempt(lambda: _journey(settings))
+    for source in settings.ingest.sources:
+        yield from attempt(lambda source=source: _source(settings, source, inputs))  # type: ignore[misc]
+    yield from attempt(lambda: _folds(settings, log))
+    if problems:
+        raise MicroconvError(" ".join(problems))
+
+
+def _journey(settings: Settings) -> Iterator[str]:
+    from microconv.features.matrix import check_steps
+
+    journey = JourneyMap.from_settings(settings.journey)
+    check_steps(journey, settings.features)
+    kinds = Counter(step.kind for step in journey.steps)
+    yield f"journey: {len(journey)} steps ({', '.join(f'{n} {kind}' for kind, n in kinds.items())})"
+
+
+def _source(settings: Settings, source: SourceSettings, inputs: Path | None) -> Iterator[str]:
+    """Find the source's files and read as much of each as names its columns."""
+    from microconv.events.relational import connect
+    from microconv.events.sources.formats import FORMATS, check_mapping
+
+    check_mapping(source)
+    kind = FORMATS[source.format]
+    files = find_files(source, inputs or expand(settings.ingest.input_dir))
+    with TemporaryDirectory() as work, connect(Path(work), threads=1) as connection:
+        for group in kind.alike([InputFile(file) for file in files]):
+            with kind.read(group, source, connection):
+                pass
+    size = sum(file.stat().st_size for file in files) / 1e6
+    yield f"source {source.name}: {len(files)} {source.format} file(s), {size:,.1f} MB"
+
+
+def _folds(settings: Settings, log: Path | None) -> Iterator[str]:
+    answers: Answers | None = None
+    if log is not None and (log / "log.json").exists():
+        journey = JourneyMap.from_settings(settings.journey)
+        opened = EventLog.open(log)
+        until = opened.observed_until(journey)
+        as_ofs = plan_as_ofs(settings.snapshots, observed_until=until)
+        answers = _count(opened, journey, settings, as_ofs)
+        yield f"outcomes complete until {until:%Y-%m-%d %H:%M} (the log at {log})"
+    else:
+        until = _declared_until(settings)
+        as_ofs = plan_as_ofs(settings.snapshots, observed_until=until)
+        yield f"outcomes complete until {until:%Y-%m-%d %H:%M} (as the sources declare)"
+    yield f"snapshots: {len(as_ofs)}, {as_ofs[0]:%Y-%m-%d} to {as_ofs[-1]:%Y-%m-%d}"
+    folds = plan_folds(
+        as_ofs, settings.backtest, horizon=settings.snapshots.horizon, observed_until=until
+    )
+    for fold in folds:
+        yield _describe(fold, answers)
+
+
+def _declared_until(settings: Settings) -> datetime:
+    declared = [s.complete_until for s in settings.ingest.sources if s.complete_until is not None]
+    if not declared:
+        raise TimeError(
+            "No source declares `complete_until`, so no outcome window is known to be closed. "
+            "Add it to the source that holds the conversions."
+        )
+    return min(declared)
+
+
+def _count(
+    log: EventLog, journey: JourneyMap, settings: Settings, as_ofs: Sequence[datetime]
+) -> Answers:
+    from microconv.histories.load import load_histories
+    from microconv.histories.snapshots import ask
+
+    asked: Counter[datetime] = Counter()
+    converted: Counter[datetime] = Counter()
+    until = log.observed_until(journey)
+    for bucket in range(log.buckets):
+        histories = load_histories(log.read_events(bucket), journey)
+        table, _ = ask(histories, journey, settings.snapshots, as_ofs, until)
+        for counts, rows in ((asked, "observed"), (converted, "converted")):
+            chosen = table.filter(table.column(rows).combine_chunks().fill_null(False))
+            for entry in pa.array(chosen.column("as_of").combine_chunks()).value_counts():
+                counts[entry["values"].as_py()] += entry["counts"].as_py()
+    return asked, converted
+
+
+def _describe(fold: Fold, answers: Answers | None) -> str:
+    def part(name: str, dates: Sequence[datetime]) -> str:
+        text = f"{name} {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d} ({len(dates)} dates"
+        if answers is not None:
+            asked, converted = (sum(counts[date] for date in dates) for counts in answers)
+            text += f", {asked:,} rows, {converted:,} converted"
+        return text + ")"
+
+    return f"fold {fold.name}: {part('train', fold.train)}, {part('test', fold.test)}"

@@ -1,0 +1,230 @@
+"""The whole pipeline on a small demo world: by DVC in a repository, and by `microconv run`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from microconv.events.files import md5_of
+from microconv.settings import Settings, read_settings
+from microconv.stages import pipeline, shell
+from stage_code import declared, stages_of
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+
+SMALL = {
+    "simulate": {"prospects": 2000},
+    "ingest": {"buckets": 4},
+    "backtest": {"folds": 2},
+    "model": {"boosted": {"num_iterations": 40}, "forest": {"trees": 20}},
+    "evaluate": {"bootstrap": 30, "list_size": 50},
+}
+"""What makes the demo small; the rest is the shipped params.yaml."""
+
+WITNESS = """
+import atexit, json, os, sys
+
+def testify():
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is not None and spec.name.startswith("microconv.stages."):
+        ours = [module for name, module in sys.modules.items() if name.startswith("microconv")]
+        files = [getattr(module, "__file__", None) for module in ours] + [spec.origin]
+        with open(os.path.join(os.environ["WITNESS"], spec.name), "w") as out:
+            json.dump(sorted({f for f in files if f}), out)
+
+atexit.register(testify)
+"""
+"""A `sitecustomize` that writes down which modules a stage has loaded when it ends."""
+
+
+def merged(base, changes):
+    """Put changes into nested settings."""
+    for key, value in changes.items():
+        base[key] = merged(base[key], value) if isinstance(value, dict) else value
+    return base
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A git and DVC repository with the project's pipeline and a small demo."""
+
+    path: Path
+    env: dict[str, str]
+
+    def dvc(self, *words: str) -> str:
+        """Run DVC as a user would."""
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", *words],
+            cwd=self.path,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def set(self, **sections) -> None:
+        """Edit params.yaml."""
+        file = self.path / "params.yaml"
+        file.write_text(yaml.safe_dump(merged(yaml.safe_load(file.read_text()), sections)))
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory) -> Repository:
+    """Lay the project's pipeline out in a fresh repository and run it once."""
+    path = tmp_path_factory.mktemp("repository")
+    for name in (
+        "dvc.yaml",
+        "params.yaml",
+        "data/demo/dvc.yaml",
+        ".dvc/config",
+        ".dvc/plots/by_fold.json",
+        ".dvc/plots/by_model.json",
+        ".dvcignore",
+        ".gitignore",
+    ):
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, path / name)
+    shutil.copytree(ROOT / "src", path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    site = tmp_path_factory.mktemp("site")
+    (site / "sitecustomize.py").write_text(WITNESS)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    env |= {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}",
+        "PYTHONPATH": str(site),
+        "WITNESS": str(site),
+        "DVC_NO_ANALYTICS": "1",
+        "DVC_SITE_CACHE_DIR": str(site / "cache"),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
+    subprocess.run(["git", "init", "-q", path], check=True, env=env)
+    made = Repository(path, env)
+    made.set(**SMALL)
+    made.dvc("repro")
+    return made
+
+
+@pytest.fixture(scope="module")
+def run_root(repository, tmp_path_factory) -> Path:
+    """Run the same exports and settings without DVC, watching which settings are read."""
+    root = tmp_path_factory.mktemp("run")
+    params, inputs = repository.path / "params.yaml", repository.path / "data/demo/raw"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        for _ in pipeline.run_pipeline(params, inputs=inputs, root=root):
+            pass
+    return root
+
+
+def outputs():
+    """List every output that must not depend on how the pipeline was run."""
+    return [
+        path
+        for stage in pipeline.STAGES
+        for path in stage.writes.values()
+        if path != "reports/tracking.json"
+    ]
+
+
+@pytest.mark.parametrize("path", outputs())
+def test_run_and_dvc_write_the_same_bytes(repository, run_root, path):
+    """One process or one per stage, with DVC or without: the same list."""
+    assert md5_of(run_root / path) == md5_of(repository.path / path)
+
+
+def test_a_second_repro_runs_nothing(repository):
+    """A stage that always runs has an undeclared output, or an output that is not its own."""
+    assert "Data and pipelines are up to date." in repository.dvc("repro")
+
+
+def test_a_stage_loads_only_code_that_it_declares(repository):
+    """The declared closure comes from reading the imports; this is what really was imported."""
+    stages = stages_of(Path("dvc.yaml")) | stages_of(Path("data/demo/dvc.yaml"))
+    for name, stage in stages.items():
+        witnessed = json.loads(
+            Path(repository.env["WITNESS"], f"microconv.stages.{name}").read_text()
+        )
+        loaded = {Path(file).relative_to(ROOT) for file in witnessed}
+        assert loaded <= declared(stage), name
+
+
+def test_a_metric_changes_without_refitting_anything(repository):
+    """Predictions are kept, so another list size is a matter of seconds."""
+    repository.set(evaluate={"list_size": 40})
+    would = repository.dvc("repro", "--dry")
+    assert "Running stage 'evaluate'" in would
+    for fitted in ("simulate", "ingest", "featurize", "backtest", "train", "score"):
+        assert f"Running stage '{fitted}'" not in would, fitted
+    repository.set(evaluate={"list_size": 50})
+    assert "up to date" in repository.dvc("status")
+
+
+def test_editing_code_that_a_stage_runs_makes_it_run(repository):
+    """The classic lie of pipelines: code changed, result did not."""
+    file = repository.path / "src/microconv/evaluation/metrics.py"
+    text = file.read_text()
+    file.write_text(text + "\n")
+    would = repository.dvc("repro", "--dry")
+    file.write_text(text)
+    assert "Running stage 'evaluate'" in would
+    assert "Running stage 'train'" not in would
+
+
+def test_the_headline_is_a_metric(repository):
+    """`dvc metrics` compares runs by a dozen numbers, not by a thousand."""
+    shown = json.loads(repository.dvc("metrics", "show", "--json"))
+    figures = shown[""]["data"]["reports/metrics.json"]["data"]
+    assert 0.5 < figures["auc"] <= 1
+    assert len(figures) < 20
+
+
+def test_plots_are_drawn_from_the_tables(repository):
+    """A plot whose column was renamed is an error here, not an empty page later."""
+    repository.dvc("plots", "show", "-o", "plots")
+    page = (repository.path / "plots/index.html").read_text()
+    assert "called" in page
+    assert "predicted" in page
+    assert "2024-0" in page
+
+
+@pytest.mark.parametrize("stage", pipeline.STAGES, ids=lambda stage: stage.name)
+def test_a_stage_reads_only_the_sections_that_it_declares(repository, run_root, stage, monkeypatch):
+    """A section that is read and not declared is a setting whose change goes unnoticed."""
+    read = set()
+
+    class Watched(Settings):
+        def __getattribute__(self, name):
+            if name in Settings.model_fields:
+                read.add(name)
+            return super().__getattribute__(name)
+
+    plain = read_settings(repository.path / "params.yaml")
+    watched = Watched.model_validate(plain.model_dump())
+    monkeypatch.setattr("microconv.settings.read_settings", lambda _: watched)
+    monkeypatch.setattr(
+        Watched,
+        "model_dump",
+        lambda self, **how: read.update(stage.sections) or plain.model_dump(**how),
+    )
+    read.clear()
+    arguments = stage.arguments(
+        repository.path / "params.yaml", inputs=repository.path / "data/demo/raw", root=run_root
+    )
+    if stage.name == "track":
+        arguments += ["--store", str(run_root)]
+    function = getattr(
+        __import__(f"microconv.stages.{stage.name}", fromlist=[stage.name]), stage.name
+    )
+    shell.call(function, arguments)
+    assert read - {"engine"} == set(stage.sections)  # threads change no value

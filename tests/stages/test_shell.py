@@ -1,0 +1,84 @@
+"""What every stage shares: options from its signature, errors as one sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from microconv.errors import SettingsError
+from microconv.stages import shell
+
+ROOT = Path(__file__).parents[2]
+PARAMS = str(ROOT / "params.yaml")
+
+
+def copy(settings, *, log: Path, model_page: Path, store: Path | None = None) -> str:
+    """Say what it was given."""
+    return f"{settings.evaluate.list_size} {log} {model_page} {store}"
+
+
+def test_keywords_become_options_and_their_order_is_free():
+    """One signature is the only place where a stage says what it reads and writes."""
+    said = shell.call(copy, ["--model-page", "b/c", "--params", PARAMS, "--log", "a"])
+    assert said == f"copy: 200 {Path('a')} {Path('b/c')} None"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--log", "a"], ["--log", "a", "--model-page", "b", "--stor", "c", "--lag", "d"]],
+    ids=["missing", "unknown"],
+)
+def test_a_missing_or_unknown_option_is_refused(arguments, capsys):
+    """A path that falls back to a default would read another run's data."""
+    with pytest.raises(SystemExit, match="2"):
+        shell.call(copy, ["--params", PARAMS, *arguments])
+    assert "usage: python -m microconv.stages.copy" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (SettingsError("`a` is missing."), "train: `a` is missing.\n"),
+        (
+            PermissionError(13, "Permission denied", "data/log"),
+            "train: Permission denied: data/log\n",
+        ),
+    ],
+)
+def test_what_a_user_can_mend_is_one_sentence_and_exit_code_2(error, sentence, capsys):
+    """A traceback says where we are, not what the user can do."""
+    with pytest.raises(SystemExit) as leaving, shell.one_sentence_errors("train"):
+        raise error
+    assert leaving.value.code == shell.USER_ERROR
+    assert capsys.readouterr().err == sentence
+
+
+def test_a_mistake_of_ours_keeps_its_traceback():
+    """A bug dressed as a user's mistake would never be reported."""
+    with pytest.raises(ZeroDivisionError), shell.one_sentence_errors("train"):
+        _ = 1 / 0
+
+
+def test_progress_writes_nothing_where_nobody_watches(capfd):
+    """A log file full of spinners helps no one."""
+    with shell.progress("train"):
+        pass
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_stage_is_a_program_that_fails_in_one_sentence(tmp_path):
+    """What DVC runs: the real interpreter, a params.yaml with a typo, no traceback."""
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text() + "\nscroe: {}\n")
+    words = ["--params", "params.yaml", "--log", "log", "--snapshots", "snapshots"]
+    done = subprocess.run(
+        [sys.executable, "-m", "microconv.stages.snapshot", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == shell.USER_ERROR
+    assert done.stderr == "snapshot: params.yaml: unknown key `scroe`. Did you mean `score`?\n"
