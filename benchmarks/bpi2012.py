@@ -61,7 +61,7 @@ def report(root: Path, folder: Path, *, resamples: int) -> None:
         probability=predict_control(train, test, seed=7)
     )
     predictions = pd.read_parquet(root / "data" / "predictions.parquet")
-    for model in ("blend", "boosted", "linear"):
+    for model in ("blend", "boosted", "hazard", "linear"):
         ours = predictions[predictions["model"] == model]
         found = compare(ours, control, resamples=resamples, seed=11)
         for metric in ("auc", "average_precision", "log_loss", "brier"):

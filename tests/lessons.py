@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -33,6 +34,7 @@ FEATURES = FeatureSettings(families=("counts", "recency", "attributes"), windows
 MODEL = ModelSettings(
     seed=3,
     boosted=BoostedSettings(num_iterations=40, num_leaves=7, learning_rate=0.1),
+    hazard=BoostedSettings(num_iterations=40, num_leaves=7, learning_rate=0.1),
     forest=ForestSettings(trees=20),
 )
 
@@ -91,6 +93,7 @@ def planted_set(
             "value": np.where(converted, rng.lognormal(8, 1, len(who)).round(2), np.nan),
             "days_to_conversion": np.where(converted, days, np.nan).astype(np.float32),
             "known_at": (as_of + pd.to_timedelta(days, unit="D").floor("s")).where(converted),
+            "followed_until": pd.Timestamp(mondays(dates)[-1] + timedelta(days=30)).as_unit("us"),
             "weight": np.float32(1),
         }
     )
@@ -120,6 +123,18 @@ def _visible(who, as_of, source) -> Visible:
     return Visible(
         h, who.astype(np.int64), instants, zeros, zeros, h.time, h.step, h.value, h.human
     )
+
+
+def with_outcomes(training_set: TrainingSet, converted: np.ndarray) -> TrainingSet:
+    """Change what came of the rows: new conversions come, and are known, after 29 days."""
+    snapshots = training_set.snapshots.copy()
+    fresh = converted & ~snapshots["converted"].to_numpy(bool)
+    late = snapshots["as_of"] + pd.Timedelta(days=29)
+    snapshots["converted"] = converted
+    snapshots["known_at"] = snapshots["known_at"].where(~fresh, late).where(converted)
+    days = snapshots["days_to_conversion"].where(~fresh, np.float32(29)).where(converted)
+    snapshots["days_to_conversion"] = days.astype(np.float32)
+    return replace(training_set, snapshots=snapshots)
 
 
 def reordered(training_set: TrainingSet, order: np.ndarray) -> TrainingSet:

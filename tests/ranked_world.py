@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from microconv.events.log import MemoryLog
 from microconv.features.matrix import build, column_names
-from microconv.features.training_set import TrainingSet, questions_of
+from microconv.features.training_set import TrainingSet, as_frame, questions_of
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import ask
 from microconv.histories.timeline import plan_as_ofs
@@ -48,7 +48,11 @@ def settings() -> Settings:
             },
             "features": {"pairs": [["guide", "pricing"]], "last_steps": 2},
             "backtest": {"folds": 1, "test_snapshots": 1},
-            "model": {"seed": 1, "boosted": {"num_iterations": 20, "min_data_in_leaf": 20}},
+            "model": {
+                "seed": 1,
+                "boosted": {"num_iterations": 20, "min_data_in_leaf": 20},
+                "hazard": {"num_iterations": 20, "min_data_in_leaf": 20},
+            },
             "evaluate": {"list_size": 10, "seed": 1},
             "score": {
                 "limit": 10,
@@ -111,10 +115,10 @@ def trained() -> ProspectModel:
     histories = load_histories(log.read_events(0), JOURNEY, log.read_prospects(0))
     as_ofs = plan_as_ofs(given.snapshots, observed_until=END)
     snapshots, _ = ask(histories, JOURNEY, given.snapshots, as_ofs, END)
-    labelled = snapshots.filter(pc.field("observed"))
-    visible = visible_events(histories, *questions_of(labelled, histories))
+    followed = snapshots.filter(pc.field("followed_until") > pc.field("as_of"))
+    visible = visible_events(histories, *questions_of(followed, histories))
     training_set = TrainingSet(
-        snapshots=labelled.to_pandas(),
+        snapshots=as_frame(followed),
         names=column_names(JOURNEY, given.features, {}, fitted=False),
         values=build(visible, JOURNEY, given.features, {}, fitted=False),
         visible=visible,

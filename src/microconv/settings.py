@@ -328,6 +328,8 @@ class ModelSettings(Section):
 
     Attributes
     ----------
+    boosted, hazard : BoostedSettings
+        The trees that learn whether, and the trees that learn when.
     calibration_share : float
         Share of the training dates, the latest, on which blend weight and
         calibration are chosen before everything is refitted on all of them.
@@ -337,6 +339,7 @@ class ModelSettings(Section):
 
     seed: int
     boosted: BoostedSettings = BoostedSettings()
+    hazard: BoostedSettings = BoostedSettings()
     linear: LinearSettings = LinearSettings()
     points: PointsSettings = PointsSettings()
     forest: ForestSettings = ForestSettings()

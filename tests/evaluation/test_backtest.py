@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lessons import MODEL, mondays, planted_set, reordered
+from lessons import MODEL, mondays, planted_set, reordered, with_outcomes
 from microconv.errors import EventLogError, NotEnoughDataError
 from microconv.evaluation.backtest import PREDICTIONS, Backtest, backtest
 from microconv.features.training_set import FittedColumns, TrainingSet
@@ -27,7 +27,8 @@ FOLDS = (
 )
 PLANTED = planted_set(prospects=150, dates=16)
 MODELS = (
-    "base_rate", "recency", "activity", "opens", "points", "forest", "linear", "boosted", "blend",
+    "base_rate", "recency", "activity", "opens", "points", "forest",
+    "boosted", "hazard", "linear", "blend",
 )  # fmt: skip
 
 
@@ -92,18 +93,33 @@ def test_a_fold_learns_only_outcomes_known_before_its_first_test():
 
 def test_what_happens_after_a_fold_was_trained_changes_no_probability_of_it():
     """Turn every outcome round that was not known by the first test: the same bits."""
-    first = FOLDS[:1]
-    snapshots = PLANTED.snapshots.copy()
-    trained = snapshots["as_of"].isin([pd.Timestamp(as_of) for as_of in FOLDS[0].train])
-    late = ~trained | ~(snapshots["known_at"] < pd.Timestamp(FOLDS[0].test[0]))
-    turned = (late & ~trained).to_numpy()
-    snapshots.loc[turned, "converted"] = ~snapshots.loc[turned, "converted"]
-    snapshots.loc[turned, "known_at"] = pd.Timestamp(FOLDS[0].test[0])
-    unsure = (trained & ~snapshots["converted"]).to_numpy()
-    snapshots.loc[unsure, "converted"] = True
-    snapshots.loc[unsure, "known_at"] = pd.Timestamp(FOLDS[0].test[0])
-    other = backtest(replace(PLANTED, snapshots=snapshots), first, RECIPE)
+    first, begins = FOLDS[:1], pd.Timestamp(FOLDS[0].test[0])
+    known = (PLANTED.snapshots["known_at"] < begins).to_numpy()
+    converted = PLANTED.snapshots["converted"].to_numpy(bool)
+    turned = with_outcomes(PLANTED, np.where(known, converted, ~converted))
+    late = (turned.snapshots["known_at"] < begins).to_numpy() & ~known
+    turned.snapshots.loc[late, "known_at"] = begins
+    other = backtest(turned, first, RECIPE)
     assert np.array_equal(probabilities(other), probabilities(backtest(PLANTED, first, RECIPE)))
+
+
+def test_a_window_still_open_teaches_what_is_known_of_it():
+    """Only the hazard learns from it: what came of it by the first test, and nothing later."""
+    begins = pd.Timestamp(FOLDS[0].test[0])
+    asked = PLANTED.snapshots["as_of"]
+    still_open = ((asked < begins) & (asked + pd.Timedelta(days=30) > begins)).to_numpy()
+    known = (PLANTED.snapshots["known_at"] < begins).to_numpy()
+    converted = PLANTED.snapshots["converted"].to_numpy(bool)
+    assert (still_open & known).sum() > 5
+    silent = with_outcomes(PLANTED, converted & ~(still_open & known))
+    one, two = (backtest(s, FOLDS[:1], RECIPE).predictions.to_pandas() for s in (PLANTED, silent))
+    changed = {
+        model: not np.array_equal(rows["probability"], two.loc[rows.index, "probability"])
+        for model, rows in one.groupby("model", observed=True)
+    }
+    assert changed["hazard"]
+    assert not changed["boosted"]
+    assert not changed["linear"]
 
 
 def test_the_order_of_the_rows_changes_no_bit():
@@ -135,27 +151,24 @@ def test_the_notes_say_how_each_fold_came_about():
 
 def test_a_fold_that_nobody_could_learn_from_is_skipped_with_its_reason():
     """Its first dates hold no conversion; the other fold is evaluated all the same."""
-    snapshots = PLANTED.snapshots.copy()
-    early = (snapshots["as_of"] < pd.Timestamp(DATES[6])).to_numpy()
-    snapshots.loc[early, "converted"] = False
-    rest = backtest(replace(PLANTED, snapshots=snapshots), FOLDS, RECIPE)
+    early = (PLANTED.snapshots["as_of"] < pd.Timestamp(DATES[6])).to_numpy()
+    converted = PLANTED.snapshots["converted"].to_numpy(bool)
+    rest = backtest(with_outcomes(PLANTED, converted & ~early), FOLDS, RECIPE)
     assert "None of the" in rest.notes["skipped"][FOLDS[0].name]
     assert set(rest.predictions["fold"].to_pylist()) == {FOLDS[1].name}
 
 
 def test_a_fold_in_which_nobody_converts_later_is_kept():
     """Leaving it out for how it ended would flatter every figure over all folds."""
-    snapshots = PLANTED.snapshots.copy()
-    late = (snapshots["as_of"] >= pd.Timestamp(FOLDS[1].test[0])).to_numpy()
-    snapshots.loc[late, "converted"] = False
-    both = backtest(replace(PLANTED, snapshots=snapshots), FOLDS, RECIPE)
+    late = (PLANTED.snapshots["as_of"] >= pd.Timestamp(FOLDS[1].test[0])).to_numpy()
+    converted = PLANTED.snapshots["converted"].to_numpy(bool)
+    both = backtest(with_outcomes(PLANTED, converted & ~late), FOLDS, RECIPE)
     assert set(both.notes["folds"]) == {fold.name for fold in FOLDS}
 
 
 def only(converted: bool) -> TrainingSet:
     """Return the planted set with one outcome for everybody."""
-    snapshots = PLANTED.snapshots.assign(converted=converted)
-    return replace(PLANTED, snapshots=snapshots)
+    return with_outcomes(PLANTED, np.full(len(PLANTED), converted))
 
 
 @pytest.mark.parametrize(

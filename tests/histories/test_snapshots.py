@@ -127,7 +127,7 @@ def test_an_open_window_has_no_label_and_is_never_a_no():
     (row,) = snapshots_of(rows, observed_until=AS_OF + timedelta(days=30, microseconds=-1))
     assert row["observed"] is False
     assert row["converted"] is None
-    assert row["known_at"] is None
+    assert row["value"] is None
     (row,) = snapshots_of(rows, observed_until=AS_OF + timedelta(days=30))
     assert row["converted"] is True
 
@@ -137,6 +137,30 @@ def test_a_merge_inside_the_window_leaves_the_loser_without_a_label():
     rows = [event("ada", "blog", instant(-60), visible_until=instant(86_400))]
     (row,) = snapshots_of(rows)
     assert (row["observed"], row["converted"]) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("rows", "until", "days", "followed"),
+    [
+        pytest.param([], 10, None, 10, id="nothing so far"),
+        pytest.param([event("ada", "won", instant(4 * 86_400))], 10, 4, 10, id="early"),
+        pytest.param([event("ada", "won", instant(40 * 86_400))], 50, 40, 50, id="late"),
+        pytest.param([event("ada", "won", instant(10 * 86_400))], 10, None, 10, id="not complete"),
+        pytest.param(
+            [event("ada", "blog", instant(-9), visible_until=instant(6 * 86_400))],
+            10,
+            None,
+            6,
+            id="merged away",
+        ),
+    ],
+)
+def test_every_row_says_how_long_it_was_followed_and_what_came_of_it(rows, until, days, followed):
+    """A window still open holds some of the answer, and the longest one more than the horizon."""
+    rows = [event("ada", "blog", instant(-60)), *rows]
+    (row,) = snapshots_of(rows, observed_until=instant(until * 86_400))
+    assert row["days_to_conversion"] == (None if days is None else pytest.approx(days))
+    assert row["followed_until"] == instant(followed * 86_400)
 
 
 def test_each_prospect_weighs_one_in_all():
@@ -169,11 +193,15 @@ def oracle(rows, as_of, prospect):
     if not seen or kinds & {"major", "exit"} or not fresh:
         return None
     end = as_of + timedelta(days=30)
-    won = [r for r in mine if kind[r["event_name"]] == "major" and as_of <= r["time"] < end]
-    merged = any(r["visible_until"] is not None and as_of <= r["visible_until"] < end for r in mine)
+    majors = [r for r in mine if kind[r["event_name"]] == "major" and as_of <= r["time"] < FAR]
+    won = [r for r in majors if r["time"] < end]
+    merges = [r["visible_until"] for r in mine if r["visible_until"] is not None]
+    merged = min([at for at in merges if as_of <= at < FAR], default=FAR)
     if won:
         return True, min(row["visible_at"] for row in won)
-    return (None, None) if merged else (False, None)
+    later = sorted((r for r in majors if r["time"] < merged), key=lambda r: r["time"])
+    known = later[0]["visible_at"] if later else None
+    return (None if merged < end else False), known
 
 
 @given(rows=event_rows(-30 * 86_400, 40 * 86_400), shift=st.integers(-WEEK, WEEK))

@@ -26,7 +26,11 @@ SMALL = {
     "simulate": {"prospects": 2000},
     "ingest": {"buckets": 4},
     "backtest": {"folds": 2},
-    "model": {"boosted": {"num_iterations": 40}, "forest": {"trees": 20}},
+    "model": {
+        "boosted": {"num_iterations": 40},
+        "hazard": {"num_iterations": 40},
+        "forest": {"trees": 20},
+    },
     "evaluate": {"bootstrap": 30, "list_size": 50},
 }
 """What makes the demo small; the rest is the shipped params.yaml."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -107,12 +108,13 @@ def backtest(training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe) -
     NotEnoughDataError
         If nobody, or everybody, converted; or no fold can be learnt from.
     """
-    snapshots = training_set.snapshots
-    require_both(known_labels(snapshots, None), "with a closed outcome window")
+    snapshots, closed = training_set.snapshots, training_set.labelled
+    require_both(known_labels(snapshots, None)[closed], "with a closed outcome window")
     tables: list[pa.Table] = []
     notes: dict[str, Any] = {"folds": {}, "skipped": {}, "left_out": {}}
     for fold in folds:
-        train, test = rows_at(snapshots, fold.train), rows_at(snapshots, fold.test)
+        train = rows_at(snapshots, fold.train) & closed
+        test = rows_at(snapshots, fold.test) & closed
         try:
             require_both(known_labels(snapshots, fold.test[0])[train], "that train it")
             if not test.any():
@@ -121,10 +123,12 @@ def backtest(training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe) -
             notes["skipped"][fold.name] = str(error)
             continue
         lesson = learn(training_set, train, recipe, known_before=fold.test[0])
-        predicted, left_out = _predict(training_set, fold, lesson, recipe)
-        notes["left_out"].update(left_out)
-        notes["folds"][fold.name] = _facts(snapshots, fold, lesson)
         rows = in_order(snapshots, test)
+        predicted, left_out = _predict(
+            lesson, _lore(training_set, fold, lesson, in_order(snapshots, train), recipe), rows
+        )
+        notes["left_out"].update(left_out)
+        notes["folds"][fold.name] = _facts(training_set, fold, lesson)
         unseen = ~snapshots["prospect_id"].isin(snapshots["prospect_id"][train]).to_numpy()
         tables += [
             _table(snapshots.iloc[rows], unseen[rows], fold, model, probability)
@@ -141,14 +145,16 @@ def backtest(training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe) -
     return Backtest(pa.concat_tables(tables).unify_dictionaries().combine_chunks(), notes)
 
 
-def _predict(
-    training_set: TrainingSet, fold: Fold, lesson: Lesson, recipe: Recipe
-) -> tuple[dict[str, Floats], dict[str, str]]:
-    """Score a fold's test rows with every candidate."""
+def _lore(
+    training_set: TrainingSet,
+    fold: Fold,
+    lesson: Lesson,
+    learnt: npt.NDArray[np.intp],
+    recipe: Recipe,
+) -> Lore:
+    """Gather what a fold's baselines may look at: the rows that trained the blend."""
     snapshots, columns = training_set.snapshots, lesson.columns
-    learnt = in_order(snapshots, rows_at(snapshots, fold.train))
-    tested = in_order(snapshots, rows_at(snapshots, fold.test))
-    lore = Lore(
+    return Lore(
         names=columns.names,
         values=columns.values[:, learnt],
         labels=known_labels(snapshots, fold.test[0])[learnt],
@@ -157,17 +163,24 @@ def _predict(
         settings=recipe.model,
         threads=recipe.threads,
     )
-    values = columns.values[:, tested]
+
+
+def _predict(
+    lesson: Lesson, lore: Lore, tested: npt.NDArray[np.intp]
+) -> tuple[dict[str, Floats], dict[str, str]]:
+    """Score a fold's test rows with every candidate."""
+    values = lesson.columns.values[:, tested]
     baselines, left_out = fit_baselines(lore)
     out = {name: baseline.predict(values) for name, baseline in baselines.items()}
-    out["linear"] = sigmoid(lesson.blend.linear.logit(values))
-    out["boosted"] = sigmoid(lesson.blend.boosted.logit(values, threads=recipe.threads))
-    out["blend"] = lesson.blend.predict(values, threads=recipe.threads)
+    voices = lesson.blend.voices(values, threads=lore.threads)
+    out |= {name: sigmoid(logit) for name, logit in voices.items()}
+    out["blend"] = lesson.blend.predict(values, threads=lore.threads)
     return out, left_out
 
 
-def _facts(snapshots: pd.DataFrame, fold: Fold, lesson: Lesson) -> dict[str, Any]:
-    train, test = rows_at(snapshots, fold.train), rows_at(snapshots, fold.test)
+def _facts(training_set: TrainingSet, fold: Fold, lesson: Lesson) -> dict[str, Any]:
+    snapshots, closed = training_set.snapshots, training_set.labelled
+    train, test = (rows_at(snapshots, dates) & closed for dates in (fold.train, fold.test))
     known = known_labels(snapshots, fold.test[0])[train]
     return {
         "train": [instant.isoformat() for instant in fold.train],

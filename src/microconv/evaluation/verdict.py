@@ -7,8 +7,8 @@ from typing import Any
 
 CHANCE = 0.5
 
-OWN = ("linear", "boosted")
-"""The parts of the blend: no baselines."""
+OWN = ("boosted", "hazard", "linear")
+"""The voices of the blend: no baselines."""
 
 
 def give_verdict(

@@ -1,4 +1,4 @@
-"""Every labelled question with its features: what models are fitted and tested on."""
+"""Every question with its features and all that is known of its outcome: what models learn from."""
 
 from __future__ import annotations
 
@@ -42,12 +42,13 @@ class FittedColumns:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """The labelled questions of a log.
+    """The questions of a log, those whose window is still open among them.
 
     Attributes
     ----------
-    snapshots : DataFrame of shape (n_rows, 8)
-        The observed rows of the snapshots table.
+    snapshots : DataFrame of shape (n_rows, 9)
+        The rows of the snapshots table that were followed at all. `converted` is
+        False where `observed` is: such a row has no label.
     names : list of str
         Columns of the stateless families.
     values : ndarray of float32, shape (n_columns, n_rows)
@@ -65,6 +66,12 @@ class TrainingSet:
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.snapshots)
+
+    @property
+    def labelled(self) -> npt.NDArray[np.bool_]:
+        """Mark the rows whose window has closed; shape (n_rows,)."""
+        observed: npt.NDArray[np.bool_] = self.snapshots["observed"].to_numpy(dtype=bool)
+        return observed
 
     def fit_columns(
         self, train: npt.NDArray[np.bool_], labels: npt.NDArray[np.bool_]
@@ -88,6 +95,14 @@ class TrainingSet:
         learnt = build(self.visible, self.journey, self.settings, states, fitted=True)
         names = column_names(self.journey, self.settings, states, fitted=True)
         return FittedColumns(states, [*self.names, *names], np.concatenate([self.values, learnt]))
+
+
+def as_frame(snapshots: pa.Table) -> pd.DataFrame:
+    """Turn a snapshots table into a frame in which `converted` is plainly true or false."""
+    position = snapshots.column_names.index("converted")
+    converted = snapshots.column("converted").fill_null(False)
+    frame: pd.DataFrame = snapshots.set_column(position, "converted", converted).to_pandas()
+    return frame
 
 
 def select(visible: Visible, rows: Int64) -> Visible:
@@ -140,7 +155,7 @@ def load_training_set(
     journey: JourneyMap,
     settings: FeatureSettings,
 ) -> TrainingSet:
-    """Gather the labelled rows of every bucket.
+    """Gather the rows of every bucket that were followed at all.
 
     Raises
     ------
@@ -159,20 +174,20 @@ def load_training_set(
                 f"Bucket {bucket} has {table.num_rows} snapshots and {columns.shape[1]} rows of "
                 "features. Run the stage `featurize` again."
             )
-        observed = table.column("observed").to_numpy()
-        tables.append(table.filter(pa.array(observed)))
-        parts.append(columns[:, observed] if not observed.all() else columns)
+        followed = pc.greater(table.column("followed_until"), table.column("as_of")).to_numpy()
+        tables.append(table.filter(pa.array(followed)))
+        parts.append(columns[:, followed] if not followed.all() else columns)
         events, prospects = log.read_events(bucket), log.read_prospects(bucket)
         histories.append(load_histories(events, journey, prospects))
     asked = pa.concat_tables(tables)
-    if asked.num_rows == 0:
+    if not pc.any(asked.column("observed"), min_count=0).as_py():
         raise NotEnoughDataError(
             "No snapshot has a label: no outcome window has closed yet, or nobody was in the "
             "cohort. Ask earlier, shorten `snapshots.horizon_days` or bring a longer export."
         )
     everyone = concat_histories(histories)
     return TrainingSet(
-        snapshots=asked.to_pandas(),
+        snapshots=as_frame(asked),
         names=names,
         values=np.concatenate(parts, axis=1),
         visible=visible_events(everyone, *questions_of(asked, everyone)),

@@ -23,7 +23,7 @@ from numba import njit
 
 from microconv.errors import TimeError, UnobservedOutcomeError
 from microconv.events.schema import INSTANT
-from microconv.histories.arrays import DAY, FOREVER, Histories, Int64
+from microconv.histories.arrays import DAY, Histories, Int64
 from microconv.journey import EXIT, KINDS, MAJOR, JourneyMap
 from microconv.settings import SnapshotSettings
 
@@ -46,10 +46,18 @@ SNAPSHOTS = pa.schema(
         pa.field("value", pa.float64()),
         pa.field("days_to_conversion", pa.float32()),
         pa.field("known_at", INSTANT),
+        pa.field("followed_until", INSTANT, nullable=False),
         pa.field("weight", pa.float32(), nullable=False),
     ]
 )
-"""One row per question. `known_at` is when the conversion became known, null without one."""
+"""One row per question.
+
+`observed`, `converted` and `value` are about the window ``[as_of, as_of + horizon)``.
+The others say what is known of every row, its window closed or not: it was followed
+in ``[as_of, followed_until)``, and there the first conversion came after
+`days_to_conversion` (null without one). `known_at` is when it became known; with
+several in the window, when the first of them did.
+"""
 
 
 def microseconds(instant: datetime) -> int:
@@ -160,8 +168,8 @@ def label(
     Table
         With :data:`SNAPSHOTS`.
     """
-    width = horizon // timedelta(microseconds=1)
-    known_at, time, value, merged = _outcomes(
+    width, until = horizon // timedelta(microseconds=1), microseconds(observed_until)
+    outcomes = _outcomes(
         histories.offsets,
         histories.time,
         histories.visible_at,
@@ -171,19 +179,25 @@ def label(
         prospect,
         as_of,
         width,
+        until,
     )
-    converted = known_at != NEVER
-    observed = (as_of + width <= microseconds(observed_until)) & (converted | ~merged)
+    known_at, time, value, followed = outcomes
+    happened = known_at != NEVER
+    end = as_of + width
+    converted = happened & (time < end)
+    observed = (end <= until) & (converted | (followed >= end))
     yes = observed & converted
     repeats = np.bincount(prospect, minlength=len(histories))[prospect]
+    every = np.ones(len(as_of), bool)
     columns = [
         histories.prospect_ids.take(pa.array(prospect)),
-        _instant_array(as_of, np.ones(len(as_of), bool)),
+        _instant_array(as_of, every),
         pa.array(observed),
         pa.array(converted, mask=~observed),
         pa.array(value, mask=~yes | np.isnan(value)),
-        pa.array(((time - as_of) / DAY).astype(np.float32), mask=~yes),
-        _instant_array(known_at, yes),
+        pa.array(((time - as_of) / DAY).astype(np.float32), mask=~happened),
+        _instant_array(known_at, happened),
+        _instant_array(followed, every),
         pa.array((1 / np.maximum(repeats, 1)).astype(np.float32)),
     ]
     return pa.table(columns, schema=SNAPSHOTS)
@@ -244,24 +258,33 @@ def _status(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _outcomes(  # type: ignore[no-untyped-def]
-    offsets, time, visible_at, visible_until, value, major, prospect, as_of, horizon
+    offsets, time, visible_at, visible_until, value, major, prospect, as_of, horizon, until
 ):
-    """Find each row's conversions in the window: when known, the first, their value; and merges."""
+    """Follow each row until its outcomes end or it is merged away.
+
+    Returns when the first conversion became known and when it came, the value of all
+    in the window, and until when the row was followed.
+    """
     n = len(as_of)
     known_at = np.full(n, NEVER, np.int64)
     first = np.zeros(n, np.int64)
     total = np.full(n, np.nan, np.float64)
-    merged = np.zeros(n, np.bool_)
+    followed = np.empty(n, np.int64)
     for r in range(n):
         begin, end = as_of[r], as_of[r] + horizon
+        last = max(until, begin)
         for i in range(offsets[prospect[r]], offsets[prospect[r] + 1]):
-            if visible_until[i] != FOREVER and begin <= visible_until[i] < end:
-                merged[r] = True
-            if not major[i] or not begin <= time[i] < end:
+            if begin <= visible_until[i] < last:
+                last = visible_until[i]
+        for i in range(offsets[prospect[r]], offsets[prospect[r] + 1]):
+            if not major[i] or not begin <= time[i] < (until if time[i] < end else last):
                 continue
             if known_at[r] == NEVER:
                 known_at[r], first[r] = visible_at[i], time[i]
+            if time[i] >= end:
+                continue
             known_at[r] = min(known_at[r], visible_at[i])
             if not np.isnan(value[i]):
                 total[r] = value[i] + (0.0 if np.isnan(total[r]) else total[r])
-    return known_at, first, total, merged
+        followed[r] = last
+    return known_at, first, total, followed

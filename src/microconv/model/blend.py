@@ -1,20 +1,24 @@
-"""The blend: trees and regression averaged on the logit scale, then calibrated.
+"""The blend: three voices averaged on the logit scale, then calibrated.
 
 ::
 
-    logit = calibration(weight · trees + (1 − weight) · regression) + level
+    logit = calibration(Σ weight · voice) + level
+
+The trees learn from closed windows whether a prospect converts, the hazard from all
+windows when, and the regression is the steady one of the three.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from microconv.features.family import Columns
-from microconv.model.boosted import Boosted
 from microconv.model.calibration import (
     UNCALIBRATED,
     Calibration,
@@ -22,41 +26,66 @@ from microconv.model.calibration import (
     row_losses,
     sigmoid,
 )
+from microconv.model.hazard import Hazard
 from microconv.model.linear import Linear
 from microconv.model.training import Floats, Mask
+from microconv.model.trees import Trees
 
-EQUAL = 0.5
-"""The weight where nothing speaks for another: averages of equals are hard to beat."""
+VOICES = ("boosted", "hazard", "linear")
+"""The parts of a blend, in the order of its weights."""
 
-GRID = np.arange(21) / 20
+Weights = tuple[float, float, float]
+"""Shares of the voices, summing to 1."""
+
+EQUAL: Weights = (1 / 3, 1 / 3, 1 / 3)
+"""The weights where nothing speaks for others: averages of equals are hard to beat."""
+
+TENTHS = 10
+
+GRID: tuple[Weights, ...] = tuple(
+    (a / TENTHS, b / TENTHS, (TENTHS - a - b) / TENTHS)
+    for a, b in product(range(TENTHS + 1), repeat=2)
+    if a + b <= TENTHS
+)
 """The weights tried."""
 
 
 @dataclass(frozen=True)
 class Blend:
-    """The two fitted models as one.
+    """The three fitted models as one.
 
     Attributes
     ----------
-    boosted : Boosted
+    boosted : Trees
+        Grown on the logit of converting within the horizon.
+    hazard : Hazard
     linear : Linear
-    weight : float
-        Share of the trees, from 0 to 1.
+    weights : tuple of float
+        Share of each, in the order of :data:`VOICES`.
     calibration : Calibration
     level : float
         Brings the mean probability to the conversions of the latest training dates.
     """
 
-    boosted: Boosted = field(repr=False)
+    boosted: Trees = field(repr=False)
+    hazard: Hazard = field(repr=False)
     linear: Linear = field(repr=False)
-    weight: float = EQUAL
+    weights: Weights = EQUAL
     calibration: Calibration = UNCALIBRATED
     level: float = 0.0
 
+    def voices(self, values: Columns, *, threads: int | None = None) -> dict[str, Floats]:
+        """Return each voice's logit, shape (n_rows,); of all three, whatever their weights."""
+        return {
+            "boosted": self.boosted.raw(values, threads=threads),
+            "hazard": self.hazard.logit(values, threads=threads),
+            "linear": self.linear.logit(values),
+        }
+
     def logit(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Score rows on the logit scale; no row's score depends on another row."""
-        trees = self.boosted.logit(values, threads=threads)
-        return self.calibration(mix(trees, self.linear.logit(values), self.weight)) + self.level
+        mixed = mix(self.voices(values, threads=threads), self.weights)
+        return self.calibration(mixed) + self.level
 
     def predict(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Return each row's probability of converting, shape (n_rows,)."""
@@ -65,18 +94,23 @@ class Blend:
     def contributions(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Split each row's logit into its columns.
 
-        The parts of trees and regression are mixed as the logits are. Calibration
-        then scales a row's parts alike, from the calibrated intercept to the
-        calibrated logit: for none and sigmoid that is the slope, for beta the
-        mean slope between the two.
+        The parts of the voices are mixed as the logits are. Calibration then scales a
+        row's parts alike, from the calibrated intercept to the calibrated logit: for
+        none and sigmoid that is the slope, for beta the mean slope between the two.
 
         Returns
         -------
         ndarray of float64, shape (n_rows, n_columns + 1)
             The last column is the intercept; a row sums to its logit.
         """
-        trees = self.boosted.contributions(values, threads=threads)
-        parts = mix(trees, self.linear.contributions(values), self.weight)
+        parts = mix(
+            {
+                "boosted": self.boosted.contributions(values, threads=threads),
+                "hazard": self.hazard.contributions(values, threads=threads),
+                "linear": self.linear.contributions(values),
+            },
+            self.weights,
+        )
         start = parts[:, -1]
         way = parts[:, :-1].sum(axis=1)
         end = self.calibration(start + way) - self.calibration(start)
@@ -85,50 +119,58 @@ class Blend:
         parts[:, -1] = self.calibration(start) + self.level
         return parts
 
+    def texts(self) -> dict[str, str]:
+        """Return the trees of the two voices that have some, in LightGBM's own format."""
+        return {"boosted": self.boosted.text, "hazard": self.hazard.trees.text}
+
     def to_json(self) -> dict[str, Any]:
-        """Write out everything but the trees, which have their own text."""
+        """Write out everything but :meth:`texts`."""
         return {
-            "weight": self.weight,
+            "weights": list(self.weights),
             "calibration": self.calibration.to_json(),
             "level": self.level,
+            "hazard": self.hazard.to_json(),
             "linear": self.linear.to_json(),
         }
 
     @classmethod
-    def from_json(cls, content: dict[str, Any], trees: str) -> Blend:
-        """Read what :meth:`to_json` wrote, and the text of the trees."""
+    def from_json(cls, content: dict[str, Any], texts: Mapping[str, str]) -> Blend:
+        """Read what :meth:`to_json` and :meth:`texts` wrote."""
+        boosted, hazard, linear = (float(weight) for weight in content["weights"])
         return cls(
-            Boosted(trees),
+            Trees(texts["boosted"]),
+            Hazard.from_json(content["hazard"], texts["hazard"]),
             Linear.from_json(content["linear"]),
-            float(content["weight"]),
+            (boosted, hazard, linear),
             Calibration.from_json(content["calibration"]),
             float(content["level"]),
         )
 
 
-def mix(trees: Floats, regression: Floats, weight: float) -> Floats:
-    """Average on the logit scale."""
-    return weight * trees + (1 - weight) * regression
+def mix(voices: Mapping[str, Floats], weights: Weights) -> Floats:
+    """Average on the logit scale, always in the order of :data:`VOICES`."""
+    return np.asarray(
+        sum(weight * voices[name] for name, weight in zip(VOICES, weights, strict=True))
+    )
 
 
-def choose_weight(
-    trees: Floats, regression: Floats, labels: Mask, prospects: npt.NDArray[np.int64]
-) -> float:
-    """Pick the trees' share by log loss on rows that neither model learnt from.
+def choose_weights(
+    voices: Mapping[str, Floats], labels: Mask, prospects: npt.NDArray[np.int64]
+) -> Weights:
+    """Pick the voices' shares by log loss on rows that none of them learnt from.
 
-    One half is kept unless the best share beats it by more than the standard
-    error, by prospect, of the gain.
+    Equal shares are kept unless the best beat them by more than the standard error,
+    by prospect, of the gain.
 
     Parameters
     ----------
-    trees, regression : ndarray of float64, shape (n_rows,)
+    voices : mapping of str to ndarray of float64, shape (n_rows,)
         Logits.
     labels : ndarray of bool, shape (n_rows,)
     prospects : ndarray of int64, shape (n_rows,)
         Codes 0, 1, 2, …
     """
-    losses = [row_losses(mix(trees, regression, weight), labels) for weight in GRID]
+    losses = [row_losses(mix(voices, weights), labels) for weights in GRID]
     best = int(np.argmin([loss.mean() for loss in losses]))
-    equal = int(np.argmin(np.abs(GRID - EQUAL)))
-    gain, error = paired_gain(losses[equal], losses[best], prospects)
-    return float(GRID[best]) if gain > error else EQUAL
+    gain, error = paired_gain(row_losses(mix(voices, EQUAL), labels), losses[best], prospects)
+    return GRID[best] if gain > error else EQUAL

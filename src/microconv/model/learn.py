@@ -10,15 +10,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.features.training_set import FittedColumns, TrainingSet
-from microconv.model.blend import Blend, choose_weight, mix
-from microconv.model.boosted import Boosted, fit_boosted
+from microconv.model.blend import VOICES, Blend, Weights, choose_weights, mix
 from microconv.model.calibration import (
     Calibration,
     choose_calibration,
     choose_level,
     level,
 )
-from microconv.model.linear import Linear, fit_linear
+from microconv.model.hazard import fit_hazard, follow
+from microconv.model.linear import fit_linear
 from microconv.model.training import (
     LaterSlice,
     Mask,
@@ -29,6 +29,7 @@ from microconv.model.training import (
     require_both,
     turn_weights,
 )
+from microconv.model.trees import fit_boosted
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,18 @@ class Lesson:
 def learn(
     training_set: TrainingSet, train: Mask, recipe: Recipe, *, known_before: datetime | None = None
 ) -> Lesson:
-    """Fit trees and regression, and how to mix and calibrate them.
+    """Fit the three voices, and how to mix and calibrate them.
 
     Parameters
     ----------
     training_set : TrainingSet
     train : ndarray of bool, shape (n_rows,)
-        The rows to learn from.
+        The labelled rows to learn from. The hazard also learns from rows whose window
+        was still open when training ended.
     recipe : Recipe
     known_before : datetime or None
-        Only conversions known strictly before count; None where all do.
+        When training ended: only conversions known strictly before count, and nothing
+        asked at or after it; None where everything does.
 
     Raises
     ------
@@ -75,36 +78,37 @@ def learn(
     plan = plan_later_slice(snapshots, train, labels, recipe)
     chosen = None if isinstance(plan, str) else _choose(training_set, plan, labels, recipe)
     columns = training_set.fit_columns(train, labels)
-    boosted, linear = fit_both(snapshots, columns, train, labels, recipe)
+    blend = fit_voices(snapshots, columns, train, recipe, known_before)
     if isinstance(plan, str) or chosen is None:
-        return Lesson(Blend(boosted, linear), columns, f"equal shares, uncalibrated: {plan}")
-    blend = Blend(boosted, linear, *chosen)
+        return Lesson(blend, columns, f"equal shares, uncalibrated: {plan}")
+    weights, calibration = chosen
+    blend = replace(blend, weights=weights, calibration=calibration)
     rows, prospects = _slice(snapshots, plan)
     latest = blend.logit(columns.values[:, rows], threads=recipe.threads)
     blend = replace(blend, level=choose_level(latest, labels[rows], prospects))
+    shares = ", ".join(f"{n} {w:.2g}" for n, w in zip(VOICES, blend.weights, strict=True))
     choice = (
-        f"chosen on {len(rows)} rows from {plan.begins:%Y-%m-%d} on: share of the trees "
-        f"{blend.weight:g}, calibration {blend.calibration.kind}, level {blend.level:+.3f}"
+        f"chosen on {len(rows)} rows from {plan.begins:%Y-%m-%d} on: shares {shares}; "
+        f"calibration {blend.calibration.kind}, level {blend.level:+.3f}"
     )
     return Lesson(blend, columns, choice)
 
 
 def _choose(
     training_set: TrainingSet, plan: LaterSlice, labels: Mask, recipe: Recipe
-) -> tuple[float, Calibration]:
-    """Try both models out on the latest training dates."""
+) -> tuple[Weights, Calibration]:
+    """Try the voices out on the latest training dates."""
     snapshots = training_set.snapshots
     earlier = known_labels(snapshots, plan.begins)
     columns = training_set.fit_columns(plan.train, earlier)
-    boosted, linear = fit_both(snapshots, columns, plan.train, earlier, recipe)
+    tried = fit_voices(snapshots, columns, plan.train, recipe, plan.begins)
     rows, prospects = _slice(snapshots, plan)
-    tried, happened = columns.values[:, rows], labels[rows]
-    trees, regression = boosted.logit(tried, threads=recipe.threads), linear.logit(tried)
-    trees, regression = trees + level(trees, happened), regression + level(regression, happened)
-    weight = choose_weight(trees, regression, happened, prospects)
-    mixed = mix(trees, regression, weight)
+    happened = labels[rows]
+    said = tried.voices(columns.values[:, rows], threads=recipe.threads)
+    voices = {name: logit + level(logit, happened) for name, logit in said.items()}
+    weights = choose_weights(voices, happened, prospects)
     kinds = recipe.model.calibrations
-    return weight, choose_calibration(kinds, mixed, happened, prospects)
+    return weights, choose_calibration(kinds, mix(voices, weights), happened, prospects)
 
 
 def _slice(
@@ -115,15 +119,22 @@ def _slice(
     return rows, pd.factorize(snapshots["prospect_id"].to_numpy()[rows])[0].astype(np.int64)
 
 
-def fit_both(
-    snapshots: pd.DataFrame, columns: FittedColumns, train: Mask, labels: Mask, recipe: Recipe
-) -> tuple[Boosted, Linear]:
-    """Fit trees and regression on the same rows."""
+def fit_voices(
+    snapshots: pd.DataFrame,
+    columns: FittedColumns,
+    train: Mask,
+    recipe: Recipe,
+    known_before: datetime | None,
+) -> Blend:
+    """Fit the voices on what was known at an instant, and mix them equally."""
     rows = in_order(snapshots, train)
-    values, known = columns.values[:, rows], labels[rows]
+    values, known = columns.values[:, rows], known_labels(snapshots, known_before)[rows]
     weights = turn_weights(snapshots.iloc[rows])
     model = recipe.model
-    boosted = fit_boosted(
-        values, known, weights, model.boosted, seed=model.seed, threads=recipe.threads
+    return Blend(
+        boosted=fit_boosted(
+            values, known, weights, model.boosted, seed=model.seed, threads=recipe.threads
+        ),
+        hazard=fit_hazard(columns.values, follow(snapshots, recipe, now=known_before), recipe),
+        linear=fit_linear(values, known, weights, model.linear),
     )
-    return boosted, fit_linear(values, known, weights, model.linear)

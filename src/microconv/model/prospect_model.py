@@ -3,9 +3,10 @@
 ::
 
     model.json           columns, blend, fitted families, journey and settings, training facts
-    trees.txt            LightGBM's own text format
+    boosted.txt          LightGBM's own text format: the trees that learn whether
+    hazard.txt           the trees that learn when
     out_of_time.parquet  the backtest's predictions, for a later champion to be held against
-    SHA256SUMS           checked before any of the three is parsed (`sha256sum -c` reads it)
+    SHA256SUMS           checked before any of the others is parsed (`sha256sum -c` reads it)
 
 Nothing is pickled: loading a model runs no code from its files.
 """
@@ -20,7 +21,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -40,7 +40,7 @@ from microconv.settings import FeatureSettings, JourneySettings, Settings, Snaps
 FORMAT = 1
 """Version of the artefact's layout."""
 
-FILES = ("model.json", "trees.txt", "out_of_time.parquet")
+FILES = ("model.json", "boosted.txt", "hazard.txt", "out_of_time.parquet")
 
 OUT_OF_TIME = pa.schema(
     [
@@ -88,7 +88,7 @@ class ProspectModel:
     def fit(
         cls, training_set: TrainingSet, settings: Settings, *, out_of_time: pa.Table | None = None
     ) -> ProspectModel:
-        """Train on every row of a training set.
+        """Train on every row of a training set: the hazard on open windows too.
 
         Parameters
         ----------
@@ -107,8 +107,8 @@ class ProspectModel:
         """
         given = JourneyMap.from_settings(settings.journey)
         require_same(training_set.journey, given, "The training set", "the settings")
-        everything = np.ones(len(training_set.snapshots), dtype=bool)
-        lesson = learn(training_set, everything, Recipe.from_settings(settings))
+        closed = training_set.labelled
+        lesson = learn(training_set, closed, Recipe.from_settings(settings))
         return cls(
             blend=lesson.blend,
             columns=tuple(lesson.columns.names),
@@ -116,7 +116,7 @@ class ProspectModel:
             journey_settings=settings.journey,
             feature_settings=settings.features,
             snapshot_settings=settings.snapshots,
-            facts=TrainingFacts.of(training_set.snapshots, lesson.choice),
+            facts=TrainingFacts.of(training_set.snapshots[closed], lesson.choice),
             out_of_time=_blend_only(out_of_time),
         )
 
@@ -213,7 +213,9 @@ class ProspectModel:
                 f"reads layout {FORMAT}. Train it again."
             )
         return cls(
-            blend=Blend.from_json(content["blend"], files["trees.txt"].decode()),
+            blend=Blend.from_json(
+                content["blend"], {n: files[f"{n}.txt"].decode() for n in ("boosted", "hazard")}
+            ),
             columns=tuple(content["columns"]),
             states=content["states"],
             journey_settings=JourneySettings.model_validate(content["journey"]),
@@ -238,7 +240,7 @@ class ProspectModel:
         pq.write_table(self.out_of_time, table, compression="zstd")
         return {
             "model.json": json.dumps(content, allow_nan=False, indent=0).encode(),
-            "trees.txt": self.blend.boosted.text.encode(),
+            **{f"{name}.txt": text.encode() for name, text in self.blend.texts().items()},
             "out_of_time.parquet": table.getvalue(),
         }
 

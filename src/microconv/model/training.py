@@ -36,21 +36,30 @@ class Recipe:
     Attributes
     ----------
     model : ModelSettings
-    embargo : timedelta
-        Horizon and label lag: how long before a test begins training must end.
+    horizon, label_lag : timedelta
     threads : int or None
         For the libraries; changes no bit of any model.
     """
 
     model: ModelSettings
-    embargo: timedelta
+    horizon: timedelta
+    label_lag: timedelta = timedelta(0)
     threads: int | None = None
+
+    @property
+    def embargo(self) -> timedelta:
+        """How long before a test begins the dates that have labels must end."""
+        return self.horizon + self.label_lag
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Recipe:
         """Gather the recipe from the sections of params.yaml."""
-        embargo = settings.snapshots.horizon + settings.backtest.label_lag
-        return cls(settings.model, embargo, settings.engine.threads)
+        return cls(
+            settings.model,
+            settings.snapshots.horizon,
+            settings.backtest.label_lag,
+            settings.engine.threads,
+        )
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from microconv.report.pages import render
 SAYS = {
     "blend": "this model (trees and regression blended)",
     "boosted": "boosted trees alone",
+    "hazard": "hazard alone",
     "linear": "logistic regression alone",
     "forest": "random forest on counts",
     "points": "hand-made points",

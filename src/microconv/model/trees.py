@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from microconv.features.family import Columns
 from microconv.model.training import Floats, Mask
@@ -18,7 +19,7 @@ SMALL = 10_000_000
 
 
 @dataclass(frozen=True)
-class Boosted:
+class Trees:
     """A fitted ensemble of trees.
 
     Attributes
@@ -36,8 +37,8 @@ class Boosted:
 
         return lightgbm.Booster(model_str=self.text)
 
-    def logit(self, values: Columns, *, threads: int | None = None) -> Floats:
-        """Score rows on the logit scale.
+    def raw(self, values: Columns, *, threads: int | None = None) -> Floats:
+        """Score rows on the scale that the trees were grown on: a sum over trees.
 
         Parameters
         ----------
@@ -57,12 +58,12 @@ class Boosted:
         return out
 
     def contributions(self, values: Columns, *, threads: int | None = None) -> Floats:
-        """Split each row's logit into its columns by exact tree SHAP.
+        """Split each row's raw score into its columns by exact tree SHAP.
 
         Returns
         -------
         ndarray of float64, shape (n_rows, n_columns + 1)
-            The last column is the mean; a row sums to its logit.
+            The last column is the mean; a row sums to its raw score.
         """
         if values.shape[1] == 0:
             return np.empty((0, values.shape[0] + 1))
@@ -79,8 +80,8 @@ def fit_boosted(
     *,
     seed: int,
     threads: int | None = None,
-) -> Boosted:
-    """Grow the trees.
+) -> Trees:
+    """Grow trees whose raw score is the logit of converting within the horizon.
 
     Parameters
     ----------
@@ -94,12 +95,33 @@ def fit_boosted(
     threads : int, optional
         Every core when None; changes no bit.
     """
+    target = {"label": labels.astype(np.float32), "weight": weights.astype(np.float32)}
+    given = {"objective": "binary", "seed": seed, "num_threads": threads or 0}
+    return grow_trees(values, target, settings, given)
+
+
+def grow_trees(
+    values: Columns,
+    target: dict[str, npt.NDArray[Any]],
+    settings: BoostedSettings,
+    given: dict[str, Any],
+) -> Trees:
+    """Grow trees, the same to the bit on any number of threads.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_columns, n_rows)
+    target : dict of str to ndarray
+        What LightGBM's data set takes: `label`, `weight`, perhaps `init_score`.
+    settings : BoostedSettings
+    given : dict
+        Further parameters: `objective`, `seed`, `num_threads` (0 for every core).
+    """
     import lightgbm
 
     parameters = {
-        "objective": "binary",
-        "seed": seed,
-        "num_threads": 1 if values.size <= SMALL else threads or 0,
+        **given,
+        "num_threads": 1 if values.size <= SMALL else given["num_threads"],
         "deterministic": True,
         "force_col_wise": True,  # a histogram is summed by one thread, in the order of the rows
         "bagging_freq": 1,
@@ -108,14 +130,13 @@ def fit_boosted(
     }
     data = lightgbm.Dataset(
         finite_or_missing(values).T,
-        label=labels.astype(np.float32),
-        weight=weights.astype(np.float32),
         feature_name=[f"f{position:04d}" for position in range(len(values))],
         params=parameters,
+        **target,
     )
     booster = lightgbm.train(parameters, data, num_boost_round=settings.num_iterations)
     text = booster.model_to_string(num_iteration=-1)
-    return Boosted(re.sub(r"\[num_threads: \d+\]", "[num_threads: 0]", text))
+    return Trees(re.sub(r"\[num_threads: \d+\]", "[num_threads: 0]", text))
 
 
 def finite_or_missing(values: Columns) -> Columns:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from microconv.model import boosted as module
-from microconv.model.boosted import Boosted, fit_boosted
+from microconv.model import trees as module
 from microconv.model.calibration import sigmoid
+from microconv.model.trees import Trees, fit_boosted
 from microconv.settings import BoostedSettings
 
 SETTINGS = BoostedSettings(num_iterations=30, learning_rate=0.1, min_data_in_leaf=10)
@@ -31,7 +31,7 @@ VALUES, LABELS, WEIGHTS = example(1500)
 
 
 @cache
-def trees() -> Boosted:
+def trees() -> Trees:
     """Grow the trees of the example, once."""
     return fit_boosted(VALUES, LABELS, WEIGHTS, SETTINGS, seed=1, threads=1)
 
@@ -40,7 +40,7 @@ def test_trees_see_what_needs_two_columns_at_once():
     """The planted interaction is found on rows that were not learnt from."""
     values, labels, _ = example(4000)
     fresh = slice(1500, None)
-    assert roc_auc_score(labels[fresh], trees().logit(values[:, fresh])) > 0.8
+    assert roc_auc_score(labels[fresh], trees().raw(values[:, fresh])) > 0.8
 
 
 def test_the_text_is_the_same_on_any_number_of_threads(monkeypatch):
@@ -58,26 +58,26 @@ def test_the_text_is_the_same_on_any_number_of_threads(monkeypatch):
 def test_predictions_are_the_same_on_any_number_of_threads():
     """Scoring may use every core."""
     values, _, _ = example(20_000)
-    assert np.array_equal(trees().logit(values, threads=1), trees().logit(values, threads=2))
+    assert np.array_equal(trees().raw(values, threads=1), trees().raw(values, threads=2))
 
 
 def test_the_text_alone_gives_the_same_bits():
     """What is saved is what scored."""
-    assert np.array_equal(Boosted(trees().text).logit(VALUES), trees().logit(VALUES))
+    assert np.array_equal(Trees(trees().text).raw(VALUES), trees().raw(VALUES))
 
 
 @given(st.lists(st.integers(0, VALUES.shape[1] - 1), min_size=1, max_size=20))
 def test_a_rows_score_does_not_depend_on_the_rows_beside_it(rows):
     """One prospect alone, or in a million: the same bits."""
-    together = trees().logit(np.ascontiguousarray(VALUES[:, rows]), threads=1)
-    assert np.array_equal(together, trees().logit(VALUES, threads=1)[rows])
+    together = trees().raw(np.ascontiguousarray(VALUES[:, rows]), threads=1)
+    assert np.array_equal(together, trees().raw(VALUES, threads=1)[rows])
 
 
 def test_contributions_sum_to_the_logit():
     """Tree SHAP is exact."""
     parts = trees().contributions(VALUES)
     assert parts.shape == (VALUES.shape[1], len(VALUES) + 1)
-    assert np.allclose(parts.sum(axis=1), trees().logit(VALUES), rtol=0, atol=1e-9)
+    assert np.allclose(parts.sum(axis=1), trees().raw(VALUES), rtol=0, atol=1e-9)
 
 
 def test_infinite_values_count_as_missing():
@@ -85,7 +85,7 @@ def test_infinite_values_count_as_missing():
     infinite, missing = VALUES.copy(), VALUES.copy()
     infinite[0, ::3], missing[0, ::3] = np.inf, np.nan
     infinite[1, ::5], missing[1, ::5] = -np.inf, np.nan
-    assert np.array_equal(trees().logit(infinite), trees().logit(missing))
+    assert np.array_equal(trees().raw(infinite), trees().raw(missing))
     fits = [
         fit_boosted(v, LABELS, WEIGHTS, SETTINGS, seed=1, threads=1).text
         for v in (infinite, missing)
@@ -99,11 +99,11 @@ def test_with_too_few_rows_for_a_split_everybody_has_the_base_rate(rows):
     values, labels, _ = example(rows)
     labels[:2] = True, False
     model = fit_boosted(values, labels, np.ones(rows), SETTINGS, seed=1, threads=1)
-    assert sigmoid(model.logit(values)) == pytest.approx(np.full(rows, labels.mean()))
-    assert np.array_equal(Boosted(model.text).logit(values), model.logit(values))
+    assert sigmoid(model.raw(values)) == pytest.approx(np.full(rows, labels.mean()))
+    assert np.array_equal(Trees(model.text).raw(values), model.raw(values))
 
 
 def test_nobody_to_score_is_no_error():
     """An empty cohort has an empty list."""
-    assert trees().logit(VALUES[:, :0]).shape == (0,)
+    assert trees().raw(VALUES[:, :0]).shape == (0,)
     assert trees().contributions(VALUES[:, :0]).shape == (0, len(VALUES) + 1)
