@@ -292,21 +292,24 @@ class BacktestSettings(Section):
 
 
 class BoostedSettings(Section):
-    """LightGBM, in its own parameter names where it has one."""
+    """LightGBM, in its own parameter names where it has one.
 
-    num_iterations: Count = 300
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
-    num_leaves: Annotated[int, Field(ge=2)] = 15
-    min_data_in_leaf: Count = 50
-    feature_fraction: Annotated[float, Field(gt=0, le=1)] = 0.3
-    bagging_fraction: Annotated[float, Field(gt=0, le=1)] = 0.8
-    lambda_l2: Annotated[float, Field(ge=0)] = 5.0
+    The defaults are small trees with few columns each: conversions are few.
+    """
+
+    num_iterations: Count = 150
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.04
+    num_leaves: Annotated[int, Field(ge=2)] = 4
+    min_data_in_leaf: Count = 100
+    feature_fraction: Annotated[float, Field(gt=0, le=1)] = 0.2
+    bagging_fraction: Annotated[float, Field(gt=0, le=1)] = 0.7
+    lambda_l2: Annotated[float, Field(ge=0)] = 20.0
 
 
 class LinearSettings(Section):
     """Logistic regression: `inverse_penalty` is scikit-learn's C."""
 
-    inverse_penalty: Annotated[float, Field(gt=0)] = 0.01
+    inverse_penalty: Annotated[float, Field(gt=0)] = 0.001
 
 
 class PointsSettings(Section):
@@ -364,6 +367,9 @@ class ScoreSettings(Section):
     ----------
     as_of : datetime or None
         When to ask; None takes the log's `observed_until`, and says so.
+    horizons_days : tuple of float
+        Further horizons, each a column (`probability_7d`): from the same model, never
+        falling from a shorter to a longer one.
     grades : dict of str to float
         Grade → smallest probability that earns it, best grade first. The last
         grade must start at 0.
@@ -373,6 +379,7 @@ class ScoreSettings(Section):
     limit: Count
     valid_days: Days
     reasons: Annotated[int, Field(ge=1, le=10)] = 3
+    horizons_days: tuple[Days, ...] = ()
     grades: dict[str, float] = Field(min_length=1)
 
     @field_validator("as_of")

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microconv.model.facts import TrainingFacts, winsorised_mean
+from microconv.model.amount import winsorised_mean
+from microconv.model.facts import TrainingFacts
 
 
 def snapshots() -> pd.DataFrame:

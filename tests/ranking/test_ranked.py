@@ -19,6 +19,7 @@ ROWS = pd.DataFrame(
         "probability": [0.25, 0.05],
         "last_activity": [microseconds(AS_OF - timedelta(hours=30)), NO_ACTIVITY],
         "events": [7, 1],
+        "amount": [400.0, 400.0],
         "stage": ["decision", None],
         "next_step": [None, "blog"],
         "reason_1": ["↑ blog", None],
@@ -31,10 +32,10 @@ EVERYONE = np.array([0.05, 0.25, 0.01, 0.01])
 
 def test_the_table_by_hand() -> None:
     """Ada is above 3 of 4 and level with herself: (3 + 4) / 2 / 4; a conversion is worth 400."""
-    table = finish(ROWS, EVERYONE, mean_value=400.0, grades={"A": 0.2, "B": 0.0})
+    table = finish(ROWS, EVERYONE, grades={"A": 0.2, "B": 0.0})
     assert table.columns.tolist() == [
-        "rank", "prospect_id", "owner", "probability", "percentile", "grade", "expected_value",
-        "reason_1", "reason_2", "stage", "next_step", "last_activity",
+        "rank", "prospect_id", "owner", "probability", "percentile", "grade", "amount",
+        "expected_value", "reason_1", "reason_2", "stage", "next_step", "last_activity",
     ]  # fmt: skip
     assert table["rank"].tolist() == [1, 2]
     assert table["percentile"].tolist() == [87.5, 62.5]
@@ -45,15 +46,15 @@ def test_the_table_by_hand() -> None:
 
 def test_without_values_or_thresholds_nothing_is_made_up() -> None:
     """An expected value of 0 or a grade D would be a statement; null says nobody knows."""
-    table = finish(ROWS, EVERYONE, mean_value=None, grades=None)
+    table = finish(ROWS.assign(amount=np.nan), EVERYONE, grades=None)
     assert table["expected_value"].isna().all()
     assert table["grade"].isna().all()
 
 
 def test_the_types_do_not_depend_on_the_rows() -> None:
     """An empty list has the columns and types of a full one, so that readers never break."""
-    full = finish(ROWS, EVERYONE, mean_value=None, grades=None)
-    empty = finish(ROWS[:0], EVERYONE[:0], mean_value=None, grades=None)
+    full = finish(ROWS, EVERYONE, grades=None)
+    empty = finish(ROWS[:0], EVERYONE[:0], grades=None)
     assert len(empty) == 0
     assert empty.dtypes[["rank", "percentile", "last_activity"]].equals(
         full.dtypes[["rank", "percentile", "last_activity"]]

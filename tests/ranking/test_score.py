@@ -180,10 +180,18 @@ def test_contacts_and_facts_are_the_prospects_own(everyone: Ranking) -> None:
             assert row["last_activity"] == latest[row["prospect_id"]]
         else:
             assert pd.isna(row["last_activity"])
-    worth = trained().facts.mean_value
-    np.testing.assert_allclose(
-        everyone.frame["expected_value"], everyone.frame["probability"] * worth
-    )
+    frame = everyone.frame
+    np.testing.assert_allclose(frame["expected_value"], frame["probability"] * frame["amount"])
+    assert frame["amount"].between(100, 900).all()
+
+
+def test_further_horizons_never_fall_from_a_shorter_to_a_longer_one() -> None:
+    """One model answers for a week, its own month and a quarter; the order is the same."""
+    frame = rank(settings=SCORE.model_copy(update={"horizons_days": (7.0, 60.0)})).frame
+    assert frame.columns.tolist()[5:8] == ["probability", "probability_7d", "probability_60d"]
+    assert (frame["probability_7d"] < frame["probability"]).all()
+    assert (frame["probability"] < frame["probability_60d"]).all()
+    assert frame["probability_7d"].is_monotonic_decreasing
 
 
 def test_settings_give_limit_grades_and_reasons() -> None:

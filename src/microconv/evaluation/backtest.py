@@ -23,7 +23,6 @@ from microconv.model.calibration import sigmoid
 from microconv.model.learn import Lesson, learn
 from microconv.model.training import (
     Floats,
-    Mask,
     Recipe,
     in_order,
     known_labels,
@@ -41,10 +40,12 @@ PREDICTIONS = pa.schema(
         pa.field("probability", pa.float64(), nullable=False),
         pa.field("converted", pa.bool_(), nullable=False),
         pa.field("value", pa.float64()),
+        pa.field("amount", pa.float64()),
         pa.field("unseen", pa.bool_(), nullable=False),
     ]
 )
-"""One row per tested snapshot, fold and model. `unseen`: the prospect trained nothing there."""
+"""One row per tested snapshot, fold and model. `value` is what the conversion was worth, `amount`
+what the fold expected of one; `unseen`: the prospect trained nothing there."""
 
 NOTES = b"microconv.backtest"
 """Where the Parquet file keeps the notes."""
@@ -129,10 +130,12 @@ def backtest(training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe) -
         )
         notes["left_out"].update(left_out)
         notes["folds"][fold.name] = _facts(training_set, fold, lesson)
-        unseen = ~snapshots["prospect_id"].isin(snapshots["prospect_id"][train]).to_numpy()
+        asked = snapshots.iloc[rows].assign(
+            amount=_expected_amount(lesson, rows),
+            unseen=~snapshots["prospect_id"].iloc[rows].isin(snapshots["prospect_id"][train]),
+        )
         tables += [
-            _table(snapshots.iloc[rows], unseen[rows], fold, model, probability)
-            for model, probability in predicted.items()
+            _table(asked, fold, model, probability) for model, probability in predicted.items()
         ]
     if not tables:
         reasons = " ".join(f"{name}: {why}" for name, why in notes["skipped"].items())
@@ -192,9 +195,13 @@ def _facts(training_set: TrainingSet, fold: Fold, lesson: Lesson) -> dict[str, A
     }
 
 
-def _table(
-    rows: pd.DataFrame, unseen: Mask, fold: Fold, model: str, probability: Floats
-) -> pa.Table:
+def _expected_amount(lesson: Lesson, rows: npt.NDArray[np.intp]) -> Floats:
+    if lesson.amount is None:
+        return np.full(len(rows), np.nan)
+    return lesson.amount.predict(lesson.columns.values[:, rows])
+
+
+def _table(rows: pd.DataFrame, fold: Fold, model: str, probability: Floats) -> pa.Table:
     def repeated(word: str) -> pa.Array:
         return pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(rows), np.int32)), [word])
 
@@ -206,6 +213,7 @@ def _table(
         pa.array(probability),
         pa.array(rows["converted"].to_numpy(dtype=bool)),
         pa.array(rows["value"].to_numpy(dtype=np.float64), from_pandas=True),
-        pa.array(unseen),
+        pa.array(rows["amount"].to_numpy(dtype=np.float64), from_pandas=True),
+        pa.array(rows["unseen"].to_numpy(dtype=bool)),
     ]
     return pa.table(columns, schema=PREDICTIONS)

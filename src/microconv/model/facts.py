@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-HIGHEST = 0.99
-"""A conversion worth more than this share of all of them counts as worth that much."""
+from microconv.model.amount import winsorised_mean
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ class TrainingFacts:
         above their 99th percentile counted as worth just that (one whale should
         not set everybody's expected value). None if no conversion has a value.
     choice : str
-        How blend weight and calibration came about.
+        How shares and calibration came about.
     """
 
     first: datetime
@@ -71,14 +70,3 @@ class TrainingFacts:
         """Read what :meth:`to_json` wrote."""
         instants = {name: datetime.fromisoformat(content[name]) for name in ("first", "last")}
         return cls(**{**content, **instants})
-
-
-def winsorised_mean(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
-    """Average, with the highest hundredth drawn in to the 99th percentile.
-
-    Examples
-    --------
-    >>> winsorised_mean(np.array([10.0, 10.0, 10.0]))
-    10.0
-    """
-    return float(np.minimum(values, np.quantile(values, HIGHEST)).mean())

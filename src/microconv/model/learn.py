@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.features.training_set import FittedColumns, TrainingSet
+from microconv.model.amount import Amount, conversions_of, fit_amount
 from microconv.model.blend import VOICES, Blend, Weights, choose_weights, mix
 from microconv.model.calibration import (
     Calibration,
@@ -42,12 +43,15 @@ class Lesson:
         Fitted on all training rows.
     columns : FittedColumns
         Of every row of the set, the fitted families' learnt on the training rows.
+    amount : Amount or None
+        What a conversion is worth; None if none had a value.
     choice : str
-        How blend weight and calibration were chosen, or why they were not.
+        How shares and calibration were chosen, or why they were not.
     """
 
     blend: Blend
     columns: FittedColumns = field(repr=False)
+    amount: Amount | None
     choice: str
 
 
@@ -79,8 +83,9 @@ def learn(
     chosen = None if isinstance(plan, str) else _choose(training_set, plan, labels, recipe)
     columns = training_set.fit_columns(train, labels)
     blend = fit_voices(snapshots, columns, train, recipe, known_before)
+    amount = learn_amount(snapshots, columns, train & labels)
     if isinstance(plan, str) or chosen is None:
-        return Lesson(blend, columns, f"equal shares, uncalibrated: {plan}")
+        return Lesson(blend, columns, amount, f"equal shares, uncalibrated: {plan}")
     weights, calibration = chosen
     blend = replace(blend, weights=weights, calibration=calibration)
     rows, prospects = _slice(snapshots, plan)
@@ -91,7 +96,7 @@ def learn(
         f"chosen on {len(rows)} rows from {plan.begins:%Y-%m-%d} on: shares {shares}; "
         f"calibration {blend.calibration.kind}, level {blend.level:+.3f}"
     )
-    return Lesson(blend, columns, choice)
+    return Lesson(blend, columns, amount, choice)
 
 
 def _choose(
@@ -138,3 +143,11 @@ def fit_voices(
         hazard=fit_hazard(columns.values, follow(snapshots, recipe, now=known_before), recipe),
         linear=fit_linear(values, known, weights, model.linear),
     )
+
+
+def learn_amount(snapshots: pd.DataFrame, columns: FittedColumns, known: Mask) -> Amount | None:
+    """Learn what conversions are worth from those known when training ended."""
+    rows = conversions_of(snapshots, known)
+    prospects = pd.factorize(snapshots["prospect_id"].to_numpy()[rows])[0].astype(np.int64)
+    paid = snapshots["value"].to_numpy(np.float64)[rows]
+    return fit_amount(columns.values[:, rows], paid, prospects)

@@ -70,7 +70,7 @@ class Linear:
         for begin in range(0, values.shape[1], BLOCK):
             rows = slice(begin, begin + BLOCK)
             for column in self._used():
-                total[rows] += self._contribution(column, values[column, rows])
+                total[rows] += self.contribution(column, values[column, rows])
         return total
 
     def contributions(self, values: Columns) -> Floats:
@@ -84,13 +84,13 @@ class Linear:
         out = np.zeros((values.shape[1], values.shape[0] + 1))
         out[:, -1] = self.intercept
         for column in self._used():
-            out[:, column] = self._contribution(column, values[column])
+            out[:, column] = self.contribution(column, values[column])
         return out
 
     def _used(self) -> list[int]:
         return [int(c) for c in np.flatnonzero((self.weight != 0) | (self.missing != 0))]
 
-    def _contribution(self, column: int, values: npt.NDArray[np.float32]) -> Floats:
+    def contribution(self, column: int, values: npt.NDArray[np.float32]) -> Floats:
         x = squash(values)
         there = np.isfinite(x)
         x = np.clip(x, self.low[column], self.high[column]) - self.centre[column]
@@ -133,12 +133,12 @@ def fit_linear(values: Columns, labels: Mask, weights: Floats, settings: LinearS
     weights : ndarray of float64, shape (n_rows,)
     settings : LinearSettings
     """
-    unit = _prepare(values)
+    unit = prepare(values)
     used = unit._used()
     groups = missing_patterns(values)
     design = np.empty((values.shape[1], len(used) + len(groups)))
     for position, column in enumerate(used):
-        design[:, position] = unit._contribution(column, values[column])
+        design[:, position] = unit.contribution(column, values[column])
     gone = [~np.isfinite(values[group[0]]) for group in groups]
     centres, scales = np.array([[g.mean(), g.std()] for g in gone]).reshape(-1, 2).T
     for position in range(len(groups)):
@@ -169,7 +169,7 @@ def _regress(
     return float(model.intercept_[0]), model.coef_[0]
 
 
-def _prepare(values: Columns) -> Linear:
+def prepare(values: Columns) -> Linear:
     """Learn low, high, centre and scale; weight 1 for every column that is not constant."""
     prepared = Linear(0.0, *(np.zeros(len(values)) for _ in range(6)))
     prepared.scale[:] = 1.0

@@ -21,6 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -29,6 +30,7 @@ from microconv.errors import ModelError, OtherJourneyError, listed
 from microconv.features.family import Columns, State
 from microconv.features.training_set import TrainingSet
 from microconv.journey import JourneyMap
+from microconv.model.amount import Amount
 from microconv.model.artefact import read_files, sums_of, write_files
 from microconv.model.blend import Blend
 from microconv.model.calibration import sigmoid
@@ -63,6 +65,8 @@ class ProspectModel:
     ----------
     blend : Blend
         Trees, regression, their mix and calibration.
+    amount : Amount or None
+        What a conversion is worth; None if none had a value.
     columns : tuple of str
         What `values` must hold, in this order.
     states : dict of str to State
@@ -76,6 +80,7 @@ class ProspectModel:
     """
 
     blend: Blend
+    amount: Amount | None
     columns: tuple[str, ...] = field(repr=False)
     states: dict[str, State] = field(repr=False)
     journey_settings: JourneySettings = field(repr=False)
@@ -111,6 +116,7 @@ class ProspectModel:
         lesson = learn(training_set, closed, Recipe.from_settings(settings))
         return cls(
             blend=lesson.blend,
+            amount=lesson.amount,
             columns=tuple(lesson.columns.names),
             states=lesson.columns.states,
             journey_settings=settings.journey,
@@ -148,6 +154,24 @@ class ProspectModel:
         Parameters and errors are those of :meth:`logit`.
         """
         return sigmoid(self.logit(values, threads=threads))
+
+    def within(self, probability: Floats, days: float) -> Floats:
+        """Turn probabilities for the horizon into those for another number of days.
+
+        Rises with `days` for every row; nan where the log was too short to say. See
+        :meth:`~microconv.model.hazard.Hazard.elsewhere`.
+        """
+        return self.blend.hazard.elsewhere(probability, days)
+
+    def expected_amount(self, values: Columns) -> Floats:
+        """Return what each row's conversion would be worth; nan if none ever had a value.
+
+        Parameters and errors are those of :meth:`logit`.
+        """
+        self._check(values)
+        if self.amount is None:
+            return np.full(values.shape[1], np.nan)
+        return self.amount.predict(values)
 
     def logit_contributions(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Split each row's logit exactly into what its columns add.
@@ -216,6 +240,7 @@ class ProspectModel:
             blend=Blend.from_json(
                 content["blend"], {n: files[f"{n}.txt"].decode() for n in ("boosted", "hazard")}
             ),
+            amount=None if content["amount"] is None else Amount.from_json(content["amount"]),
             columns=tuple(content["columns"]),
             states=content["states"],
             journey_settings=JourneySettings.model_validate(content["journey"]),
@@ -235,6 +260,7 @@ class ProspectModel:
             "columns": self.columns,
             "states": self.states,
             "blend": self.blend.to_json(),
+            "amount": None if self.amount is None else self.amount.to_json(),
         }
         table = io.BytesIO()
         pq.write_table(self.out_of_time, table, compression="zstd")

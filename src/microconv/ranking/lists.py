@@ -22,7 +22,7 @@ FORMAT = 1
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a spreadsheet may take for the beginning of a formula, in either width."""
 
-DECIMALS = {"probability": 6, "percentile": 2, "expected_value": 2}
+DECIMALS = {"probability": 6, "percentile": 2, "amount": 2, "expected_value": 2}
 """How far the CSV is written out; the Parquet file keeps every bit."""
 
 
@@ -137,8 +137,9 @@ def as_csv(frame: pd.DataFrame) -> str:
     safe = frame.copy()
     for name in safe.columns:
         column = safe[name]
-        if name in DECIMALS:
-            safe[name] = column.round(DECIMALS[name])
+        places = DECIMALS["probability"] if name.startswith("probability") else DECIMALS.get(name)
+        if places is not None:
+            safe[name] = column.round(places)
         elif isinstance(column.dtype, pd.DatetimeTZDtype):
             safe[name] = column.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
         elif not pd.api.types.is_numeric_dtype(column.dtype):

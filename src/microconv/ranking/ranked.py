@@ -17,16 +17,19 @@ COLUMNS = (
     "prospect_id",
     *CONTACT,
     "probability",
+    "probability_",
     "percentile",
     "grade",
+    "amount",
     "expected_value",
     "reason_",
     "stage",
     "next_step",
     "last_activity",
 )
-"""The columns of `ranked` in their order; `reason_` stands for reason_1, reason_2, …, and the
-contact columns are there when the log has a prospects table."""
+"""The columns of `ranked` in their order; `reason_` stands for reason_1, reason_2, …,
+`probability_` for those of further horizons (`probability_7d`), and the contact columns are
+there when the log has a prospects table."""
 
 UNSEEN = ("not_yet_known", "merged_away", "no_step")
 """Reasons to be left out of those who had not been seen under the id that they have."""
@@ -79,7 +82,6 @@ def finish(
     rows: pd.DataFrame,
     everyone: npt.NDArray[np.float64],
     *,
-    mean_value: float | None,
     grades: dict[str, float] | None,
 ) -> pd.DataFrame:
     """Make the table `ranked` of the listed rows.
@@ -87,11 +89,10 @@ def finish(
     Parameters
     ----------
     rows : DataFrame
-        A shortlist's rows, best first, with their `reason_1`, `reason_2`, …
+        A shortlist's rows, best first, with their `reason_1`, `reason_2`, …, and
+        `amount`, what a conversion would be worth.
     everyone : ndarray of float64, shape (n_scored,)
         The probability of everyone asked.
-    mean_value : float or None
-        What a conversion is worth; without it there is no expected value.
     grades : dict of str to float or None
         Without thresholds there is no grade.
 
@@ -109,17 +110,17 @@ def finish(
         rank=np.arange(1, len(rows) + 1),
         percentile=percentile(probability, everyone),
         grade=pd.Series(graded, index=rows.index, dtype="str"),
-        expected_value=probability * (np.nan if mean_value is None else mean_value),
+        expected_value=probability * rows["amount"].to_numpy(),
         last_activity=activity.dt.tz_localize("UTC"),
     )
-    reasons = [name for name in rows.columns if name.startswith("reason_")]
-    order = [
-        name
-        for column in COLUMNS
-        for name in (reasons if column == "reason_" else [column])
-        if name in table
-    ]
-    return table[order]
+    return table[[name for column in COLUMNS for name in _named(column, table)]]
+
+
+def _named(column: str, table: pd.DataFrame) -> list[str]:
+    """List the columns of a table that a name of :data:`COLUMNS` stands for."""
+    if column.endswith("_"):
+        return [name for name in table.columns if name.startswith(column)]
+    return [column] if column in table else []
 
 
 def percentile(

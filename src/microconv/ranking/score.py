@@ -146,7 +146,7 @@ def rank_prospects(
     left_out["below_the_limit"] = scored - len(best.rows)
     return Ranking(
         frame=finish(
-            best.rows, everyone.probability, mean_value=model.facts.mean_value, grades=grades
+            _with_horizons(best.rows, model, settings), everyone.probability, grades=grades
         ),
         as_of=instant,
         horizon=model.snapshot_settings.horizon,
@@ -156,6 +156,15 @@ def rank_prospects(
         grades=grades,
         notes=notes + _nobody(scored, left_out),
     )
+
+
+def _with_horizons(
+    rows: pd.DataFrame, model: ProspectModel, settings: ScoreSettings | None
+) -> pd.DataFrame:
+    """Add the probability of each further horizon that the settings ask for."""
+    days = () if settings is None else settings.horizons_days
+    probability = rows["probability"].to_numpy()
+    return rows.assign(**{f"probability_{d:g}d": model.within(probability, d) for d in days})
 
 
 def _limit(limit: int | None, settings: ScoreSettings | None) -> int | None:

@@ -136,6 +136,8 @@ def score_bucket(log: Log, bucket: int, question: Question) -> BucketScores:
     probability = model.predict(features, threads=question.threads)
     rows = _rows(visible, probability, model.journey)
     shortlist = Shortlist(rows, features).best(question.limit)
+    amount = model.expected_amount(shortlist.features)
+    shortlist = Shortlist(shortlist.rows.assign(amount=amount), shortlist.features)
     if prospects is not None:
         known = contacts(prospects, shortlist.rows["prospect_id"], before=as_of)
         shortlist = Shortlist(shortlist.rows.join(known), shortlist.features)
