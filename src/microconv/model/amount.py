@@ -97,7 +97,8 @@ def conversions_of(snapshots: pd.DataFrame, known: Mask) -> npt.NDArray[np.intp]
     asked = snapshots.iloc[rows]
     # of one conversion's rows, by instant, the last
     last = ~asked.duplicated(["prospect_id", "known_at"], keep="last").to_numpy()
-    return rows[last]
+    latest: npt.NDArray[np.intp] = rows[last]
+    return latest
 
 
 def fit_amount(values: Columns, paid: Floats, prospects: npt.NDArray[np.int64]) -> Amount | None:
@@ -162,10 +163,9 @@ def _fit_line(values: Columns, paid: Floats) -> Amount:
     from threadpoolctl import threadpool_limits
 
     unit = prepare(values)
-    used = np.flatnonzero(unit.weight)
-    design = np.column_stack(
-        [unit.contribution(c, values[c]) for c in used] or [np.zeros(len(paid))]
-    )
+    used = [int(column) for column in np.flatnonzero(unit.weight)]
+    parts = [unit.contribution(column, values[column]) for column in used]
+    design = np.column_stack(parts or [np.zeros(len(paid))])
     with threadpool_limits(1):  # sums of several threads are added in no fixed order
         model = RidgeCV(PENALTIES).fit(design, np.log(paid))
     weight = np.zeros(len(values))

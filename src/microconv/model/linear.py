@@ -91,6 +91,7 @@ class Linear:
         return [int(c) for c in np.flatnonzero((self.weight != 0) | (self.missing != 0))]
 
     def contribution(self, column: int, values: npt.NDArray[np.float32]) -> Floats:
+        """Return what one column adds to the logit of each row, shape (n_rows,)."""
         x = squash(values)
         there = np.isfinite(x)
         x = np.clip(x, self.low[column], self.high[column]) - self.centre[column]
