@@ -143,6 +143,16 @@ def test_validate_names_every_problem_and_writes_nothing(command, project):
     assert sorted(path.name for path in Path().rglob("*")) == before
 
 
+def test_validate_finds_a_file_that_is_read_twice(command, project):
+    """Before the run, not in a list where everybody is twice as busy."""
+    content = yaml.safe_load(project(**FORTNIGHTLY).read_text())
+    twin = content["ingest"]["sources"][0] | {"name": "again", "files": "a.csv"}
+    project(ingest__sources=[*content["ingest"]["sources"], twin])
+    code, _, err = command("validate", "--params", "params.yaml", "--input", "raw")
+    assert code == 2
+    assert "`events` and `again` both read raw/a.csv" in err
+
+
 def test_validate_reads_the_header_of_every_file(command, project):
     """A column renamed in this month's export is found before the run, not during it."""
     project(backtest__folds=1)
