@@ -188,6 +188,23 @@ def test_score_writes_the_list_of_the_library(command, events, tmp_path):
     assert manifest["counts"]["listed"] == 7
 
 
+def test_score_does_not_guess_where_as_of_is_empty(command, events, tmp_path):
+    """`--as-of "$MONDAY"` with the variable unset must not take another instant."""
+    words = ["--events", events / "events.parquet", "--model", events / "model", "--as-of", ""]
+    code, _, err = command("score", *words, "--out", tmp_path)
+    assert code == 2
+    assert "`as_of` is '', which is no instant" in err
+
+
+def test_score_of_raw_exports_asks_how_they_are_read(command, events, tmp_path):
+    """A folder of exports is not a damaged log."""
+    (tmp_path / "raw").mkdir()
+    words = ["--events", tmp_path / "raw", "--model", events / "model", "--out", tmp_path / "out"]
+    code, _, err = command("score", *words)
+    assert code == 2
+    assert "--params" in err
+
+
 def test_score_asks_for_an_instant_where_the_events_name_none(command, events, tmp_path):
     """A table of events does not say until when it is complete, and nobody asks the clock."""
     words = ["--events", events / "events.parquet", "--model", events / "model"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from microconv.errors import DamagedModelError
 from microconv.features.family import Columns
 from microconv.model.training import Floats, Mask
 from microconv.settings import BoostedSettings
@@ -34,7 +35,12 @@ class Boosted:
     def _booster(self) -> Any:
         import lightgbm
 
-        return lightgbm.Booster(model_str=self.text)
+        try:
+            return lightgbm.Booster(model_str=self.text)
+        except lightgbm.basic.LightGBMError as error:
+            raise DamagedModelError(
+                f"LightGBM cannot read the trees of the model: {error}. Train it again."
+            ) from None
 
     def logit(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Score rows on the logit scale.
