@@ -2,7 +2,7 @@
 # Both need git, make and python3, and install the rest into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-all check bench declare
+.PHONY: help repro test test-all check bench declare picture
 
 VENV := $(CURDIR)/.venv
 export UV_PROJECT_ENVIRONMENT := $(VENV)
@@ -41,6 +41,10 @@ check: ## Run what CI runs: format, lint, types, imports, every test
 bench: ## Measure speed and memory on 20 M events: some 15 minutes and 10 GB of disk
 	$(SYNC) --group bench
 	python benchmarks/speed.py
+
+picture: ## Make the README's picture of the list, after `make repro`; needs Chromium
+	$(SYNC) --group dev
+	python tools/picture.py
 
 declare: ## Write the code that each stage runs into dvc.yaml
 	$(SYNC) --group test

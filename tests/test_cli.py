@@ -143,6 +143,16 @@ def test_validate_names_every_problem_and_writes_nothing(command, project):
     assert sorted(path.name for path in Path().rglob("*")) == before
 
 
+def test_validate_finds_a_file_that_is_read_twice(command, project):
+    """Before the run, not in a list where everybody is twice as busy."""
+    content = yaml.safe_load(project(**FORTNIGHTLY).read_text())
+    twin = content["ingest"]["sources"][0] | {"name": "again", "files": "a.csv"}
+    project(ingest__sources=[*content["ingest"]["sources"], twin])
+    code, _, err = command("validate", "--params", "params.yaml", "--input", "raw")
+    assert code == 2
+    assert "`events` and `again` both read raw/a.csv" in err
+
+
 def test_validate_reads_the_header_of_every_file(command, project):
     """A column renamed in this month's export is found before the run, not during it."""
     project(backtest__folds=1)
@@ -176,6 +186,23 @@ def test_score_writes_the_list_of_the_library(command, events, tmp_path):
     manifest = json.loads((out / "prospects_manifest.json").read_text())
     assert manifest["status"] == "preview"
     assert manifest["counts"]["listed"] == 7
+
+
+def test_score_does_not_guess_where_as_of_is_empty(command, events, tmp_path):
+    """`--as-of "$MONDAY"` with the variable unset must not take another instant."""
+    words = ["--events", events / "events.parquet", "--model", events / "model", "--as-of", ""]
+    code, _, err = command("score", *words, "--out", tmp_path)
+    assert code == 2
+    assert "`as_of` is '', which is no instant" in err
+
+
+def test_score_of_raw_exports_asks_how_they_are_read(command, events, tmp_path):
+    """A folder of exports is not a damaged log."""
+    (tmp_path / "raw").mkdir()
+    words = ["--events", tmp_path / "raw", "--model", events / "model", "--out", tmp_path / "out"]
+    code, _, err = command("score", *words)
+    assert code == 2
+    assert "--params" in err
 
 
 def test_score_asks_for_an_instant_where_the_events_name_none(command, events, tmp_path):

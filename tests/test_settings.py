@@ -84,6 +84,9 @@ def test_an_instant_without_a_zone_is_refused(content, section, key):
         ("score", "grades", {"A": 0.2, "B": 0.1}, "end at 0"),
         ("score", "grades", {"A": 0.1, "B": 0.2, "C": 0}, "fall from grade to grade"),
         ("model", "calibration_share", 1, "less than 1"),
+        ("model", "seed", -1, "greater than or equal to 0"),
+        ("simulate", "seed", 2**31, "less than 2147483648"),
+        ("ingest", "sources", [], "at least 1 item"),
     ],
 )
 def test_an_impossible_value_is_refused_with_its_reason(content, section, key, value, says):
@@ -93,6 +96,54 @@ def test_an_impossible_value_is_refused_with_its_reason(content, section, key, v
         check_settings(content)
     assert f"`{section}" in str(refusal.value)
     assert says in str(refusal.value)
+
+
+def test_outcomes_cannot_be_complete_where_no_row_is_taken(content):
+    """A year mistyped by ten would make every recent prospect a false "did not convert"."""
+    deals = content["ingest"]["sources"][3]
+    deals["complete_until"] = content["ingest"]["plausible_until"]
+    check_settings(content)
+    deals["complete_until"] = "2034-09-27T00:00:00Z"
+    with pytest.raises(SettingsError, match=r"`deals` is said to be complete until 2034-09-27"):
+        check_settings(content)
+
+
+def test_a_mistake_in_a_source_is_named_once(content):
+    """The list of sources is not too short because one of them is wrong."""
+    content["ingest"]["sources"] = content["ingest"]["sources"][:1]
+    content["ingest"]["sources"][0]["timezone"] = "Europe/Belin"
+    with pytest.raises(SettingsError) as refusal:
+        check_settings(content)
+    assert str(refusal.value) == (
+        "params.yaml: `ingest.sources.0.timezone` is 'Europe/Belin': "
+        "no time zone is called `Europe/Belin`; write one like `UTC`."
+    )
+
+
+@pytest.mark.parametrize(("value", "shown"), [(None, "empty"), ([1, 2], r"\[1, 2\]")], ids=repr)
+def test_a_section_that_is_none_is_named_in_plain_words(content, value, shown):
+    """Whoever edits params.yaml need not know how we check it."""
+    content["snapshots"] = value
+    with pytest.raises(SettingsError, match=f"`snapshots` is {shown}, and must be a section"):
+        check_settings(content)
+
+
+@pytest.mark.parametrize("text", ["score: {{}}\n{0}", "{0}\nscore: {{}}\n"], ids=["first", "last"])
+def test_a_key_that_stands_twice_is_refused(tmp_path, text):
+    """YAML keeps the last of two sections; the other would be read by people only."""
+    path = tmp_path / "params.yaml"
+    path.write_text(text.format((ROOT / "params.yaml").read_text()))
+    with pytest.raises(SettingsError, match="the key `score` stands there twice"):
+        read_settings(path)
+
+
+def test_anchors_and_merges_are_still_yaml(tmp_path):
+    """A key given in a merged mapping may be given again: that is what merging is for."""
+    text = (ROOT / "params.yaml").read_text()
+    text = text.replace("  boosted:\n", "  boosted:\n    <<: &trees {num_leaves: 7}\n", 1)
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    assert read_settings(path).model.boosted.num_leaves == 15
 
 
 def test_two_sources_of_one_name_are_refused(content):

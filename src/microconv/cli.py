@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from microconv.stages.shell import one_sentence_errors
+from microconv.stages.shell import inert, one_sentence_errors
 
 app = typer.Typer(
     help="Rank prospects by the micro-conversions they make.",
@@ -114,5 +114,5 @@ def simulate(
 
 
 def _say(sentence: str) -> None:
-    sys.stdout.write(f"{sentence}\n")
+    sys.stdout.write(f"{inert(sentence)}\n")
     sys.stdout.flush()

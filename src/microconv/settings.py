@@ -6,6 +6,7 @@ time has a default: an instant that nobody wrote down is an error, not a guess.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +20,8 @@ from microconv.errors import MissingInputError, SettingsError, did_you_mean, lis
 Days = Annotated[float, Field(gt=0, le=36_500)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+"""What every library here takes for a seed."""
 
 
 class Section(BaseModel):
@@ -150,6 +153,19 @@ class IngestSettings(Section):
             raise ValueError(f"two sources are called {listed(twice)}; each needs its own name")
         if self.plausible_from >= self.plausible_until:
             raise ValueError("`plausible_from` must lie before `plausible_until`")
+        return self
+
+    @model_validator(mode="after")
+    def _complete_within_reason(self) -> IngestSettings:
+        for source in self.sources:
+            until = source.complete_until
+            if until is not None and not self.plausible_from < until <= self.plausible_until:
+                raise ValueError(
+                    f"the source `{source.name}` is said to be complete until {until:%Y-%m-%d}, "
+                    "but rows are only taken between `plausible_from` "
+                    f"({self.plausible_from:%Y-%m-%d}) and `plausible_until` "
+                    f"({self.plausible_until:%Y-%m-%d}): outcomes outside could not be seen"
+                )
         return self
 
 
@@ -340,7 +356,7 @@ class ModelSettings(Section):
         The candidates; the first is kept unless another is better there.
     """
 
-    seed: int
+    seed: Seed
     boosted: BoostedSettings = BoostedSettings()
     hazard: BoostedSettings = BoostedSettings()
     linear: LinearSettings = LinearSettings()
@@ -357,7 +373,7 @@ class EvaluateSettings(Section):
     bootstrap: Annotated[int, Field(ge=0)] = 300
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     bins: Annotated[int, Field(ge=2)] = 10
-    seed: int
+    seed: Seed
 
 
 class ScoreSettings(Section):
@@ -416,7 +432,7 @@ class SimulateSettings(Section):
     prospects: Count
     days: Annotated[int, Field(ge=60)]
     start: datetime
-    seed: int
+    seed: Seed
 
     @field_validator("start")
     @classmethod
@@ -452,12 +468,26 @@ def read_settings(path: str | Path) -> Settings:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)  # a safe loader
     except FileNotFoundError:
         raise MissingInputError(f"There is no parameter file at {path}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not readable YAML: {error}") from None
     return check_settings(content, origin=str(path))
+
+
+class _EachKeyOnce(yaml.SafeLoader):
+    """Refuses a key that stands twice: of two sections `score`, YAML keeps the last, silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key `{key.value}` stands there twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def check_settings(content: Any, *, origin: str = "params.yaml") -> Settings:
@@ -475,8 +505,15 @@ def check_settings(content: Any, *, origin: str = "params.yaml") -> Settings:
     try:
         return Settings.model_validate(content)
     except ValidationError as error:
-        lines = [_explain(problem) for problem in error.errors()]
+        problems = error.errors()
+        lines = [_explain(problem) for problem in problems if not _follows(problem, problems)]
         raise SettingsError(f"{origin}: " + " ".join(lines)) from None
+
+
+def _follows(problem: Any, problems: Sequence[Any]) -> bool:
+    """Say whether a list only counts as too short because something in it is wrong."""
+    within = (other["loc"][: len(problem["loc"])] for other in problems if other is not problem)
+    return problem["type"] == "too_short" and problem["loc"] in within
 
 
 def _explain(problem: Any) -> str:
@@ -486,8 +523,18 @@ def _explain(problem: Any) -> str:
         return f"unknown key `{place}`." + did_you_mean(str(key), _keys_at(parents))
     if problem["type"] == "missing":
         return f"`{place}` is missing."
+    if problem["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        return (
+            f"`{place}` is {_shown(problem['input'])}, and must be a section: `key: value` lines."
+        )
     reason = problem["msg"].removeprefix("Value error, ")
-    return f"`{place}` is {problem['input']!r}: {reason}."
+    return f"`{place}` is {_shown(problem['input'])}: {reason}."
+
+
+def _shown(value: Any) -> str:
+    """Write a value out; of one that is long only its beginning."""
+    text = "empty" if value is None else repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _keys_at(loc: list[Any]) -> list[str]:

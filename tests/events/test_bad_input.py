@@ -67,6 +67,69 @@ def test_an_empty_csv_is_an_error(exports: Exports, content: bytes) -> None:
         exports.ingest({"files": "a.csv"})
 
 
+def test_a_header_cut_off_by_a_broken_gzip_is_not_called_empty(exports: Exports) -> None:
+    """The file holds something: the download broke, and that is what must be mended."""
+    exports.write("a.csv.gz", gzip.compress((HEADER + GOOD).encode())[:14])
+    with pytest.raises(SourceError, match=r"no whole header: the gzip stream ends before"):
+        exports.ingest({"files": "a.csv.gz"})
+
+
+def test_lines_that_end_in_a_carriage_return_alone_are_named(exports: Exports) -> None:
+    """To every reader of lines such a file is one line; the way out is one command."""
+    exports.write("a.csv", (HEADER + GOOD).replace("\n", "\r"))
+    with pytest.raises(SourceError, match=r"carriage return alone.*`tr '\\r' '\\n'`"):
+        exports.ingest({"files": "a.csv"})
+
+
+def test_a_folder_where_a_file_is_promised_is_called_one(exports: Exports) -> None:
+    """Nothing matches a.csv, there is a.csv: that answer would send anybody astray."""
+    exports.write("a.csv/part-0.csv", HEADER + GOOD)
+    with pytest.raises(MissingInputError, match=r"a\.csv, which is a folder.*`/\*`"):
+        exports.ingest({"files": "a.csv"})
+    assert exports.ingest({"files": "a.csv/*"})["events"] == 1
+
+
+def test_a_pattern_that_is_none_is_named(exports: Exports) -> None:
+    """Python 3.13 takes it for `a*.csv`, older ones refuse it: neither with a traceback."""
+    exports.write("b.csv", HEADER + GOOD)
+    with pytest.raises(SourceError, match=r"a\*\*\.csv"):
+        exports.ingest({"files": "a**.csv"})
+
+
+def test_an_encoding_nobody_knows_is_named(exports: Exports) -> None:
+    """XML may declare any."""
+    exports.write("a.xes", b'<?xml version="1.0" encoding="klingon"?><log></log>')
+    with pytest.raises(SourceError, match=r"a\.xes.*klingon.*UTF-8"):
+        exports.ingest({"format": "xes", "files": "a.xes"})
+
+
+def test_json_nested_beyond_sense_costs_its_own_line(exports: Exports) -> None:
+    """A hundred thousand brackets are valid JSON, and more than a reader can descend."""
+    deep = line(who="bob")[:-2] + ', "x": ' + "[" * 100_000 + "]" * 100_000 + "}\n"
+    exports.write("a.jsonl", line() + deep)
+    columns = {"prospect_id": "who", "time": "when", "event": "what", "link": "nowhere"}
+    with pytest.raises(MissingColumnError, match="`nowhere`"):
+        exports.ingest({"files": "a.jsonl", "columns": columns})
+
+
+def test_a_file_that_two_sources_read_alike_is_refused(exports: Exports) -> None:
+    """Overlapping globs would count every visit twice, and no count would show it."""
+    exports.write("a.csv", HEADER + GOOD)
+    with pytest.raises(SettingsError, match=r"`source0` and `source1` both read .*a\.csv"):
+        exports.ingest({"files": "*.csv"}, {"files": "a.csv"})
+
+
+def test_a_file_may_feed_two_sources_in_two_ways(exports: Exports) -> None:
+    """One row per lead with two dates is two events; one log split by name is split."""
+    exports.write("a.csv", f"who,met,bought\nada,{iso(1)},{iso(2)}\n")
+    columns = [{"prospect_id": "who", "time": name} for name in ("met", "bought")]
+    facts = exports.ingest(
+        {"files": "a.csv", "columns": columns[0], "prefix": "met"},
+        {"files": "a.csv", "columns": columns[1], "prefix": "bought"},
+    )
+    assert facts["event_names"] == {"bought": 1, "met": 1}
+
+
 @pytest.mark.parametrize(("name", "content"), [("a.csv", HEADER), ("a.jsonl", "")])
 def test_a_file_without_rows_is_zero_rows_and_said(
     exports: Exports, name: str, content: str

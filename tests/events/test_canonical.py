@@ -78,8 +78,27 @@ def test_a_log_read_back_is_itself(exports: Exports) -> None:
         (rows(prospect_id=["ada", None, ""]), EventLogError, "2 of 3 events have no `prospect_id`"),
         (rows(time=[day(1), None, day(2)]), EventLogError, "1 of 3 events have no `time`"),
         (rows(value=["a", "b", "c"]), EventLogError, "`value`"),
+        (rows(value=[1.0, float("inf"), None]), EventLogError, "1 of 3 .* finite .* inf in row 1"),
+        (rows(human=[0.0, 1.0, -0.5]), EventLogError, "1 of 3 .* 0 and 1.* -0.5 in row 2"),
+        (
+            rows(time=pa.array([0, 1, 10**17], pa.timestamp("s", "UTC"))),
+            TimeError,
+            "`time` .* out of range",
+        ),
     ],
-    ids=["missing", "misnamed", "naive", "text", "known_at", "nobody", "never", "value"],
+    ids=[
+        "missing",
+        "misnamed",
+        "naive",
+        "text",
+        "known_at",
+        "nobody",
+        "never",
+        "value",
+        "inf",
+        "human",
+        "year",
+    ],
 )
 def test_a_table_that_breaks_the_contract_is_refused(
     table: pa.Table, error: type[Exception], says: str
@@ -87,6 +106,20 @@ def test_a_table_that_breaks_the_contract_is_refused(
     """In the words of whoever handed it over."""
     with pytest.raises(error, match=says):
         canonical_events(table)
+
+
+def test_a_column_of_several_kinds_is_refused_by_name() -> None:
+    """Ids read as numbers where they look like numbers are two people under one id."""
+    frame = rows().to_pandas().assign(prospect_id=[7, "ada", "ada"])
+    with pytest.raises(EventLogError, match=r"`prospect_id` holds values of several kinds"):
+        canonical_events(frame)
+
+
+def test_a_column_that_is_left_out_may_hold_anything() -> None:
+    """A frame of events carries payloads along; nobody reads them here."""
+    frame = rows().to_pandas()
+    log = canonical_events(frame.assign(payload=[{"a": 1}, 2, "x"]))
+    assert log.equals(canonical_events(frame))
 
 
 def test_no_events_are_an_empty_log() -> None:

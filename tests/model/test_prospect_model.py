@@ -17,6 +17,7 @@ from lessons import JOURNEY_SETTINGS, planted_set, settings_for
 from microconv.errors import DamagedModelError, ModelError, NotEnoughDataError, OtherJourneyError
 from microconv.journey import JourneyMap
 from microconv.model.artefact import SUMS, sums_of
+from microconv.model.boosted import Boosted
 from microconv.model.prospect_model import FILES, OUT_OF_TIME, ProspectModel
 
 PLANTED = planted_set()
@@ -176,6 +177,32 @@ def test_another_layout_is_refused(saved):
     (saved / SUMS).write_text(sums_of(files))
     with pytest.raises(ModelError, match="layout 99"):
         ProspectModel.load(saved)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("model.json", b"[]"),
+        ("model.json", b"{}"),
+        ("model.json", b'{"format": 1, "blend": 3}'),
+        ("model.json", b"\xff"),
+        ("out_of_time.parquet", b"PAR1"),
+    ],
+    ids=["list", "empty", "blend", "no text", "parquet"],
+)
+def test_right_sums_of_wrong_content_are_no_model(saved, name, content):
+    """Whoever edits a model by hand and mends the sums is told so, not shown our stack."""
+    files = {each: (saved / each).read_bytes() for each in FILES} | {name: content}
+    (saved / name).write_bytes(content)
+    (saved / SUMS).write_text(sums_of(files))
+    with pytest.raises(DamagedModelError, match="something else than microconv has written it"):
+        ProspectModel.load(saved)
+
+
+def test_trees_that_lightgbm_cannot_read_are_refused():
+    """They are parsed when the first row is scored."""
+    with pytest.raises(DamagedModelError, match="LightGBM cannot read the trees"):
+        Boosted("tree\n").logit(np.zeros((1, 1), np.float32))
 
 
 def test_the_digest_is_that_of_the_list_of_checksums(saved):

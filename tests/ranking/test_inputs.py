@@ -190,6 +190,18 @@ def test_a_file_that_is_not_parquet_is_refused(tmp_path: Path) -> None:
         score(tmp_path / "events.csv")
 
 
+@pytest.mark.parametrize(
+    ("facts", "says"),
+    [("[]", "does not describe a log"), ('{"format": 1}', "has no `buckets`"), ("{", "damaged")],
+)
+def test_a_log_whose_description_is_damaged_is_refused(facts, says, tmp_path: Path) -> None:
+    """Before anything of it is read."""
+    folder = write_log(tmp_path / "log", world().events, world().prospects)
+    (folder / "log.json").write_text(facts)
+    with pytest.raises(EventLogError, match=says):
+        score(folder)
+
+
 def test_a_folder_without_a_log_is_refused(tmp_path: Path) -> None:
     """The folder of raw exports is not a log."""
     with pytest.raises(MissingInputError, match=r"no log\.json"):

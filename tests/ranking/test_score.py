@@ -236,10 +236,11 @@ def test_an_impossible_instant_is_refused(as_of: str, error: type[Exception]) ->
         rank(as_of=as_of)
 
 
-def test_a_list_has_at_least_one_row() -> None:
+@pytest.mark.parametrize("limit", [0, -1, 2.5, "7", True])
+def test_a_list_has_at_least_one_row_and_a_whole_number_of_them(limit: object) -> None:
     """A limit of 0 is a mistake, not a wish."""
-    with pytest.raises(SettingsError, match="`limit` is 0"):
-        rank(limit=0)
+    with pytest.raises(SettingsError, match=f"`limit` is {limit!r};"):
+        rank(limit=limit)
 
 
 def test_a_log_of_another_journey_is_refused() -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from microconv.errors import OtherJourneyError, TimeError
@@ -33,6 +35,13 @@ def test_an_instant_is_taken_in_any_zone(as_of: datetime | str) -> None:
         pytest.param("2024-06-03", "no time zone", id="naive text"),
         pytest.param(datetime(2024, 6, 3), "no time zone", id="naive"),  # noqa: DTZ001
         pytest.param("next Monday", "no instant", id="no instant"),
+        pytest.param("", "no instant", id="empty"),
+        pytest.param(None, "no instant", id="none"),
+        pytest.param(np.datetime64("2024-06-03"), "no instant", id="numpy"),
+        pytest.param(date(2024, 6, 3), "no instant", id="date"),
+        pytest.param(pd.NaT, "no instant", id="not a time"),
+        pytest.param("0001-01-01T00:00:00+05:00", "no instant", id="before the year 1"),
+        pytest.param("9999-12-31T23:00:00-05:00", "no instant", id="after the year 9999"),
     ],
 )
 def test_no_instant_is_guessed(as_of: datetime | str, says: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -151,6 +152,44 @@ def test_five_thousand_rows_stay_a_few_megabytes() -> None:
     """Large lists are opened on ordinary laptops."""
     html = write(list_of(*[f"Ada Example {k}" for k in range(5000)]))
     assert len(html) < 8_000_000
+
+
+def test_an_address_goes_on_before_its_at_sign() -> None:
+    """`…@firm001169.examp` and `le.org` in two lines is no address that anybody can read."""
+    assert "ada@" not in write(list_of("Ada", email=["ada@firm.example"]))
+    assert "ada<wbr>@firm.example" in write(list_of("Ada", email=["ada@firm.example"]))
+    assert "a&lt;b&gt;<wbr>@x.example" in write(list_of("Ada", email=["a<b>@x.example"]))
+
+
+@pytest.mark.slow
+def test_the_whole_table_is_seen_on_a_laptop(tmp_path: Path) -> None:
+    """What to ask for next stands in the last column: at 1280 pixels it must not be cut off."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
+    frame = list_of(
+        *["Finn Placeholder"] * 3,
+        prospect_id=["C0016740", "C0016741", "C0016742"],
+        account_id=["A009708"] * 3,
+        owner=["team-north"] * 3,
+        email=["finn.placeholder.0016740@firm009708.example.net"] * 3,
+        stage=["consideration"] * 3,
+        next_step=["topic_subscription"] * 3,
+    )
+    measure = (
+        "<script>const box = document.querySelector('.scroll');"
+        "document.title = box.scrollWidth - box.clientWidth</script></body>"
+    )
+    html = re.sub(r"<meta http-equiv[^>]*>", "", write(frame)).replace("</body>", measure)
+    (tmp_path / "prospects.html").write_text(html, encoding="utf-8")
+    command = [
+        chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        "--window-size=1280,1000", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
+        (tmp_path / "prospects.html").as_uri(),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert "<title>0</title>" in done.stdout
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -60,15 +61,31 @@ def is_whole(line):
 
 def test_both_folders_are_replaced_whole(once, tmp_path):
     """Nothing of an older world stays behind."""
-    stale = tmp_path / "raw" / "old.csv"
-    stale.parent.mkdir()
-    stale.write_text("old", encoding="utf-8")
+    for name in ("raw", "truth"):
+        shutil.copytree(once / name, tmp_path / name)
     simulate(world(prospects=50, days=60), out=tmp_path / "raw", truth=tmp_path / "truth")
+    for name in ("raw", "truth"):
+        assert md5_of(tmp_path / name) != md5_of(once / name)
     assert sorted(file.name for file in (tmp_path / "raw").iterdir()) == [
         "deals.csv", "email_events.jsonl", "messages.csv", "prospects.csv", "web_events.jsonl",
     ]  # fmt: skip
     truth = sorted(file.name for file in (tmp_path / "truth").iterdir())
     assert truth == ["hazard.parquet", "robots.parquet", "truth.json"]
+
+
+@pytest.mark.parametrize("folder", ["raw", "truth"])
+@pytest.mark.parametrize("names", [["crm.csv"], ["deals.csv", "prospects.csv"]], ids=" ".join)
+def test_a_folder_with_somebodys_own_files_is_not_replaced(tmp_path, folder, names):
+    """`--raw data/raw` must not cost anybody their exports, whatever those are called."""
+    (tmp_path / folder).mkdir()
+    for name in names:
+        (tmp_path / folder / name).write_text("mine", encoding="utf-8")
+    with pytest.raises(SettingsError, match=rf"other files than a simulated.*`{names[0]}`"):
+        simulate(world(prospects=50, days=60), out=tmp_path / "raw", truth=tmp_path / "truth")
+    assert [(tmp_path / folder / name).read_text("utf-8") for name in names] == ["mine"] * len(
+        names
+    )
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("inside", ["raw", "raw/truth"])

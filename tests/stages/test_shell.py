@@ -46,6 +46,8 @@ def test_a_missing_or_unknown_option_is_refused(arguments, capsys):
             PermissionError(13, "Permission denied", "data/log"),
             "train: Permission denied: data/log\n",
         ),
+        (SettingsError("no YAML:\n  line 2,\n  column 1"), "train: no YAML: line 2, column 1\n"),
+        (SettingsError("no step: `\x1b]0;x\x07`."), "train: no step: `\\x1b]0;x\\x07`.\n"),
     ],
 )
 def test_what_a_user_can_mend_is_one_sentence_and_exit_code_2(error, sentence, capsys):
@@ -60,6 +62,17 @@ def test_a_mistake_of_ours_keeps_its_traceback():
     """A bug dressed as a user's mistake would never be reported."""
     with pytest.raises(ZeroDivisionError), shell.one_sentence_errors("train"):
         _ = 1 / 0
+
+
+def test_what_a_stage_says_cannot_steer_the_terminal(monkeypatch, capsys):
+    """Event names come from exports that anybody may have written into."""
+
+    def read(settings, *, log: Path) -> str:
+        return f"1 event\n  no step: \x1b[2J{log}\u202e"
+
+    monkeypatch.setattr("sys.argv", ["read", "--params", PARAMS, "--log", "a"])
+    shell.run(read)
+    assert capsys.readouterr().out == "read: 1 event\n  no step: \\x1b[2Ja\\u202e\n"
 
 
 def test_progress_writes_nothing_where_nobody_watches(capfd):

@@ -7,6 +7,7 @@ import pytest
 from microconv.errors import TrackingError
 from microconv.model.prospect_model import ProspectModel
 from microconv.tracking.registry import fetched
+from microconv.tracking.store import Store
 from ranked_world import trained
 
 
@@ -18,6 +19,19 @@ def test_a_registered_model_is_the_one_that_was_trained(address, store, entry):
         assert model.version == "test/1"
         assert not model.promoted
     assert not model.folder.exists()
+
+
+def test_asking_for_a_model_makes_no_diary(tmp_path, monkeypatch):
+    """Whoever stands in the wrong folder would find an empty database there ever after."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+    with (
+        pytest.raises(TrackingError, match=r"no MLflow diary at .*mlflow\.db"),
+        fetched("models:/test@challenger", Store.find()),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_champion_is_known_by_its_alias(client, store):

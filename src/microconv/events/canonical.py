@@ -37,9 +37,10 @@ def canonical_events(events: Any) -> pa.Table:
     Raises
     ------
     EventLogError
-        If a required column is missing, or holds nothing in some row.
+        If a required column is missing or holds nothing in some row, or if a
+        column holds values that it cannot mean.
     TimeError
-        If an instant has no zone.
+        If an instant has no zone, or no clock can show it.
 
     Examples
     --------
@@ -51,14 +52,12 @@ def canonical_events(events: Any) -> pa.Table:
     >>> log["visible_at"][0].as_py() == noon
     True
     """
+    if isinstance(events, pd.DataFrame):
+        _require_columns([str(name) for name in events.columns])
+        # what is left out need not even be convertible
+        events = events.loc[:, [name in EVENTS.names for name in events.columns]]
     table = as_arrow(events)
-    missing = [name for name in REQUIRED if name not in table.column_names]
-    if missing:
-        raise EventLogError(
-            f"The table of events has no column {listed(missing)}. It needs {listed(REQUIRED)}; "
-            f"it has {listed(table.column_names, most=30)}."
-            + did_you_mean(missing[0], table.column_names)
-        )
+    _require_columns(table.column_names)
     columns = {
         name: _instants(table[name], name) for name in _INSTANTS if name in table.column_names
     }
@@ -78,6 +77,7 @@ def canonical_events(events: Any) -> pa.Table:
             columns[field.name] = pa.chunked_array([pa.nulls(count, _plain(field.type))])
     columns.setdefault("visible_until", pa.chunked_array([pa.nulls(count, pa.int64())]))
     _refuse_nulls(columns)
+    _refuse_impossible(columns)
     columns["human"] = pc.fill_null(columns["human"], 1.0)
     columns["event_id"] = _with_ids(columns)
     return in_order(pa.table({field.name: columns[field.name] for field in EVENTS}))
@@ -111,8 +111,27 @@ def _from_pandas(frame: pd.DataFrame) -> pa.Table:
             utc = column.dt.tz_convert(None).to_numpy()
             columns[str(name)] = pa.array(utc, pa.timestamp(column.dt.unit, "UTC"))
         else:
-            columns[str(name)] = pa.array(column, from_pandas=True)
+            columns[str(name)] = _one_kind(column, str(name))
     return pa.table(columns)
+
+
+def _require_columns(there: list[str]) -> None:
+    missing = [name for name in REQUIRED if name not in there]
+    if missing:
+        raise EventLogError(
+            f"The table of events has no column {listed(missing)}. It needs {listed(REQUIRED)}; "
+            f"it has {listed(there, most=30) or 'none'}." + did_you_mean(missing[0], there)
+        )
+
+
+def _one_kind(column: pd.Series, name: str) -> pa.Array:
+    try:
+        return pa.array(column, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise EventLogError(
+            f"The column `{name}` holds values of several kinds: {error}. Make them one kind, for "
+            "example with .astype(str)."
+        ) from None
 
 
 def _instants(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
@@ -130,7 +149,14 @@ def _instants(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
             "could mean any instant. Localise it, for example with "
             ".dt.tz_localize('Europe/Berlin')."
         )
-    return column.cast(INSTANT, safe=False).cast(pa.int64())
+    try:
+        # nanoseconds lose their last digits; nothing else may be lost
+        return column.cast(INSTANT, safe=column.type.unit != "ns").cast(pa.int64())
+    except pa.ArrowInvalid as error:
+        raise TimeError(
+            f"The column `{name}` of the events holds an instant that is out of range: {error}. "
+            "Were its numbers read in the wrong unit?"
+        ) from None
 
 
 def _filled(column: pa.ChunkedArray | None, default: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -162,6 +188,22 @@ def _refuse_nulls(columns: dict[str, Any]) -> None:
             raise EventLogError(
                 f"{len(rows):,} of {len(columns[name]):,} events have no `{name}`; the first is "
                 f"row {rows[0]}. Fill it or leave those rows out."
+            )
+
+
+def _refuse_impossible(columns: dict[str, Any]) -> None:
+    human, value = columns["human"], columns["value"]
+    ranges = {
+        "human": ("between 0 and 1", pc.and_(pc.greater_equal(human, 0), pc.less_equal(human, 1))),
+        "value": ("a finite number", pc.is_finite(value)),
+    }
+    for name, (what, holds) in ranges.items():
+        rows = np.flatnonzero(~pc.fill_null(holds, True).to_numpy())
+        if len(rows):
+            raise EventLogError(
+                f"{len(rows):,} of {len(human):,} events have a `{name}` that is not {what}; the "
+                f"first is {columns[name][rows[0]].as_py()} in row {rows[0]}. Leave the value out "
+                "of those rows, or the column."
             )
 
 

@@ -33,7 +33,7 @@ from microconv.events.people import (
 from microconv.events.relational import connect
 from microconv.events.resolve import Identities, find_duplicates, resolve
 from microconv.events.spill import Spill
-from microconv.events.staging import stage
+from microconv.events.staging import refuse_twins, stage
 from microconv.events.tally import (
     Tally,
     count_staged,
@@ -85,6 +85,8 @@ def ingest(
     ------
     SourceError
         If a file is missing, unreadable, or lacks a mapped column.
+    SettingsError
+        If two sources read the same file in the same way.
     RefusedRowsError
         If a source has more refused rows than the settings allow; the quarantine
         is written, the log is not.
@@ -109,6 +111,7 @@ def ingest(
 
 
 def _stage_all(settings: IngestSettings, folder: Path, connection: Any) -> list[Tally]:
+    refuse_twins(settings.sources, folder)
     tallies = []
     for place in range(len(settings.sources)):
         staged = stage(place, settings, input_dir=folder, connection=connection)

@@ -76,13 +76,26 @@ def find_files(source: SourceSettings, input_dir: Path) -> list[Path]:
     ------
     MissingInputError
         If there is none; says what lies in the folder instead.
+    SourceError
+        If `files` is no pattern.
     """
     place = input_dir / expand(source.files)
     if place.is_file():
         return [place]
+    if place.is_dir():
+        raise MissingInputError(
+            f"The source `{source.name}` names {place}, which is a folder. Name the files in it, "
+            "for example with `/*` at the end of `files`."
+        )
     anchor = Path(place.anchor) if place.anchor else Path()
     relative = str(place.relative_to(anchor)) if place.anchor else str(place)
-    found = sorted(file for file in anchor.glob(relative) if file.is_file())
+    try:
+        found = sorted(file for file in anchor.glob(relative) if file.is_file())
+    except ValueError as error:
+        raise SourceError(
+            f"`files` of the source `{source.name}` is `{source.files}`, which is no pattern of "
+            f"names: {error}."
+        ) from None
     if not found:
         raise MissingInputError(_what_lies_there(source, place))
     return found

@@ -73,7 +73,7 @@ class EventLog:
         MissingInputError
             If the folder holds no log.
         EventLogError
-            If the log was written in another format.
+            If the log was written in another format, or is damaged.
         """
         path = Path(path)
         try:
@@ -85,10 +85,20 @@ class EventLog:
             ) from None
         except ValueError as error:
             raise EventLogError(f"{path / 'log.json'} is damaged: {error}.") from None
+        if not isinstance(facts, dict):
+            raise EventLogError(
+                f"{path / 'log.json'} does not describe a log. Ingest the exports again."
+            )
         if facts.get("format") != FORMAT:
             raise EventLogError(
                 f"The log at {path} has the format {facts.get('format')!r}; this version reads "
                 f"{FORMAT}. Ingest the exports again."
+            )
+        missing = [name for name in ("buckets", "event_names", "sources") if name not in facts]
+        if missing:
+            raise EventLogError(
+                f"{path / 'log.json'} is damaged: it has no {listed(missing)}. Ingest the exports "
+                "again."
             )
         return cls(path, facts)
 

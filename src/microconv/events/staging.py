@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import ibis
 
-from microconv.errors import MissingColumnError, did_you_mean, listed
+from microconv.errors import MissingColumnError, SettingsError, did_you_mean, listed
 from microconv.events.clean import clean_events
 from microconv.events.inputs import InputFile, find_files, read_lines
 from microconv.events.people import clean_messages, clean_prospects
@@ -45,6 +46,32 @@ class Staged:
     def format(self) -> Format:
         """What ingest knows of the source's format."""
         return FORMATS[self.source.format]
+
+
+def refuse_twins(sources: Sequence[SourceSettings], input_dir: Path) -> None:
+    """Refuse two sources that read the same file in the same way: each event would count twice.
+
+    One file may well feed two sources, with another time column for instance.
+
+    Raises
+    ------
+    SettingsError
+        Naming both.
+    MissingInputError
+        If a source has no file.
+    """
+    readers: dict[tuple[Path, str], list[SourceSettings]] = {}
+    for source in sources:
+        for file in find_files(source, input_dir):
+            others = readers.setdefault((file.resolve(), source.format), [])
+            for other in others:
+                if (other.columns, other.ignore) == (source.columns, source.ignore):
+                    raise SettingsError(
+                        f"The sources `{other.name}` and `{source.name}` both read {file}, and in "
+                        "the same way, so that each of its rows would count twice. Mend `files` of "
+                        "one of them, or delete it."
+                    )
+            others.append(source)
 
 
 def stage(place: int, settings: IngestSettings, *, input_dir: Path, connection: Any) -> Staged:
@@ -119,7 +146,7 @@ def _keys(file: Path) -> set[str]:
     for line in islice(lines, _LOOKED_AT):
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # no JSON, or nested beyond sense
             continue
         if isinstance(row, dict):
             keys |= _paths(row, "")

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from microconv.errors import ModelError, OtherJourneyError, listed
+from microconv.errors import DamagedModelError, ModelError, OtherJourneyError, listed
 from microconv.features.family import Columns, State
 from microconv.features.training_set import TrainingSet
 from microconv.journey import JourneyMap
@@ -227,15 +227,27 @@ class ProspectModel:
         ModelError
             If there is none, or it has another layout.
         DamagedModelError
-            If a file is missing, cut short or changed. Nothing is parsed then.
+            If a file is missing, cut short or changed: nothing is parsed then. Or
+            if the sums are right and the content still is no model.
         """
         files = read_files(folder, FILES)
-        content = json.loads(files["model.json"])
-        if content["format"] != FORMAT:
-            raise ModelError(
-                f"The model at {folder} has layout {content['format']}; this version of microconv "
-                f"reads layout {FORMAT}. Train it again."
-            )
+        try:
+            content = json.loads(files["model.json"])
+            if content["format"] == FORMAT:
+                return cls._parse(content, files)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise DamagedModelError(
+                f"The model at {folder} has the right checksums, but its content is not that of a "
+                f"model ({type(error).__name__}: {error}): something else than microconv has "
+                "written it. Nothing of it was used. Train it again."
+            ) from None
+        raise ModelError(
+            f"The model at {folder} has layout {content['format']}; this version of microconv "
+            f"reads layout {FORMAT}. Train it again."
+        )
+
+    @classmethod
+    def _parse(cls, content: dict[str, Any], files: dict[str, bytes]) -> ProspectModel:
         return cls(
             blend=Blend.from_json(
                 content["blend"], {n: files[f"{n}.txt"].decode() for n in ("boosted", "hazard")}

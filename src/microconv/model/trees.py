@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from microconv.errors import DamagedModelError
 from microconv.features.family import Columns
 from microconv.model.training import Floats, Mask
 from microconv.settings import BoostedSettings
@@ -35,7 +36,12 @@ class Trees:
     def _booster(self) -> Any:
         import lightgbm
 
-        return lightgbm.Booster(model_str=self.text)
+        try:
+            return lightgbm.Booster(model_str=self.text)
+        except lightgbm.basic.LightGBMError as error:
+            raise DamagedModelError(
+                f"LightGBM cannot read the trees of the model: {error}. Train it again."
+            ) from None
 
     def raw(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Score rows on the scale that the trees were grown on: a sum over trees.

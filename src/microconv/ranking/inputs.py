@@ -88,7 +88,8 @@ def _read_parquet(path: Path) -> pa.Table:
     except (OSError, pa.ArrowInvalid) as error:
         raise EventLogError(
             f"{path} is not a readable Parquet file of events ({error}). Raw exports have to be "
-            "ingested: pass RawExports(folder, settings.ingest)."
+            "ingested: name their folder, and how they are read (`--params params.yaml`, or in "
+            "Python RawExports(folder, settings.ingest))."
         ) from None
 
 

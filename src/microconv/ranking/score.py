@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -170,11 +171,12 @@ def _with_horizons(
 def _limit(limit: int | None, settings: ScoreSettings | None) -> int | None:
     if limit is None:
         return None if settings is None else settings.limit
-    if limit < 1:
+    if not isinstance(limit, Integral) or isinstance(limit, bool) or limit < 1:
         raise SettingsError(
-            f"`limit` is {limit}; a list has at least one row. Leave it out to list everyone."
+            f"`limit` is {limit!r}; a list has at least one row, and a whole number of them. Leave "
+            "it out to list everyone."
         )
-    return limit
+    return int(limit)
 
 
 def _nobody(scored: int, left_out: Mapping[str, int]) -> tuple[str, ...]:

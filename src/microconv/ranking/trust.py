@@ -19,7 +19,7 @@ def require_instant(as_of: datetime | str) -> datetime:
     Raises
     ------
     TimeError
-        If it is no instant, or has no time zone.
+        If it is no instant, has no time zone, or lies outside the years 1 to 9999.
 
     Examples
     --------
@@ -28,12 +28,14 @@ def require_instant(as_of: datetime | str) -> datetime:
     """
     try:
         instant = datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
-    except ValueError:
+        if not isinstance(instant, datetime) or instant != instant:  # pandas' NaT is not itself
+            raise ValueError
+        microseconds(instant)  # refuses a naive one
+        return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise TimeError(
             f"`as_of` is {as_of!r}, which is no instant. Write it like 2024-06-03T00:00:00Z."
         ) from None
-    microseconds(instant)  # refuses a naive one
-    return instant.astimezone(UTC)
 
 
 def require_columns(model: ProspectModel) -> None:

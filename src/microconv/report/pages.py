@@ -40,6 +40,7 @@ def _environment() -> Environment:
         percent=percent,
         decimals=decimals,
         between=between,
+        breakable=breakable,
     )
     environment.globals["style"] = Markup(_read("style.css"))  # ours, and no HTML
     return environment
@@ -47,6 +48,17 @@ def _environment() -> Environment:
 
 def _read(name: str) -> str:
     return files("microconv.report").joinpath(FOLDER, name).read_text(encoding="utf-8")
+
+
+def breakable(address: str) -> Markup:
+    """Let an e-mail address go on in the next line before its `@`, and nowhere earlier.
+
+    Examples
+    --------
+    >>> breakable("ada@<b>.example")
+    Markup('ada<wbr>@&lt;b&gt;.example')
+    """
+    return Markup("<wbr>@").join(address.split("@"))
 
 
 def date(instant: datetime | str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from microconv.errors import SettingsError
+from microconv.errors import SettingsError, listed
 from microconv.events.files import replacing
 from microconv.settings import SimulateSettings
 from microconv.simulate.crm_export import close_deals, write_deals, write_messages, write_prospects
@@ -23,6 +23,11 @@ from microconv.simulate.web_rows import list_web_rows
 from microconv.simulate.world import Story, tell_story
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+EXPORTS = frozenset(
+    ["email_events.jsonl", "web_events.jsonl", "deals.csv", "prospects.csv", "messages.csv"]
+)
+TRUTH = frozenset(["truth.json", "hazard.parquet", "robots.parquet"])
 
 
 def simulate(settings: SimulateSettings, *, out: str | Path, truth: str | Path) -> dict[str, Any]:
@@ -51,7 +56,8 @@ def simulate(settings: SimulateSettings, *, out: str | Path, truth: str | Path) 
     Raises
     ------
     SettingsError
-        If one of the two folders lies in the other.
+        If one of the two folders lies in the other, or holds anything but an
+        earlier world: what is replaced there would be lost.
     """
     out, truth = Path(out), Path(truth)
     inside, outside = sorted([out.absolute(), truth.absolute()], key=lambda p: -len(p.parts))
@@ -60,6 +66,8 @@ def simulate(settings: SimulateSettings, *, out: str | Path, truth: str | Path) 
             f"The exports ({out}) and the truth ({truth}) need folders of their own, neither "
             "inside the other: what reads the exports must not find the truth."
         )
+    _require_replaceable(out, EXPORTS)
+    _require_replaceable(truth, TRUTH)
     story = tell_story(settings)
     directory = Directory.of(story.people, (settings.start - EPOCH) // timedelta(microseconds=1))
     with replacing(truth) as truth_folder, replacing(out) as out_folder:
@@ -72,6 +80,17 @@ def simulate(settings: SimulateSettings, *, out: str | Path, truth: str | Path) 
         text = json.dumps(facts, indent=1, ensure_ascii=False)
         (truth_folder / "truth.json").write_text(f"{text}\n", encoding="utf-8")
     return facts
+
+
+def _require_replaceable(folder: Path, ours: frozenset[str]) -> None:
+    """Refuse a folder that is neither absent nor empty nor written by an earlier call."""
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if there and there != ours:
+        raise SettingsError(
+            f"{folder} would be replaced as a whole, and holds other files than a simulated "
+            f"world's: {listed(sorted(there - ours or there))}. Name another folder, or empty "
+            "this one."
+        )
 
 
 def _write_exports(

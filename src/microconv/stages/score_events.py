@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from microconv.errors import TimeError
+from microconv.errors import MissingInputError, TimeError
 from microconv.events.log import EventLog, Log
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.inputs import RawExports, open_events
@@ -66,7 +66,7 @@ def score_events(request: Request, *, params: Path | None, out: Path) -> str:
         model = ProspectModel.load(at.folder)
         status: Literal["preview", "champion"] = "champion" if at.promoted else "preview"
         with _log(request.events, settings) as log:
-            as_of = request.as_of or _end_of(log, model, asked)
+            as_of = _end_of(log, model, asked) if request.as_of is None else request.as_of
             ranking = rank_prospects(
                 log, model=model, as_of=as_of, limit=request.limit, settings=asked
             )
@@ -78,7 +78,7 @@ def score_events(request: Request, *, params: Path | None, out: Path) -> str:
             ),
             valid_for=timedelta(days=VALID_DAYS if asked is None else asked.valid_days),
         )
-    why = "" if request.as_of else ", where the outcomes of the log end"
+    why = ", where the outcomes of the log end" if request.as_of is None else ""
     return (
         f"{len(ranking.frame):,} of {ranking.scored:,} prospects as of {manifest['as_of']}{why}; "
         f"valid until {manifest['valid_until']}; {status}; in {out}"
@@ -96,7 +96,12 @@ def _model(address: str) -> Iterator[Registered]:
 
 @contextmanager
 def _log(place: Path, settings: Settings | None) -> Iterator[Log]:
-    raw = settings is not None and place.is_dir() and not (place / "log.json").exists()
+    raw = place.is_dir() and not (place / "log.json").exists()
+    if raw and settings is None:
+        raise MissingInputError(
+            f"There is no event log at {place} (no log.json). If it holds raw exports, say with "
+            "--params how they are read; else name the folder that `ingest` wrote."
+        )
     events: Any = RawExports(place, settings.ingest) if settings is not None and raw else place
     with open_events(events) as log:
         yield log

@@ -25,7 +25,7 @@ USER_ERROR = 2
 def run(stage: Stage) -> None:
     """Run a stage as the program ``python -m microconv.stages.NAME`` and leave."""
     with one_sentence_errors(stage.__name__):
-        sys.stdout.write(f"{call(stage, sys.argv[1:])}\n")
+        sys.stdout.write(f"{inert(call(stage, sys.argv[1:]))}\n")
 
 
 def call(stage: Stage, arguments: Sequence[str]) -> str:
@@ -62,12 +62,41 @@ def one_sentence_errors(name: str) -> Iterator[None]:
     try:
         yield
     except MicroconvError as error:
-        sys.stderr.write(f"{name}: {error}\n")
+        sys.stderr.write(f"{name}: {inert(one_line(str(error)))}\n")
         raise SystemExit(USER_ERROR) from None
     except OSError as error:  # a file that may not be read, a disk that went away
         place = f": {error.filename}" if error.filename else ""
-        sys.stderr.write(f"{name}: {error.strerror or error}{place}\n")
+        sys.stderr.write(f"{name}: {inert(one_line(f'{error.strerror or error}{place}'))}\n")
         raise SystemExit(USER_ERROR) from None
+
+
+def one_line(text: str) -> str:
+    r"""Join the lines of a message that a library has laid out over several.
+
+    Examples
+    --------
+    >>> one_line("mapping values\n  in line 3")
+    'mapping values in line 3'
+    """
+    return " ".join(line.strip() for line in text.splitlines())
+
+
+def inert(text: str) -> str:
+    r"""Write control characters as escapes: names come from data, terminals obey them.
+
+    Line feeds stay: a stage says more than one line.
+
+    Examples
+    --------
+    >>> inert("caf\u00e9 \x1b[31m\u202e\nnext")
+    'caf\xe9 \\x1b[31m\\u202e\nnext'
+    """
+    return "".join(
+        character
+        if character in "\n\xa0" or character.isprintable()
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
 
 
 @contextmanager

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
-from microconv.errors import MicroconvError, TimeError
+from microconv.errors import MicroconvError, MissingInputError, TimeError
 from microconv.events.inputs import InputFile, expand, find_files
 from microconv.events.log import EventLog
 from microconv.histories.timeline import Fold, plan_as_ofs, plan_folds
@@ -53,6 +54,7 @@ def validate(settings: Settings, *, inputs: Path | None, log: Path | None) -> It
     yield from attempt(lambda: _journey(settings))
     for source in settings.ingest.sources:
         yield from attempt(lambda source=source: _source(settings, source, inputs))  # type: ignore[misc]
+    yield from attempt(lambda: _twins(settings, inputs))
     yield from attempt(lambda: _folds(settings, log))
     if problems:
         raise MicroconvError(" ".join(problems))
@@ -81,6 +83,15 @@ def _source(settings: Settings, source: SourceSettings, inputs: Path | None) -> 
                 pass
     size = sum(file.stat().st_size for file in files) / 1e6
     yield f"source {source.name}: {len(files)} {source.format} file(s), {size:,.1f} MB"
+
+
+def _twins(settings: Settings, inputs: Path | None) -> Iterator[str]:
+    """Check that no file is read twice in the same way; missing ones are named elsewhere."""
+    from microconv.events.staging import refuse_twins
+
+    with suppress(MissingInputError):
+        refuse_twins(settings.ingest.sources, inputs or expand(settings.ingest.input_dir))
+    yield from ()
 
 
 def _folds(settings: Settings, log: Path | None) -> Iterator[str]:

@@ -53,7 +53,7 @@ def fetched(address: str, store: Store) -> Iterator[Registered]:
     Raises
     ------
     TrackingError
-        If the address cannot be understood, or the registry has no such model.
+        If the address cannot be understood, or there is no such model or no registry.
     """
     parts = ADDRESS.fullmatch(address)
     if parts is None:
@@ -62,6 +62,7 @@ def fetched(address: str, store: Store) -> Iterator[Registered]:
             f"`{SCHEME}major-conversion@challenger` or `{SCHEME}major-conversion/3`."
         )
     name, alias = parts["name"], parts["alias"]
+    store.require_there()
     with TemporaryDirectory(prefix="microconv-") as folder:
         with store.open() as client:
             import mlflow

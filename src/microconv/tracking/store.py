@@ -54,6 +54,22 @@ class Store:
         folder = (root or Path(os.environ.get("DVC_ROOT", "."))).resolve()
         return cls(f"sqlite:///{folder / 'mlflow.db'}", (folder / "mlartifacts").as_uri())
 
+    def require_there(self) -> None:
+        """Refuse to look something up in a database that nobody has made yet.
+
+        Opening it would make it: an empty diary where the next run does not look.
+
+        Raises
+        ------
+        TrackingError
+        """
+        file = Path(self.uri.removeprefix("sqlite:///"))
+        if self.artifacts is not None and not file.exists():
+            raise TrackingError(
+                f"There is no MLflow diary at {file}, so no model is registered there. Run this at "
+                "the root of the project, or set MLFLOW_TRACKING_URI."
+            )
+
     @contextmanager
     def open(self) -> Iterator[MlflowClient]:
         """Open the store.
@@ -80,9 +96,9 @@ class Store:
             mlflow.set_tracking_uri(self.uri)
             yield mlflow.MlflowClient()
         except (mlflow.MlflowException, SQLAlchemyError, RequestException) as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = str(error).strip().splitlines()[0].rstrip(".")
             raise TrackingError(
-                f"The MLflow store {self.uri} refused: {reason} Check MLFLOW_TRACKING_URI, or "
+                f"The MLflow store {self.uri} refused: {reason}. Check MLFLOW_TRACKING_URI, or "
                 "unset it to keep the diary in mlflow.db at the root."
             ) from error
 

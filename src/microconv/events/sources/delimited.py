@@ -69,15 +69,26 @@ def read_header(path: Path) -> Header:
     Raises
     ------
     SourceError
-        If the file is empty, or its header is no text or names a column twice.
+        If the file is empty or cut off in its header, if its lines end in a
+        carriage return alone, or if its header is no text or names a column twice.
     """
     first = next(read_lines(InputFile(path)), None)
-    line = b"" if first is None or first.fault else first.data.lstrip(b"\r\n").partition(b"\n")[0]
+    if first is not None and first.fault is not None:
+        raise SourceError(
+            f"{path} has no whole header: {first.detail or 'its first line has no end'}. "
+            "Export it again."
+        )
+    line = b"" if first is None else first.data.lstrip(b"\r\n").partition(b"\n")[0]
     if not line.strip():
         raise SourceError(f"{path} is empty: not even a header. Export it again.")
     if fault_of(line) is not None:
         raise SourceError(f"The header of {path} is not UTF-8 text: {readable(line)[:80]}.")
     text = line.decode().rstrip("\r")
+    if "\r" in text:
+        raise SourceError(
+            f"The lines of {path} end in a carriage return alone, as on very old systems. Export "
+            "it again, or convert it (`tr '\\r' '\\n'`)."
+        )
     delimiter = max(DELIMITERS, key=text.count)
     names = [name.strip() for name in next(csv.reader([text], delimiter=delimiter))]
     twice = sorted({name for name in names if names.count(name) > 1 and name})

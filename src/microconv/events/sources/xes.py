@@ -82,6 +82,8 @@ def _feed(log: _Log, chunk: bytes, path: Path, *, final: bool) -> str | None:
     """Give bytes to the parser; say how the document ends if it ends too early."""
     try:
         log.parser.Parse(chunk, final)
+    except LookupError as error:  # of an encoding that nobody knows
+        raise SourceError(f"{path} cannot be read: {error}. Export it as UTF-8.") from error
     except xml.parsers.expat.ExpatError as error:
         if final:
             return f"the XML ends before its last tag: {error}"
