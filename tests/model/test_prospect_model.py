@@ -202,7 +202,7 @@ def test_right_sums_of_wrong_content_are_no_model(saved, name, content):
 def test_trees_that_lightgbm_cannot_read_are_refused():
     """They are parsed when the first row is scored."""
     with pytest.raises(DamagedModelError, match="LightGBM cannot read the trees"):
-        Trees("tree\n").logit(np.zeros((1, 1), np.float32))
+        Trees("tree\n").raw(np.zeros((1, 1), np.float32))
 
 
 def test_the_digest_is_that_of_the_list_of_checksums(saved):
