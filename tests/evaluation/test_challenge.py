@@ -110,7 +110,7 @@ def test_open_alarms_object_and_notes_do_not():
     ]
     evaluation = {"alarms": alarms, "verdict": RANKS}
     (objection,) = own_objections(predictions(TRUTH), evaluation, EVALUATE)
-    assert objection == Objection("alarm", "the alarm certain_values of Tags is open")
+    assert objection == Objection("alarm", "the alarm certain_values is open for `Tags`")
 
 
 def test_a_model_without_an_evaluation_or_without_a_rank_is_not_promoted():

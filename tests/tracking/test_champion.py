@@ -113,7 +113,7 @@ def test_a_better_challenger_is_promoted_with_the_figures_that_say_so(registry):
     [
         ("worse", "AUC is worse"),
         ("extreme", "calibration slope is 0.5"),
-        ("alarmed", "the alarm certain_values of Tags is open"),
+        ("alarmed", "the alarm certain_values is open for `Tags`"),
         ("elsewhere", "these steps differ: `guide`"),
     ],
 )

@@ -7,13 +7,14 @@ made for another journey or another horizon, or that an honesty alarm is open.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from microconv.errors import listed
 from microconv.evaluation.compare import KEYS, compare
 from microconv.evaluation.figures import figure, measure
 from microconv.evaluation.metrics import Answers, draw_resamples, list_figures
@@ -196,11 +197,19 @@ def own_objections(
         ]
     if evaluation["verdict"]["ranks"] is not True:
         out.append(Objection("no_ranking", evaluation["verdict"]["says"].rstrip(".").lower()))
-    for alarm in evaluation["alarms"]:
+    return out + _open_alarms(evaluation["alarms"])
+
+
+def _open_alarms(alarms: Iterable[Mapping[str, Any]]) -> list[Objection]:
+    """Name each kind of alarm once, with all the columns it is about."""
+    columns: dict[str, list[str]] = {}
+    for alarm in alarms:
         if alarm["severity"] == "alarm":
-            about = f" of {', '.join(alarm['columns'][:3])}" if alarm["columns"] else ""
-            out.append(Objection("alarm", f"the alarm {alarm['code']}{about} is open"))
-    return out
+            columns.setdefault(alarm["code"], []).extend(alarm["columns"])
+    return [
+        Objection("alarm", f"the alarm {code} is open" + (f" for {listed(names)}" if names else ""))
+        for code, names in columns.items()
+    ]
 
 
 def _miscalibrated(out_of_time: pd.DataFrame, settings: EvaluateSettings) -> list[Objection]:

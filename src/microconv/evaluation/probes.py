@@ -125,7 +125,7 @@ def volume_columns(rows: TrainingSet) -> Columns:
     total = [(rows.visible.end - rows.visible.start).astype(np.float32)]
     windows: dict[str, list[int]] = {}
     for position, name in enumerate(rows.names):
-        if name.startswith("counts.") and not name.startswith("counts.stage="):
+        if name.startswith("counts.") and "=" not in name:
             windows.setdefault(name.rsplit(".", 1)[1], []).append(position)
     return np.stack([*total, *(rows.values[at].sum(axis=0) for at in windows.values())])
 

@@ -6,13 +6,14 @@ scripts and requests besides: what a prospect is called cannot do anything.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 FOLDER = "templates"
 
@@ -40,6 +41,7 @@ def _environment() -> Environment:
         percent=percent,
         decimals=decimals,
         between=between,
+        ticked=ticked,
     )
     environment.globals["style"] = Markup(_read("style.css"))  # ours, and no HTML
     return environment
@@ -47,6 +49,17 @@ def _environment() -> Environment:
 
 def _read(name: str) -> str:
     return files("microconv.report").joinpath(FOLDER, name).read_text(encoding="utf-8")
+
+
+def ticked(text: str) -> Markup:
+    """Show names between backticks as names; whatever is in the text stays text.
+
+    Examples
+    --------
+    >>> ticked("`a<b` is & stays")
+    Markup('<code>a&lt;b</code> is &amp; stays')
+    """
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 
 
 def date(instant: datetime | str) -> str:
