@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from dataclasses import replace
 
 import pytest
@@ -12,8 +14,9 @@ from contestants import ASKED, files_of, in_groups, overconfident, register, wri
 from microconv.errors import PromotionError, TrackingError
 from microconv.stages.promote import Ask, promote, rollback
 from microconv.tracking.champion import BECAUSE, CHAMPIONS, OBJECTIONS, standing
+from microconv.tracking.diary import record
 from microconv.tracking.store import Store
-from ranked_world import trained
+from ranked_world import settings, trained
 
 TRUTH = ASKED["chance"].to_numpy()
 ALARM = {"code": "certain_values", "severity": "alarm", "columns": ["Tags"]}
@@ -195,3 +198,41 @@ def test_a_name_nobody_registered_is_named(registry):
     """A typo in `track.registered_model` must not read like an outage."""
     with pytest.raises(TrackingError, match="No model is registered under the name `nobody`"):
         standing("nobody", registry.store)
+
+
+@pytest.mark.slow
+def test_a_team_server_is_promoted_on_as_a_file_is(tmp_path, monkeypatch):
+    """Aliases, tags and artifacts travel over HTTP; the diary writes the whole run there."""
+    import socket
+    import subprocess
+    import sys
+    import time
+    import urllib.request
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
+        *("--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}", "--workers", "1"),
+        *("--artifacts-destination", str(tmp_path / "artifacts")),
+    ]
+    with (tmp_path / "server.log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        for _ in range(120):
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
+                    break
+            except OSError:
+                time.sleep(1)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        store, params = Store.find(), write_params(tmp_path / "params.yaml")
+        record(settings(), files_of(tmp_path / "coarse", in_groups(4)), store=store)
+        assert "version 1 is the champion now" in promote(params, Ask())
+        record(settings(), files_of(tmp_path / "truth", TRUTH), store=store)
+        assert "version 2 is the champion now" in promote(params, Ask())
+        assert "version 1 is the champion again" in rollback(params, Ask())
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
