@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from microconv.events.log import EventLog
 from microconv.ranking.matured import fresh_rows, learnt_until, out_of_time_rows, rescored
 from microconv.ranking.score import score
-from ranked_world import END, START, trained, world
-
-
-def younger():
-    """Pretend that the model was trained on the first two dates only."""
-    model = trained()
-    first = START + timedelta(days=28)
-    return replace(model, facts=replace(model.facts, last=first + timedelta(days=14)))
+from ranked_world import on_disk, trained, world, younger
 
 
 @pytest.fixture
 def log(tmp_path) -> EventLog:
     """Put the small world on disk, as ingest would."""
-    (tmp_path / "events").mkdir()
-    (tmp_path / "prospects").mkdir()
-    pq.write_table(world().events, tmp_path / "events/0000.parquet")
-    pq.write_table(world().prospects, tmp_path / "prospects/0000.parquet")
-    source = {"name": "web", "complete_until": END.isoformat(), "event_names": {"won": 1}}
-    facts = {"format": 1, "buckets": 1, "event_names": {}, "sources": [source]}
-    (tmp_path / "log.json").write_text(json.dumps(facts))
-    return EventLog.open(tmp_path)
+    return on_disk(tmp_path)
 
 
 def test_only_dates_after_everything_it_learnt_from_and_closed_by_now_are_asked(log):

@@ -8,15 +8,18 @@ import shutil
 import signal
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 
 from contestants import ASKED, files_of, in_groups, overconfident, register, write_params
 from microconv.errors import PromotionError, TrackingError
+from microconv.model.prospect_model import OUT_OF_TIME
+from microconv.ranking.matured import fresh_rows
 from microconv.stages.promote import Ask, promote, rollback
 from microconv.tracking.champion import BECAUSE, CHAMPIONS, OBJECTIONS, standing
 from microconv.tracking.diary import record
 from microconv.tracking.store import Store
-from ranked_world import settings, trained
+from ranked_world import on_disk, settings, trained, younger
 
 TRUTH = ASKED["chance"].to_numpy()
 ALARM = {"code": "certain_values", "severity": "alarm", "columns": ["Tags"]}
@@ -198,6 +201,34 @@ def test_a_name_nobody_registered_is_named(registry):
     """A typo in `track.registered_model` must not read like an outage."""
     with pytest.raises(TrackingError, match="No model is registered under the name `nobody`"):
         standing("nobody", registry.store)
+
+
+def test_the_log_lets_the_champion_be_asked_about_what_matured_since(tmp_path, monkeypatch):
+    """A champion of spring carries no row of summer; the log and its artefact make them."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    log = on_disk(tmp_path / "log")
+    rows = fresh_rows(log, younger())
+    plain = rows.assign(fold="summer", as_of=rows["as_of"].dt.tz_convert(None))
+    carried = pa.table(
+        {name: pa.array(plain[name], from_pandas=True) for name in OUT_OF_TIME.names}
+    )
+    carried = carried.cast(OUT_OF_TIME)
+    store, params = store_at(tmp_path), write_params(tmp_path / "params.yaml")
+    for name, model in (
+        ("champion", younger()),
+        ("challenger", replace(trained(), out_of_time=carried)),
+    ):
+        files = files_of(tmp_path / name, TRUTH)
+        model.save(files["model"])
+        number = register(store, files)
+        with store.open() as client:
+            client.set_registered_model_alias("test", name, number)
+    with pytest.raises(PromotionError, match="name the log with --log"):
+        promote(params, Ask(root=tmp_path))
+    said = promote(params, Ask(root=tmp_path, log=log.path, because="a test"))
+    assert f"on {len(rows)} common rows" in said
+    assert "AUC: " in said
+    assert "+0.0000, +0.0000 to +0.0000" in said  # the same trees on the same rows
 
 
 @pytest.mark.slow
