@@ -19,7 +19,7 @@ def planted_answers(
 ) -> pd.DataFrame:
     """Ask everybody on two dates a fold; outcomes follow a hidden score, `signal` strong.
 
-    Columns `prospect_id`, `as_of`, `fold`, `score`, `chance`, `converted`, `value`.
+    Columns `prospect_id`, `as_of`, `fold`, `score`, `chance`, `converted`, `value`, `amount`.
     """
     rng = np.random.default_rng(seed)
     parts = []
@@ -40,7 +40,7 @@ def planted_answers(
         )
     asked = pd.concat(parts, ignore_index=True)
     worth = rng.lognormal(6, 1, len(asked)).round(2)
-    return asked.assign(value=np.where(asked["converted"], worth, np.nan))
+    return asked.assign(value=np.where(asked["converted"], worth, np.nan), amount=600.0)
 
 
 def backtest_of(asked: pd.DataFrame, said: Mapping[str, np.ndarray]) -> Backtest:

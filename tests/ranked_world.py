@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from microconv.events.log import MemoryLog
+from microconv.events.log import EventLog, MemoryLog
 from microconv.features.matrix import build, column_names
 from microconv.features.training_set import TrainingSet, as_frame, questions_of
 from microconv.histories.load import load_histories
@@ -126,3 +130,20 @@ def trained() -> ProspectModel:
         settings=given.features,
     )
     return ProspectModel.fit(training_set, given)
+
+
+def younger() -> ProspectModel:
+    """Pretend that it was trained on two dates only, 29 January and 12 February."""
+    facts = replace(trained().facts, last=START + timedelta(days=42))
+    return replace(trained(), facts=facts)
+
+
+def on_disk(folder: Path) -> EventLog:
+    """Write the world as a log, as ingest would."""
+    for name, table in (("events", world().events), ("prospects", world().prospects)):
+        (folder / name).mkdir(parents=True)
+        pq.write_table(table, folder / name / "0000.parquet")
+    source = {"name": "web", "complete_until": END.isoformat(), "event_names": {"won": 1}}
+    facts = {"format": 1, "buckets": 1, "event_names": {}, "sources": [source]}
+    (folder / "log.json").write_text(json.dumps(facts))
+    return EventLog.open(folder)

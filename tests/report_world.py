@@ -13,6 +13,7 @@ import pyarrow as pa
 from microconv.evaluation.backtest import PREDICTIONS, Backtest
 from microconv.evaluation.evaluate import Evaluation, evaluate
 from microconv.model.facts import TrainingFacts
+from microconv.report.about import About
 from microconv.settings import EvaluateSettings
 from worlds import AS_OF
 
@@ -25,6 +26,15 @@ FACTS = TrainingFacts(
     base_rate=0.07,
     mean_value=400.0,
     choice="equal shares",
+)
+
+ABOUT = About(
+    horizon_days=30,
+    active_within_days=60,
+    outcomes=("deal_won",),
+    steps=4,
+    columns=321,
+    families=("counts", "recency"),
 )
 
 

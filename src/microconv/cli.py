@@ -101,6 +101,31 @@ def score(
 
 
 @app.command()
+def promote(
+    params: Params,
+    log: Annotated[
+        Path | None,
+        typer.Option(help="An event log: what matured since the champion was trained counts too."),
+    ] = None,
+    because: Annotated[
+        str | None,
+        typer.Option(help="Promote whatever speaks against it; the reason is written down."),
+    ] = None,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="Make the previous champion the champion again.")
+    ] = False,
+    root: Annotated[
+        Path | None, typer.Option(help="Folder of mlflow.db; by default the repository.")
+    ] = None,
+) -> None:
+    """Make the challenger the champion, or say why not."""
+    from microconv.stages import promote as promotion
+
+    ask = promotion.Ask(log, because, root)
+    _say(promotion.rollback(params, ask) if rollback else promotion.promote(params, ask))
+
+
+@app.command()
 def simulate(
     params: Params,
     raw: Annotated[Path, typer.Option(help="Folder for the exports; replaced as a whole.")],

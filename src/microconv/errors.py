@@ -17,6 +17,7 @@
     ├── ModelError               a model cannot be used
     │   ├── DamagedModelError    a file of the model is missing or its checksum differs
     │   └── OtherJourneyError    the model was trained on another journey or other features
+    ├── PromotionError           the challenger is not promoted, or nothing is left to roll back to
     └── TrackingError            the MLflow store or registry refused
 
 Every message says what, how many, which values, and the way out.
@@ -86,6 +87,10 @@ class DamagedModelError(ModelError):
 
 class OtherJourneyError(ModelError):
     """The model was trained on another journey, or with other features."""
+
+
+class PromotionError(MicroconvError):
+    """The challenger is not promoted, or there is nothing to roll back to."""
 
 
 class TrackingError(MicroconvError):

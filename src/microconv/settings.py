@@ -55,6 +55,29 @@ class NamingRule(Section):
     name: str
 
 
+class DealtInstants(Section):
+    """Days for an export without any: a hash of its id deals each prospect to a cohort.
+
+    Attributes
+    ----------
+    first : datetime
+        The day of the first cohort; the others follow every `every_days`.
+    cohorts : int
+    after_days : float
+        How long after its cohort's day the source's rows happened, like an outcome.
+    """
+
+    first: datetime
+    every_days: Days
+    cohorts: Annotated[int, Field(ge=2, le=1000)]
+    after_days: Annotated[float, Field(ge=0)] = 0
+
+    @field_validator("first")
+    @classmethod
+    def _aware(cls, instant: datetime) -> datetime | None:
+        return _require_zone(instant)
+
+
 class SourceSettings(Section):
     """One export: where it lies, how it is read, what its rows are called.
 
@@ -75,6 +98,8 @@ class SourceSettings(Section):
         Vendor event names (globs) that are counted and left out.
     attributes : tuple of str
         Columns kept as attributes of the prospect (formats `prospects`, `xes`).
+    dealt : DealtInstants or None
+        Instants for an export that has none (formats `table`, `prospects`).
     """
 
     name: str
@@ -87,6 +112,7 @@ class SourceSettings(Section):
     rules: tuple[NamingRule, ...] = ()
     ignore: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
+    dealt: DealtInstants | None = None
 
     @field_validator("timezone")
     @classmethod
@@ -366,14 +392,60 @@ class ModelSettings(Section):
     calibrations: tuple[Literal["none", "sigmoid", "beta"], ...] = ("none", "sigmoid", "beta")
 
 
+class AlarmSettings(Section):
+    """From where on a finding is an alarm; :mod:`microconv.evaluation.alarms` lists them.
+
+    Attributes
+    ----------
+    single_column, too_good : float
+        By how much AUC one column must beat the histories without it, and the AUC
+        that it must have itself: one step may well be what matters.
+    fill_gap : float
+        Difference between the shares of converters and others that have an attribute.
+    certain_values : float
+        Share of an attribute's rows whose value is as good as the outcome.
+    filled_after, min_converters
+        Share of converters whose attribute became known only afterwards, of so many.
+    collapse_from, collapse_to : float
+        A column worth so much AUC above one half in training, and at most this part
+        of it afterwards, has collapsed.
+    shuffled_labels, random_gap : float
+        AUC above one half, and above the split in time.
+    drift, base_rate_drift : float
+        Population stability index of a column, and of the outcome.
+    """
+
+    single_column: Share = 0.15
+    too_good: Share = 0.8
+    fill_gap: Share = 0.2
+    certain_values: Share = 0.1
+    filled_after: Share = 0.9
+    min_converters: Count = 20
+    collapse_from: Share = 0.1
+    collapse_to: Share = 0.25
+    shuffled_labels: Share = 0.05
+    random_gap: Share = 0.05
+    drift: Annotated[float, Field(gt=0)] = 0.25
+    base_rate_drift: Annotated[float, Field(gt=0)] = 0.1
+
+
 class EvaluateSettings(Section):
-    """What the figures are computed at: the team's list size, the bootstrap."""
+    """What the figures are computed at: the team's list size, the bootstrap; what alarms.
+
+    Attributes
+    ----------
+    worse_by : float
+        A challenger that may be worse than the champion by this much AUC, by the
+        interval of the paired difference, is not promoted.
+    """
 
     list_size: Count
     bootstrap: Annotated[int, Field(ge=0)] = 300
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     bins: Annotated[int, Field(ge=2)] = 10
     seed: Seed
+    worse_by: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    alarms: AlarmSettings = AlarmSettings()
 
 
 class ScoreSettings(Section):

@@ -8,14 +8,14 @@ import pytest
 
 from microconv.report.charts import folds_chart, gain_chart, reliability_chart
 from microconv.report.model_page import model_page
-from report_world import FACTS, evaluation
+from report_world import ABOUT, FACTS, evaluation
 
 
 @pytest.fixture(scope="module")
 def html() -> str:
     """Write the page once."""
     found = evaluation()
-    return model_page(found.report, found.plots, facts=FACTS, status="preview")
+    return model_page(found.report, found.plots, facts=FACTS, about=ABOUT, status="preview")
 
 
 def test_every_model_stands_beside_its_baselines(html: str) -> None:
@@ -84,7 +84,7 @@ def test_charts_survive_what_little_there_may_be() -> None:
 def test_the_same_numbers_make_the_same_page(html: str) -> None:
     """A second run of the pipeline must find nothing changed."""
     found = evaluation()
-    assert model_page(found.report, found.plots, facts=FACTS, status="preview") == html
+    assert model_page(found.report, found.plots, facts=FACTS, about=ABOUT, status="preview") == html
 
 
 def test_figures_that_do_not_exist_are_dashes() -> None:
@@ -93,6 +93,51 @@ def test_figures_that_do_not_exist_are_dashes() -> None:
     gone = {"value": None, "reason": "nobody converted"}
     report["models"]["blend"]["folds"]["2024-03-04"]["auc"] = gone
     report["models"]["recency"]["pooled"]["lift"] = gone
-    html = model_page(report, evaluation().plots, facts=FACTS, status="preview")
+    html = model_page(report, evaluation().plots, facts=FACTS, about=ABOUT, status="preview")
     assert "None" not in html
     assert ">–<" in html
+
+
+def test_the_card_names_alarms_with_what_they_mean_and_nothing_in_them_is_markup() -> None:
+    """Column names come from exports: they are shown, and do nothing."""
+    found = evaluation()
+    alarm = {
+        "code": "certain_values",
+        "severity": "alarm",
+        "columns": ["<script>alert(1)</script>"],
+        "measured": "88% of `<script>alert(1)</script>` settle it.",
+        "means": "Somebody knew.",
+        "way_out": "Ask them when.",
+        "figures": {},
+    }
+    report = {**found.report, "alarms": [alarm]}
+    page = model_page(report, found.plots, facts=FACTS, about=ABOUT, status="preview")
+    for piece in ("ALARM", "88% of <code>&lt;script&gt;", "Somebody knew. Ask them when."):
+        assert piece in page
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page
+    assert "not to be believed while an honesty alarm is open" in page
+
+
+def test_the_card_says_what_is_asked_of_whom_and_what_is_not_known(html: str) -> None:
+    """Intended use and limits come from the model's own settings."""
+    assert "reaches deal_won in the 30 days after" in html
+    assert "did something in the last 60 days" in html
+    assert "321 columns of the families counts, recency" in html
+    assert "Reasons are associations" in html
+    assert "<code>not_checked</code>" in html  # these predictions come without findings
+
+
+def test_probes_stand_on_the_card_with_their_intervals() -> None:
+    """What order, volume and a random split are worth, beside each other."""
+    found = evaluation()
+    probes = {
+        "all": {"value": 0.71, "low": 0.69, "high": 0.73},
+        "attributes": {"value": None, "reason": "there are no such columns"},
+        "shuffled_labels": {"value": 0.501, "low": 0.48, "high": 0.52},
+    }
+    report = {**found.report, "findings": {"probes": probes}}
+    page = model_page(report, found.plots, facts=FACTS, about=ABOUT, status="preview")
+    assert "0.690 to 0.730" in page
+    assert "outcomes dealt at random" in page
+    assert "the attributes alone" not in page

@@ -26,8 +26,8 @@ from microconv.model.training import (
     Recipe,
     in_order,
     known_labels,
+    labelled_at,
     require_both,
-    rows_at,
     turn_weights,
 )
 
@@ -109,13 +109,14 @@ def backtest(training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe) -
     NotEnoughDataError
         If nobody, or everybody, converted; or no fold can be learnt from.
     """
-    snapshots, closed = training_set.snapshots, training_set.labelled
-    require_both(known_labels(snapshots, None)[closed], "with a closed outcome window")
+    snapshots = training_set.snapshots
+    require_both(
+        known_labels(snapshots, None)[training_set.labelled], "with a closed outcome window"
+    )
     tables: list[pa.Table] = []
     notes: dict[str, Any] = {"folds": {}, "skipped": {}, "left_out": {}}
     for fold in folds:
-        train = rows_at(snapshots, fold.train) & closed
-        test = rows_at(snapshots, fold.test) & closed
+        train, test = (labelled_at(training_set, dates) for dates in (fold.train, fold.test))
         try:
             require_both(known_labels(snapshots, fold.test[0])[train], "that train it")
             if not test.any():
@@ -182,9 +183,8 @@ def _predict(
 
 
 def _facts(training_set: TrainingSet, fold: Fold, lesson: Lesson) -> dict[str, Any]:
-    snapshots, closed = training_set.snapshots, training_set.labelled
-    train, test = (rows_at(snapshots, dates) & closed for dates in (fold.train, fold.test))
-    known = known_labels(snapshots, fold.test[0])[train]
+    train, test = (labelled_at(training_set, dates) for dates in (fold.train, fold.test))
+    known = known_labels(training_set.snapshots, fold.test[0])[train]
     return {
         "train": [instant.isoformat() for instant in fold.train],
         "test": [instant.isoformat() for instant in fold.test],

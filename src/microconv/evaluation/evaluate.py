@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.errors import EventLogError
+from microconv.evaluation.alarms import raise_alarms
 from microconv.evaluation.backtest import Backtest
 from microconv.evaluation.curves import fold_table, gain_curve, gain_table, reliability_table
 from microconv.evaluation.figures import Measured, figure, measure
@@ -104,11 +105,12 @@ def evaluate(
     against = _against(pooled, settings)
     report = {
         "candidate": CANDIDATE,
-        **settings.model_dump(exclude={"seed"}),
+        **settings.model_dump(exclude={"seed", "alarms", "worse_by"}),
         "verdict": give_verdict(measured, against, CANDIDATE),
         "headline": headline(measured[CANDIDATE]["pooled"]),
         "models": measured,
         "candidate_minus": against,
+        "alarms": raise_alarms(backtest.notes, settings.alarms),
         **backtest.notes,
         "definitions": DEFINITIONS,
     }

@@ -112,6 +112,11 @@ class EventLog:
         """Every event name with its number of events."""
         return dict(self.facts["event_names"])
 
+    @property
+    def dealt(self) -> list[str]:
+        """Sources whose instants were dealt by a hash, as their exports have none."""
+        return [source["name"] for source in self.facts["sources"] if source.get("dealt")]
+
     def read_events(self, bucket: int, columns: Sequence[str] = HISTORY_COLUMNS) -> pa.Table:
         """Read some columns of one bucket, `prospect_id` and `event_name` as dictionaries."""
         return _read(self.path / "events" / f"{bucket:04d}.parquet", list(columns))

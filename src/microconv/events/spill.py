@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,10 +20,15 @@ _HEXADECIMAL = "0123456789abcdef"
 
 def bucket_of_column(prospect_id: Any, buckets: int) -> Any:
     """Say which bucket holds a prospect, as an expression equal to :func:`schema.bucket_of`."""
-    digest = prospect_id.hexdigest("md5")
-    digits = [ibis.literal(_HEXADECIMAL).find(digest.substr(place, 1)) for place in range(3)]
-    number = digits[0] * 256 + digits[1] * 16 + digits[2]
+    number = hexadecimal(prospect_id.hexdigest("md5"), 0, 3)
     return (number * buckets / 4096).floor().cast("int16")
+
+
+def hexadecimal(digest: Any, first: int, digits: int) -> Any:
+    """Read some digits of a hexadecimal text as a number."""
+    places = range(first, first + digits)
+    found = [ibis.literal(_HEXADECIMAL).find(digest.substr(place, 1)) for place in places]
+    return reduce(lambda number, digit: number * 16 + digit, found)
 
 
 @dataclass

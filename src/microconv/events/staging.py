@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import ibis
 
 from microconv.errors import MissingColumnError, SettingsError, did_you_mean, listed
 from microconv.events.clean import clean_events
+from microconv.events.dealt import deal_instants
 from microconv.events.inputs import InputFile, find_files, read_lines
 from microconv.events.people import clean_messages, clean_prospects
 from microconv.events.sources.formats import FORMATS, Format, check_mapping
@@ -100,6 +101,7 @@ def stage(place: int, settings: IngestSettings, *, input_dir: Path, connection: 
 
 def _clean(rows: Any, source: SourceSettings, settings: IngestSettings) -> Any:
     kind = FORMATS[source.format]
+    rows = replace(rows, table=deal_instants(rows.table, source))
     if kind.makes == "prospects":
         return clean_prospects(rows, source, settings)
     if kind.makes == "messages":

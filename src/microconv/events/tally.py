@@ -65,6 +65,7 @@ class Tally:
             "name": source.name,
             "format": source.format,
             "complete_until": None if until is None else until.isoformat(),
+            "dealt": None if source.dealt is None else source.dealt.model_dump(mode="json"),
             "files": self.staged.files,
             "rows": self.rows,
             "events": self.events,

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.errors import NotEnoughDataError
+from microconv.features.training_set import TrainingSet
 from microconv.histories.timeline import trainable
 from microconv.settings import ModelSettings, Settings
 
@@ -104,6 +105,11 @@ def rows_at(snapshots: pd.DataFrame, as_ofs: tuple[datetime, ...]) -> Mask:
     """Mark the rows that ask at one of these instants."""
     asked: Mask = snapshots["as_of"].isin([pd.Timestamp(a) for a in as_ofs]).to_numpy(dtype=bool)
     return asked
+
+
+def labelled_at(training_set: TrainingSet, as_ofs: tuple[datetime, ...]) -> Mask:
+    """Mark the rows that ask at one of these instants and whose window has closed."""
+    return rows_at(training_set.snapshots, as_ofs) & training_set.labelled
 
 
 def in_order(snapshots: pd.DataFrame, rows: Mask) -> npt.NDArray[np.intp]:

@@ -1,14 +1,15 @@
-"""The evaluation as a page: every model beside every baseline, with pictures and dates."""
+"""The model card: what a model is, how good it was, what speaks against it, what it is for."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
 from microconv.model.facts import TrainingFacts
+from microconv.report.about import About, limits
 from microconv.report.belief import how_far
 from microconv.report.charts import folds_chart, gain_chart, reliability_chart
 from microconv.report.pages import render
@@ -28,14 +29,27 @@ SAYS = {
 """How a model of the evaluation reads; one without words keeps its name."""
 
 
+PROBES = {
+    "all": "all columns",
+    "history": "the histories alone",
+    "attributes": "the attributes alone",
+    "volume": "the number of events alone",
+    "order_shuffled": "all columns, the order of the steps dealt anew",
+    "random_rows": "all columns, tested on rows drawn at random",
+    "shuffled_labels": "all columns, outcomes dealt at random (must be .5)",
+}
+"""How the probes of the findings read."""
+
+
 def model_page(
     evaluation: Mapping[str, Any],
     plots: Mapping[str, pd.DataFrame],
     *,
     facts: TrainingFacts,
+    about: About,
     status: str,
 ) -> str:
-    """Write the evaluation as one HTML page.
+    """Write the card of a model as one HTML page.
 
     Parameters
     ----------
@@ -45,6 +59,8 @@ def model_page(
         The tables `gain`, `reliability`, `folds` beside it.
     facts : TrainingFacts
         Of the model.
+    about : About
+        What it answers, and about whom.
     status : {"preview", "champion"}
     """
     ours, best = evaluation["candidate"], evaluation["verdict"]["best_baseline"]
@@ -72,8 +88,35 @@ def model_page(
             ],
             "unseen": measured[ours]["unseen"]["auc"],
             "facts": facts,
+            "about": about,
+            "limits": limits(about, evaluation),
+            "alarms": _by_kind(evaluation.get("alarms", [])),
+            "probes": _probes(evaluation),
+            "calibration": pooled["calibration"],
+            "promised": pooled["mean_probability"],
+            "came": pooled["base_rate"],
         },
     )
+
+
+def _by_kind(alarms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Put alarms that say the same of different columns together."""
+    kinds: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for alarm in alarms:
+        key = (alarm["code"], alarm["means"], alarm["way_out"])
+        kind = kinds.setdefault(key, {**alarm, "measured": []})
+        kind["measured"].append(alarm["measured"])
+    return list(kinds.values())
+
+
+def _probes(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List the small models that were fitted to look for leaks, those that have a figure."""
+    found = evaluation.get("findings", {}).get("probes", {})
+    return [
+        {"says": says, **found[name]}
+        for name, says in PROBES.items()
+        if name in found and found[name]["value"] is not None
+    ]
 
 
 def _best_first(measured: Mapping[str, Any], ours: str) -> list[str]:

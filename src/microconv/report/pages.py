@@ -6,13 +6,14 @@ scripts and requests besides: what a prospect is called cannot do anything.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 FOLDER = "templates"
 
@@ -41,6 +42,7 @@ def _environment() -> Environment:
         decimals=decimals,
         between=between,
         breakable=breakable,
+        ticked=ticked,
     )
     environment.globals["style"] = Markup(_read("style.css"))  # ours, and no HTML
     return environment
@@ -59,6 +61,17 @@ def breakable(address: str) -> Markup:
     Markup('ada<wbr>@&lt;b&gt;.example')
     """
     return Markup("<wbr>@").join(address.split("@"))
+
+
+def ticked(text: str) -> Markup:
+    """Show names between backticks as names; whatever is in the text stays text.
+
+    Examples
+    --------
+    >>> ticked("`a<b` is & stays")
+    Markup('<code>a&lt;b</code> is &amp; stays')
+    """
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 
 
 def date(instant: datetime | str) -> str:

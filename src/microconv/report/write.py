@@ -12,6 +12,7 @@ import pandas as pd
 from microconv.errors import MicroconvError, MissingInputError
 from microconv.events.files import md5_of, replacing
 from microconv.model.prospect_model import ProspectModel
+from microconv.report.about import About
 from microconv.report.model_page import model_page
 from microconv.report.prospects_page import prospects_page
 
@@ -76,7 +77,8 @@ def write_pages(findings: Findings, *, page: Path, model_page_at: Path) -> dict[
     tables = {name: pd.read_csv(findings.plots / f"{name}.csv") for name in PLOTS}
     _write(page, prospects_page(frame, manifest, evaluation, facts=model.facts))
     status = manifest["status"]
-    _write(model_page_at, model_page(evaluation, tables, facts=model.facts, status=status))
+    card = model_page(evaluation, tables, facts=model.facts, about=About.of(model), status=status)
+    _write(model_page_at, card)
     return manifest
 
 

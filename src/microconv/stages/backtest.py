@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from microconv.evaluation.backtest import backtest as walk_forward
+from microconv.evaluation.findings import look_for_leaks
 from microconv.events.log import EventLog
+from microconv.features.latest import load_latest
 from microconv.features.training_set import load_training_set
 from microconv.histories.timeline import plan_as_ofs, plan_folds
 from microconv.journey import JourneyMap
@@ -29,8 +32,11 @@ def backtest(
     training_set = load_training_set(
         events, snapshots, features, journey=journey, settings=settings.features
     )
-    done = walk_forward(training_set, folds, Recipe.from_settings(settings))
-    done.write(predictions)
+    recipe = Recipe.from_settings(settings)
+    done = walk_forward(training_set, folds, recipe)
+    findings = look_for_leaks(training_set, folds, recipe, load_latest(snapshots, features))
+    notes = {**done.notes, "findings": findings, "dealt": events.dealt}
+    replace(done, notes=notes).write(predictions)
     skipped = done.notes["skipped"]
     aside = f"; skipped {', '.join(skipped)}" if skipped else ""
     return f"{done.predictions.num_rows:,} predictions on {len(done.notes['folds'])} folds{aside}"

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",  # MLflow looks for git, which a container need not have
 }
-"""Environment variables that keep MLflow from reporting home; MLflow reads them on import."""
+"""Environment variables that keep MLflow from reporting, home or to the terminal; it reads
+them on import."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from microconv.errors import SettingsError, did_you_mean, listed
+from microconv.events.dealt import FIELD, check_dealt
 from microconv.events.inputs import InputFile
 from microconv.events.schema import MESSAGES, PROSPECT_COLUMNS
 from microconv.events.sources.deals import read_deals
@@ -76,8 +77,11 @@ def check_mapping(source: SourceSettings) -> None:
                 f"format `{source.format}` does not have. Its fields are "
                 f"{listed(allowed, most=30)}.{did_you_mean(name, allowed)}"
             )
+    if source.dealt is not None:
+        check_dealt(source)
     for group in known.needs:
-        if not any(name in source.columns for name in group):
+        dealt = source.dealt is not None and FIELD[source.format] in group
+        if not dealt and not any(name in source.columns for name in group):
             raise SettingsError(
                 f"`columns` of the source `{source.name}` maps none of {listed(group)}, and a "
                 f"source of the format `{source.format}` needs one of them."

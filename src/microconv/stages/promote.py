@@ -1,0 +1,189 @@
+"""What `microconv promote` does: hold the challenger against the champion, then move the alias."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from microconv.errors import OtherJourneyError, PromotionError
+from microconv.evaluation.challenge import (
+    SAYS,
+    Contest,
+    Objection,
+    against_baseline,
+    against_champion,
+    meet,
+    own_objections,
+    signed,
+)
+from microconv.events.log import EventLog
+from microconv.journey import JourneyMap
+from microconv.model.prospect_model import ProspectModel, require_same
+from microconv.ranking.matured import fresh_rows, out_of_time_rows, rescored
+from microconv.settings import EvaluateSettings, Settings, read_settings
+from microconv.stages.shell import progress
+from microconv.tracking.champion import Contestant, contestant, crown, roll_back, standing
+from microconv.tracking.store import Store
+
+MANY_DISAGREE = 0.02
+"""Above this share of common rows with different outcomes two logs are not the same."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked for.
+
+    Attributes
+    ----------
+    log : Path or None
+        Where matured snapshots are found, and the champion is asked about them.
+    because : str or None
+        Promote whatever speaks against it, and write this down.
+    root : Path or None
+        Folder of the diary's database; by default the repository.
+    """
+
+    log: Path | None = None
+    because: str | None = None
+    root: Path | None = None
+
+
+def promote(params: Path, ask: Ask) -> str:
+    """Make the challenger the champion, or say why not.
+
+    Raises
+    ------
+    PromotionError
+        If something speaks against it and no reason was given.
+    """
+    settings, store = read_settings(params), Store.find(ask.root)
+    name = settings.track.registered_model
+    because = None if ask.because is None else ask.because.strip()
+    if because == "":
+        raise PromotionError("--because is empty. Write down why, or leave the option out.")
+    with progress("promote"):
+        now = standing(name, store)
+        if now.challenger is None:
+            raise PromotionError(
+                f"`{name}` has no challenger. Run the stage `track`, which registers one."
+            )
+        if now.challenger == now.champion:
+            return f"{name} version {now.champion} is the champion already"
+        with contestant(name, now.challenger, store) as challenger:
+            if now.champion is None:
+                objections, figures = _first(challenger, settings)
+            else:
+                with contestant(name, now.champion, store) as champion:
+                    objections, figures = _contest(challenger, champion, settings, ask.log)
+        if objections and because is None:
+            raise PromotionError(_refusal(name, now.challenger, objections, figures))
+        codes = tuple(sorted({objection.code for objection in objections}))
+        crown(name, now.challenger, store=store, because=because, objections=codes)
+    before = "the first" if now.champion is None else f"it was version {now.champion}"
+    spite = f"; in spite of {', '.join(codes)}, because: {because}" if objections else ""
+    return f"{name} version {now.challenger} is the champion now ({before}){spite}{figures}"
+
+
+def rollback(params: Path, ask: Ask) -> str:
+    """Make the previous champion the champion again."""
+    name = read_settings(params).track.registered_model
+    was, now = roll_back(name, store=Store.find(ask.root))
+    return f"{name} version {now} is the champion again (it was version {was})"
+
+
+def _refusal(name: str, number: str, objections: list[Objection], figures: str) -> str:
+    reasons = "; ".join(objection.says for objection in objections)
+    return (
+        f"Version {number} of `{name}` is not promoted: {reasons}. Mend it and run again, or "
+        f'promote it all the same with --because "why".{figures}'
+    )
+
+
+def _first(challenger: Contestant, settings: Settings) -> tuple[list[Objection], str]:
+    """Judge a first champion: by itself, and against the best baseline."""
+    objections = _journey(
+        challenger.model, JourneyMap.from_settings(settings.journey), "the settings"
+    )
+    rows = out_of_time_rows(challenger.model)
+    objections += own_objections(rows, challenger.evaluation, settings.evaluate)
+    if challenger.evaluation is None:
+        return objections, ""
+    objections += against_baseline(challenger.evaluation)
+    verdict = challenger.evaluation["verdict"]["says"]
+    return objections, f"\n  {verdict}"
+
+
+def _contest(
+    challenger: Contestant, champion: Contestant, settings: Settings, log: Path | None
+) -> tuple[list[Objection], str]:
+    """Judge a challenger by itself and against the champion."""
+    mine, theirs = challenger.model, champion.model
+    objections = _journey(mine, theirs.journey, "the champion")
+    if mine.snapshot_settings.horizon != theirs.snapshot_settings.horizon:
+        objections.append(
+            Objection(
+                "other_question",
+                f"it looks {mine.snapshot_settings.horizon_days:g} days ahead and the champion "
+                f"{theirs.snapshot_settings.horizon_days:g}",
+            )
+        )
+    rows = out_of_time_rows(mine)
+    objections += own_objections(rows, challenger.evaluation, settings.evaluate)
+    if any(o.code in ("other_journey", "other_question") for o in objections):
+        return objections, ""
+    met = meet(*_rows(mine, theirs, log), settings.evaluate)
+    if isinstance(met, Objection):
+        return [*objections, met], ""
+    if met.disagree > MANY_DISAGREE * met.figures["rows"]:
+        says = f"on {met.disagree} of {met.figures['rows']} common rows it knows another outcome"
+        objections.append(Objection("other_question", says))
+    return [*objections, *against_champion(met, settings.evaluate)], _figures(
+        met, settings.evaluate
+    )
+
+
+def _rows(
+    challenger: ProspectModel, champion: ProspectModel, log: Path | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Gather what both said: in their backtests, and on what has matured since."""
+    mine, theirs = out_of_time_rows(challenger), out_of_time_rows(champion)
+    if log is None:
+        return mine, theirs
+    events = EventLog.open(log)
+    mine = _joined(mine, fresh_rows(events, challenger))
+    return mine, _joined(theirs, rescored(events, champion, mine))
+
+
+def _joined(first: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
+    """Put rows together; of two about one prospect and instant the first counts."""
+    if len(more) == 0:
+        return first
+    rows = pd.concat([first, more], ignore_index=True)
+    return rows.drop_duplicates(["prospect_id", "as_of"], ignore_index=True)
+
+
+def _journey(model: ProspectModel, other: JourneyMap, whose: str) -> list[Objection]:
+    try:
+        require_same(model.journey, other, "The model", whose)
+    except OtherJourneyError as error:
+        said = str(error).split(". ")[0].removeprefix("The model ")
+        return [Objection("other_journey", f"it {said}")]
+    return []
+
+
+def _figures(met: Contest, settings: EvaluateSettings) -> str:
+    figures = met.figures
+    head = (
+        f"\n  on {figures['rows']:,} common rows of {figures['prospects']:,} prospects with "
+        f"{figures['conversions']:,} conversions, challenger minus champion "
+        f"({settings.confidence:.0%} interval, by prospect):"
+    )
+    lines = [
+        f"\n  {says}: {figures[name]['one']['value']:.4f} against "
+        f"{figures[name]['other']['value']:.4f}, {signed(figures[name]['difference'])}"
+        for name, says in SAYS.items()
+        if figures[name]["difference"].get("low") is not None
+    ]
+    return head + "".join(lines)
