@@ -2,8 +2,7 @@
 
 ``python benchmarks/demo.py --root FOLDER --truth FOLDER`` reads the outputs of a
 run (the repository's own after ``make repro``) and the truth beside the exports.
-Nobody can rank better than by the true hazard at the instant of the question;
-ranking by the hazard as it then really went needs the future.
+Nobody can rank better than by the true hazard at the instant of the question.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from sklearn.metrics import roc_auc_score
@@ -34,9 +34,22 @@ def main() -> None:
     print(f"ECE: {calibration['ece']:.4f}; a calibrated model would stay below "
           f"{calibration['ece_if_calibrated']:.4f}")  # fmt: skip
     print(report["verdict"]["says"])
+    for alarm in report["alarms"]:
+        print(f"{alarm['severity']} {alarm['code']}")
+    amount(report["amount"])
     predictions = pd.read_parquet(arguments.root / "data" / "predictions.parquet")
     rows = predictions[predictions["model"] == "blend"]
-    ceilings(rows, pd.read_parquet(arguments.truth / "hazard.parquet"))
+    ceiling(rows, pd.read_parquet(arguments.truth / "hazard.parquet"))
+
+
+def amount(figures: dict[str, Any]) -> None:
+    """Print how well amounts were expected, beside the mean's."""
+    if "reason" in figures:
+        print(f"amount: {figures['reason']}")
+        return
+    print(f"amount, {figures['conversions']} conversions: gamma deviance "
+          f"{figures['deviance']:.3f}, of the mean {figures['deviance_of_mean']:.3f}; "
+          f"expected / paid {figures['expected_over_paid']:.2f}")  # fmt: skip
 
 
 def interval(figure: dict[str, float]) -> str:
@@ -46,20 +59,12 @@ def interval(figure: dict[str, float]) -> str:
     return f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
 
 
-def ceilings(rows: pd.DataFrame, hazard: pd.DataFrame) -> None:
-    """Rank the same questions by the truth."""
-    now, later = [], []
-    for as_of, asked in rows.groupby("as_of"):
-        day = hazard[hazard["instant"] == as_of].set_index("prospect_id")["hazard"]
-        end = as_of + pd.Timedelta(days=30)
-        window = hazard[(hazard["instant"] >= as_of) & (hazard["instant"] < end)]
-        total = window.groupby("prospect_id")["expected"].sum()
-        now.append(asked["prospect_id"].map(day).fillna(0.0))
-        later.append(asked["prospect_id"].map(total).fillna(0.0))
-    converted = pd.concat([asked["converted"] for _, asked in rows.groupby("as_of")]).astype(bool)
-    print(f"AUC by the true hazard at as_of: {roc_auc_score(converted, pd.concat(now)):.3f}; "
-          f"by the hazard of the whole window: "
-          f"{roc_auc_score(converted, pd.concat(later)):.3f}")  # fmt: skip
+def ceiling(rows: pd.DataFrame, hazard: pd.DataFrame) -> None:
+    """Rank the same questions by the true hazard at their instant."""
+    truth = hazard.rename(columns={"instant": "as_of"})[["prospect_id", "as_of", "hazard"]]
+    both = rows.merge(truth, on=["prospect_id", "as_of"], how="left")
+    auc = roc_auc_score(both["converted"].astype(bool), both["hazard"].fillna(0.0))
+    print(f"AUC by the true hazard at as_of: {auc:.3f}")
 
 
 if __name__ == "__main__":

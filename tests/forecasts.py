@@ -11,6 +11,13 @@ import pyarrow as pa
 
 from microconv.evaluation.backtest import PREDICTIONS, Backtest
 
+NOTES = {
+    "folds": {},
+    "skipped": {},
+    "left_out": {"opens": "no such step"},
+    "learnt_from": {"conversions": 130, "prospects": 400, "days": 60.0},
+}
+
 FIRST = datetime(2024, 3, 4, tzinfo=UTC)
 
 
@@ -54,4 +61,4 @@ def backtest_of(asked: pd.DataFrame, said: Mapping[str, np.ndarray]) -> Backtest
     naive = PREDICTIONS.set(1, pa.field("as_of", pa.timestamp("us"), nullable=False))
     table = pa.Table.from_pandas(rows[PREDICTIONS.names], schema=naive, preserve_index=False)
     table = table.cast(PREDICTIONS)
-    return Backtest(table, {"folds": {}, "skipped": {}, "left_out": {"opens": "no such step"}})
+    return Backtest(table, NOTES)

@@ -87,7 +87,7 @@ def world() -> MemoryLog:
                 )
             )
             rows.append(event(name, str(step), at, event_id=f"{name} {len(rows):06d}"))
-        if random.uniform() < 0.6 * keen:
+        if random.uniform() < 0.8 * keen:
             won = begins + timedelta(days=float(random.exponential(40)))
             rows.append(event(name, "won", won, value=float(random.integers(100, 900))))
         if random.uniform() < 0.05:

@@ -101,6 +101,7 @@ def evaluation(skill: float = 2.0) -> Evaluation:
                 "probability": probability,
                 "converted": converted,
                 "value": np.where(converted, 100.0, np.nan),
+                "amount": np.full(400, 90.0),
                 "unseen": np.zeros(400, dtype=bool),
             }
             plain = {n: pa.array(v, from_pandas=True) for n, v in columns.items()}
@@ -119,6 +120,7 @@ def evaluation(skill: float = 2.0) -> Evaluation:
         "folds": dict.fromkeys(("2024-03-04", "2024-04-01"), facts),
         "skipped": {},
         "left_out": {"opens": "the journey has no step that opens"},
+        "learnt_from": {"conversions": 130, "prospects": 1400, "days": 60.0},
     }
     backtest = Backtest(pa.concat_tables(tables).unify_dictionaries().combine_chunks(), notes)
     return evaluate(backtest, EvaluateSettings(list_size=50, bootstrap=50, seed=1))

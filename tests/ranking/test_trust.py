@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -122,3 +123,10 @@ def test_the_world_is_what_the_facts_above_say() -> None:
     """The dates in this file are those of the test world."""
     assert trained().facts.last == datetime.fromisoformat("2024-04-22T00:00:00Z")
     assert log_of(event("ada", "blog", AS_OF)).buckets == 1
+
+
+def test_a_list_from_thirty_conversions_says_so():
+    """It looks like any other list; only the note tells."""
+    facts = replace(trained().facts, n_conversions=30)
+    notes = trust.doubts(replace(trained(), facts=facts), END, latest=END, valid_for=None)
+    assert any("not enough to learn from: 30 conversions" in note for note in notes)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from microconv.report.belief import how_far
+from microconv.report.belief import Belief, how_far
 from report_world import evaluation
 
 
@@ -28,6 +28,7 @@ def report(**calibration: Any) -> dict[str, Any]:
         "list_size": 200,
         "confidence": 0.95,
         "verdict": {"ranks": True, "says": "The model ranks better than chance."},
+        "readiness": {"state": "ready", "says": "There is enough to learn from."},
         "models": {"blend": {"pooled": pooled}},
     }
 
@@ -77,6 +78,17 @@ def test_a_list_that_ranks_by_nothing_raises_the_alarm(ranks: bool | None) -> No
     belief = how_far(content)
     assert belief.alarm
     assert belief.sentences == ("There is nothing to rank by.",)
+
+
+def test_a_list_from_a_few_conversions_is_never_a_confident_one() -> None:
+    """However good the figures look: with not enough, only that is said."""
+    content = report()
+    content["readiness"] = {"state": "not enough", "says": "There is not enough: 30 conversions."}
+    assert how_far(content) == Belief(("There is not enough: 30 conversions.",), alarm=True)
+    content["readiness"] = {"state": "thin", "says": "There is little: 60 conversions."}
+    belief = how_far(content)
+    assert (belief.sentences[0], belief.alarm) == ("There is little: 60 conversions.", False)
+    assert len(belief.sentences) == 3
 
 
 def test_a_lift_that_does_not_exist_is_not_mentioned() -> None:

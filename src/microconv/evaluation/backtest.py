@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from microconv.errors import EventLogError, NotEnoughDataError
@@ -60,12 +61,18 @@ class Backtest:
     predictions : Table
         With :data:`PREDICTIONS`: by fold, model, prospect and instant.
     notes : dict
-        `folds` (name → dates, rows, base rate and choice), `skipped` (fold → why)
-        and `left_out` (baseline → why).
+        `folds` (name → dates, rows, base rate and choice), `skipped` (fold → why),
+        `left_out` (baseline → why) and `learnt_from` (conversions, prospects, days).
     """
 
     predictions: pa.Table = field(repr=False)
     notes: dict[str, Any]
+
+    def of_model(self, name: str) -> pd.DataFrame:
+        """Return one model's predictions."""
+        chosen = pc.equal(self.predictions["model"].cast(pa.string()), name)
+        frame: pd.DataFrame = self.predictions.filter(chosen).to_pandas()
+        return frame
 
     def write(self, path: str | Path) -> None:
         """Write predictions and notes as one Parquet file."""
@@ -115,6 +122,7 @@ def backtest(training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe) -
     )
     tables: list[pa.Table] = []
     notes: dict[str, Any] = {"folds": {}, "skipped": {}, "left_out": {}}
+    notes["learnt_from"] = _learnt_from(snapshots[training_set.labelled])
     for fold in folds:
         train, test = (labelled_at(training_set, dates) for dates in (fold.train, fold.test))
         try:
@@ -147,6 +155,16 @@ def backtest(training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe) -
             "(`snapshots.first`) or bring a longer export."
         )
     return Backtest(pa.concat_tables(tables).unify_dictionaries().combine_chunks(), notes)
+
+
+def _learnt_from(labelled: pd.DataFrame) -> dict[str, float]:
+    """Count what all closed windows together hold; a conversion counts once."""
+    won = labelled[labelled["converted"]]
+    return {
+        "conversions": len(won.drop_duplicates(["prospect_id", "known_at"])),
+        "prospects": labelled["prospect_id"].nunique(),
+        "days": (labelled["as_of"].max() - labelled["as_of"].min()) / pd.Timedelta(days=1),
+    }
 
 
 def _lore(

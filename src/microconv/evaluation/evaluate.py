@@ -16,6 +16,7 @@ import pandas as pd
 
 from microconv.errors import EventLogError
 from microconv.evaluation.alarms import raise_alarms
+from microconv.evaluation.amounts import amount_figures
 from microconv.evaluation.backtest import Backtest
 from microconv.evaluation.curves import fold_table, gain_curve, gain_table, reliability_table
 from microconv.evaluation.figures import Measured, figure, measure
@@ -26,6 +27,7 @@ from microconv.evaluation.metrics import (
     draw_resamples,
     ranking_figures,
 )
+from microconv.evaluation.readiness import readiness
 from microconv.evaluation.verdict import give_verdict
 from microconv.events.files import replacing
 from microconv.settings import EvaluateSettings
@@ -105,12 +107,14 @@ def evaluate(
     against = _against(pooled, settings)
     report = {
         "candidate": CANDIDATE,
-        **settings.model_dump(exclude={"seed", "alarms", "worse_by"}),
+        **settings.model_dump(exclude={"seed", "alarms", "worse_by", "ready"}),
         "verdict": give_verdict(measured, against, CANDIDATE),
         "headline": headline(measured[CANDIDATE]["pooled"]),
         "models": measured,
         "candidate_minus": against,
         "alarms": raise_alarms(backtest.notes, settings.alarms),
+        "readiness": readiness(backtest.notes["learnt_from"], settings.ready),
+        "amount": amount_figures(backtest.of_model(CANDIDATE)),
         **backtest.notes,
         "definitions": DEFINITIONS,
     }

@@ -32,12 +32,14 @@ def how_far(evaluation: Mapping[str, Any]) -> Belief:
     evaluation : mapping
         The content of `evaluation.json`.
     """
-    verdict = evaluation["verdict"]
+    verdict, ready = evaluation["verdict"], evaluation["readiness"]
     if not verdict["ranks"]:
         return Belief((verdict["says"],), alarm=True)
+    if ready["state"] == "not enough":
+        return Belief((ready["says"],), alarm=True)
     pooled = evaluation["models"][evaluation["candidate"]]["pooled"]
-    top = _top(pooled["lift"], evaluation)
-    return Belief((*top, _level(pooled)), alarm=False)
+    little = () if ready["state"] == "ready" else (ready["says"],)
+    return Belief((*little, *_top(pooled["lift"], evaluation), _level(pooled)), alarm=False)
 
 
 def _top(lift: Mapping[str, Any], evaluation: Mapping[str, Any]) -> tuple[str, ...]:
