@@ -1,0 +1,189 @@
+"""Accuracy on public data: BPI Challenge 2012 by prefixes, attribution, X Education.
+
+``python benchmarks/accuracy.py --out FILE`` chooses every setting on inner folds of
+the training cases and writes what it chose. ``--open-test`` then fits on all training
+cases and judges on the test cases; each such run belongs into `docs/benchmarks.md`.
+With choices already in FILE, it takes those. ``--task`` names the tasks to run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accuracy_attribution import conversions_by_channel, predict_conversions
+from accuracy_leads import cross_validate
+from blended import Lessons, listen
+from prefix_controls import Control, encode, predict
+from prefix_features import fill_families, load_cases, read_journey
+from prefix_protocol import Cases, Rows, outer_split, read_cases, split_rows, weighted_auc
+from prefix_search import CONTROLS, Choice, Matrix, choose_control, choose_ours
+
+from microconv.model.calibration import sigmoid
+from microconv.settings import BoostedSettings, LinearSettings
+
+PREFIX_TASKS = {
+    "accepted": ("accepted", False),
+    "declined": ("declined", False),
+    "cancelled": ("cancelled", False),
+    "accepted_cut": ("accepted", True),
+}
+GOALS = {"accepted": 0.71, "declined": 0.64, "cancelled": 0.72, "accepted_cut": 0.665}
+TABLES = ("attribution", "x_education")
+FOREST_TREES = 200
+RESAMPLES = 500
+
+
+def main() -> None:
+    """Search, and open the test if told to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--open-test", action="store_true")
+    parser.add_argument("--task", nargs="+", choices=[*PREFIX_TASKS, *TABLES], default=None)
+    arguments = parser.parse_args()
+    folder = Path(os.environ["MICROCONV_REAL_DATA"])
+    found = json.loads(arguments.out.read_text("utf-8")) if arguments.out.exists() else {}
+    for task in arguments.task or [*PREFIX_TASKS, *TABLES]:
+        began = time.perf_counter()
+        if task in PREFIX_TASKS:
+            found[task] = run_prefixes(task, folder / "bpi2012", found.get(task, {}),
+                                       open_test=arguments.open_test)  # fmt: skip
+        else:
+            found[task] = run_table(task, folder / task)
+        arguments.out.write_text(json.dumps(found, indent=1), encoding="utf-8")
+        print(f"{task}: {time.perf_counter() - began:.0f} s")
+        print(json.dumps(found[task], indent=1))
+
+
+def run_table(task: str, folder: Path) -> dict[str, Any]:
+    """Measure one of the data sets without a test part of its own."""
+    if task == "x_education":
+        return cross_validate(folder, resamples=RESAMPLES)
+    channels = conversions_by_channel(folder)
+    return {
+        "channels": channels.reset_index().to_dict("records"),
+        "p_value_all_channels_alike": channels.attrs["p_value"],
+        "prediction": predict_conversions(folder, resamples=RESAMPLES),
+    }
+
+
+def run_prefixes(
+    task: str, folder: Path, known: dict[str, Any], *, open_test: bool
+) -> dict[str, Any]:
+    """Choose settings where none are known yet; judge them on the test cases if told to."""
+    target, cut = PREFIX_TASKS[task]
+    cases = read_cases(folder, target, cut=cut)
+    encoded, matrix = encode(cases), our_matrix(cases)
+    found = dict(known)
+    if "ours" not in found:
+        found["ours"] = asdict_of(choose_ours(cases, matrix))
+    for name, candidates in CONTROLS.items():
+        if name not in found:
+            control, inner = choose_control(cases, encoded, candidates)
+            found[name] = {**asdict(control), "inner_auc": inner}
+    if open_test:
+        choice = choice_of(found["ours"])
+        controls = {name: control_of(found[name]) for name in CONTROLS}
+        found["test"] = judge(task, cases, ours(cases, matrix, choice), {
+            name: by_control(cases, encoded, control) for name, control in controls.items()
+        })  # fmt: skip
+    return found
+
+
+def our_matrix(cases: Cases) -> Matrix:
+    """Fill our columns for the prefix that ends at each event."""
+    journey = read_journey()
+    histories = load_cases(cases, journey)
+    case = cases.events["case"].to_numpy()
+    end = np.arange(len(case)) + 1
+    rows = Rows(case, end - cases.offsets[case], end, cases.labels[case])
+    return Matrix(*fill_families(histories, rows, journey))
+
+
+def ours(cases: Cases, matrix: Matrix, choice: Choice) -> np.ndarray:
+    """Fit our blend on the training cases and return the test prefixes' probabilities."""
+    train, test = split_rows(cases, *outer_split(cases))
+    lessons = Lessons(matrix.of(train, choice.families), train.labels, train.weights())
+    asked = matrix.of(test, choice.families)
+    voices = listen(lessons, asked, choice.boosted, choice.linear)
+    return sigmoid(voices.mixed(choice.weight))
+
+
+def by_control(cases: Cases, encoded: np.ndarray, control: Control) -> np.ndarray:
+    """Fit a control on the training cases and return the test prefixes' probabilities."""
+    return predict(control, encoded, *split_rows(cases, *outer_split(cases)))
+
+
+def judge(
+    task: str, cases: Cases, probability: np.ndarray, controls: dict[str, np.ndarray]
+) -> dict[str, Any]:
+    """Compare with each control on the test prefixes, cases drawn in pairs."""
+    rows = split_rows(cases, *outer_split(cases))[1]
+    predictions = {"ours": probability, **controls}
+    tested = np.unique(rows.case)
+    rng = np.random.default_rng(11)
+    draws = [np.bincount(rng.choice(tested, len(tested)), minlength=len(cases))
+             for _ in range(RESAMPLES)]  # fmt: skip
+    samples = {
+        name: np.array([weighted_auc(p, rows, drawn) for drawn in [None, *draws]])
+        for name, p in predictions.items()
+    }
+    found: dict[str, Any] = {
+        name: {"weighted_auc": interval(sample), "brier": brier(predictions[name], rows)}
+        for name, sample in samples.items()
+    }
+    for name in controls:
+        found[f"ours - {name}"] = interval(samples["ours"] - samples[name])
+    found["goal"], found["short_of_goal"] = GOALS[task], GOALS[task] - samples["ours"][0]
+    return {"rows": len(rows), "cases": len(tested), **found}
+
+
+def brier(probability: np.ndarray, rows: Rows) -> float:
+    """Return the mean squared error of the probabilities."""
+    return float(np.mean((probability - rows.labels) ** 2))
+
+
+def interval(sample: np.ndarray) -> dict[str, float]:
+    """Return the figure and its 95 % bootstrap interval."""
+    low, high = np.quantile(sample[1:], [0.025, 0.975])
+    return {"value": float(sample[0]), "low": float(low), "high": float(high)}
+
+
+def asdict_of(choice: Choice) -> dict[str, Any]:
+    """Write a choice as JSON can hold it."""
+    return {
+        "families": choice.families,
+        "boosted": choice.boosted.model_dump(),
+        "linear": choice.linear.model_dump(),
+        "weight": choice.weight,
+        "inner_auc": choice.inner_auc,
+    }
+
+
+def choice_of(content: dict[str, Any]) -> Choice:
+    """Read what :func:`asdict_of` wrote."""
+    return Choice(
+        content["families"],
+        BoostedSettings.model_validate(content["boosted"]),
+        LinearSettings.model_validate(content["linear"]),
+        content["weight"],
+        content["inner_auc"],
+    )
+
+
+def control_of(content: dict[str, Any]) -> Control:
+    """Read a control's choice; the forest gets more trees than in the search."""
+    settings = dict(content["settings"])
+    if content["kind"] == "forest":
+        settings["n_estimators"] = FOREST_TREES
+    return Control(content["kind"], settings, content["weighted"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Trees, regression and their blend on ready columns, as the package fits them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from microconv.features.family import Columns
+from microconv.model.blend import mix
+from microconv.model.boosted import fit_boosted
+from microconv.model.linear import fit_linear
+from microconv.settings import BoostedSettings, LinearSettings
+
+SEED = 7
+
+
+@dataclass(frozen=True)
+class Voices:
+    """The two models' logits on some rows."""
+
+    trees: np.ndarray
+    regression: np.ndarray
+
+    def mixed(self, weight: float) -> np.ndarray:
+        """Average them, `weight` being the share of the trees."""
+        return mix(self.trees, self.regression, weight)
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Rows to learn from.
+
+    Attributes
+    ----------
+    values : ndarray of float32, shape (n_columns, n_rows)
+    labels : ndarray of bool, shape (n_rows,)
+    weights : ndarray of float64, shape (n_rows,)
+    """
+
+    values: Columns
+    labels: np.ndarray
+    weights: np.ndarray
+
+
+def listen(
+    lessons: Lessons, asked: Columns, boosted: BoostedSettings, linear: LinearSettings
+) -> Voices:
+    """Fit both models and score the rows `asked`, on one thread."""
+    learnt = (lessons.values, lessons.labels, lessons.weights)
+    trees = fit_boosted(*learnt, boosted, seed=SEED, threads=1)
+    return Voices(trees.logit(asked, threads=1), fit_linear(*learnt, linear).logit(asked))

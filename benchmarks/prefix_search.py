@@ -1,0 +1,171 @@
+"""Choose every setting of the prefix benchmark on inner folds of the training cases.
+
+An inner fold repeats the protocol inside the first 80 % of the cases: learn from the
+first 40 % of them (or 65 %), ask about the next 25 %; events once the case that is
+asked about first has begun teach nothing, and nothing that happened once the test
+part had begun is seen at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import TypeVar
+
+import numpy as np
+from blended import SEED, Voices
+from prefix_controls import Control, predict
+from prefix_protocol import Cases, Rows, outer_split, split_rows, weighted_auc
+
+from microconv.features.family import Columns
+from microconv.model.boosted import fit_boosted
+from microconv.model.linear import fit_linear
+from microconv.settings import BoostedSettings, LinearSettings
+
+FOLDS = ((0.40, 0.65), (0.65, 0.90))
+SHARE = 0.3
+"""Of the rows of an inner fold that are learnt from: neighbouring prefixes hardly differ."""
+
+FAMILIES = {
+    "counts": ("counts.", "recency.", "attributes."),
+    "all": ("counts.", "recency.", "tempo.", "path.", "ladder.", "calendar.", "attributes."),
+}
+BOOSTED = (
+    BoostedSettings(
+        num_iterations=300, learning_rate=0.03, num_leaves=7, min_data_in_leaf=40,
+        feature_fraction=0.1, bagging_fraction=0.7, lambda_l2=10,
+    ),
+    BoostedSettings(
+        num_iterations=300, learning_rate=0.03, num_leaves=15, min_data_in_leaf=80,
+        feature_fraction=0.1, bagging_fraction=0.7, lambda_l2=30,
+    ),
+    BoostedSettings(
+        num_iterations=300, learning_rate=0.03, num_leaves=31, min_data_in_leaf=80,
+        feature_fraction=0.1, bagging_fraction=0.7, lambda_l2=30,
+    ),
+)  # fmt: skip
+LINEAR = tuple(LinearSettings(inverse_penalty=c) for c in (0.001, 0.01, 0.1))
+WEIGHTS = np.arange(11) / 10
+
+_TREES = {"learning_rate": 0.03, "colsample_bytree": 0.3, "subsample": 0.7, "subsample_freq": 1}
+CONTROLS = {
+    "RF-agg": [
+        Control("forest", {"n_estimators": 60, "max_features": share, "min_samples_leaf": leaf})
+        for share, leaf in ((0.1, 0.0005), (0.1, 0.002), (0.1, 0.005), (0.3, 0.002))
+    ],
+    "boosted-agg": [
+        Control("boosted", {**_TREES, "n_estimators": n, "num_leaves": leaves}, weighted=weighted)
+        for n, leaves, weighted in (
+            (80, 15, False),
+            (80, 15, True),
+            (80, 31, False),
+            (150, 15, False),
+            (200, 6, False),
+        )
+    ],
+}
+"""A leaf of the forest is a share of the rows, so that it means the same on all of them."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Our settings, and the weighted AUC they reached on the inner folds."""
+
+    families: str
+    boosted: BoostedSettings
+    linear: LinearSettings
+    weight: float
+    inner_auc: float
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Our columns of every prefix of every case, row `end - 1` of `Cases.events`."""
+
+    values: Columns = field(repr=False)
+    names: list[str] = field(repr=False)
+
+    def of(self, rows: Rows, families: str) -> Columns:
+        """Take the columns of some families for some rows."""
+        chosen = [i for i, name in enumerate(self.names) if name.startswith(FAMILIES[families])]
+        return self.values[np.ix_(chosen, rows.end - 1)]
+
+
+def inner_folds(cases: Cases) -> list[tuple[Rows, Rows]]:
+    """Split the training cases in time, and thin out the rows to learn from."""
+    n = len(outer_split(cases)[0])
+    folds = [
+        split_rows(cases, range(int(a * n)), range(int(a * n), int(b * n)), before=n)
+        for a, b in FOLDS
+    ]
+    return [(thin(learn), ask) for learn, ask in folds]
+
+
+def thin(rows: Rows) -> Rows:
+    """Keep a random share of the rows."""
+    kept = np.random.default_rng(SEED).random(len(rows)) < SHARE
+    return Rows(rows.case[kept], rows.length[kept], rows.end[kept], rows.labels[kept])
+
+
+def choose_ours(cases: Cases, matrix: Matrix) -> Choice:
+    """Try every pair of voices at every weight.
+
+    Families, trees and regression are tried together; the blend of the highest
+    inner AUC is taken, ties by order.
+    """
+    folds = inner_folds(cases)
+    asked = [ask for _, ask in folds]
+    trees, regressions = {}, {}
+    for name in FAMILIES:
+        parts = [(matrix.of(learn, name), learn, matrix.of(ask, name)) for learn, ask in folds]
+        for settings in BOOSTED:
+            trees[name, settings] = [_trees(*part, settings) for part in parts]
+        for penalty in LINEAR:
+            regressions[name, penalty] = [_regression(*part, penalty) for part in parts]
+    choices = [
+        Choice(name, boosted, linear, float(weight), _mean(asked, [
+            Voices(t, r).mixed(weight)
+            for t, r in zip(trees[name, boosted], regressions[name, linear], strict=True)
+        ]))
+        for name, boosted, linear, weight in product(FAMILIES, BOOSTED, LINEAR, WEIGHTS)
+    ]  # fmt: skip
+    return max(choices, key=lambda choice: choice.inner_auc)
+
+
+def _trees(x: Columns, learn: Rows, z: Columns, settings: BoostedSettings) -> np.ndarray:
+    model = fit_boosted(x, learn.labels, learn.weights(), settings, seed=SEED, threads=1)
+    return model.logit(z, threads=1)
+
+
+def _regression(x: Columns, learn: Rows, z: Columns, settings: LinearSettings) -> np.ndarray:
+    return fit_linear(x, learn.labels, learn.weights(), settings).logit(z)
+
+
+def choose_control(
+    cases: Cases, encoded: np.ndarray, candidates: Sequence[Control]
+) -> tuple[Control, float]:
+    """Return the control of the highest inner AUC, and that AUC."""
+    folds = inner_folds(cases)
+    return best(
+        candidates,
+        lambda c: _mean(
+            [ask for _, ask in folds],
+            [predict(c, encoded, learn, ask) for learn, ask in folds],
+        ),
+    )
+
+
+def best(candidates: Sequence[T], score: Callable[[T], float]) -> tuple[T, float]:
+    """Return the first candidate of the highest score, and the score."""
+    scores = [score(candidate) for candidate in candidates]
+    top = int(np.argmax(scores))
+    return candidates[top], scores[top]
+
+
+def _mean(asked: Sequence[Rows], scores: Sequence[np.ndarray]) -> float:
+    """Average the folds' weighted AUC by their rows."""
+    figures = [weighted_auc(s, rows) for s, rows in zip(scores, asked, strict=True)]
+    return float(np.average(figures, weights=[len(rows) for rows in asked]))
