@@ -164,12 +164,19 @@ class StepSettings(Section):
 
 
 class JourneySettings(Section):
-    """The journey map. `refuse_unplaced` makes an event name without a step an error."""
+    """The journey map. `refuse_unplaced` makes an event name without a step an error.
+
+    `multi_step` names, for a micro-conversion done in several parts (a video, the
+    pages of an assessment, a form), the event names of its parts in their order.
+    """
 
     stages: tuple[str, ...] = Field(
         default=("awareness", "consideration", "decision"), min_length=1
     )
     steps: dict[str, StepSettings] = Field(min_length=1)
+    multi_step: dict[str, Annotated[tuple[str, ...], Field(min_length=2)]] = Field(
+        default_factory=dict
+    )
     ignore: tuple[str, ...] = ()
     refuse_unplaced: bool = False
 

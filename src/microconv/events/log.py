@@ -29,7 +29,8 @@ HISTORY_COLUMNS = (
 )
 """The columns that histories are made of; the only ones featurize reads."""
 
-DICTIONARIES = ["prospect_id", "event_name"]
+DICTIONARIES = ["prospect_id", "event_name", "message_id", "campaign_id", "variant", "client"]
+"""The columns of text that repeat, read as codes and a dictionary."""
 
 
 class Log(Protocol):
@@ -103,12 +104,17 @@ class EventLog:
         return dict(self.facts["event_names"])
 
     def read_events(self, bucket: int, columns: Sequence[str] = HISTORY_COLUMNS) -> pa.Table:
-        """Read some columns of one bucket, `prospect_id` and `event_name` as dictionaries."""
+        """Read some columns of one bucket, those of :data:`DICTIONARIES` as dictionaries."""
         return _read(self.path / "events" / f"{bucket:04d}.parquet", list(columns))
 
     def read_prospects(self, bucket: int) -> pa.Table | None:
         """Read the bucket's rows of the prospects table; None where the log has none."""
         file = self.path / "prospects" / f"{bucket:04d}.parquet"
+        return _read(file, None) if file.exists() else None
+
+    def read_messages(self) -> pa.Table | None:
+        """Read the table of messages; None where the log has none."""
+        file = self.path / "messages.parquet"
         return _read(file, None) if file.exists() else None
 
     def observed_until(self, journey: JourneyMap) -> datetime:
@@ -168,7 +174,7 @@ class MemoryLog:
     def read_events(self, bucket: int, columns: Sequence[str] = HISTORY_COLUMNS) -> pa.Table:
         """Hand out the events, dictionaries encoded."""
         table = self.events.select(list(columns))
-        for name in DICTIONARIES:
+        for name in [name for name in DICTIONARIES if name in columns]:
             position = table.column_names.index(name)
             if not pa.types.is_dictionary(table.schema.field(name).type):
                 column = table.column(name).dictionary_encode()
