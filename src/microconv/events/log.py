@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from microconv.errors import EventLogError, MissingInputError, TimeError, listed
+from microconv.events.schema import MESSAGES
 from microconv.journey import JourneyMap
 
 FORMAT = 1
@@ -115,7 +116,7 @@ class EventLog:
     def read_messages(self) -> pa.Table | None:
         """Read the table of messages; None where the log has none."""
         file = self.path / "messages.parquet"
-        return _read(file, None) if file.exists() else None
+        return _read(file, None).cast(MESSAGES) if file.exists() else None
 
     def observed_until(self, journey: JourneyMap) -> datetime:
         """Find the first instant up to which every outcome is complete.
