@@ -565,6 +565,84 @@ class ExperimentsSettings(Section):
     tests: dict[str, ExperimentSettings] = Field(default_factory=dict)
 
 
+class AuditSettings(Section):
+    """What counts as a fault in a sequence of messages.
+
+    Attributes
+    ----------
+    generic_ctas : tuple of str
+        Calls to action that say nothing about what follows; case and
+        punctuation do not matter.
+    most_levels : int
+        By how many levels the commitment asked for may rise at once.
+    """
+
+    generic_ctas: tuple[str, ...] = (
+        "learn more",
+        "click here",
+        "read more",
+        "more",
+        "find out more",
+        "see more",
+        "here",
+        "discover more",
+        "more info",
+        "continue",
+        "go",
+        "submit",
+    )
+    most_levels: Annotated[int, Field(ge=1, le=5)] = 1
+
+
+class IndustryPrior(Section):
+    """What is known from elsewhere about asks of one kind: a rate, worth so many asks."""
+
+    stage: str
+    commitment: Annotated[int, Field(ge=1, le=5)]
+    rate: Annotated[float, Field(gt=0, lt=1)]
+    worth: Annotated[float, Field(gt=0)]
+
+
+class BenchmarkSettings(Section):
+    """How often an ask is answered, and how often it could be.
+
+    Attributes
+    ----------
+    answer_days : float
+        A step answers an ask if it is done within so many days.
+    target : float
+        The realistic target: this quantile of comparable asks.
+    priors : tuple of IndustryPrior
+    """
+
+    answer_days: Days = 4
+    target: Annotated[float, Field(gt=0, lt=1)] = 0.75
+    priors: tuple[IndustryPrior, ...] = ()
+
+
+class BottleneckSettings(Section):
+    """What is looked for where prospects get stuck.
+
+    Attributes
+    ----------
+    barrier_days : float
+        How long after a step a reluctance to go on is looked for.
+    barrier_steps : tuple of str
+        The steps it is looked for after; all that ask for a commitment of 3 or
+        more when empty.
+    retries, pause_minutes : int, float
+        The same part done so often without a pause this long is a burst of retries.
+    least_asked : int
+        Messages that asked fewer prospects are not judged.
+    """
+
+    barrier_days: Days = 30
+    barrier_steps: tuple[str, ...] = ()
+    retries: Annotated[int, Field(ge=2)] = 3
+    pause_minutes: Annotated[float, Field(gt=0)] = 30
+    least_asked: Count = 200
+
+
 class SimulateSettings(Section):
     """The demo world."""
 
@@ -594,6 +672,9 @@ class Settings(Section):
     track: TrackSettings
     measure: MeasureSettings = MeasureSettings()
     experiments: ExperimentsSettings = ExperimentsSettings()
+    audit: AuditSettings = AuditSettings()
+    benchmarks: BenchmarkSettings = BenchmarkSettings()
+    bottlenecks: BottleneckSettings = BottleneckSettings()
     engine: EngineSettings = EngineSettings()
     simulate: SimulateSettings | None = None
 
