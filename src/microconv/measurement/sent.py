@@ -72,6 +72,11 @@ def messages_of(study: Study, asks: Asks, aside: Bools) -> list[Sent]:
     return found
 
 
+def is_beside(apart: Int64) -> Bools:
+    """Say which asks lie behind their recipients' stage, or more than one stage ahead of it."""
+    return np.asarray((apart < 0) | (apart > 1))
+
+
 def _rises(campaigns: Int64, positions: Int64, wanted: Int64) -> Int64:
     """Say by how many levels each ask rises above the highest its campaign asked for before."""
     table = pd.DataFrame({"campaign": campaigns, "position": positions, "wanted": wanted})

@@ -13,7 +13,7 @@ import numpy as np
 from microconv.measurement.asks import Asks
 from microconv.measurement.findings import Bottleneck
 from microconv.measurement.intervals import Ratio
-from microconv.measurement.sent import Sent, compare, compare_within, messages_of
+from microconv.measurement.sent import Sent, compare, compare_within, is_beside, messages_of
 from microconv.measurement.study import Bools, Study
 
 MAJORITY = 0.5
@@ -72,10 +72,10 @@ def _beside_the_stage(
     Few of a message's recipients are left to compare with where most are beside
     it; so what being beside the stage costs is measured within all messages.
     """
-    beside = _is_beside(sent)
+    beside = is_beside(sent.apart)
     if beside.mean() < MAJORITY:
         return None
-    parts = [(each.asks, _is_beside(each), each.asks.answered) for each in every]
+    parts = [(each.asks, is_beside(each.apart), each.asks.answered) for each in every]
     ratio = compare_within(parts, confidence=confidence)
     stage = study.journey.stages[int(np.median(sent.apart + sent.asks.stage))]
     return _lost(
@@ -84,10 +84,6 @@ def _beside_the_stage(
         "speaks to (and not just one before it). In all messages such recipients answer {} as "
         "often as the others who had done and opened as much.",
     )  # fmt: skip
-
-
-def _is_beside(sent: Sent) -> Bools:
-    return np.asarray((sent.apart < 0) | (sent.apart > 1))
 
 
 def _lost(kind: str, sent: Sent, hit: Bools, ratio: Ratio, why: str) -> Bottleneck | None:
