@@ -42,7 +42,7 @@ def completion(study: Study, settings: MeasureSettings) -> Section:
     shown = list(steps.sort_values("completed", ascending=False)["step"])[:MOST_STEPS]
     groups = {name: (codes.codes, codes.labels) for name, codes in study.segments.items()}
     segments = _by_groups(study, groups.items(), shown, settings)
-    months = _by_groups(study, [("month", _months(study))], shown, settings)
+    months = _by_groups(study, [("month", months_of(study))], shown, settings)
     tables = {
         "steps": steps,
         "stages": _stages(study, settings),
@@ -137,7 +137,7 @@ def _by_groups(
     return with_rate(table, "completed", "prospects", settings)
 
 
-def _months(study: Study) -> tuple[Int32, tuple[str, ...]]:
+def months_of(study: Study) -> tuple[Int32, tuple[str, ...]]:
     """Group prospects by the month in which they were first seen."""
     month = study.outlines.first_seen.astype("datetime64[us]").astype("datetime64[M]")
     labels, codes = np.unique(month, return_inverse=True)
