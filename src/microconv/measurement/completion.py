@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.histories.arrays import DAY, Int64
+from microconv.measurement.asks import NO_GOAL, goals_of
 from microconv.measurement.intervals import wilson
 from microconv.measurement.offers import Offers, count_offers
 from microconv.measurement.section import Section
@@ -151,12 +152,14 @@ def _by_message(
     columns = [*keys, "offered", "completed", "completed_by_people"]
     if study.messages is None:
         return with_rate(pd.DataFrame(columns=columns), "completed", "offered", settings)
+    goal = goals_of(study)
     table = study.messages.assign(
+        goal=[study.journey.step_names[code] for code in goal],
         offered=offers.by_message[0],
         completed=offers.by_message[1],
         completed_by_people=offers.by_message[2],
     )
-    table = table[table["goal"].isin(study.names_of("micro"))]
+    table = table[goal != NO_GOAL]
     summed = table.groupby(keys, dropna=False, as_index=False)[columns[len(keys) :]].sum()
     return with_rate(summed, "completed", "offered", settings)
 

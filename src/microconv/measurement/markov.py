@@ -29,6 +29,9 @@ def removal_effects(walks: Walks, counts: Int64, major: Bools) -> pd.DataFrame:
     DataFrame
         Columns `step`, `removal` (share of conversions), the largest first.
     """
+    nothing = pd.DataFrame({"step": [], "removal": []})
+    if not len(walks):
+        return nothing
     both = counts.sum(axis=0).astype(np.float64)
     visited = np.flatnonzero(both.sum(axis=1) > 0)
     chance = both[visited] / both[visited].sum(axis=1, keepdims=True)
@@ -37,7 +40,7 @@ def removal_effects(walks: Walks, counts: Int64, major: Bools) -> pd.DataFrame:
     converting = fundamental @ chance[:, won].sum(axis=1)
     start = int(np.flatnonzero(visited == walks.start)[0])
     if converting[start] <= 0:
-        return pd.DataFrame({"step": [], "removal": []})
+        return nothing
     met = fundamental[start] / np.diag(fundamental)
     inner = visited != walks.start
     table = pd.DataFrame(

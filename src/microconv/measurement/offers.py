@@ -9,6 +9,7 @@ from numba import njit
 
 from microconv.histories.arrays import Int64
 from microconv.journey import EXPOSURE
+from microconv.measurement.asks import goals_of
 from microconv.measurement.study import NONE, Floats, Int32, Study
 
 
@@ -47,11 +48,7 @@ def count_offers(study: Study, *, within: int) -> Offers:
     if study.messages is None:
         nothing = np.zeros(size, np.int64)
         return Offers(nothing, nothing, np.zeros((3, 0)))
-    names = study.journey.step_names
-    micro = set(study.names_of("micro"))
-    goal = np.array(
-        [names.index(name) if name in micro else NONE for name in study.messages["goal"]], np.int32
-    )
+    goal = goals_of(study).astype(np.int32)
     message = np.arange(len(goal), dtype=np.int32)
     by_message = _of_keys(study, np.where(goal >= 0, message, NONE), goal, within)
     by_step = _of_keys(study, goal, np.arange(size, dtype=np.int32), within)

@@ -59,6 +59,7 @@ PLOTS = {"plots": "reports/plots"}
 MANIFEST = {"manifest": "reports/prospects_manifest.json"}
 PROSPECTS = {"prospects": "reports/prospects.parquet"}
 CSV = {"csv": "reports/prospects.csv"}
+JOURNEY = {"journey": "reports/journey.json"}
 MODEL_PAGE = {"model_page": "reports/model.html"}
 PAGES = {"page": "reports/prospects.html", **MODEL_PAGE}
 RECEIPT = {"receipt": "reports/tracking.json"}
@@ -87,6 +88,12 @@ STAGES = (
     ),
     PipelineStage(
         "score", {**LOG, **MODEL}, {**PROSPECTS, **CSV, **MANIFEST}, ("journey", "score")
+    ),
+    PipelineStage(
+        "measure",
+        LOG,
+        {**JOURNEY, "tables": "reports/journey"},
+        ("journey", "measure", "experiments", "audit", "benchmarks", "bottlenecks"),
     ),
     PipelineStage("report", {**PROSPECTS, **MANIFEST, **EVALUATION, **PLOTS, **MODEL}, PAGES),
     PipelineStage(
