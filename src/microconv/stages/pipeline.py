@@ -61,7 +61,11 @@ PROSPECTS = {"prospects": "reports/prospects.parquet"}
 CSV = {"csv": "reports/prospects.csv"}
 JOURNEY = {"journey": "reports/journey.json"}
 MODEL_PAGE = {"model_page": "reports/model.html"}
-PAGES = {"page": "reports/prospects.html", **MODEL_PAGE}
+PAGES = {
+    "page": "reports/prospects.html",
+    **MODEL_PAGE,
+    "journey_page": "reports/journey.html",
+}
 RECEIPT = {"receipt": "reports/tracking.json"}
 
 STAGES = (
@@ -95,7 +99,9 @@ STAGES = (
         {**JOURNEY, "tables": "reports/journey"},
         ("journey", "measure", "experiments", "audit", "benchmarks", "bottlenecks"),
     ),
-    PipelineStage("report", {**PROSPECTS, **MANIFEST, **EVALUATION, **PLOTS, **MODEL}, PAGES),
+    PipelineStage(
+        "report", {**PROSPECTS, **MANIFEST, **EVALUATION, **PLOTS, **MODEL, **JOURNEY}, PAGES
+    ),
     PipelineStage(
         "track",
         {**LOG, **SUMMARY, **EVALUATION, **PLOTS, **MODEL, **MANIFEST, **MODEL_PAGE},
