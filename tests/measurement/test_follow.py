@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from microconv.histories.arrays import DAY
 from microconv.measurement.doings import DONE_BANDS, OPEN_BANDS, doings_of
-from microconv.measurement.follow import ever_completed, follow
+from microconv.measurement.ever import ever_completed
+from microconv.measurement.follow import follow, ground_of
 from microconv.measurement.study import NEVER
 from studies import HOUR, LENGTH, at, study_of
 from worlds import JOURNEY, event, instant
@@ -31,7 +32,8 @@ def followed(rows, steps=SEQUENCE):
     doings = doings_of(study, min_human=0.5)
     everybody = np.ones(len(study), bool)
     spans = (WITHIN * HOUR, EFFECT * HOUR)
-    return study, follow(codes(steps), doings, study.outlines, everybody, spans=spans)
+    ground = ground_of(doings, study.outlines, everybody)
+    return study, follow(codes(steps), ground, spans=spans)
 
 
 @st.composite
@@ -204,7 +206,8 @@ def test_time_is_divided_where_the_last_step_stops_being_recent():
     rows = [event("ada", "blog", instant(-40 * 86_400))]
     study = study_of(*rows)
     doings = doings_of(study, min_human=0.5)
-    found = follow(codes(("guide",)), doings, study.outlines, np.ones(1, bool), spans=(DAY, DAY))
+    ground = ground_of(doings, study.outlines, np.ones(1, bool))
+    found = follow(codes(("guide",)), ground, spans=(DAY, DAY))
     spent = by_cell(found.days)
     assert spent == pytest.approx(
         {("not yet", (0, 1, 0)): 7, ("not yet", (0, 1, 1)): 23, ("not yet", (0, 1, 2)): 10}

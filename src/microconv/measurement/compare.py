@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from microconv.histories.arrays import DAY
 from microconv.measurement.doings import Doings
-from microconv.measurement.follow import Followed, ever_completed, follow
+from microconv.measurement.ever import ever_completed
+from microconv.measurement.follow import Followed, Ground, follow
 from microconv.measurement.intervals import Ratio, pooled_rate_ratio, rate_ratio
 from microconv.measurement.landmark import Landmark, risk_ratio
 from microconv.measurement.money import Money, Resamples, compare_money
@@ -29,15 +30,17 @@ class Arena:
     among : ndarray of bool, shape (n_prospects,)
     says : str
         Who they are, in a word.
-    doings, everything : Doings
-        What people did while at risk; and ever, as a dashboard counts it.
+    ground : Ground
+        What they did while at risk, and for how long they were.
+    everything : Doings
+        What they ever did, as a dashboard counts it.
     """
 
     study: Study
     settings: MeasureSettings
     among: Bools
     says: str
-    doings: Doings
+    ground: Ground
     everything: Doings
     landmark: Landmark
     resamples: Resamples
@@ -74,7 +77,7 @@ def compare(arena: Arena, sequence: Codes16) -> Comparison:
     """
     study, settings = arena.study, arena.settings
     spans = round(settings.within_days * DAY), round(settings.effect_days * DAY)
-    found = follow(sequence, arena.doings, study.outlines, arena.among, spans=spans)
+    found = follow(sequence, arena.ground, spans=spans)
     done_in_time = found.known_at[arena.landmark.prospect] < arena.landmark.at
     level = settings.confidence
     return Comparison(

@@ -33,6 +33,9 @@ RECENT = np.array([7 * DAY, 30 * DAY], np.int64)
 
 N_CELLS = N_STRATA * (len(RECENT) + 1)
 
+ROUNDING = 1e-6
+"""Days; less person-time than this in a cell is what adding and subtracting left behind."""
+
 
 @dataclass(frozen=True)
 class Followed:
@@ -58,56 +61,85 @@ class Followed:
     known_at: Int64
 
 
-def follow(
-    sequence: npt.NDArray[np.int16],
-    doings: Doings,
-    lines: Outlines,
-    among: Bools,
-    *,
-    spans: tuple[int, int],
-) -> Followed:
+@dataclass(frozen=True)
+class Ground:
+    """Some prospects, and their conversions and person-time whatever they completed.
+
+    What is the same for every sequence is added up once: following a sequence
+    then costs the time of those who completed it, not of everybody.
+
+    Attributes
+    ----------
+    among : ndarray of bool, shape (n_prospects,)
+        Those of them who are at risk.
+    events, days : ndarray of float64, shape (n_cells,)
+    last_cell : ndarray of int64, shape (n_prospects,)
+        The cell in which each prospect's time at risk ended.
+    """
+
+    doings: Doings
+    lines: Outlines
+    among: Bools
+    events: Floats
+    days: Floats
+    last_cell: Int64
+
+
+def ground_of(doings: Doings, lines: Outlines, among: Bools) -> Ground:
+    """Add up what is the same for every sequence."""
+    among = np.asarray(among & lines.at_risk)
+    events, days, last = _add_up(
+        doings.offsets,
+        (doings.changed_at, doings.stratum, doings.last),
+        (lines.first_seen, lines.ended_at, lines.converted, among),
+        (RECENT, N_STRATA),
+    )
+    return Ground(doings, lines, among, events, days, last)
+
+
+def follow(sequence: npt.NDArray[np.int16], ground: Ground, *, spans: tuple[int, int]) -> Followed:
     """Follow one sequence of distinct micro steps; a single step is a sequence of one.
 
     Parameters
     ----------
     sequence : ndarray of int16, shape (n_steps,)
-    doings : Doings
-    lines : Outlines
-    among : ndarray of bool, shape (n_prospects,)
+    ground : Ground
         The prospects to look at.
     spans : tuple of int
         `within` and `effect`, µs.
     """
-    return Followed(
-        *_follow(
-            sequence,
-            (doings.offsets, doings.time, doings.seen_at, doings.step),
-            (doings.changed_at, doings.stratum, doings.last),
-            (lines.first_seen, lines.ended_at, lines.converted, among & lines.at_risk),
-            (spans[0], spans[1], RECENT, N_STRATA),
-        )
+    doings, lines = ground.doings, ground.lines
+    events, days, *rest = _follow(
+        sequence,
+        (doings.offsets, doings.time, doings.seen_at, doings.step),
+        (doings.changed_at, doings.stratum, doings.last, ground.last_cell),
+        (lines.first_seen, lines.ended_at, lines.converted, ground.among),
+        (spans[0], spans[1], RECENT, N_STRATA),
     )
-
-
-def ever_completed(sequence: npt.NDArray[np.int16], doings: Doings, within: int) -> Bools:
-    """Say who ever completed a sequence, whenever it was known: what a dashboard counts."""
-    return np.asarray(_ever(sequence, doings.offsets, doings.time, doings.step, within))
+    # The third row is all the time of completers: what is left is the others'.
+    events = np.vstack([events[0], ground.events - events[2] + events[1]])
+    days = np.vstack([days[0], ground.days - days[2] + days[1]])
+    return Followed(events, np.where(days < ROUNDING, 0.0, days), *rest)
 
 
 @njit(cache=True, nogil=True)
-def _ever(sequence, offsets, time, step, within):  # type: ignore[no-untyped-def]
-    ever = np.zeros(len(offsets) - 1, np.bool_)
-    begun = np.empty(len(sequence), np.int64)
-    for p in range(len(ever)):
-        begun[:] = NOT_YET
-        for i in range(offsets[p], offsets[p + 1]):
-            for j in range(len(sequence)):
-                if sequence[j] == step[i]:
-                    begun[j] = time[i] if j == 0 else begun[j - 1]
-            if step[i] == sequence[-1] and begun[-1] > NOT_YET and time[i] - begun[-1] <= within:
-                ever[p] = True
-                break
-    return ever
+def _add_up(offsets, states, lines, given):  # type: ignore[no-untyped-def]
+    first_seen, ended_at, converted, among = lines
+    recent, n_strata = given
+    events = np.zeros(n_strata * (len(recent) + 1), np.float64)
+    days = np.zeros((2, len(events)), np.float64)
+    last_cell = np.zeros(len(among), np.int64)
+    nothing = np.empty((0, 2), np.int64)
+    for p in range(len(among)):
+        if not among[p]:
+            continue
+        a, b = offsets[p], offsets[p + 1]
+        state = (states[0][a:b], states[1][a:b], states[2][a:b])
+        span = (first_seen[p], ended_at[p])
+        last_cell[p] = _spend(days, span, (nothing, NEVER), state, recent)
+        if converted[p]:
+            events[last_cell[p]] += 1
+    return events, days[1], last_cell
 
 
 @njit(cache=True, nogil=True)
@@ -116,12 +148,12 @@ def _follow(sequence, doings, states, lines, given):  # type: ignore[no-untyped-
     first_seen, ended_at, converted, among = lines
     within, effect, recent, n_strata = given
     n, longest = len(offsets) - 1, np.max(np.diff(offsets))
-    events = np.zeros((2, n_strata * (len(recent) + 1)), np.float64)
+    events = np.zeros((3, n_strata * (len(recent) + 1)), np.float64)
     days = np.zeros_like(events)
     together_events, together_days = np.zeros(2, np.float64), np.zeros(2, np.float64)
     together = np.zeros(2, np.int64)
     known_at = np.full(n, NEVER, np.int64)
-    exposed = np.empty((longest, 2), np.int64)
+    exposed, nothing = np.empty((longest, 2), np.int64), np.empty((0, 2), np.int64)
     for p in range(n):
         if not among[p]:
             continue
@@ -129,19 +161,20 @@ def _follow(sequence, doings, states, lines, given):  # type: ignore[no-untyped-
         done, met, met_known, ordered, m = _complete(
             sequence, time[a:b], seen_at[a:b], step[a:b], (within, effect), exposed
         )
-        known_at[p] = done
-        span = (first_seen[p], ended_at[p])
-        state = (states[0][a:b], states[1][a:b], states[2][a:b])
-        cell = _spend(days, span, (exposed[:m], done), state, recent)
         end = ended_at[p]
-        if converted[p]:
-            on = False
-            for e in range(m):
-                on |= exposed[e, 0] < end < exposed[e, 1]
-            if on:
-                events[0, cell] += 1
-            elif end <= done:
-                events[1, cell] += 1
+        if done < NEVER:
+            known_at[p] = done
+            span, cell = (first_seen[p], end), states[3][p]
+            state = (states[0][a:b], states[1][a:b], states[2][a:b])
+            _spend(days[:2], span, (exposed[:m], done), state, recent)
+            _spend(days[1:], span, (nothing, NEVER), state, recent)
+            if converted[p]:
+                on = False
+                for e in range(m):
+                    on |= exposed[e, 0] < end < exposed[e, 1]
+                events[0, cell] += on
+                events[1, cell] += end <= done
+                events[2, cell] += 1
         if met == NEVER:
             continue
         side = 0 if ordered else 1

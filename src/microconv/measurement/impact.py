@@ -24,6 +24,7 @@ from microconv.measurement.compare import (
     row_of,
 )
 from microconv.measurement.doings import Doings, doings_of, opens_of
+from microconv.measurement.follow import ground_of
 from microconv.measurement.intervals import discoveries
 from microconv.measurement.landmark import landmark_of
 from microconv.measurement.money import resample
@@ -124,7 +125,7 @@ def _arena(study: Study, settings: MeasureSettings, did: _Doings, among: Bools, 
         settings=settings,
         among=among,
         says=says,
-        doings=did.at_risk,
+        ground=ground_of(did.at_risk, study.outlines, among),
         everything=did.ever,
         landmark=landmark,
         resamples=resample(landmark, settings.bootstrap, seed=settings.seed),
