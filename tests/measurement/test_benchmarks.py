@@ -10,7 +10,7 @@ from scipy.stats import beta
 
 from microconv.events.schema import MESSAGES
 from microconv.measurement.asks import asks_of
-from microconv.measurement.benchmarks import benchmarks
+from microconv.measurement.benchmarks import ask_table, benchmarks
 from microconv.measurement.expected import expect
 from microconv.settings import BenchmarkSettings, IndustryPrior
 from studies import study_of
@@ -25,15 +25,13 @@ def day(number, seconds=0):
 
 
 def table_of(*groups):
-    """Make groups and their asks from (step, stage, commitment, jump, asked, answered)."""
+    """Make groups and their counts from (step, stage, commitment, jump, asked, answered)."""
     rows, names = [], []
     for position, (step, stage, commitment, jump, asked, answered) in enumerate(groups):
         who = {"step": step, "campaign": "c", "position": position}
         names.append({**who, "stage": stage, "commitment": commitment})
-        rows += [
-            {**who, "jump": jump, "apart": "same stage", "answered": k < answered}
-            for k in range(asked)
-        ]
+        history = {"jump": jump, "apart": "same stage"}
+        rows.append({**who, **history, "asked": asked, "answered": answered})
     return pd.DataFrame(names), pd.DataFrame(rows)
 
 
@@ -116,3 +114,23 @@ def test_without_messages_the_section_says_what_to_bring():
     found = benchmarks(study, asks, BenchmarkSettings(), confidence=0.95)
     assert "no table of messages" in found.missing[0]
     assert found.tables == {}
+
+
+def test_asks_are_counted_by_message_history_and_previous_step():
+    """Two recipients of one letter: one had read the blog, one had done nothing."""
+    letters = pa.Table.from_pylist(
+        [{"message_id": "m1", "campaign_id": "c", "position": 1, "goal": "pricing"}],
+        schema=MESSAGES,
+    )
+    study = study_of(
+        event("ada", "blog", day(30)), event("ada", "sent", day(20), message_id="m1"),
+        event("ada", "pricing", day(19)), event("bob", "sent", day(20), message_id="m1"),
+        messages=letters,
+    )  # fmt: skip
+    table = ask_table(
+        study.journey, study.messages, asks_of(study, answer_days=4, min_human=0.5)
+    ).sort_values("previous")
+    assert table["previous"].tolist() == ["(none)", "blog"]
+    assert table["jump"].tolist() == [2, 1]
+    assert table["apart"].tolist() == ["stage ahead", "stage ahead"]
+    assert (table["asked"].tolist(), table["answered"].tolist()) == ([1, 1], [0, 1])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from microconv.journey import JourneyMap
 from microconv.measurement.asks import NO_GOAL, Asks
-from microconv.measurement.expected import expect, histories_of
+from microconv.measurement.expected import APART, MOST_JUMPS, expect, histories_of
 from microconv.measurement.intervals import wilson
 from microconv.measurement.section import Section
 from microconv.measurement.shrinkage import fit_strength, shrink
@@ -65,31 +66,56 @@ def benchmarks(
 
 
 def ask_table(journey: JourneyMap, messages: pd.DataFrame, asks: Asks) -> pd.DataFrame:
-    """Put asks into a table with their campaign, position, step and history."""
-    rows = messages.iloc[asks.message]
-    names = np.array(journey.step_names, dtype=object)
+    """Count asks and answers by message, history and previous step.
+
+    Returns
+    -------
+    DataFrame
+        `step`, `campaign`, `position`, `stage`, `commitment`, `jump`, `apart`,
+        `previous`, `asked`, `answered`.
+    """
     jump, apart = histories_of(journey, asks)
-    return pd.DataFrame(
+    shape = (len(messages), MOST_JUMPS + 1, len(APART), len(journey) + 1)
+    place = (asks.message.astype(np.int64), jump, apart, asks.last.astype(np.int64) + 1)
+    cell = np.ravel_multi_index(place, shape)
+    asked = np.bincount(cell, minlength=int(np.prod(shape)))
+    answered = np.bincount(cell[asks.answered], minlength=len(asked))
+    some = np.flatnonzero(asked)
+    message, jump, apart, last = np.unravel_index(some, shape)
+    goal = goal_of(asks, len(messages))[message]
+    rows = messages.iloc[message]
+    names = np.array(["(none)", *journey.step_names], dtype=object)
+    table = pd.DataFrame(
         {
-            "step": names[asks.goal],
+            "step": names[1:][goal],
             "campaign": rows["campaign_id"].fillna("").to_numpy(),
             "position": rows["position"].astype("Int64").to_numpy(),
-            "stage": np.array(journey.stages)[journey.stage_codes[asks.goal]],
-            "commitment": journey.commitments[asks.goal],
+            "stage": np.array(journey.stages)[journey.stage_codes[goal]],
+            "commitment": journey.commitments[goal],
             "jump": jump,
-            "apart": apart,
-            "previous": np.append(names, "(none)")[asks.last],
-            "answered": asks.answered,
+            "apart": APART[apart],
+            "previous": names[last],
+            "asked": asked[some],
+            "answered": answered[some],
         }
     )
+    keys = [name for name in table.columns if name not in ("asked", "answered")]
+    return table.groupby(keys, sort=False, dropna=False).sum().reset_index()
+
+
+def goal_of(asks: Asks, n_messages: int) -> npt.NDArray[np.int64]:
+    """Look up the step that each message asks for, from its asks."""
+    goals = np.zeros(n_messages, np.int64)
+    goals[asks.message] = asks.goal
+    return goals
 
 
 def _compare(cells: pd.DataFrame, settings: BenchmarkSettings, confidence: float) -> pd.DataFrame:
     from scipy.stats import beta
 
     keys = ["step", "campaign", "position", "stage", "commitment"]
-    groups = cells.groupby(keys, sort=False, dropna=False)["answered"].agg(["size", "sum"])
-    groups = groups.reset_index().rename(columns={"size": "asked", "sum": "answered"})
+    groups = cells.groupby(keys, sort=False, dropna=False)[["asked", "answered"]].sum()
+    groups = groups.reset_index()
     done, asked = (groups[name].to_numpy(np.float64) for name in ("answered", "asked"))
     expected, worth = expect(groups, cells, settings)
     strength = 1 / (1 / fit_strength(done, asked, expected) + 1 / worth)
@@ -127,18 +153,16 @@ def _by_state(cells: pd.DataFrame, confidence: float) -> pd.DataFrame:
         ("history", history),
     ):
         rows = cells.assign(by=by, value=values).groupby(["step", "by", "value"], sort=True)
-        table = rows["answered"].agg(["size", "sum"]).reset_index()
+        table = rows[["asked", "answered"]].sum().reset_index()
         table = table[table.groupby("step")["value"].transform("size") > 1]
-        whole = table.groupby("step")[["size", "sum"]].transform("sum")
-        mean = ((whole["sum"] + 0.5) / (whole["size"] + 1)).to_numpy(np.float64)
-        done, asked = (table[name].to_numpy(np.float64) for name in ("sum", "size"))
+        whole = table.groupby("step")[["asked", "answered"]].transform("sum")
+        mean = ((whole["answered"] + 0.5) / (whole["asked"] + 1)).to_numpy(np.float64)
+        done, asked = (table[name].to_numpy(np.float64) for name in ("answered", "asked"))
         strength = fit_strength(done, asked, mean)
         low, high = wilson(done, asked, confidence=confidence)
         expected = (strength * mean + done) / (strength + asked)
         parts.append(
-            table.rename(columns={"size": "asked", "sum": "answered"}).assign(
-                rate=done / asked, rate_low=low, rate_high=high, expected=expected
-            )
+            table.assign(rate=done / asked, rate_low=low, rate_high=high, expected=expected)
         )
     return pd.concat(parts, ignore_index=True)
 

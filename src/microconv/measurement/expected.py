@@ -22,24 +22,25 @@ from microconv.settings import BenchmarkSettings
 MOST_JUMPS = 2
 """Longer jumps count as this many levels."""
 
-APART = np.array(["stage ahead", "stage behind", "same stage"], dtype=object)
+APART = np.array(["stage behind", "same stage", "stage ahead"], dtype=object)
+"""Where a step's stage lies, as seen from the recipient."""
 
 
 def histories_of(
     journey: JourneyMap, asks: Asks
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.object_]]:
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Say how each ask stood to what its recipient had done.
 
     Returns
     -------
     ndarray of int64
         Levels of commitment beyond the next one, at most :data:`MOST_JUMPS`.
-    ndarray of str
-        `same stage`, `stage ahead` or `stage behind`, as seen from the recipient.
+    ndarray of int64
+        Position in :data:`APART`.
     """
     jump = journey.commitments[asks.goal].astype(np.int64) - asks.level - 1
     apart = np.sign(journey.stage_codes[asks.goal].astype(np.int64) - asks.stage)
-    return np.clip(jump, 0, MOST_JUMPS), APART[apart - 1]
+    return np.clip(jump, 0, MOST_JUMPS), apart + 1
 
 
 def expect(
@@ -52,7 +53,7 @@ def expect(
     groups : DataFrame
         One row per `step`, `campaign`, `position`, with `stage` and `commitment`.
     cells : DataFrame
-        One row per ask, with the same columns, `jump`, `apart` and `answered`.
+        Counts `asked` and `answered` by the same columns, `jump` and `apart`.
     settings : BenchmarkSettings
 
     Returns
@@ -70,7 +71,7 @@ def expect(
     )
     shape = len(groups), int(history.max()) + 1
     asked, done = np.zeros(shape), np.zeros(shape)
-    np.add.at(asked, (group, history), 1)
+    np.add.at(asked, (group, history), cells["asked"].to_numpy())
     np.add.at(done, (group, history), cells["answered"].to_numpy())
     alike = _alike(groups)
     overall = _rate_elsewhere(done, asked, ~alike)
