@@ -99,29 +99,30 @@ def compare_money(
     won = landmark.converted[resamples.rows]
     days = np.where(won, landmark.days[resamples.rows], 0.0)
 
-    def sums(amount: Floats) -> Difference:
-        return _difference(
-            _totals(pair[0] * amount, resamples), _totals(pair[1] * amount, resamples), confidence
-        )
-
-    counted = [_totals(one * won, resamples) for one in pair]
-    spent = [_totals(one * days, resamples) for one in pair]
+    amounts = (value, np.where(large, 0.0, value), landmark.lifetime_value[resamples.rows])
+    columns = [one * amount for amount in (*amounts, won, days) for one in pair]
+    totals = _totals(np.column_stack(columns), resamples)
+    revenue, trimmed, lifetime, counted, spent = (totals[:, k : k + 2] for k in range(0, 10, 2))
     with np.errstate(divide="ignore", invalid="ignore"):
-        means = [a / b for a, b in zip(spent, counted, strict=True)]
+        means = spent / counted
     return Money(
-        revenue=sums(value),
-        trimmed=sums(np.where(large, 0.0, value)),
-        lifetime=sums(landmark.lifetime_value[resamples.rows]),
-        cycle=_difference(means[0], means[1], confidence),
+        revenue=_difference(revenue, confidence),
+        trimmed=_difference(trimmed, confidence),
+        lifetime=_difference(lifetime, confidence),
+        cycle=_difference(means, confidence),
     )
 
 
-def _totals(amount: Floats, resamples: Resamples) -> Floats:
-    """Sum as it is, then over every resample."""
-    return np.append(amount.sum(), resamples.times @ amount)
+def _totals(columns: Floats, resamples: Resamples) -> Floats:
+    """Sum each column as it is (first row), then over every resample, all in one product."""
+    scale = np.maximum(np.abs(columns).max(axis=0, initial=0.0), 1e-300)
+    again = resamples.times @ (columns / scale).astype(np.float32)
+    return np.vstack([columns.sum(axis=0), again.astype(np.float64) * scale])
 
 
-def _difference(ours: Floats, others: Floats, confidence: float) -> Difference:
+def _difference(totals: Floats, confidence: float) -> Difference:
+    """Compare the two columns, completers and others, of sums or means."""
+    ours, others = totals[:, 0], totals[:, 1]
     gap = (ours - others)[1:]
     gap = gap[np.isfinite(gap)]
     tail = (1 - confidence) / 2
