@@ -114,11 +114,13 @@ def measure_log(arguments: argparse.Namespace) -> None:
     settings = read_settings(arguments.params)
     once(settings, Path(sys.stdin.read()), arguments.threads)
     before = peak()
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     figures = once(settings, arguments.log, arguments.threads)
-    seconds = time.perf_counter() - began
+    seconds, worked = time.perf_counter() - began, time.process_time() - worked
     parts = ", ".join(f"{name} {spent:.1f}" for name, spent in figures.items())
-    print(f"{seconds:.1f} s, peak {peak():.2f} GB ({before:.2f} GB before): {parts}")
+    print(
+        f"{seconds:.1f} s ({worked:.1f} s of processors), peak {peak():.2f} GB ({before:.2f} GB before): {parts}"
+    )
 
 
 def once(settings, path: Path, threads: int) -> dict[str, float]:
