@@ -8,8 +8,8 @@ import numpy as np
 
 from microconv.features.family import Columns
 from microconv.model.blend import mix
-from microconv.model.boosted import fit_boosted
 from microconv.model.linear import fit_linear
+from microconv.model.trees import fit_boosted
 from microconv.settings import BoostedSettings, LinearSettings
 
 SEED = 7
@@ -49,4 +49,4 @@ def listen(
     """Fit both models and score the rows `asked`, on one thread."""
     learnt = (lessons.values, lessons.labels, lessons.weights)
     trees = fit_boosted(*learnt, boosted, seed=SEED, threads=1)
-    return Voices(trees.logit(asked, threads=1), fit_linear(*learnt, linear).logit(asked))
+    return Voices(trees.raw(asked, threads=1), fit_linear(*learnt, linear).logit(asked))

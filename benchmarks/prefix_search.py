@@ -19,8 +19,8 @@ from prefix_controls import Control, predict
 from prefix_protocol import Cases, Rows, outer_split, split_rows, weighted_auc
 
 from microconv.features.family import Columns
-from microconv.model.boosted import fit_boosted
 from microconv.model.linear import fit_linear
+from microconv.model.trees import fit_boosted
 from microconv.settings import BoostedSettings, LinearSettings
 
 FOLDS = ((0.40, 0.65), (0.65, 0.90))
@@ -137,7 +137,7 @@ def choose_ours(cases: Cases, matrix: Matrix) -> Choice:
 
 def _trees(x: Columns, learn: Rows, z: Columns, settings: BoostedSettings) -> np.ndarray:
     model = fit_boosted(x, learn.labels, learn.weights(), settings, seed=SEED, threads=1)
-    return model.logit(z, threads=1)
+    return model.raw(z, threads=1)
 
 
 def _regression(x: Columns, learn: Rows, z: Columns, settings: LinearSettings) -> np.ndarray:

@@ -138,6 +138,28 @@ def simulate(
     _say(call(write_world, ["--params", str(params), "--raw", str(raw), "--truth", str(truth)]))
 
 
+@app.command()
+def power(
+    baseline: Annotated[float, typer.Option(help="Share of the control that does the step.")],
+    effect: Annotated[
+        float | None, typer.Option(help="Relative effect worth finding: 0.25 is a quarter more.")
+    ] = None,
+    units: Annotated[int | None, typer.Option(help="Units an arm: what can they show?")] = None,
+    arms: Annotated[int, typer.Option(help="Arms, the control included.")] = 2,
+    power: Annotated[float, typer.Option(help="Probability of finding it if it is there.")] = 0.8,
+    alpha: Annotated[float, typer.Option(help="Probability of finding what is not there.")] = 0.05,
+    per_day: Annotated[
+        float | None, typer.Option(help="Units that can be assigned a day, over all arms.")
+    ] = None,
+) -> None:
+    """Say how many units a test (A/B) needs before it is started, or what it can show."""
+    from microconv.measurement.experiments.power import Design, plan
+
+    design = Design(baseline, arms, power, alpha)
+    for sentence in plan(design, effect=effect, units=units, per_day=per_day):
+        _say(sentence)
+
+
 def _say(sentence: str) -> None:
     sys.stdout.write(f"{inert(sentence)}\n")
     sys.stdout.flush()

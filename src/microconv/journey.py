@@ -54,11 +54,14 @@ class JourneyMap:
         The position of a step is its code in :class:`~microconv.histories.Histories`.
     ignored : frozenset of str
         Event names deliberately left out.
+    multi_step : tuple of (str, tuple of str)
+        Micro-conversion → the event names of its parts, from first to last.
     """
 
     stages: tuple[str, ...]
     steps: tuple[Step, ...]
     ignored: frozenset[str] = frozenset()
+    multi_step: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @classmethod
     def from_settings(cls, settings: JourneySettings) -> JourneyMap:
@@ -68,7 +71,8 @@ class JourneyMap:
         ------
         JourneyError
             If two steps claim one event name, a stage is unknown, a micro step
-            has no stage, or there is no major step.
+            has no stage, there is no major step, or a part of a multi-step
+            micro-conversion belongs to no step or to two.
         """
         steps = tuple(
             Step(
@@ -81,7 +85,12 @@ class JourneyMap:
             )
             for name, step in settings.steps.items()
         )
-        journey = cls(tuple(settings.stages), steps, frozenset(settings.ignore))
+        journey = cls(
+            tuple(settings.stages),
+            steps,
+            frozenset(settings.ignore),
+            tuple((name, tuple(parts)) for name, parts in settings.multi_step.items()),
+        )
         journey._check()
         return journey
 
@@ -111,6 +120,14 @@ class JourneyMap:
             raise JourneyError(
                 "No step of the journey is `kind: major`, so there is nothing to predict. "
                 "Mark the step that is the outcome (a deal won, a purchase) as `major`."
+            )
+        twice = sorted({part for part in self.parts if self.parts.count(part) > 1})
+        nowhere = [part for part in self.parts if part not in owner]
+        if twice or nowhere:
+            raise JourneyError(
+                f"`journey.multi_step` names {listed(twice or nowhere)}, which "
+                + ("stands there twice." if twice else "is an event name of no step.")
+                + " Each part is one event name of one step."
             )
 
     def __len__(self) -> int:
@@ -150,6 +167,18 @@ class JourneyMap:
                 f"There is no step `{step}` in the journey." + did_you_mean(step, names)
             )
         return names.index(step)
+
+    def place_parts(self, event_names: Sequence[str]) -> npt.NDArray[np.int16]:
+        """Map event names to positions in `parts`; -1 where a name is no part."""
+        return np.array(
+            [self.parts.index(name) if name in self.parts else -1 for name in event_names],
+            dtype=np.int16,
+        )
+
+    @cached_property
+    def parts(self) -> tuple[str, ...]:
+        """The event names of all parts of multi-step micro-conversions, in order."""
+        return tuple(part for _, parts in self.multi_step for part in parts)
 
     @cached_property
     def _code_of_event(self) -> dict[str, int]:

@@ -9,7 +9,7 @@ import pytest
 from microconv.errors import MicroconvError, MissingInputError
 from microconv.ranking.lists import ListFiles, Origin, write_list
 from microconv.ranking.score import rank_prospects
-from microconv.report.write import Findings, write_pages
+from microconv.report.write import Findings, write_journey_page, write_pages
 from ranked_world import END, settings, trained, world
 from report_world import evaluation
 
@@ -64,3 +64,14 @@ def test_a_missing_file_is_named(findings: Findings, tmp_path: Path, missing: st
     place.rename(place.with_name("elsewhere"))
     with pytest.raises(MissingInputError, match=place.name):
         write_pages(findings, page=tmp_path / "a.html", model_page_at=tmp_path / "b.html")
+
+
+def test_the_journey_page_is_written_from_the_measurement(tmp_path: Path) -> None:
+    """And without a measurement the reader is told which stage to run."""
+    journey, page = tmp_path / "journey.json", tmp_path / "pages" / "journey.html"
+    with pytest.raises(MissingInputError, match="`measure`"):
+        write_journey_page(journey, page=page)
+    section = {"says": ["No bottleneck stands out."], "missing": [], "tables": {}}
+    journey.write_text(json.dumps({"bottlenecks": section}), encoding="utf-8")
+    write_journey_page(journey, page=page)
+    assert "No bottleneck stands out." in page.read_text(encoding="utf-8")

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from microconv.errors import EventLogError, MissingInputError, TimeError, listed
+from microconv.events.schema import MESSAGES
 from microconv.journey import JourneyMap
 
 FORMAT = 1
@@ -29,7 +30,8 @@ HISTORY_COLUMNS = (
 )
 """The columns that histories are made of; the only ones featurize reads."""
 
-DICTIONARIES = ["prospect_id", "event_name"]
+DICTIONARIES = ["prospect_id", "event_name", "message_id", "campaign_id", "variant", "client"]
+"""The columns of text that repeat, read as codes and a dictionary."""
 
 
 class Log(Protocol):
@@ -118,13 +120,18 @@ class EventLog:
         return [source["name"] for source in self.facts["sources"] if source.get("dealt")]
 
     def read_events(self, bucket: int, columns: Sequence[str] = HISTORY_COLUMNS) -> pa.Table:
-        """Read some columns of one bucket, `prospect_id` and `event_name` as dictionaries."""
+        """Read some columns of one bucket, those of :data:`DICTIONARIES` as dictionaries."""
         return _read(self.path / "events" / f"{bucket:04d}.parquet", list(columns))
 
     def read_prospects(self, bucket: int) -> pa.Table | None:
         """Read the bucket's rows of the prospects table; None where the log has none."""
         file = self.path / "prospects" / f"{bucket:04d}.parquet"
         return _read(file, None) if file.exists() else None
+
+    def read_messages(self) -> pa.Table | None:
+        """Read the table of messages; None where the log has none."""
+        file = self.path / "messages.parquet"
+        return _read(file, None).cast(MESSAGES) if file.exists() else None
 
     def observed_until(self, journey: JourneyMap) -> datetime:
         """Find the first instant up to which every outcome is complete.
@@ -183,7 +190,7 @@ class MemoryLog:
     def read_events(self, bucket: int, columns: Sequence[str] = HISTORY_COLUMNS) -> pa.Table:
         """Hand out the events, dictionaries encoded."""
         table = self.events.select(list(columns))
-        for name in DICTIONARIES:
+        for name in [name for name in DICTIONARIES if name in columns]:
             position = table.column_names.index(name)
             if not pa.types.is_dictionary(table.schema.field(name).type):
                 column = table.column(name).dictionary_encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -32,7 +33,7 @@ def gain_chart(gain: pd.DataFrame, *, candidate: str, best: str | None) -> str:
             strokeWidth=alt.condition(f"datum.role == '{candidate}'", alt.value(3), alt.value(1.5)),
         )
     )
-    return _svg(_diagonal(1.0, "called", "met") + curves, "gain")
+    return drawing(_diagonal(1.0, "called", "met") + curves, "gain")
 
 
 def reliability_chart(reliability: pd.DataFrame, *, candidate: str) -> str:
@@ -53,7 +54,7 @@ def reliability_chart(reliability: pd.DataFrame, *, candidate: str) -> str:
     line = (
         alt.Chart(bins).mark_line(color=OURS, opacity=0.5).encode(x="predicted:Q", y="observed:Q")
     )
-    return _svg(_diagonal(highest, "predicted", "observed") + line + dots, "reliability")
+    return drawing(_diagonal(highest, "predicted", "observed") + line + dots, "reliability")
 
 
 def folds_chart(folds: pd.DataFrame, *, candidate: str, best: str | None) -> str:
@@ -74,7 +75,7 @@ def folds_chart(folds: pd.DataFrame, *, candidate: str, best: str | None) -> str
     )
     dots = base.mark_circle(size=90, opacity=1).encode(y=alt.Y("auc:Q", scale=scale))
     chance = alt.Chart(pd.DataFrame({"y": [0.5]})).mark_rule(strokeDash=[4, 4], color=OTHERS)
-    return _svg(chance.encode(y=alt.Y("y:Q", scale=scale)) + bars + dots, "folds")
+    return drawing(chance.encode(y=alt.Y("y:Q", scale=scale)) + bars + dots, "folds")
 
 
 def _roles(models: pd.Series, candidate: str, best: str | None) -> pd.Series:
@@ -97,8 +98,18 @@ def _diagonal(highest: float, x: str, y: str) -> Any:
     return alt.Chart(ends).mark_line(strokeDash=[4, 4], color=OTHERS).encode(x=f"{x}:Q", y=f"{y}:Q")
 
 
-def _svg(chart: Any, name: str) -> str:
-    """Draw a chart; ids inside are made the chart's own, as several stand in one page."""
+def drawing(chart: Any, name: str, *, size: Mapping[str, Any] = SIZE) -> str:
+    """Draw a chart as SVG; ids inside are made the chart's own, as several stand in one page.
+
+    Parameters
+    ----------
+    chart : altair chart
+        Of at most a few hundred rows: every one becomes part of the page.
+    name : str
+        Told apart from every other chart's of the page.
+    size : mapping
+        `width` and `height`; a height may be a step for each row.
+    """
     import vl_convert
 
     axis = {
@@ -107,7 +118,7 @@ def _svg(chart: Any, name: str) -> str:
         "titleFontWeight": "normal",
     }  # fmt: skip
     styled = (
-        chart.properties(**SIZE)
+        chart.properties(**size)
         .configure(font="DejaVu Sans", background="transparent")
         .configure_axis(**axis)
         .configure_legend(labelColor=INK, labelFontSize=12, symbolStrokeWidth=3)

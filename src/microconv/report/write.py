@@ -1,4 +1,4 @@
-"""Reading what the stages before have written, and writing the two pages."""
+"""Reading what the stages before have written, and writing the pages."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from microconv.errors import MicroconvError, MissingInputError
 from microconv.events.files import md5_of, replacing
 from microconv.model.prospect_model import ProspectModel
 from microconv.report.about import About
+from microconv.report.journey_page import journey_page
 from microconv.report.model_page import model_page
 from microconv.report.prospects_page import prospects_page
 
@@ -80,6 +81,28 @@ def write_pages(findings: Findings, *, page: Path, model_page_at: Path) -> dict[
     card = model_page(evaluation, tables, facts=model.facts, about=About.of(model), status=status)
     _write(model_page_at, card)
     return manifest
+
+
+def write_journey_page(journey: Path, *, page: Path) -> None:
+    """Write the page of the journey.
+
+    Parameters
+    ----------
+    journey : Path
+        What the stage `measure` wrote.
+    page : Path
+        Where it goes.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file.
+    """
+    if not journey.exists():
+        raise MissingInputError(
+            f"There is no {journey.name} in {journey.parent}. Run the stage `measure` first."
+        )
+    _write(page, journey_page(_read_json(journey)))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

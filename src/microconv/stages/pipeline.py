@@ -59,8 +59,13 @@ PLOTS = {"plots": "reports/plots"}
 MANIFEST = {"manifest": "reports/prospects_manifest.json"}
 PROSPECTS = {"prospects": "reports/prospects.parquet"}
 CSV = {"csv": "reports/prospects.csv"}
+JOURNEY = {"journey": "reports/journey.json"}
 MODEL_PAGE = {"model_page": "reports/model.html"}
-PAGES = {"page": "reports/prospects.html", **MODEL_PAGE}
+PAGES = {
+    "page": "reports/prospects.html",
+    **MODEL_PAGE,
+    "journey_page": "reports/journey.html",
+}
 RECEIPT = {"receipt": "reports/tracking.json"}
 
 STAGES = (
@@ -88,7 +93,15 @@ STAGES = (
     PipelineStage(
         "score", {**LOG, **MODEL}, {**PROSPECTS, **CSV, **MANIFEST}, ("journey", "score")
     ),
-    PipelineStage("report", {**PROSPECTS, **MANIFEST, **EVALUATION, **PLOTS, **MODEL}, PAGES),
+    PipelineStage(
+        "measure",
+        LOG,
+        {**JOURNEY, "tables": "reports/journey"},
+        ("journey", "measure", "experiments", "audit", "benchmarks", "bottlenecks"),
+    ),
+    PipelineStage(
+        "report", {**PROSPECTS, **MANIFEST, **EVALUATION, **PLOTS, **MODEL, **JOURNEY}, PAGES
+    ),
     PipelineStage(
         "track",
         {**LOG, **SUMMARY, **EVALUATION, **PLOTS, **MODEL, **MANIFEST, **MODEL_PAGE},

@@ -1,0 +1,182 @@
+"""How often each ask is answered, against what comparable asks lead one to expect."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from microconv.journey import JourneyMap
+from microconv.measurement.asks import NO_GOAL, Asks
+from microconv.measurement.expected import APART, MOST_JUMPS, expect, histories_of
+from microconv.measurement.intervals import wilson
+from microconv.measurement.section import Section
+from microconv.measurement.shrinkage import fit_strength, shrink
+from microconv.measurement.study import Floats, Study
+from microconv.settings import BenchmarkSettings
+
+NO_MESSAGES = (
+    "There is no table of messages with goals, so nobody knows which step a message asks for. "
+    "Bring one (a source of the format `messages`, column `goal`)."
+)
+
+
+def benchmarks(
+    study: Study, asks: Asks, settings: BenchmarkSettings, *, confidence: float
+) -> Section:
+    """Compare each ask with what comparable ones lead one to expect.
+
+    Parameters
+    ----------
+    study : Study
+    asks : Asks
+        All of the study's; those whose time to answer is not over are left out.
+    settings : BenchmarkSettings
+    confidence : float
+
+    Returns
+    -------
+    Section
+        Table `benchmarks`: a row per step, campaign and position. Table
+        `expected`: a row per step and position, previous step or history of
+        whoever was asked.
+    """
+    asked = asks.where(asks.closed & (asks.goal != NO_GOAL))
+    if study.messages is None or len(asked) == 0:
+        return Section(missing=(NO_MESSAGES,))
+    cells = ask_table(study.journey, study.messages, asked)
+    table = _compare(cells, settings, confidence)
+    unasked = [
+        name
+        for name in study.names_of("micro")
+        if study.journey.code_of(name) not in set(asked.goal.tolist())
+    ]
+    missing = []
+    if unasked:
+        missing.append(
+            f"No message asks for {', '.join(unasked)}: these steps have no benchmark of their own."
+        )
+    if table["expected"].isna().any():
+        missing.append(
+            "With a single message there is nothing comparable; put what the industry knows into "
+            "`benchmarks.priors`."
+        )
+    tables = {"benchmarks": table, "expected": _by_state(cells, confidence)}
+    return Section(_says(table), tuple(missing), tables)
+
+
+def ask_table(journey: JourneyMap, messages: pd.DataFrame, asks: Asks) -> pd.DataFrame:
+    """Count asks and answers by message, history and previous step.
+
+    Returns
+    -------
+    DataFrame
+        `step`, `campaign`, `position`, `stage`, `commitment`, `jump`, `apart`,
+        `previous`, `asked`, `answered`.
+    """
+    jump, apart = histories_of(journey, asks)
+    shape = (len(messages), MOST_JUMPS + 1, len(APART), len(journey) + 1)
+    place = (asks.message.astype(np.int64), jump, apart, asks.last.astype(np.int64) + 1)
+    cell = np.ravel_multi_index(place, shape)
+    asked = np.bincount(cell, minlength=int(np.prod(shape)))
+    answered = np.bincount(cell[asks.answered], minlength=len(asked))
+    some = np.flatnonzero(asked)
+    message, jump, apart, last = np.unravel_index(some, shape)
+    goal = goal_of(asks, len(messages))[message]
+    rows = messages.iloc[message]
+    names = np.array(["(none)", *journey.step_names], dtype=object)
+    table = pd.DataFrame(
+        {
+            "step": names[1:][goal],
+            "campaign": rows["campaign_id"].fillna("").to_numpy(),
+            "position": rows["position"].astype("Int64").to_numpy(),
+            "stage": np.array(journey.stages)[journey.stage_codes[goal]],
+            "commitment": journey.commitments[goal],
+            "jump": jump,
+            "apart": APART[apart],
+            "previous": names[last],
+            "asked": asked[some],
+            "answered": answered[some],
+        }
+    )
+    keys = [name for name in table.columns if name not in ("asked", "answered")]
+    return table.groupby(keys, sort=False, dropna=False).sum().reset_index()
+
+
+def goal_of(asks: Asks, n_messages: int) -> npt.NDArray[np.int64]:
+    """Look up the step that each message asks for, from its asks."""
+    goals = np.zeros(n_messages, np.int64)
+    goals[asks.message] = asks.goal
+    return goals
+
+
+def _compare(cells: pd.DataFrame, settings: BenchmarkSettings, confidence: float) -> pd.DataFrame:
+    from scipy.stats import beta
+
+    keys = ["step", "campaign", "position", "stage", "commitment"]
+    groups = cells.groupby(keys, sort=False, dropna=False)[["asked", "answered"]].sum()
+    groups = groups.reset_index()
+    done, asked = (groups[name].to_numpy(np.float64) for name in ("answered", "asked"))
+    expected, worth = expect(groups, cells, settings)
+    strength = 1 / (1 / fit_strength(done, asked, expected) + 1 / worth)
+    shrunk = shrink(done, asked, expected, strength=strength, confidence=confidence)
+    low, high = wilson(done, asked, confidence=confidence)
+    target = beta.ppf(settings.target, strength * expected, strength * (1 - expected))
+    gain = np.maximum(0.0, target - shrunk.rate) * asked
+    return groups.assign(
+        rate=done / asked,
+        rate_low=low,
+        rate_high=high,
+        expected=expected,
+        shrunk=shrunk.rate,
+        shrunk_low=shrunk.low,
+        shrunk_high=shrunk.high,
+        target=target,
+        gain=gain,
+        strength=strength,
+        against_expected=_judge(expected, shrunk.low, shrunk.high),
+    ).sort_values(["gain", "step"], ascending=[False, True], ignore_index=True)
+
+
+def _judge(expected: Floats, low: Floats, high: Floats) -> pd.Series:
+    words = np.where(high < expected, "below", np.where(low > expected, "above", "as expected"))
+    return pd.Series(words, dtype=object).where(~np.isnan(expected), None)
+
+
+def _by_state(cells: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """Give the rate of each step by position, previous step and history, shrunk to the step's."""
+    history = cells["apart"] + np.where(cells["jump"] > 0, ", too much at once", "")
+    parts = []
+    for by, values in (
+        ("position", cells["position"].astype(str)),
+        ("previous step", cells["previous"]),
+        ("history", history),
+    ):
+        rows = cells.assign(by=by, value=values).groupby(["step", "by", "value"], sort=True)
+        table = rows[["asked", "answered"]].sum().reset_index()
+        table = table[table.groupby("step")["value"].transform("size") > 1]
+        whole = table.groupby("step")[["asked", "answered"]].transform("sum")
+        mean = ((whole["answered"] + 0.5) / (whole["asked"] + 1)).to_numpy(np.float64)
+        done, asked = (table[name].to_numpy(np.float64) for name in ("answered", "asked"))
+        strength = fit_strength(done, asked, mean)
+        low, high = wilson(done, asked, confidence=confidence)
+        expected = (strength * mean + done) / (strength + asked)
+        parts.append(
+            table.assign(rate=done / asked, rate_low=low, rate_high=high, expected=expected)
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _says(table: pd.DataFrame) -> tuple[str, ...]:
+    below = table[table["against_expected"] == "below"]
+    says = [
+        f"{len(below)} of {len(table)} asks are answered less often than comparable ones lead one "
+        "to expect."
+    ]
+    says += [
+        f"`{row['step']}` (message {row['position']} of {row['campaign'] or 'no campaign'}): "
+        f"{row['rate']:.1%} answered, {row['expected']:.1%} expected of comparable asks, "
+        f"{row['target']:.1%} within reach."
+        for row in below.head(5).to_dict("records")
+    ]
+    return tuple(says)

@@ -1,0 +1,101 @@
+"""The measurement as a whole: every section of the journey's report, and the files they go to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from microconv.events.canonical import as_arrow
+from microconv.events.files import replacing
+from microconv.measurement.asks import asks_of
+from microconv.measurement.audit import audit
+from microconv.measurement.benchmarks import benchmarks
+from microconv.measurement.bottlenecks import bottlenecks
+from microconv.measurement.completion import completion
+from microconv.measurement.drop_off import drop_off
+from microconv.measurement.experiments.section import experiments
+from microconv.measurement.impact import impact
+from microconv.measurement.paths import paths
+from microconv.measurement.section import Section
+from microconv.measurement.study import Study
+from microconv.measurement.velocity import velocity
+from microconv.settings import Settings
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def measure(study: Study, settings: Settings, *, threads: int | None = None) -> dict[str, Section]:
+    """Measure the journey.
+
+    Parameters
+    ----------
+    study : Study
+    settings : Settings
+        Its sections `measure`, `experiments`, `audit`, `benchmarks` and `bottlenecks`.
+    threads : int, optional
+        Every core when None; changes no value.
+
+    Returns
+    -------
+    dict of str to Section
+        In the order in which they are to be read. What a section lacks it says
+        in `missing`; the others are not touched by it.
+    """
+    own, confidence = settings.measure, settings.measure.confidence
+    asks = asks_of(study, answer_days=settings.benchmarks.answer_days, min_human=own.min_human)
+    return {
+        "completion": completion(study, own),
+        "velocity": velocity(study, own),
+        "paths": paths(study, own),
+        "drop_off": drop_off(study, own),
+        "impact": impact(study, own, threads=threads),
+        "benchmarks": benchmarks(study, asks, settings.benchmarks, confidence=confidence),
+        "bottlenecks": bottlenecks(study, asks, settings.bottlenecks, confidence=confidence),
+        "experiments": experiments(study, settings.experiments),
+        "audit": audit(study, asks, settings.audit, confidence=confidence),
+    }
+
+
+def overview(study: Study) -> dict[str, Any]:
+    """Say what was looked at: period, prospects, events, conversions."""
+    lines = study.outlines
+    instants = (EPOCH + timedelta(microseconds=at) for at in (study.start, study.until))
+    start, until = (instant.isoformat() for instant in instants)
+    return {
+        "start": start,
+        "observed_until": until,
+        "events": len(study.time),
+        "prospects": len(study),
+        "at_risk": int(lines.at_risk.sum()),
+        "converted": int(lines.converted.sum()),
+        "stages": list(study.journey.stages),
+    }
+
+
+def write_measurement(
+    study: Study, sections: Mapping[str, Section], *, report: Path, tables: Path
+) -> None:
+    """Write every figure as JSON, and every table as Parquet.
+
+    Parameters
+    ----------
+    report : Path
+        One file: `overview`, then section → `says`, `missing`, `tables`.
+    tables : Path
+        A folder, replaced as a whole: one file `section.table.parquet` per table.
+    """
+    content = {"overview": overview(study)}
+    content |= {name: section.report() for name, section in sections.items()}
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    with replacing(tables) as folder:
+        folder.mkdir()
+        for name, section in sections.items():
+            for title, table in section.tables.items():
+                pq.write_table(as_arrow(table), folder / f"{name}.{title}.parquet")
+    with replacing(report) as fresh:
+        fresh.write_text(f"{text}\n", encoding="utf-8")

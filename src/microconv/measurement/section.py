@@ -1,0 +1,62 @@
+"""What every part of the measurement hands over: sentences, gaps, and tidy tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of the measurement.
+
+    Attributes
+    ----------
+    says : tuple of str
+        What was found, in plain language, the most important first.
+    missing : tuple of str
+        What could not be said, why, and what would have to be brought.
+    tables : mapping of str to DataFrame
+        The figures, one fact per row; intervals as `…_low` and `…_high`.
+    """
+
+    says: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    def report(self) -> dict[str, Any]:
+        """Put the section into what JSON can hold: tables as lists of rows, nan as null."""
+        tables = {name: as_rows(table) for name, table in self.tables.items()}
+        return {"says": list(self.says), "missing": list(self.missing), "tables": tables}
+
+
+def as_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Turn a table into rows of plain Python values.
+
+    Examples
+    --------
+    >>> as_rows(pd.DataFrame({"step": ["blog"], "rate": [float("nan")]}))
+    [{'step': 'blog', 'rate': None}]
+    """
+    columns = {str(name): [_plain(value) for value in table[name]] for name in table.columns}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or value is pd.NaT or value is pd.NA:
+        return None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (tuple, list, np.ndarray)):
+        return [_plain(each) for each in value]
+    return value

@@ -1,0 +1,205 @@
+"""The study: all that happened up to one instant, as flat arrays, one pass to read.
+
+Every part of the measurement looks back from `until`, the log's
+`observed_until`, and sees what could be known then: an event is used if it was
+visible before `until` and not yet merged away. An outcome is used if it
+*happened* before `until`, whenever it was written down: up to there the outcomes
+are complete.
+
+A prospect is at risk in ``[first_seen, ended_at)``: from the first instant at
+which anything of theirs was visible, until the conversion, an exit or `until`,
+whichever comes first. Whoever is still at risk at `until` is censored, not lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+from numba import njit
+
+from microconv.histories.arrays import Int64
+from microconv.journey import EXIT, MAJOR, JourneyMap
+
+Int32 = npt.NDArray[np.int32]
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+NEVER = np.iinfo(np.int64).max
+"""An instant that did not come before the study's end."""
+
+NONE = -1
+"""Code of a value that is not there."""
+
+
+@dataclass(frozen=True)
+class Codes:
+    """A column of text: a code per row, and what the codes mean.
+
+    Attributes
+    ----------
+    codes : ndarray of int32, shape (n_rows,)
+        Position in `labels`; -1 where there is no value.
+    labels : tuple of str
+        Sorted.
+    """
+
+    codes: Int32
+    labels: tuple[str, ...]
+
+    def text(self) -> npt.NDArray[np.object_]:
+        """Spell the column out; None where there is no value."""
+        return np.array([*self.labels, None], dtype=object)[self.codes]
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """When each prospect came, converted, left and stopped being followed (µs since 1970).
+
+    Attributes
+    ----------
+    first_seen : ndarray of int64, shape (n_prospects,)
+        The first instant at which anything was visible.
+    converted_at, exited_at : ndarray of int64, shape (n_prospects,)
+        The first conversion and exit; :data:`NEVER` without one.
+    ended_at : ndarray of int64, shape (n_prospects,)
+        End of the time at risk, never before `first_seen`.
+    value : ndarray of float64, shape (n_prospects,)
+        Money of the first conversion; nan without one, or where it has none.
+    lifetime_value : ndarray of float64, shape (n_prospects,)
+        Money of every conversion before the end of the study; 0 without any.
+    """
+
+    first_seen: Int64
+    converted_at: Int64
+    exited_at: Int64
+    ended_at: Int64
+    value: Floats
+    lifetime_value: Floats
+
+    @property
+    def converted(self) -> Bools:
+        """Who converted while at risk."""
+        return np.asarray((self.converted_at == self.ended_at) & self.at_risk)
+
+    @property
+    def at_risk(self) -> Bools:
+        """Who was at risk for any time at all."""
+        return np.asarray(self.ended_at > self.first_seen)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What every part of the measurement reads.
+
+    Attributes
+    ----------
+    journey : JourneyMap
+    start, until : int
+        The period, ``[start, until)``, µs since 1970.
+    prospect_ids : StringArray, shape (n_prospects,)
+    offsets : ndarray of int64, shape (n_prospects + 1,)
+        Events ``offsets[p]:offsets[p + 1]`` belong to prospect ``p``, in time order.
+    time, seen_at : ndarray of int64, shape (n_events,)
+        When it happened, and from when on it was visible (never before `time`).
+    step : ndarray of int16, shape (n_events,)
+        Position of the event's step in the journey's `steps`.
+    part : ndarray of int16, shape (n_events,)
+        Position in the journey's `parts`, of an event that is a part of a
+        multi-step micro-conversion; else -1.
+    value : ndarray of float64, shape (n_events,)
+        Money, or nan.
+    human : ndarray of float32, shape (n_events,)
+        Probability that a person did it.
+    message : ndarray of int32, shape (n_events,)
+        Row of `messages` that the event belongs to; -1 for none.
+    campaign, variant, client : Codes
+        One code per event.
+    outlines : Outlines
+    half : ndarray of bool, shape (n_prospects,)
+        True for the half on which patterns are mined; the other tests them. By
+        a hash of the prospect's id, so the same in every run.
+    segments : mapping of str to Codes
+        What each prospect was, as far as known when first seen: attribute → one
+        code per prospect. Numbers are cut into quarters.
+    messages : DataFrame or None
+        The table of messages, where the log has one.
+    """
+
+    journey: JourneyMap
+    start: int
+    until: int
+    prospect_ids: pa.Array = field(repr=False)
+    offsets: Int64 = field(repr=False)
+    time: Int64 = field(repr=False)
+    seen_at: Int64 = field(repr=False)
+    step: npt.NDArray[np.int16] = field(repr=False)
+    part: npt.NDArray[np.int16] = field(repr=False)
+    value: Floats = field(repr=False)
+    human: npt.NDArray[np.float32] = field(repr=False)
+    message: Int32 = field(repr=False)
+    campaign: Codes = field(repr=False)
+    variant: Codes = field(repr=False)
+    client: Codes = field(repr=False)
+    outlines: Outlines = field(repr=False)
+    half: Bools = field(repr=False)
+    segments: Mapping[str, Codes] = field(repr=False)
+    messages: pd.DataFrame | None = field(repr=False)
+
+    def __len__(self) -> int:
+        """Return the number of prospects."""
+        return len(self.offsets) - 1
+
+    def owners(self) -> Int64:
+        """Say which prospect each event belongs to."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    def names_of(self, kind: str) -> list[str]:
+        """List the names of the steps of one kind, in the order of their codes."""
+        return [self.journey.step_names[code] for code in self.journey.codes_of_kind(kind)]
+
+
+def outline(
+    journey: JourneyMap,
+    offsets: Int64,
+    time: Int64,
+    seen_at: Int64,
+    event: tuple[npt.NDArray[np.int16], Floats, int],
+) -> Outlines:
+    """Find when each prospect came, converted, left and stopped being followed.
+
+    Parameters
+    ----------
+    event : tuple
+        Step and value of each event, and the end of the study.
+    """
+    step, value, until = event
+    kind = journey.kinds[step]
+    return Outlines(*_outline(offsets, time, seen_at, kind, value, until, MAJOR, EXIT))
+
+
+@njit(cache=True, nogil=True)
+def _outline(offsets, time, seen_at, kind, value, until, major, leave):  # type: ignore[no-untyped-def]
+    n = len(offsets) - 1
+    first = np.full(n, until, np.int64)
+    converted = np.full(n, NEVER, np.int64)
+    exited = np.full(n, NEVER, np.int64)
+    ended = np.empty(n, np.int64)
+    money = np.full(n, np.nan, np.float64)
+    lifetime = np.zeros(n, np.float64)
+    for p in range(n):
+        for i in range(offsets[p], offsets[p + 1]):
+            first[p] = min(first[p], seen_at[i])
+            if kind[i] == major:
+                if converted[p] == NEVER:
+                    converted[p], money[p] = time[i], value[i]
+                if not np.isnan(value[i]):
+                    lifetime[p] += value[i]
+            elif kind[i] == leave and exited[p] == NEVER:
+                exited[p] = time[i]
+        ended[p] = max(first[p], min(converted[p], exited[p], until))
+    return first, converted, exited, ended, money, lifetime

@@ -1,0 +1,136 @@
+"""Asks against comparable asks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from scipy.stats import beta
+
+from microconv.events.schema import MESSAGES
+from microconv.measurement.asks import asks_of
+from microconv.measurement.benchmarks import ask_table, benchmarks
+from microconv.measurement.expected import expect
+from microconv.settings import BenchmarkSettings, IndustryPrior
+from studies import study_of
+from worlds import JOURNEY, event, instant
+
+DAYS = 86_400
+
+
+def day(number, seconds=0):
+    """Return an instant so many days before the end of the study."""
+    return instant(-number * DAYS + seconds)
+
+
+def table_of(*groups):
+    """Make groups and their counts from (step, stage, commitment, jump, asked, answered)."""
+    rows, names = [], []
+    for position, (step, stage, commitment, jump, asked, answered) in enumerate(groups):
+        who = {"step": step, "campaign": "c", "position": position}
+        names.append({**who, "stage": stage, "commitment": commitment})
+        history = {"jump": jump, "apart": "same stage"}
+        rows.append({**who, **history, "asked": asked, "answered": answered})
+    return pd.DataFrame(names), pd.DataFrame(rows)
+
+
+def test_an_ask_is_never_compared_with_itself():
+    """A message far below the others must not lower what is expected of it."""
+    groups = [("a", "s", 1, 0, 400, 80), ("b", "s", 1, 0, 400, 80), ("c", "s", 1, 0, 400, 0)]
+    rate, _ = expect(*table_of(*groups), BenchmarkSettings())
+    assert rate[2] == pytest.approx(0.2, abs=0.002)
+    assert rate[0] < 0.15
+
+
+def test_asks_that_come_too_early_are_compared_with_such():
+    """One answered by 4 % of those two levels below it does as well as others there."""
+    groups = [
+        ("a", "s", 1, 0, 1000, 200), ("b", "s", 1, 0, 1000, 200),
+        ("c", "t", 3, 2, 1000, 40), ("d", "u", 4, 2, 1000, 40),
+    ]  # fmt: skip
+    rate, _ = expect(*table_of(*groups), BenchmarkSettings())
+    assert rate[3] == pytest.approx(0.04, abs=0.005)
+    assert rate[0] == pytest.approx(0.2, abs=0.005)
+
+
+def test_what_the_industry_knows_counts_as_so_many_asks():
+    """A prior of 10 % worth 1,000 asks beside 1,000 asks at 20 % makes 15 %."""
+    groups = [("a", "s", 1, 0, 1000, 200), ("b", "s", 1, 0, 1000, 200)]
+    prior = IndustryPrior(stage="s", commitment=1, rate=0.1, worth=1000)
+    rate, worth = expect(*table_of(*groups), BenchmarkSettings(priors=(prior,)))
+    assert rate == pytest.approx(np.full(2, 0.15))
+    assert worth == pytest.approx(np.full(2, 2000))
+
+
+def test_alone_an_ask_has_only_the_industry_to_be_compared_with():
+    """Nothing comparable is not an expectation of a half."""
+    groups = table_of(("a", "s", 1, 0, 100, 20))
+    assert np.isnan(expect(*groups, BenchmarkSettings())[0]).all()
+    prior = IndustryPrior(stage="s", commitment=1, rate=0.1, worth=50)
+    assert expect(*groups, BenchmarkSettings(priors=(prior,)))[0] == pytest.approx([0.1])
+
+
+def many(letters, answers):
+    """Send letters to 300 people; of every hundred so many answer each."""
+    rows = []
+    for who in range(300):
+        name = f"p{who:03d}"
+        for k, (letter, share) in enumerate(zip(letters, answers, strict=True)):
+            sent = day(200 - 20 * k)
+            rows.append(event(name, "sent", sent, message_id=letter))
+            if who % 100 < share:
+                rows.append(event(name, "guide", day(200 - 20 * k, 60)))
+    return rows
+
+
+def test_the_section_states_actual_expected_and_target():
+    """The target is the quantile of the comparable asks' distribution, by scipy."""
+    letters = pa.Table.from_pylist(
+        [{"message_id": f"m{k}", "position": k, "goal": "guide"} for k in (1, 2, 3)],
+        schema=MESSAGES,
+    )
+    rows = many(["m1", "m2", "m3"], [20, 24, 4])
+    study = study_of(*rows, journey=JOURNEY, messages=letters)
+    asks = asks_of(study, answer_days=4, min_human=0.5)
+    found = benchmarks(study, asks, BenchmarkSettings(), confidence=0.95)
+    table = found.tables["benchmarks"].set_index("position")
+    assert table["asked"].tolist() == [300] * 3
+    row = table.loc[3]
+    assert row["answered"] == 12
+    assert row["against_expected"] == "below"
+    target = beta.ppf(
+        0.75, row["strength"] * row["expected"], row["strength"] * (1 - row["expected"])
+    )
+    assert row["target"] == pytest.approx(target)
+    assert row["gain"] == pytest.approx((target - row["shrunk"]) * 300)
+    assert "`guide` (message 3 of no campaign): 4.0% answered" in found.says[1]
+
+
+def test_without_messages_the_section_says_what_to_bring():
+    """Nothing is expected of nothing."""
+    study = study_of(event("ada", "sent", day(9)), journey=JOURNEY)
+    asks = asks_of(study, answer_days=4, min_human=0.5)
+    found = benchmarks(study, asks, BenchmarkSettings(), confidence=0.95)
+    assert "no table of messages" in found.missing[0]
+    assert found.tables == {}
+
+
+def test_asks_are_counted_by_message_history_and_previous_step():
+    """Two recipients of one letter: one had read the blog, one had done nothing."""
+    letters = pa.Table.from_pylist(
+        [{"message_id": "m1", "campaign_id": "c", "position": 1, "goal": "pricing"}],
+        schema=MESSAGES,
+    )
+    study = study_of(
+        event("ada", "blog", day(30)), event("ada", "sent", day(20), message_id="m1"),
+        event("ada", "pricing", day(19)), event("bob", "sent", day(20), message_id="m1"),
+        messages=letters,
+    )  # fmt: skip
+    table = ask_table(
+        study.journey, study.messages, asks_of(study, answer_days=4, min_human=0.5)
+    ).sort_values("previous")
+    assert table["previous"].tolist() == ["(none)", "blog"]
+    assert table["jump"].tolist() == [2, 1]
+    assert table["apart"].tolist() == ["stage ahead", "stage ahead"]
+    assert (table["asked"].tolist(), table["answered"].tolist()) == ([1, 1], [0, 1])
