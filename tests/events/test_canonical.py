@@ -122,6 +122,14 @@ def test_a_column_that_is_left_out_may_hold_anything() -> None:
     assert log.equals(canonical_events(frame))
 
 
+@pytest.mark.parametrize("empty", [pd.NaT, None, np.datetime64("NaT", "s")], ids=repr)
+def test_a_column_of_instants_without_one_needs_no_zone(empty: object) -> None:
+    """A log in which nobody was merged has no `visible_until`; frames give that any type."""
+    frame = rows().to_pandas()
+    column = pd.Series([empty] * len(frame))
+    assert canonical_events(frame.assign(visible_until=column)).equals(canonical_events(frame))
+
+
 def test_no_events_are_an_empty_log() -> None:
     """Nothing to score is not an error here."""
     assert canonical_events(rows().slice(0, 0)).num_rows == 0

@@ -136,8 +136,9 @@ def _one_kind(column: pd.Series, name: str) -> pa.Array:
 
 def _instants(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """Bring a column of instants to microseconds."""
-    if pa.types.is_null(column.type):
-        return column.cast(pa.int64())
+    if pa.types.is_null(column.type) or 0 < len(column) == column.null_count:
+        # of nothing, no zone is missing: on its way through MLflow an empty column loses its own
+        return pa.chunked_array([pa.nulls(len(column), pa.int64())])
     if not pa.types.is_timestamp(column.type):
         raise TimeError(
             f"The column `{name}` of the events is {column.type}, not a timestamp with a zone. "
