@@ -117,11 +117,9 @@ def measure_log(arguments: argparse.Namespace) -> None:
     began, worked = time.perf_counter(), time.process_time()
     figures = once(settings, arguments.log, arguments.threads)
     seconds, worked = time.perf_counter() - began, time.process_time() - worked
-    parts = ", ".join(f"{name} {spent:.1f}" for name, spent in figures.items())
-    print(
-        f"{seconds:.1f} s ({worked:.1f} s of processors), peak {peak():.2f} GB "
-        f"({before:.2f} GB before): {parts}"
-    )
+    parts = ", ".join(f"{name} {part:.1f}" for name, part in figures.items())
+    spent = f"{seconds:.1f} s ({worked:.1f} s of processors)"
+    print(f"{spent}, peak {peak():.2f} GB ({before:.2f} GB before): {parts}")
 
 
 def once(settings, path: Path, threads: int) -> dict[str, float]:

@@ -55,6 +55,15 @@ def test_what_is_done_after_the_pause_finishes_nothing():
     assert found.finished.tolist() == [False]
 
 
+def test_a_part_after_the_step_is_done_begins_another_attempt():
+    """Whoever fills the form in twice made two attempts, and finished one so far."""
+    found = attempts(
+        event("ada", "page_1", at(9, 0)), event("ada", "form", at(9, 5)),
+        event("ada", "page_1", at(9, 6)),
+    )  # fmt: skip
+    assert found.finished.tolist() == [True, False]
+
+
 def test_the_part_sent_again_and_again_is_counted():
     """The last page, five times within minutes."""
     rows = [event("ada", "page_3", at(9, k), event_id=f"{k}") for k in range(5)]
