@@ -140,10 +140,11 @@ def test_a_key_that_stands_twice_is_refused(tmp_path, text):
 def test_anchors_and_merges_are_still_yaml(tmp_path):
     """A key given in a merged mapping may be given again: that is what merging is for."""
     text = (ROOT / "params.yaml").read_text()
-    text = text.replace("  boosted:\n", "  boosted:\n    <<: &trees {num_leaves: 7}\n", 1)
+    assert "  forest: {trees: 100," in text
+    text = text.replace("  forest: {trees: 100,", "  forest: {<<: &few {trees: 7}, trees: 100,", 1)
     path = tmp_path / "params.yaml"
     path.write_text(text)
-    assert read_settings(path).model.boosted.num_leaves == 15
+    assert read_settings(path).model.forest.trees == 100
 
 
 def test_two_sources_of_one_name_are_refused(content):
