@@ -1,0 +1,69 @@
+"""params.yaml as one frozen, checked object per section.
+
+Adding a parameter touches params.yaml and one class here. Nothing that decides
+time has a default: an instant that nobody wrote down is an error, not a guess.
+"""
+
+from __future__ import annotations
+
+from microconv.settings.evaluation import AlarmSettings, EvaluateSettings, ReadySettings
+from microconv.settings.ingest import DealtInstants, IngestSettings, NamingRule, SourceSettings
+from microconv.settings.journey import JourneySettings, StepSettings
+from microconv.settings.measurement import (
+    AskedSequence,
+    AuditSettings,
+    BenchmarkSettings,
+    BottleneckSettings,
+    ExperimentSettings,
+    ExperimentsSettings,
+    IndustryPrior,
+    MeasureSettings,
+)
+from microconv.settings.model import (
+    BacktestSettings,
+    BoostedSettings,
+    ForestSettings,
+    LinearSettings,
+    ModelSettings,
+    PointsSettings,
+)
+from microconv.settings.questions import FeatureSettings, SnapshotSettings
+from microconv.settings.reading import Settings, check_settings, read_settings
+from microconv.settings.runs import EngineSettings, ScoreSettings, SimulateSettings, TrackSettings
+from microconv.settings.section import Section
+
+__all__ = [
+    "AlarmSettings",
+    "AskedSequence",
+    "AuditSettings",
+    "BacktestSettings",
+    "BenchmarkSettings",
+    "BoostedSettings",
+    "BottleneckSettings",
+    "DealtInstants",
+    "EngineSettings",
+    "EvaluateSettings",
+    "ExperimentSettings",
+    "ExperimentsSettings",
+    "FeatureSettings",
+    "ForestSettings",
+    "IndustryPrior",
+    "IngestSettings",
+    "JourneySettings",
+    "LinearSettings",
+    "MeasureSettings",
+    "ModelSettings",
+    "NamingRule",
+    "PointsSettings",
+    "ReadySettings",
+    "ScoreSettings",
+    "Section",
+    "Settings",
+    "SimulateSettings",
+    "SnapshotSettings",
+    "SourceSettings",
+    "StepSettings",
+    "TrackSettings",
+    "check_settings",
+    "read_settings",
+]

@@ -1,0 +1,84 @@
+"""`evaluate`: what figures are computed at, and when an alarm is raised."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from microconv.settings.section import Count, Section, Seed, Share
+
+
+class AlarmSettings(Section):
+    """From where on a finding is an alarm; :mod:`microconv.evaluation.alarms` lists them.
+
+    Attributes
+    ----------
+    single_column, too_good : float
+        By how much AUC one column must beat the histories without it, and the AUC
+        that it must have itself: one step may well be what matters.
+    fill_gap : float
+        Difference between the shares of converters and others that have an attribute.
+    certain_values : float
+        Share of an attribute's rows whose value is as good as the outcome.
+    filled_after, min_converters
+        Share of converters whose attribute became known only afterwards, of so many.
+    collapse_from, collapse_to : float
+        A column worth so much AUC above one half in training, and at most this part
+        of it afterwards, has collapsed.
+    shuffled_labels, random_gap : float
+        AUC above one half, and above the split in time.
+    drift, base_rate_drift : float
+        Population stability index of a column, and of the outcome.
+    """
+
+    single_column: Share = 0.15
+    too_good: Share = 0.8
+    fill_gap: Share = 0.2
+    certain_values: Share = 0.1
+    filled_after: Share = 0.9
+    min_converters: Count = 20
+    collapse_from: Share = 0.1
+    collapse_to: Share = 0.25
+    shuffled_labels: Share = 0.05
+    random_gap: Share = 0.05
+    drift: Annotated[float, Field(gt=0)] = 0.25
+    base_rate_drift: Annotated[float, Field(gt=0)] = 0.1
+
+
+class ReadySettings(Section):
+    """What it takes to call by a model: below it the data are thin.
+
+    Attributes
+    ----------
+    conversions, prospects : int
+    days : float
+        From the first to the last training date.
+    thin_share : float
+        Below this share of `conversions` there is not enough at all.
+    """
+
+    conversions: Count = 120
+    prospects: Count = 1000
+    days: Annotated[float, Field(ge=0)] = 28
+    thin_share: Share = 0.4
+
+
+class EvaluateSettings(Section):
+    """What the figures are computed at: the team's list size, the bootstrap; what alarms.
+
+    Attributes
+    ----------
+    worse_by : float
+        A challenger that may be worse than the champion by this much AUC, by the
+        interval of the paired difference, is not promoted.
+    """
+
+    list_size: Count
+    bootstrap: Annotated[int, Field(ge=0)] = 300
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    bins: Annotated[int, Field(ge=2)] = 10
+    seed: Seed
+    worse_by: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    alarms: AlarmSettings = AlarmSettings()
+    ready: ReadySettings = ReadySettings()

@@ -1,0 +1,95 @@
+"""`backtest` and `model`: how models are tried and learnt."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from microconv.settings.section import Count, Days, Section, Seed
+
+
+class BacktestSettings(Section):
+    """Walk-forward folds, planned from dates alone.
+
+    Attributes
+    ----------
+    folds : int
+        How many test blocks, walking back from the last closed window.
+    test_snapshots : int
+        How many consecutive `as_of` dates one test block holds.
+    min_train_snapshots : int
+        A fold with fewer training dates is not planned.
+    label_lag_days : float
+        Extra embargo: how long an outcome may take to become known.
+    """
+
+    folds: Count
+    test_snapshots: Count
+    min_train_snapshots: Count = 2
+    label_lag_days: Annotated[float, Field(ge=0)] = 0
+
+    @property
+    def label_lag(self) -> timedelta:
+        """The extra embargo as a duration."""
+        return timedelta(days=self.label_lag_days)
+
+
+class BoostedSettings(Section):
+    """LightGBM, in its own parameter names where it has one.
+
+    The defaults are small trees with few columns each: conversions are few.
+    """
+
+    num_iterations: Count = 150
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.04
+    num_leaves: Annotated[int, Field(ge=2)] = 4
+    min_data_in_leaf: Count = 100
+    feature_fraction: Annotated[float, Field(gt=0, le=1)] = 0.2
+    bagging_fraction: Annotated[float, Field(gt=0, le=1)] = 0.7
+    lambda_l2: Annotated[float, Field(ge=0)] = 20.0
+
+
+class LinearSettings(Section):
+    """Logistic regression: `inverse_penalty` is scikit-learn's C."""
+
+    inverse_penalty: Annotated[float, Field(gt=0)] = 0.001
+
+
+class PointsSettings(Section):
+    """The hand-made score: points for a step done in the last `within_days` days."""
+
+    within_days: Days = 30
+    per_commitment: float = 1.0
+
+
+class ForestSettings(Section):
+    """The control: a random forest on counts."""
+
+    trees: Count = 200
+    max_rows: Count = 20_000
+
+
+class ModelSettings(Section):
+    """How the models learn.
+
+    Attributes
+    ----------
+    boosted, hazard : BoostedSettings
+        The trees that learn whether, and the trees that learn when.
+    calibration_share : float
+        Share of the training dates, the latest, on which blend weight and
+        calibration are chosen before everything is refitted on all of them.
+    calibrations : tuple of str
+        The candidates; the first is kept unless another is better there.
+    """
+
+    seed: Seed
+    boosted: BoostedSettings = BoostedSettings()
+    hazard: BoostedSettings = BoostedSettings()
+    linear: LinearSettings = LinearSettings()
+    points: PointsSettings = PointsSettings()
+    forest: ForestSettings = ForestSettings()
+    calibration_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    calibrations: tuple[Literal["none", "sigmoid", "beta"], ...] = ("none", "sigmoid", "beta")

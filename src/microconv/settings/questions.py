@@ -1,0 +1,101 @@
+"""`snapshots` and `features`: what is asked, of whom, and what is seen of them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from microconv.settings.section import Count, Days, Section, Share, require_zone
+
+
+class SnapshotSettings(Section):
+    """Which questions are asked: when, of whom, and how far ahead.
+
+    Attributes
+    ----------
+    first : datetime
+        The first `as_of`; the others follow every `every_days`.
+    last : datetime or None
+        No `as_of` after this instant; None for the end of the log.
+    horizon_days : float
+        A conversion counts in `[as_of, as_of + horizon)`.
+    active_within_days : float
+        Only prospects with an event of `active_kinds` in this many days before.
+    """
+
+    first: datetime
+    last: datetime | None = None
+    every_days: Days
+    horizon_days: Days
+    active_within_days: Days
+    active_kinds: tuple[Literal["exposure", "micro", "major", "exit"], ...] = ("exposure", "micro")
+
+    @field_validator("first", "last")
+    @classmethod
+    def _aware(cls, instant: datetime | None) -> datetime | None:
+        return require_zone(instant)
+
+    @property
+    def horizon(self) -> timedelta:
+        """How long after `as_of` a conversion still counts."""
+        return timedelta(days=self.horizon_days)
+
+    @property
+    def active_within(self) -> timedelta:
+        """How long before `as_of` the last activity may lie."""
+        return timedelta(days=self.active_within_days)
+
+
+class FeatureSettings(Section):
+    """Which feature families are built, and how wide.
+
+    Attributes
+    ----------
+    windows_days : tuple of float
+        Windows counted backwards from `as_of`; "ever" is always added.
+    pairs : "all", "none" or tuple of (str, str)
+        Ordered pairs of steps whose completion becomes features; "all" takes
+        every ordered pair of distinct micro steps.
+    sequences : tuple of tuple of str
+        Longer ordered sequences to follow in the same way.
+    last_steps : int
+        How many of the latest steps become features.
+    session_gap_minutes : float
+        A pause longer than this starts a new session.
+    max_categories, min_category_share
+        Limits on the categories learnt for one attribute.
+    """
+
+    families: tuple[str, ...] = (
+        "counts",
+        "recency",
+        "tempo",
+        "path",
+        "ladder",
+        "exposure",
+        "calendar",
+        "attributes",
+    )
+    windows_days: tuple[Days, ...] = (1, 7, 30, 90)
+    pairs: Literal["all", "none"] | tuple[tuple[str, str], ...] = "none"
+    sequences: tuple[tuple[str, ...], ...] = ()
+    last_steps: Annotated[int, Field(ge=0, le=20)] = 5
+    session_gap_minutes: Days = 30
+    max_categories: Count = 20
+    min_category_share: Share = 0.005
+
+    @field_validator("windows_days")
+    @classmethod
+    def _ascending(cls, windows: tuple[float, ...]) -> tuple[float, ...]:
+        if list(windows) != sorted(set(windows)) or not windows:
+            raise ValueError("windows must be distinct and ascending, and at least one")
+        return windows
+
+    @field_validator("sequences")
+    @classmethod
+    def _at_least_two(cls, sequences: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        if any(len(sequence) < 2 for sequence in sequences):
+            raise ValueError("a sequence needs at least two steps")
+        return sequences
