@@ -147,6 +147,14 @@ def test_anchors_and_merges_are_still_yaml(tmp_path):
     assert read_settings(path).model.forest.trees == 100
 
 
+def test_the_world_null_needs_no_quotation_marks(tmp_path):
+    """YAML reads the bare word as nothing; whoever writes it means the world."""
+    text = (ROOT / "params.yaml").read_text().replace("world: planted", "world: null", 1)
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    assert read_settings(path).simulate.world == "null"
+
+
 def test_two_sources_of_one_name_are_refused(content):
     """The counts of a source must be the counts of one source."""
     content["ingest"]["sources"].append(content["ingest"]["sources"][0])

@@ -68,6 +68,12 @@ class SimulateSettings(Section):
     start: datetime
     seed: Seed
 
+    @field_validator("world", mode="before")
+    @classmethod
+    def _bare_null(cls, world: object) -> object:
+        """Take YAML's bare word null, which it reads as nothing, for the world of that name."""
+        return "null" if world is None else world
+
     @field_validator("start")
     @classmethod
     def _aware(cls, instant: datetime) -> datetime | None:
