@@ -121,6 +121,18 @@ def test_a_conversion_says_when_it_became_known_and_how_long_it_took():
     assert row["value"] == 42.0
 
 
+def test_a_conversion_at_the_windows_end_adds_nothing_to_one_inside():
+    """Neither its value nor, if it was known sooner, the instant of knowledge."""
+    end = 30 * 86_400
+    rows = [
+        event("ada", "blog", instant(-60)),
+        event("ada", "won", instant(5), seen=instant(end + 9), value=40.0),
+        event("ada", "won", instant(end), value=2.0),
+    ]
+    (row,) = snapshots_of(rows)
+    assert (row["value"], row["known_at"]) == (40.0, instant(end + 9))
+
+
 def test_an_open_window_has_no_label_and_is_never_a_no():
     """Even a conversion already seen does not label a window that is still open."""
     rows = [event("ada", "blog", instant(-60)), event("ada", "won", instant(60))]
