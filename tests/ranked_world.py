@@ -134,7 +134,8 @@ def trained() -> ProspectModel:
 
 def younger() -> ProspectModel:
     """Pretend that it was trained on two dates only, 29 January and 12 February."""
-    facts = replace(trained().facts, last=START + timedelta(days=42))
+    until = START + timedelta(days=72)
+    facts = replace(trained().facts, last=START + timedelta(days=42), learnt_until=until)
     return replace(trained(), facts=facts)
 
 

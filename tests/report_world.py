@@ -20,6 +20,7 @@ from worlds import AS_OF
 FACTS = TrainingFacts(
     first=datetime(2024, 1, 29, tzinfo=UTC),
     last=datetime(2024, 4, 22, tzinfo=UTC),
+    learnt_until=datetime(2024, 6, 3, tzinfo=UTC),
     n_rows=1234,
     n_prospects=567,
     n_conversions=89,

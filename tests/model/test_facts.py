@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -24,6 +25,8 @@ def snapshots() -> pd.DataFrame:
             "converted": [True, True, True, False],
             "known_at": pd.to_datetime(["2024-01-20", "2024-01-20", "2024-01-09", None], utc=True),
             "value": [100.0, 100.0, np.nan, np.nan],
+            "observed": True,
+            "followed_until": pd.Timestamp("2024-03-01", tz="UTC"),
         }
     )
 
@@ -37,6 +40,20 @@ def test_a_conversion_that_answers_two_questions_is_one():
     assert (facts.first, facts.last) == (
         datetime(2024, 1, 1, tzinfo=UTC),
         datetime(2024, 1, 8, tzinfo=UTC),
+    )
+
+
+def test_an_open_window_counts_for_nothing_but_how_far_it_taught():
+    """The hazard learnt from it until 1 April: a list of before would know its own outcomes."""
+    still_open = (
+        snapshots()
+        .iloc[3:]
+        .assign(observed=False, followed_until=pd.Timestamp("2024-04-01", tz="UTC"))
+    )
+    with_it = TrainingFacts.of(pd.concat([snapshots(), still_open], ignore_index=True), "by hand")
+    assert with_it.learnt_until == datetime(2024, 4, 1, tzinfo=UTC)
+    assert replace(with_it, learnt_until=datetime(2024, 3, 1, tzinfo=UTC)) == TrainingFacts.of(
+        snapshots(), "by hand"
     )
 
 

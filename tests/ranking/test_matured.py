@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from microconv.events.log import EventLog
-from microconv.ranking.matured import fresh_rows, learnt_until, out_of_time_rows, rescored
+from microconv.ranking.matured import fresh_rows, out_of_time_rows, rescored
 from microconv.ranking.score import score
 from ranked_world import on_disk, trained, world, younger
 
@@ -22,9 +22,9 @@ def log(tmp_path) -> EventLog:
 
 
 def test_only_dates_after_everything_it_learnt_from_and_closed_by_now_are_asked(log):
-    """Hand: trained up to 12 February, horizon 30 days, so from 13 March; closed by 3 June."""
+    """Hand: it learnt from outcomes until 13 March, the windows of later dates close by 3 June."""
     model = younger()
-    assert learnt_until(model) == datetime(2024, 3, 13, tzinfo=UTC)
+    assert model.facts.learnt_until == datetime(2024, 3, 13, tzinfo=UTC)
     expected = {datetime(2024, *day, tzinfo=UTC) for day in ((3, 25), (4, 8), (4, 22))}
     assert set(fresh_rows(log, model)["as_of"]) == expected
     assert len(fresh_rows(log, trained())) == 0  # it was trained on all that closed
@@ -43,7 +43,7 @@ def test_what_it_says_then_is_what_its_list_would_have_said_on_that_day(log):
 
 def test_rows_it_may_have_learnt_from_and_strangers_are_left_out():
     """A champion must not be praised for outcomes that it trained on."""
-    until = pd.Timestamp(learnt_until(younger()))
+    until = pd.Timestamp(younger().facts.learnt_until)
     rows = pd.DataFrame(
         {
             "prospect_id": ["p001@example.com", "p001@example.com", "nobody@example.com"],

@@ -141,7 +141,7 @@ def backtest(training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe) -
         notes["folds"][fold.name] = _facts(training_set, fold, lesson)
         asked = snapshots.iloc[rows].assign(
             amount=_expected_amount(lesson, rows),
-            unseen=~snapshots["prospect_id"].iloc[rows].isin(snapshots["prospect_id"][train]),
+            unseen=~snapshots["prospect_id"].iloc[rows].isin(_asked_before(snapshots, fold)),
         )
         tables += [
             _table(asked, fold, model, probability) for model, probability in predicted.items()
@@ -155,6 +155,14 @@ def backtest(training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe) -
             "(`snapshots.first`) or bring a longer export."
         )
     return Backtest(pa.concat_tables(tables).unify_dictionaries().combine_chunks(), notes)
+
+
+def _asked_before(snapshots: pd.DataFrame, fold: Fold) -> pd.Series[str]:
+    """Name whoever had been asked about by then: the hazard learns from open windows too."""
+    names: pd.Series[str] = snapshots["prospect_id"][
+        snapshots["as_of"] < pd.Timestamp(fold.test[0])
+    ]
+    return names
 
 
 def _learnt_from(labelled: pd.DataFrame) -> dict[str, float]:

@@ -44,7 +44,7 @@ DEFINITIONS = {
     "list of list_size brings; dates without conversions (value) are left out of recall (value)",
     "ece_if_calibrated": "95 % quantile of the ECE if outcomes were drawn from the probabilities "
     "themselves, rows independent; by_prospect: rows of a prospect as alike as can be",
-    "unseen": "prospects of whom the fold's training held no row",
+    "unseen": "prospects who had never been asked about before the fold's test began",
     "gain": "lift_at_10_percent and the gain curve take all test rows as one list",
 }
 

@@ -11,6 +11,8 @@ import pandas as pd
 
 from microconv.model.amount import winsorised_mean
 
+INSTANTS = ("first", "last", "learnt_until")
+
 
 @dataclass(frozen=True)
 class TrainingFacts:
@@ -19,7 +21,10 @@ class TrainingFacts:
     Attributes
     ----------
     first, last : datetime
-        The earliest and latest `as_of`, UTC.
+        The earliest and latest `as_of` of a closed window, UTC.
+    learnt_until : datetime
+        The first instant whose outcomes it cannot have learnt from. Later than the end
+        of the last closed window: the hazard also learns from windows still open.
     n_rows, n_prospects : int
     n_conversions : int
         Conversions, each counted once however many rows it answers.
@@ -35,6 +40,7 @@ class TrainingFacts:
 
     first: datetime
     last: datetime
+    learnt_until: datetime
     n_rows: int
     n_prospects: int
     n_conversions: int
@@ -44,7 +50,9 @@ class TrainingFacts:
 
     @classmethod
     def of(cls, snapshots: pd.DataFrame, choice: str) -> TrainingFacts:
-        """Count the rows of a training set."""
+        """Count the rows of a training set; those without a label only set `learnt_until`."""
+        learnt_until = snapshots["followed_until"].max().to_pydatetime()
+        snapshots = snapshots[snapshots["observed"].to_numpy(dtype=bool)]
         converted = snapshots["converted"].to_numpy(dtype=bool)
         won = snapshots[converted].sort_values(["prospect_id", "as_of"])
         once = won.drop_duplicates(["prospect_id", "known_at"])
@@ -53,6 +61,7 @@ class TrainingFacts:
         return cls(
             first=snapshots["as_of"].min().to_pydatetime(),
             last=snapshots["as_of"].max().to_pydatetime(),
+            learnt_until=learnt_until,
             n_rows=len(snapshots),
             n_prospects=snapshots["prospect_id"].nunique(),
             n_conversions=len(once),
@@ -63,10 +72,10 @@ class TrainingFacts:
 
     def to_json(self) -> dict[str, Any]:
         """Write the facts out, instants in ISO form."""
-        return {**asdict(self), "first": self.first.isoformat(), "last": self.last.isoformat()}
+        return {**asdict(self), **{name: getattr(self, name).isoformat() for name in INSTANTS}}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> TrainingFacts:
         """Read what :meth:`to_json` wrote."""
-        instants = {name: datetime.fromisoformat(content[name]) for name in ("first", "last")}
+        instants = {name: datetime.fromisoformat(content[name]) for name in INSTANTS}
         return cls(**{**content, **instants})

@@ -122,7 +122,7 @@ class ProspectModel:
             journey_settings=settings.journey,
             feature_settings=settings.features,
             snapshot_settings=settings.snapshots,
-            facts=TrainingFacts.of(training_set.snapshots[closed], lesson.choice),
+            facts=TrainingFacts.of(training_set.snapshots, lesson.choice),
             out_of_time=_blend_only(out_of_time),
         )
 

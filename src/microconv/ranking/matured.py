@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -22,15 +21,6 @@ ROWS = ["prospect_id", "as_of", "probability", "converted", "value"]
 """What is said of a row: who, when, what the model said, what came."""
 
 
-def learnt_until(model: ProspectModel) -> datetime:
-    """Find the first instant whose outcome a model cannot have learnt from.
-
-    The last window it learnt from closed then: with `as_of` of 3 June and a horizon
-    of 30 days on 3 July. A later question shares no day of outcomes with training.
-    """
-    return model.facts.last + model.snapshot_settings.horizon
-
-
 def out_of_time_rows(model: ProspectModel) -> pd.DataFrame:
     """Read the out-of-time predictions that a model carries."""
     rows: pd.DataFrame = model.out_of_time.select(ROWS).to_pandas()
@@ -38,7 +28,7 @@ def out_of_time_rows(model: ProspectModel) -> pd.DataFrame:
 
 
 def rescored(log: Log, model: ProspectModel, rows: pd.DataFrame) -> pd.DataFrame:
-    """Ask a model about rows that came after all it learnt from.
+    """Ask a model about rows that came after all it learnt from, open windows included.
 
     Parameters
     ----------
@@ -53,7 +43,7 @@ def rescored(log: Log, model: ProspectModel, rows: pd.DataFrame) -> pd.DataFrame
         The later rows with this model's `probability`. Prospects that the log does
         not know are left out.
     """
-    later = rows[rows["as_of"] >= pd.Timestamp(learnt_until(model))]
+    later = rows[rows["as_of"] >= pd.Timestamp(model.facts.learnt_until)]
     parts = list(_scored_buckets(log, model, later)) if len(later) else []
     return pd.concat(parts, ignore_index=True) if parts else later.iloc[:0][ROWS]
 
@@ -88,7 +78,7 @@ def fresh_rows(log: EventLog, model: ProspectModel) -> pd.DataFrame:
         return nothing
     as_ofs = plan_as_ofs(settings, observed_until=until)
     ripe = closed(as_ofs, horizon=settings.horizon, observed_until=until)
-    later = [as_of for as_of in ripe if as_of >= learnt_until(model)]
+    later = [as_of for as_of in ripe if as_of >= model.facts.learnt_until]
     if not later:
         return nothing
     tables = []

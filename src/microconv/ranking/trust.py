@@ -161,7 +161,7 @@ def doubts(
         How long the team uses a list; a log that old is stale by the same measure.
     """
     notes = []
-    learnt_until = model.facts.last + model.snapshot_settings.horizon
+    learnt_until = model.facts.learnt_until
     if as_of < learnt_until:
         notes.append(
             f"The model learnt from outcomes until {learnt_until:%Y-%m-%d %H:%M}, after `as_of`: "

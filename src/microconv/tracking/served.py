@@ -122,7 +122,7 @@ def signature() -> ModelSignature:
 def example_of(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Make up one prospect's events, with an instant to ask at: nobody's data is needed."""
     model = ProspectModel.load(folder)
-    as_of = model.facts.last + model.snapshot_settings.horizon
+    as_of = model.facts.learnt_until
     names = [step.events[0] for step in model.journey.steps if step.kind == "micro"][:3]
     hour = timedelta(hours=1)
     events = pd.DataFrame(
