@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from microconv.features.family import Columns
-from microconv.model.blend import mix
 from microconv.model.linear import fit_linear
 from microconv.model.trees import fit_boosted
 from microconv.settings import BoostedSettings, LinearSettings
@@ -23,8 +22,8 @@ class Voices:
     regression: np.ndarray
 
     def mixed(self, weight: float) -> np.ndarray:
-        """Average them, `weight` being the share of the trees."""
-        return mix(self.trees, self.regression, weight)
+        """Average them on the logit scale, `weight` being the share of the trees."""
+        return weight * self.trees + (1 - weight) * self.regression
 
 
 @dataclass(frozen=True)
