@@ -22,6 +22,7 @@ from microconv.histories.timeline import Fold
 from microconv.model.baselines import Lore, fit_baselines
 from microconv.model.calibration import sigmoid
 from microconv.model.learn import Lesson, learn
+from microconv.model.readiness import learnt_from, readiness
 from microconv.model.training import (
     Floats,
     Recipe,
@@ -62,7 +63,8 @@ class Backtest:
         With :data:`PREDICTIONS`: by fold, model, prospect and instant.
     notes : dict
         `folds` (name → dates, rows, base rate and choice), `skipped` (fold → why),
-        `left_out` (baseline → why) and `learnt_from` (conversions, prospects, days).
+        `left_out` (baseline → why), `learnt_from` (conversions, prospects, days) and
+        `readiness` (whether that is enough).
     """
 
     predictions: pa.Table = field(repr=False)
@@ -122,7 +124,8 @@ def backtest(training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe) -
     )
     tables: list[pa.Table] = []
     notes: dict[str, Any] = {"folds": {}, "skipped": {}, "left_out": {}}
-    notes["learnt_from"] = _learnt_from(snapshots[training_set.labelled])
+    notes["learnt_from"] = learnt_from(snapshots[training_set.labelled])
+    notes["readiness"] = readiness(notes["learnt_from"], recipe.model.ready)
     for fold in folds:
         train, test = (labelled_at(training_set, dates) for dates in (fold.train, fold.test))
         try:
@@ -163,16 +166,6 @@ def _asked_before(snapshots: pd.DataFrame, fold: Fold) -> pd.Series[str]:
         snapshots["as_of"] < pd.Timestamp(fold.test[0])
     ]
     return names
-
-
-def _learnt_from(labelled: pd.DataFrame) -> dict[str, float]:
-    """Count what all closed windows together hold; a conversion counts once."""
-    won = labelled[labelled["converted"]]
-    return {
-        "conversions": len(won.drop_duplicates(["prospect_id", "known_at"])),
-        "prospects": labelled["prospect_id"].nunique(),
-        "days": (labelled["as_of"].max() - labelled["as_of"].min()) / pd.Timedelta(days=1),
-    }
 
 
 def _lore(

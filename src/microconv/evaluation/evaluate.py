@@ -27,7 +27,6 @@ from microconv.evaluation.metrics import (
     draw_resamples,
     ranking_figures,
 )
-from microconv.evaluation.readiness import readiness
 from microconv.evaluation.verdict import give_verdict
 from microconv.events.files import replacing
 from microconv.settings import EvaluateSettings
@@ -107,13 +106,12 @@ def evaluate(
     against = _against(pooled, settings)
     report = {
         "candidate": CANDIDATE,
-        **settings.model_dump(exclude={"seed", "alarms", "worse_by", "ready"}),
+        **settings.model_dump(exclude={"seed", "alarms", "worse_by"}),
         "verdict": give_verdict(measured, against, CANDIDATE),
         "headline": headline(measured[CANDIDATE]["pooled"]),
         "models": measured,
         "candidate_minus": against,
         "alarms": raise_alarms(backtest.notes, settings.alarms),
-        "readiness": readiness(backtest.notes["learnt_from"], settings.ready),
         "amount": amount_figures(backtest.of_model(CANDIDATE)),
         **backtest.notes,
         "definitions": DEFINITIONS,

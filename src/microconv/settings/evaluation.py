@@ -46,24 +46,6 @@ class AlarmSettings(Section):
     base_rate_drift: Annotated[float, Field(gt=0)] = 0.1
 
 
-class ReadySettings(Section):
-    """What it takes to call by a model: below it the data are thin.
-
-    Attributes
-    ----------
-    conversions, prospects : int
-    days : float
-        From the first to the last training date.
-    thin_share : float
-        Below this share of `conversions` there is not enough at all.
-    """
-
-    conversions: Count = 120
-    prospects: Count = 1000
-    days: Annotated[float, Field(ge=0)] = 28
-    thin_share: Share = 0.4
-
-
 class EvaluateSettings(Section):
     """What the figures are computed at: the team's list size, the bootstrap; what alarms.
 
@@ -81,4 +63,3 @@ class EvaluateSettings(Section):
     seed: Seed
     worse_by: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     alarms: AlarmSettings = AlarmSettings()
-    ready: ReadySettings = ReadySettings()
