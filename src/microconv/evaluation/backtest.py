@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from microconv.errors import EventLogError, NotEnoughDataError
+from microconv.evaluation.segments import segments_of
 from microconv.events.files import replacing
 from microconv.features.training_set import TrainingSet
 from microconv.histories.timeline import Fold
@@ -47,7 +48,8 @@ PREDICTIONS = pa.schema(
     ]
 )
 """One row per tested snapshot, fold and model. `value` is what the conversion was worth, `amount`
-what the fold expected of one; `unseen`: the prospect trained nothing there."""
+what the fold expected of one; `unseen`: the prospect trained nothing there. Behind these
+come the columns of :func:`~microconv.evaluation.segments.segments_of`."""
 
 NOTES = b"microconv.backtest"
 """Where the Parquet file keeps the notes."""
@@ -60,7 +62,7 @@ class Backtest:
     Attributes
     ----------
     predictions : Table
-        With :data:`PREDICTIONS`: by fold, model, prospect and instant.
+        With :data:`PREDICTIONS`: by fold, model, prospect and instant; segments behind.
     notes : dict
         `folds` (name → dates, rows, base rate and choice), `skipped` (fold → why),
         `left_out` (baseline → why), `learnt_from` (conversions, prospects, days) and
@@ -146,9 +148,10 @@ def backtest(training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe) -
             amount=_expected_amount(lesson, rows),
             unseen=~snapshots["prospect_id"].iloc[rows].isin(_asked_before(snapshots, fold)),
         )
-        tables += [
-            _table(asked, fold, model, probability) for model, probability in predicted.items()
-        ]
+        segments = segments_of(training_set, rows)
+        for model, probability in predicted.items():
+            table = _table(asked, fold, model, probability)
+            tables.append(_with_segments(table, segments))
     if not tables:
         reasons = " ".join(f"{name}: {why}" for name, why in notes["skipped"].items())
         raise NotEnoughDataError(
@@ -236,3 +239,12 @@ def _table(rows: pd.DataFrame, fold: Fold, model: str, probability: Floats) -> p
         pa.array(rows["unseen"].to_numpy(dtype=bool)),
     ]
     return pa.table(columns, schema=PREDICTIONS)
+
+
+def _with_segments(table: pa.Table, segments: Mapping[str, npt.NDArray[Any]]) -> pa.Table:
+    """Append a column per segment: texts as dictionaries, for they repeat."""
+    for name, column in segments.items():
+        text = column.dtype == object
+        values = pa.array(column, pa.string()) if text else pa.array(column, from_pandas=True)
+        table = table.append_column(name, values.dictionary_encode() if text else values)
+    return table

@@ -51,6 +51,8 @@ class EvaluateSettings(Section):
 
     Attributes
     ----------
+    segment_conversions : int
+        A segment with fewer rows of either outcome has no figures of its own.
     worse_by : float
         A challenger that may be worse than the champion by this much AUC, by the
         interval of the paired difference, is not promoted.
@@ -61,5 +63,6 @@ class EvaluateSettings(Section):
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     bins: Annotated[int, Field(ge=2)] = 10
     seed: Seed
+    segment_conversions: Count = 25
     worse_by: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     alarms: AlarmSettings = AlarmSettings()
