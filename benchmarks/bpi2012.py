@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import calibration
 import pandas as pd
 from bpi2012_control import TEST, TRAIN, build_rows, predict_control, read_events
 
@@ -73,6 +74,7 @@ def report(root: Path, folder: Path, *, resamples: int) -> None:
         if model == "blend":
             auc = found["auc"]["one"]["value"]
             print(f"goal: AUC >= {GOAL}: {'reached' if auc >= GOAL else 'missed'} ({auc:.4f})")
+    calibration.report(root)
 
 
 if __name__ == "__main__":

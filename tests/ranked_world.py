@@ -54,6 +54,7 @@ def settings() -> Settings:
             "backtest": {"folds": 1, "test_snapshots": 1},
             "model": {
                 "seed": 1,
+                "ready": {"conversions": 50, "prospects": 200},
                 "boosted": {"num_iterations": 20, "min_data_in_leaf": 20},
                 "hazard": {"num_iterations": 20, "min_data_in_leaf": 20},
             },
@@ -115,7 +116,12 @@ def known_prospects(n: int) -> pa.Table:
 @cache
 def trained() -> ProspectModel:
     """Train the model on every snapshot of the world whose window has closed."""
-    given, log = settings(), world()
+    return train_with(settings())
+
+
+def train_with(given: Settings) -> ProspectModel:
+    """Train on the world with other settings of the model."""
+    log = world()
     histories = load_histories(log.read_events(0), JOURNEY, log.read_prospects(0))
     as_ofs = plan_as_ofs(given.snapshots, observed_until=END)
     snapshots, _ = ask(histories, JOURNEY, given.snapshots, as_ofs, END)

@@ -82,7 +82,7 @@ def test_the_number_of_threads_changes_no_bit():
 
 def test_too_few_dates_give_equal_shares_and_say_so():
     """A short history trains all the same, and nobody is told it was calibrated."""
-    plain = planted_set(prospects=150, dates=3)
+    plain = planted_set(prospects=600, dates=3)
     lesson = learn(plain, everything(plain), RECIPE)
     blend = lesson.blend
     assert (blend.weights, blend.calibration.kind, blend.level) == (EQUAL, "none", 0.0)

@@ -184,7 +184,7 @@ def test_another_layout_is_refused(saved):
     [
         ("model.json", b"[]"),
         ("model.json", b"{}"),
-        ("model.json", b'{"format": 1, "blend": 3}'),
+        ("model.json", b'{"format": 2, "blend": 3}'),
         ("model.json", b"\xff"),
         ("out_of_time.parquet", b"PAR1"),
     ],

@@ -10,7 +10,9 @@ import pytest
 
 from microconv.errors import OtherJourneyError, TimeError
 from microconv.events.log import EventLog
+from microconv.model.readiness import readiness
 from microconv.ranking import trust
+from microconv.settings import ReadySettings
 from ranked_world import END, trained
 from worlds import AS_OF, JOURNEY, event, log_of
 
@@ -126,6 +128,7 @@ def test_the_world_is_what_the_facts_above_say() -> None:
 
 def test_a_list_from_thirty_conversions_says_so():
     """It looks like any other list; only the note tells."""
-    facts = replace(trained().facts, n_conversions=30)
+    counts = {"conversions": 30, "prospects": 5000, "days": 200}
+    facts = replace(trained().facts, readiness=readiness(counts, ReadySettings()))
     notes = trust.doubts(replace(trained(), facts=facts), END, latest=END, valid_for=None)
     assert any("not enough to learn from: 30 conversions" in note for note in notes)

@@ -141,3 +141,49 @@ def test_probes_stand_on_the_card_with_their_intervals() -> None:
     assert "0.690 to 0.730" in page
     assert "outcomes dealt at random" in page
     assert "the attributes alone" not in page
+
+
+def segment(name: str, **more: object) -> dict[str, object]:
+    """Make a segment of the evaluation: 400 rows of which 30 converted."""
+    interval = {"value": 0.91, "low": 0.52, "high": 1.31}
+    entry = {
+        "by": "source",
+        "segment": name,
+        "rows": 400,
+        "prospects": 300,
+        "conversions": 30,
+        "promised": 0.052,
+        "came": 0.075,
+        "calibration": {
+            "slope": interval,
+            "intercept": interval,
+            "level": interval,
+            "ece": 0.0231,
+            "ece_if_calibrated": 0.0202,
+            "ece_if_calibrated_by_prospect": 0.0207,
+        },
+        "p_value": 0.001,
+        "off": True,
+    }
+    return entry | more
+
+
+def test_segments_stand_on_the_card_and_those_with_too_few_say_so() -> None:
+    """Promise beside outcome; a name from data is text; no figure where there are too few."""
+    found = evaluation()
+    few = {"by": "stage", "segment": "<b>decision", "rows": 40, "prospects": 40, "conversions": 3,
+           "promised": 0.05, "came": 0.075,
+           "reason": "3 of 40 rows converted, and figures take 25 of each outcome"}  # fmt: skip
+    right = segment("partner_list", off=False, promised=0.0749)
+    report = found.report | {"segments": [few, segment("webinar"), right]}
+    html = model_page(report, found.plots, facts=FACTS, about=ABOUT, status="preview")
+    table = html.split("Do the probabilities come true everywhere?")[1].split("</table>")[0]
+    assert "1 of them is off by more than chance explains" in table
+    assert "&lt;b&gt;decision" in table
+    assert "<b>" not in table
+    assert "too few: 3 of 40 rows converted" in table
+    for cell in ("5.2\xa0%", "7.5\xa0%", "0.91", "0.52 to 1.31", "0.0231", "0.0207"):
+        assert cell in table, cell
+    assert table.count("<strong>off</strong>: too low on the whole") == 1
+    assert table.count("within chance") == 1
+    assert "partner list" in table

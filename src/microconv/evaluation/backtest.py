@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from microconv.errors import EventLogError, NotEnoughDataError
+from microconv.evaluation.segments import segments_of
 from microconv.events.files import replacing
 from microconv.features.training_set import TrainingSet
 from microconv.histories.timeline import Fold
 from microconv.model.baselines import Lore, fit_baselines
 from microconv.model.calibration import sigmoid
 from microconv.model.learn import Lesson, learn
+from microconv.model.readiness import learnt_from, readiness
 from microconv.model.training import (
     Floats,
     Recipe,
@@ -46,7 +48,8 @@ PREDICTIONS = pa.schema(
     ]
 )
 """One row per tested snapshot, fold and model. `value` is what the conversion was worth, `amount`
-what the fold expected of one; `unseen`: the prospect trained nothing there."""
+what the fold expected of one; `unseen`: the prospect trained nothing there. Behind these
+come the columns of :func:`~microconv.evaluation.segments.segments_of`."""
 
 NOTES = b"microconv.backtest"
 """Where the Parquet file keeps the notes."""
@@ -59,10 +62,11 @@ class Backtest:
     Attributes
     ----------
     predictions : Table
-        With :data:`PREDICTIONS`: by fold, model, prospect and instant.
+        With :data:`PREDICTIONS`: by fold, model, prospect and instant; segments behind.
     notes : dict
         `folds` (name → dates, rows, base rate and choice), `skipped` (fold → why),
-        `left_out` (baseline → why) and `learnt_from` (conversions, prospects, days).
+        `left_out` (baseline → why), `learnt_from` (conversions, prospects, days) and
+        `readiness` (whether that is enough).
     """
 
     predictions: pa.Table = field(repr=False)
@@ -122,7 +126,8 @@ def backtest(training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe) -
     )
     tables: list[pa.Table] = []
     notes: dict[str, Any] = {"folds": {}, "skipped": {}, "left_out": {}}
-    notes["learnt_from"] = _learnt_from(snapshots[training_set.labelled])
+    notes["learnt_from"] = learnt_from(snapshots[training_set.labelled])
+    notes["readiness"] = readiness(notes["learnt_from"], recipe.model.ready)
     for fold in folds:
         train, test = (labelled_at(training_set, dates) for dates in (fold.train, fold.test))
         try:
@@ -143,9 +148,10 @@ def backtest(training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe) -
             amount=_expected_amount(lesson, rows),
             unseen=~snapshots["prospect_id"].iloc[rows].isin(_asked_before(snapshots, fold)),
         )
-        tables += [
-            _table(asked, fold, model, probability) for model, probability in predicted.items()
-        ]
+        segments = segments_of(training_set, rows)
+        for model, probability in predicted.items():
+            table = _table(asked, fold, model, probability)
+            tables.append(_with_segments(table, segments))
     if not tables:
         reasons = " ".join(f"{name}: {why}" for name, why in notes["skipped"].items())
         raise NotEnoughDataError(
@@ -163,16 +169,6 @@ def _asked_before(snapshots: pd.DataFrame, fold: Fold) -> pd.Series[str]:
         snapshots["as_of"] < pd.Timestamp(fold.test[0])
     ]
     return names
-
-
-def _learnt_from(labelled: pd.DataFrame) -> dict[str, float]:
-    """Count what all closed windows together hold; a conversion counts once."""
-    won = labelled[labelled["converted"]]
-    return {
-        "conversions": len(won.drop_duplicates(["prospect_id", "known_at"])),
-        "prospects": labelled["prospect_id"].nunique(),
-        "days": (labelled["as_of"].max() - labelled["as_of"].min()) / pd.Timedelta(days=1),
-    }
 
 
 def _lore(
@@ -243,3 +239,12 @@ def _table(rows: pd.DataFrame, fold: Fold, model: str, probability: Floats) -> p
         pa.array(rows["unseen"].to_numpy(dtype=bool)),
     ]
     return pa.table(columns, schema=PREDICTIONS)
+
+
+def _with_segments(table: pa.Table, segments: Mapping[str, npt.NDArray[Any]]) -> pa.Table:
+    """Append a column per segment: texts as dictionaries, for they repeat."""
+    for name, column in segments.items():
+        text = column.dtype == object
+        values = pa.array(column, pa.string()) if text else pa.array(column, from_pandas=True)
+        table = table.append_column(name, values.dictionary_encode() if text else values)
+    return table

@@ -27,7 +27,7 @@ from microconv.evaluation.metrics import (
     draw_resamples,
     ranking_figures,
 )
-from microconv.evaluation.readiness import readiness
+from microconv.evaluation.segments import SEGMENT, STAGE, segment_figures
 from microconv.evaluation.verdict import give_verdict
 from microconv.events.files import replacing
 from microconv.settings import EvaluateSettings
@@ -44,6 +44,8 @@ DEFINITIONS = {
     "list of list_size brings; dates without conversions (value) are left out of recall (value)",
     "ece_if_calibrated": "95 % quantile of the ECE if outcomes were drawn from the probabilities "
     "themselves, rows independent; by_prospect: rows of a prospect as alike as can be",
+    "segments": "stage and attributes as known when asked; a segment is off if slope 1 and "
+    "intercept 0 are refuted at the confidence, all segments considered (Benjamini-Hochberg)",
     "unseen": "prospects who had never been asked about before the fold's test began",
     "gain": "lift_at_10_percent and the gain curve take all test rows as one list",
 }
@@ -107,13 +109,13 @@ def evaluate(
     against = _against(pooled, settings)
     report = {
         "candidate": CANDIDATE,
-        **settings.model_dump(exclude={"seed", "alarms", "worse_by", "ready"}),
+        **settings.model_dump(exclude={"seed", "alarms", "worse_by"}),
         "verdict": give_verdict(measured, against, CANDIDATE),
         "headline": headline(measured[CANDIDATE]["pooled"]),
         "models": measured,
         "candidate_minus": against,
         "alarms": raise_alarms(backtest.notes, settings.alarms),
-        "readiness": readiness(backtest.notes["learnt_from"], settings.ready),
+        "segments": segment_figures(models[CANDIDATE], asked, settings),
         "amount": amount_figures(backtest.of_model(CANDIDATE)),
         **backtest.notes,
         "definitions": DEFINITIONS,
@@ -154,7 +156,7 @@ def gather(backtest: Backtest) -> tuple[pd.DataFrame, dict[str, Answers]]:
     Returns
     -------
     asked : DataFrame
-        One row per tested snapshot: `fold`, `prospect` (code), `unseen`.
+        One row per tested snapshot: `fold`, `prospect` (code), `unseen`, and its segments.
     models : dict of str to Answers
         The same rows in the same order.
     """
@@ -185,7 +187,8 @@ def gather(backtest: Backtest) -> tuple[pd.DataFrame, dict[str, Answers]]:
         raise EventLogError(
             f"The predictions hold no row of `{CANDIDATE}`. Run the stage `backtest` again."
         )
-    return asked[["fold", "prospect", "unseen"]], models
+    segments = [name for name in asked if name == STAGE or str(name).startswith(SEGMENT)]
+    return asked[["fold", "prospect", "unseen", *segments]], models
 
 
 def headline(figures: Mapping[str, Any]) -> dict[str, float | None]:

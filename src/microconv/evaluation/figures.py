@@ -72,7 +72,7 @@ def measure(
     }
     for name, sample in samples.items():
         figures[name] = figure(sample, settings.confidence, why=_why_undefined(name, answers))
-    figures["calibration"] = _calibration(answers, settings)
+    figures["calibration"] = calibration_figures(answers, settings)
     return Measured(figures, samples)
 
 
@@ -115,7 +115,8 @@ def _why_undefined(name: str, answers: Answers) -> str:
     return f"all of the {len(answers)} rows are followed by a conversion"
 
 
-def _calibration(answers: Answers, settings: EvaluateSettings) -> dict[str, Any]:
+def calibration_figures(answers: Answers, settings: EvaluateSettings) -> dict[str, Any]:
+    """Say how far probabilities come true: the line, the ECE and what chance alone makes of it."""
     bins = bin_answers(answers, settings.bins)
     return {
         **_line(answers, settings.confidence),

@@ -95,6 +95,30 @@ def fill(
         first += width
 
 
+def as_known(visible: Visible) -> dict[str, npt.NDArray[np.object_] | npt.NDArray[np.float64]]:
+    """Return every attribute of some questions, as it was known strictly before each.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n_rows,)
+        Text with None where nothing was known, or numbers with nan.
+    """
+    attributes = visible.histories.attributes
+    out: dict[str, npt.NDArray[np.object_] | npt.NDArray[np.float64]] = {}
+    if attributes is None:
+        return out
+    for name in attributes.table.column_names:
+        if _is_number(attributes.table, name):
+            numbers = _numbers(attributes.table, name)
+            rows = _latest_of(attributes, visible, ~np.isnan(numbers))
+            out[name] = np.append(numbers, np.nan)[rows]
+        else:
+            texts = _texts(attributes.table, name)
+            rows = _latest_of(attributes, visible, texts.is_valid().to_numpy(False))
+            out[name] = texts.take(pa.array(rows, mask=rows < 0)).to_numpy(False)
+    return out
+
+
 def _endings(column: State) -> list[str]:
     """List what follows the attribute's name in the names of its columns."""
     if "categories" not in column:

@@ -40,6 +40,9 @@ Weights = tuple[float, float, float]
 EQUAL: Weights = (1 / 3, 1 / 3, 1 / 3)
 """The weights where nothing speaks for others: averages of equals are hard to beat."""
 
+LINEAR_ALONE: Weights = (0.0, 0.0, 1.0)
+"""The regression has all the say."""
+
 TENTHS = 10
 
 GRID: tuple[Weights, ...] = tuple(

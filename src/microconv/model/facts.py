@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from microconv.model.amount import winsorised_mean
+from microconv.model.readiness import learnt_from, readiness
+from microconv.settings import ReadySettings
 
 INSTANTS = ("first", "last", "learnt_until")
 
@@ -36,6 +38,8 @@ class TrainingFacts:
         not set everybody's expected value). None if no conversion has a value.
     choice : str
         How shares and calibration came about.
+    readiness : dict of str to str
+        Whether that is enough: `state`, and `says`.
     """
 
     first: datetime
@@ -47,9 +51,10 @@ class TrainingFacts:
     base_rate: float
     mean_value: float | None
     choice: str
+    readiness: dict[str, str]
 
     @classmethod
-    def of(cls, snapshots: pd.DataFrame, choice: str) -> TrainingFacts:
+    def of(cls, snapshots: pd.DataFrame, choice: str, ready: ReadySettings) -> TrainingFacts:
         """Count the rows of a training set; those without a label only set `learnt_until`."""
         learnt_until = snapshots["followed_until"].max().to_pydatetime()
         snapshots = snapshots[snapshots["observed"].to_numpy(dtype=bool)]
@@ -68,6 +73,7 @@ class TrainingFacts:
             base_rate=float(converted.mean()),
             mean_value=winsorised_mean(values) if len(values) else None,
             choice=choice,
+            readiness=readiness(learnt_from(snapshots), ready),
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -12,15 +12,17 @@ import pandas as pd
 
 from microconv.features.training_set import FittedColumns, TrainingSet
 from microconv.model.amount import Amount, conversions_of, fit_amount
-from microconv.model.blend import VOICES, Blend, Weights, choose_weights, mix
+from microconv.model.blend import LINEAR_ALONE, VOICES, Blend, Weights, choose_weights, mix
 from microconv.model.calibration import (
     Calibration,
     choose_calibration,
     choose_level,
     level,
 )
+from microconv.model.cautious import evidence, fit_cautious, journey_points
 from microconv.model.hazard import fit_hazard, follow
-from microconv.model.linear import fit_linear
+from microconv.model.linear import Design, fit_linear
+from microconv.model.readiness import count_conversions
 from microconv.model.training import (
     LaterSlice,
     Mask,
@@ -61,6 +63,9 @@ def learn(
 ) -> Lesson:
     """Fit the three voices, and how to mix and calibrate them.
 
+    With fewer conversions than `model.ready.conversions` nothing can be chosen: the blend
+    is then the one regression of :mod:`~microconv.model.cautious`.
+
     Parameters
     ----------
     training_set : TrainingSet
@@ -80,6 +85,9 @@ def learn(
     snapshots = training_set.snapshots
     labels = known_labels(snapshots, known_before)
     require_both(labels[train], "to learn from")
+    conversions = count_conversions(snapshots[train & labels])
+    if conversions < recipe.model.ready.conversions:
+        return _learn_cautiously(training_set, train, recipe, known_before, conversions)
     plan = plan_later_slice(snapshots, train, labels, recipe)
     chosen = None if isinstance(plan, str) else _choose(training_set, plan, labels, recipe)
     columns = training_set.fit_columns(train, labels)
@@ -98,6 +106,34 @@ def learn(
         f"calibration {blend.calibration.kind}, level {blend.level:+.3f}"
     )
     return Lesson(blend, columns, amount, choice)
+
+
+def _learn_cautiously(
+    training_set: TrainingSet,
+    train: Mask,
+    recipe: Recipe,
+    known_before: datetime | None,
+    conversions: int,
+) -> Lesson:
+    """Hold the model to the journey: the voices are there to be compared with, and have no say."""
+    snapshots = training_set.snapshots
+    labels = known_labels(snapshots, known_before)
+    columns = training_set.fit_columns(train, labels)
+    rows = in_order(snapshots, train)
+    cautious = fit_cautious(
+        Design.of(columns.values[:, rows]),
+        labels[rows],
+        evidence(turn_weights(snapshots.iloc[rows]), labels[rows], conversions),
+        points=journey_points(columns.names, training_set.journey),
+        settings=recipe.model,
+    )
+    voices = fit_voices(snapshots, columns, train, recipe, known_before)
+    choice = (
+        f"held to the stages and commitments of the journey: {conversions} conversions, and the "
+        f"data speak for themselves from {recipe.model.ready.conversions} on"
+    )
+    blend = replace(voices, linear=cautious, weights=LINEAR_ALONE)
+    return Lesson(blend, columns, learn_amount(snapshots, columns, train & labels), choice)
 
 
 def _choose(

@@ -123,6 +123,58 @@ def squash(values: npt.NDArray[np.floating[Any]]) -> Floats:
     return np.copysign(np.log1p(np.abs(x)), x)
 
 
+@dataclass(frozen=True)
+class Design:
+    """Training rows as a regression takes them, and the way back to the columns.
+
+    Attributes
+    ----------
+    unit : Linear
+        Weight 1 for every column that is not constant.
+    used : list of int
+        These columns; the first ones of the matrix.
+    groups : list of list of int
+        Columns missing in the same rows; one further column of the matrix each.
+    centres, scales : ndarray of float64, shape (n_groups,)
+        Of those further columns.
+    matrix : ndarray of float64, shape (n_rows, len(used) + n_groups)
+        Each column with mean 0 and standard deviation 1.
+    """
+
+    unit: Linear
+    used: list[int]
+    groups: list[list[int]]
+    centres: Floats = field(repr=False)
+    scales: Floats = field(repr=False)
+    matrix: Floats = field(repr=False)
+
+    @classmethod
+    def of(cls, values: Columns) -> Design:
+        """Prepare every column that has something to say."""
+        unit = prepare(values)
+        used, groups = unit._used(), missing_patterns(values)
+        matrix = np.empty((values.shape[1], len(used) + len(groups)))
+        for position, column in enumerate(used):
+            matrix[:, position] = unit.contribution(column, values[column])
+        gone = [~np.isfinite(values[group[0]]) for group in groups]
+        centres, scales = np.array([[g.mean(), g.std()] for g in gone]).reshape(-1, 2).T
+        for position in range(len(groups)):
+            scaled = (gone[position] - centres[position]) / scales[position]
+            matrix[:, len(used) + position] = scaled
+        return cls(unit, used, groups, centres, scales, matrix)
+
+    def linear(self, intercept: float, coefficients: Floats) -> Linear:
+        """Turn coefficients of the matrix into those of the columns."""
+        n = len(self.used)
+        weight, missing = np.zeros(len(self.unit.weight)), np.zeros(len(self.unit.weight))
+        weight[self.used] = coefficients[:n]
+        jumps = coefficients[n:] / self.scales
+        for jump, group in zip(jumps, self.groups, strict=True):
+            missing[group] = jump / len(group)
+        intercept -= float(jumps @ self.centres)
+        return replace(self.unit, intercept=intercept, weight=weight, missing=missing)
+
+
 def fit_linear(values: Columns, labels: Mask, weights: Floats, settings: LinearSettings) -> Linear:
     """Fit the regression.
 
@@ -134,25 +186,8 @@ def fit_linear(values: Columns, labels: Mask, weights: Floats, settings: LinearS
     weights : ndarray of float64, shape (n_rows,)
     settings : LinearSettings
     """
-    unit = prepare(values)
-    used = unit._used()
-    groups = missing_patterns(values)
-    design = np.empty((values.shape[1], len(used) + len(groups)))
-    for position, column in enumerate(used):
-        design[:, position] = unit.contribution(column, values[column])
-    gone = [~np.isfinite(values[group[0]]) for group in groups]
-    centres, scales = np.array([[g.mean(), g.std()] for g in gone]).reshape(-1, 2).T
-    for position in range(len(groups)):
-        design[:, len(used) + position] = (gone[position] - centres[position]) / scales[position]
-
-    intercept, coefficients = _regress(design, labels, weights, settings)
-    weight, missing = np.zeros(len(values)), np.zeros(len(values))
-    weight[used] = coefficients[: len(used)]
-    jumps = coefficients[len(used) :] / scales
-    for jump, group in zip(jumps, groups, strict=True):
-        missing[group] = jump / len(group)
-    intercept -= float(jumps @ centres)
-    return replace(unit, intercept=intercept, weight=weight, missing=missing)
+    design = Design.of(values)
+    return design.linear(*_regress(design.matrix, labels, weights, settings))
 
 
 def _regress(

@@ -39,7 +39,7 @@ from microconv.model.learn import learn
 from microconv.model.training import Floats, Recipe
 from microconv.settings import FeatureSettings, JourneySettings, Settings, SnapshotSettings
 
-FORMAT = 1
+FORMAT = 2
 """Version of the artefact's layout."""
 
 FILES = ("model.json", "boosted.txt", "hazard.txt", "out_of_time.parquet")
@@ -122,7 +122,7 @@ class ProspectModel:
             journey_settings=settings.journey,
             feature_settings=settings.features,
             snapshot_settings=settings.snapshots,
-            facts=TrainingFacts.of(training_set.snapshots, lesson.choice),
+            facts=TrainingFacts.of(training_set.snapshots, lesson.choice, settings.model.ready),
             out_of_time=_blend_only(out_of_time),
         )
 

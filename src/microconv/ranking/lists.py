@@ -117,6 +117,7 @@ def manifest_of(ranking: Ranking, origin: Origin, *, valid_for: timedelta) -> di
         },
         "limit": ranking.limit,
         "grades": ranking.grades,
+        "readiness": ranking.readiness,
         "columns": list(ranking.frame.columns),
         "notes": list(ranking.notes),
     }

@@ -53,9 +53,12 @@ class Ranking:
         Why the others are not listed → how many. Those `below_the_limit` were scored.
     limit : int or None
     grades : dict of str to float or None
-        The thresholds behind the column `grade`.
+        The thresholds behind the column `grade`; None where nobody is graded, as without
+        enough to learn from.
     notes : tuple of str
         What a reader must know before believing the list; usually nothing.
+    readiness : dict of str to str or None
+        Whether the model had enough to learn from: `state`, and `says`.
     """
 
     frame: pd.DataFrame = field(repr=False)
@@ -66,6 +69,7 @@ class Ranking:
     limit: int | None = None
     grades: dict[str, float] | None = None
     notes: tuple[str, ...] = ()
+    readiness: dict[str, str] | None = None
 
     @property
     def prospects(self) -> int:

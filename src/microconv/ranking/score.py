@@ -136,7 +136,8 @@ def rank_prospects(
     trust.require_begun(earliest, instant)
     valid_for = None if settings is None else timedelta(days=settings.valid_days)
     notes += trust.doubts(model, instant, latest=latest, valid_for=valid_for)
-    grades = None if settings is None else dict(settings.grades)
+    enough = model.facts.readiness["state"] != "not enough"
+    grades = dict(settings.grades) if settings is not None and enough else None
     best = (
         everyone.shortlist
         if limit is None
@@ -156,6 +157,7 @@ def rank_prospects(
         limit=limit,
         grades=grades,
         notes=notes + _nobody(scored, left_out),
+        readiness=model.facts.readiness,
     )
 
 

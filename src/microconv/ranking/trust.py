@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from microconv.errors import OtherJourneyError, TimeError, listed
-from microconv.evaluation.readiness import readiness
 from microconv.events.log import EventLog, Log
 from microconv.features.matrix import column_names
 from microconv.histories.snapshots import microseconds
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
-from microconv.settings import ReadySettings
 
 
 def require_instant(as_of: datetime | str) -> datetime:
@@ -172,13 +170,6 @@ def doubts(
             f"The last event before `as_of` is of {latest:%Y-%m-%d %H:%M}, more than "
             f"{valid_for.days} days earlier: the list does not know what happened since."
         )
-    facts = model.facts
-    learnt_from = {
-        "conversions": facts.n_conversions,
-        "prospects": facts.n_prospects,
-        "days": (facts.last - facts.first) / timedelta(days=1),
-    }
-    ready = readiness(learnt_from, ReadySettings())
-    if ready["state"] == "not enough":
-        notes.append(ready["says"])
+    if model.facts.readiness["state"] != "ready":
+        notes.append(model.facts.readiness["says"])
     return tuple(notes)

@@ -9,6 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from microconv.model.facts import TrainingFacts
+from microconv.ranking.texts import clean
 from microconv.report.about import About, limits
 from microconv.report.belief import how_far
 from microconv.report.charts import folds_chart, gain_chart, reliability_chart
@@ -93,6 +94,8 @@ def model_page(
             "alarms": _by_kind(evaluation.get("alarms", [])),
             "probes": _probes(evaluation),
             "calibration": pooled["calibration"],
+            "segments": _by_split(evaluation["segments"]),
+            "off": [entry for entry in evaluation["segments"] if entry.get("off")],
             "promised": pooled["mean_probability"],
             "came": pooled["base_rate"],
         },
@@ -107,6 +110,17 @@ def _by_kind(alarms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         kind = kinds.setdefault(key, {**alarm, "measured": []})
         kind["measured"].append(alarm["measured"])
     return list(kinds.values())
+
+
+def _by_split(segments: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Group the segments by what splits them."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in segments:
+        segment = clean(entry["segment"]).replace("_", " ")
+        groups.setdefault(clean(entry["by"]).replace("_", " "), []).append(
+            {**entry, "segment": segment}
+        )
+    return groups
 
 
 def _probes(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ time has a default: an instant that nobody wrote down is an error, not a guess.
 
 from __future__ import annotations
 
-from microconv.settings.evaluation import AlarmSettings, EvaluateSettings, ReadySettings
+from microconv.settings.evaluation import AlarmSettings, EvaluateSettings
 from microconv.settings.ingest import DealtInstants, IngestSettings, NamingRule, SourceSettings
 from microconv.settings.journey import JourneySettings, StepSettings
 from microconv.settings.measurement import (
@@ -22,10 +22,12 @@ from microconv.settings.measurement import (
 from microconv.settings.model import (
     BacktestSettings,
     BoostedSettings,
+    CautiousSettings,
     ForestSettings,
     LinearSettings,
     ModelSettings,
     PointsSettings,
+    ReadySettings,
 )
 from microconv.settings.questions import FeatureSettings, SnapshotSettings
 from microconv.settings.reading import Settings, check_settings, read_settings
@@ -40,6 +42,7 @@ __all__ = [
     "BenchmarkSettings",
     "BoostedSettings",
     "BottleneckSettings",
+    "CautiousSettings",
     "DealtInstants",
     "EngineSettings",
     "EvaluateSettings",

@@ -46,29 +46,13 @@ class AlarmSettings(Section):
     base_rate_drift: Annotated[float, Field(gt=0)] = 0.1
 
 
-class ReadySettings(Section):
-    """What it takes to call by a model: below it the data are thin.
-
-    Attributes
-    ----------
-    conversions, prospects : int
-    days : float
-        From the first to the last training date.
-    thin_share : float
-        Below this share of `conversions` there is not enough at all.
-    """
-
-    conversions: Count = 120
-    prospects: Count = 1000
-    days: Annotated[float, Field(ge=0)] = 28
-    thin_share: Share = 0.4
-
-
 class EvaluateSettings(Section):
     """What the figures are computed at: the team's list size, the bootstrap; what alarms.
 
     Attributes
     ----------
+    segment_conversions : int
+        A segment with fewer rows of either outcome has no figures of its own.
     worse_by : float
         A challenger that may be worse than the champion by this much AUC, by the
         interval of the paired difference, is not promoted.
@@ -79,6 +63,6 @@ class EvaluateSettings(Section):
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     bins: Annotated[int, Field(ge=2)] = 10
     seed: Seed
+    segment_conversions: Count = 25
     worse_by: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     alarms: AlarmSettings = AlarmSettings()
-    ready: ReadySettings = ReadySettings()

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from microconv.settings.section import Count, Days, Section, Seed
+from microconv.settings.section import Count, Days, Section, Seed, Share
 
 
 class BacktestSettings(Section):
@@ -71,6 +71,41 @@ class ForestSettings(Section):
     max_rows: Count = 20_000
 
 
+class ReadySettings(Section):
+    """What it takes to call by a model: below it the data are thin.
+
+    Attributes
+    ----------
+    conversions, prospects : int
+        With fewer conversions the model is held to the journey's stages and commitments.
+    days : float
+        From the first to the last training date.
+    thin_share : float
+        Below this share of `conversions` there is not enough at all.
+    """
+
+    conversions: Count = 120
+    prospects: Count = 1000
+    days: Annotated[float, Field(ge=0)] = 28
+    thin_share: Share = 0.4
+
+
+class CautiousSettings(Section):
+    """The model below the minimum: what is believed of the journey before looking.
+
+    Attributes
+    ----------
+    per_deviation : float
+        Log odds by which a prospect one standard deviation ahead on the journey's
+        points is believed to be ahead.
+    doubt : float
+        Standard deviation of that belief: conversions overrule it by and by.
+    """
+
+    per_deviation: Annotated[float, Field(ge=0, le=3)] = 0.3
+    doubt: Annotated[float, Field(gt=0, le=3)] = 0.3
+
+
 class ModelSettings(Section):
     """How the models learn.
 
@@ -78,6 +113,9 @@ class ModelSettings(Section):
     ----------
     boosted, hazard : BoostedSettings
         The trees that learn whether, and the trees that learn when.
+    ready : ReadySettings
+    cautious : CautiousSettings
+        From how much on there is enough to learn from, and the model below it.
     calibration_share : float
         Share of the training dates, the latest, on which blend weight and
         calibration are chosen before everything is refitted on all of them.
@@ -89,6 +127,8 @@ class ModelSettings(Section):
     boosted: BoostedSettings = BoostedSettings()
     hazard: BoostedSettings = BoostedSettings()
     linear: LinearSettings = LinearSettings()
+    ready: ReadySettings = ReadySettings()
+    cautious: CautiousSettings = CautiousSettings()
     points: PointsSettings = PointsSettings()
     forest: ForestSettings = ForestSettings()
     calibration_share: Annotated[float, Field(gt=0, lt=1)] = 0.25

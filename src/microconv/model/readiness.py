@@ -1,15 +1,18 @@
 """Is there enough to learn from? Ready, thin, or not enough: with the reason.
 
-A list from thirty conversions looks like any other list. So the report and the list
-say what stands behind them. The minimum is one conversion for every handful of
+A list from thirty conversions looks like any other list. So the model, the report and
+the list say what stands behind them. The minimum is one conversion for every handful of
 patterns a model could find by chance; the thresholds are the field's usual ones
-(a thousand prospects, 120 conversions), to be changed in ``evaluate.ready``.
+(a thousand prospects, 120 conversions), to be changed in ``model.ready``. Below the
+minimum of conversions the model itself is another: :mod:`microconv.model.cautious`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Literal
+
+import pandas as pd
 
 from microconv.settings import ReadySettings
 
@@ -22,8 +25,7 @@ def readiness(counts: Mapping[str, float], settings: ReadySettings) -> dict[str,
     Parameters
     ----------
     counts : mapping of str to float
-        `conversions`, `prospects` and `days` (from the first to the last training date)
-        of the labelled questions.
+        `conversions`, `prospects` and `days`, as :func:`learnt_from` counts them.
     settings : ReadySettings
 
     Returns
@@ -51,10 +53,36 @@ def readiness(counts: Mapping[str, float], settings: ReadySettings) -> dict[str,
         return {
             "state": "not enough",
             "says": f"There is not enough to learn from: {', '.join(short)}. The list is only an "
-            "order to try, its probabilities are no promise. Bring a longer export.",
+            "order to try, its probabilities are no promise, and nobody gets a grade. Bring a "
+            "longer export.",
         }
     return {
         "state": "thin",
         "says": f"There is little to learn from: {', '.join(short)}. Trust the order more than "
         "the probabilities, and read the intervals.",
     }
+
+
+def learnt_from(labelled: pd.DataFrame) -> dict[str, float]:
+    """Count what rows with a closed window hold; a conversion counts once.
+
+    Parameters
+    ----------
+    labelled : DataFrame
+        With `prospect_id`, `as_of`, `converted` and `known_at`.
+
+    Returns
+    -------
+    dict
+        `conversions`, `prospects` and `days` (from the first to the last date asked at).
+    """
+    return {
+        "conversions": count_conversions(labelled[labelled["converted"].to_numpy(dtype=bool)]),
+        "prospects": labelled["prospect_id"].nunique(),
+        "days": (labelled["as_of"].max() - labelled["as_of"].min()) / pd.Timedelta(days=1),
+    }
+
+
+def count_conversions(won: pd.DataFrame) -> int:
+    """Count conversions among the rows that they answer, each once however many these are."""
+    return len(won.drop_duplicates(["prospect_id", "known_at"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from microconv.evaluation.readiness import readiness
+from microconv.model.readiness import readiness
 from microconv.settings import ReadySettings
 
 

@@ -1,0 +1,73 @@
+"""Twenty to five hundred conversions: the model held to the journey beside the blend of three.
+
+``python benchmarks/small_data.py`` prints, for worlds in which the journey is right, wrong, or
+nothing predicts, the out-of-time figures over ``--seeds 6`` as they stand in decision 13.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import log_loss, roc_auc_score
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from few import (
+    JOURNEY_IS_RIGHT,
+    JOURNEY_IS_WRONG,
+    NOTHING_PREDICTS,
+    TEST_DATE,
+    few_conversions,
+)
+from microconv.model.learn import learn
+from microconv.model.training import Recipe
+from microconv.settings import ModelSettings, ReadySettings
+
+WORLDS = {"right": JOURNEY_IS_RIGHT, "wrong": JOURNEY_IS_WRONG, "nothing": NOTHING_PREDICTS}
+ALWAYS, NEVER = 10**6, 1
+
+
+def main() -> None:
+    """Print one line per world and number of conversions."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=6)
+    seeds = range(parser.parse_args().seeds)
+    print("journey | conversions | log loss: base rate, held, blend | AUC: held, blend | "
+          "top tenth, held: promised, came | worse than base rate, blend")  # fmt: skip
+    for world in WORLDS:
+        for conversions in (20, 60, 120, 500):
+            rows = np.array([figures(world, conversions, seed) for seed in seeds])
+            base, held, blend, auc, auc_blend, promised, came = rows.mean(axis=0)
+            worse = [int((rows[:, 1] > rows[:, other]).sum()) for other in (0, 2)]
+            print(f"{world} | {conversions} | {base:.4f}, {held:.4f}, {blend:.4f} | {auc:.3f}, "
+                  f"{auc_blend:.3f} | {promised:.3f}, {came:.3f} | {worse[0]}, {worse[1]} of "
+                  f"{len(rows)}")  # fmt: skip
+
+
+def figures(world: str, conversions: int, seed: int) -> tuple[float, ...]:
+    """Learn both ways from the same rows, and ask about the same later ones."""
+    training_set, train = few_conversions(conversions, seed=seed, truth=WORLDS[world])
+    happened = training_set.snapshots["converted"].to_numpy()
+    said = []
+    for minimum in (ALWAYS, NEVER):
+        model = ModelSettings(seed=3, ready=ReadySettings(conversions=minimum))
+        recipe = Recipe(model, timedelta(days=30))
+        lesson = learn(training_set, train, recipe, known_before=TEST_DATE)
+        said.append(lesson.blend.predict(lesson.columns.values[:, ~train]))
+    later, held = happened[~train], said[0]
+    base = np.full(len(later), happened[train].mean())
+    top = np.argsort(-held, kind="stable")[: len(held) // 10]
+    return (
+        *(log_loss(later, p) for p in (base, *said)),
+        *(roc_auc_score(later, p) for p in said),
+        held[top].mean(),
+        later[top].mean(),
+    )
+
+
+if __name__ == "__main__":
+    main()
