@@ -26,6 +26,7 @@ from microconv.settings.model import (
     LinearSettings,
     ModelSettings,
     PointsSettings,
+    SearchSettings,
 )
 from microconv.settings.questions import FeatureSettings, SnapshotSettings
 from microconv.settings.reading import Settings, check_settings, read_settings
@@ -57,6 +58,7 @@ __all__ = [
     "PointsSettings",
     "ReadySettings",
     "ScoreSettings",
+    "SearchSettings",
     "Section",
     "Settings",
     "SimulateSettings",
