@@ -82,6 +82,26 @@ def test_progress_writes_nothing_where_nobody_watches(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_counted_steps_write_nothing_where_nobody_watches(capfd):
+    """The same stage runs in a terminal and in a scheduler."""
+    with shell.progress("search"):
+        shell.count_steps(2)()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_counted_steps_become_a_bar_of_what_is_under_way(monkeypatch):
+    """Somebody who waits for thirty trials wants to know how many are left."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with shell.progress("search"):
+        bar, task = shell.UNDER_WAY.get()
+        advance = shell.count_steps(3)
+        advance()
+        advance()
+        (shown,) = bar.tasks
+        assert (shown.id, shown.completed, shown.total) == (task, 2, 3)
+    assert shell.UNDER_WAY.get() is None
+
+
 def test_a_stage_is_a_program_that_fails_in_one_sentence(tmp_path):
     """What DVC runs: the real interpreter, a params.yaml with a typo, no traceback."""
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text() + "\nscroe: {}\n")

@@ -31,7 +31,14 @@ def files(tmp_path_factory) -> dict[str, Path]:
             "recency": figures(0.625),
         },
     }
+    trees = {"num_leaves": 4, "learning_rate": 0.04}
+    trial = {"settings": {"boosted": trees}, "seconds": 1.5}
+    trials = [
+        {**trial, "number": 0, "running": [0.5, 0.4], "loss": 0.4, "pruned": False, "chosen": True},
+        {**trial, "number": 1, "running": [0.75], "loss": None, "pruned": True, "chosen": False},
+    ]
     texts = {
+        "search": ("search.json", json.dumps({"trials": trials})),
         "summary": ("ingest.json", "{}"),
         "evaluation": ("evaluation.json", json.dumps(evaluation)),
         "manifest": ("prospects_manifest.json", "{}"),

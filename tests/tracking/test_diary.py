@@ -16,6 +16,11 @@ def runs_of(client):
     return client.search_runs([experiment.experiment_id])
 
 
+def below(client, entry):
+    """List the runs below the parent."""
+    return [r for r in runs_of(client) if r.data.tags.get("mlflow.parentRunId") == entry.run_id]
+
+
 def test_the_parent_shows_the_candidates_figures_and_each_fold_as_a_step(client, entry):
     """Runs are compared by these numbers, and drawn over the folds."""
     metrics = client.get_run(entry.run_id).data.metrics
@@ -30,10 +35,33 @@ def test_every_candidate_has_a_run_below_the_parent(client, entry):
     """The baselines stand beside the model here, too."""
     children = {
         run.info.run_name: run.data.metrics["auc"]
-        for run in runs_of(client)
-        if run.data.tags.get("mlflow.parentRunId") == entry.run_id
+        for run in below(client, entry)
+        if "microconv.chosen" not in run.data.tags
     }
     assert children == {"blend": 0.75, "recency": 0.625}
+
+
+def test_every_trial_of_a_search_has_a_run_below_the_parent(client, entry):
+    """What was tried, what it cost, and what was given up."""
+    trials = {
+        run.info.run_name: run.data for run in below(client, entry) if "seconds" in run.data.metrics
+    }
+    assert set(trials) == {"trial 000", "trial 001"}
+    assert trials["trial 000"].params == {
+        "boosted.num_leaves": "4",
+        "boosted.learning_rate": "0.04",
+    }
+    assert trials["trial 000"].metrics["log_loss"] == 0.4
+    assert trials["trial 000"].tags["microconv.chosen"] == "true"
+    assert "log_loss" not in trials["trial 001"].metrics
+    assert trials["trial 001"].tags["microconv.pruned"] == "true"
+
+
+def test_another_speed_of_the_same_search_is_the_same_entry(client, entry, files, store, tmp_path):
+    """Seconds differ on every run; what was found is in the model."""
+    slower = tmp_path / "search.json"
+    slower.write_text(files["search"].read_text().replace("1.5", "2.5"))
+    assert record(settings(), {**files, "search": slower}, store=store) == entry
 
 
 def test_settings_are_parameters_and_threads_are_not(client, entry):

@@ -28,6 +28,7 @@ from microconv.settings.model import (
     ModelSettings,
     PointsSettings,
     ReadySettings,
+    SearchSettings,
 )
 from microconv.settings.questions import FeatureSettings, SnapshotSettings
 from microconv.settings.reading import Settings, check_settings, read_settings
@@ -60,6 +61,7 @@ __all__ = [
     "PointsSettings",
     "ReadySettings",
     "ScoreSettings",
+    "SearchSettings",
     "Section",
     "Settings",
     "SimulateSettings",

@@ -106,6 +106,25 @@ class CautiousSettings(Section):
     doubt: Annotated[float, Field(gt=0, le=3)] = 0.3
 
 
+class SearchSettings(Section):
+    """Whether settings of trees and regression are searched for, before anything is tested.
+
+    Attributes
+    ----------
+    trials : int
+        How many settings are tried beside the given ones; 0 for no search.
+    time_limit_minutes : float or None
+        No trial begins later than this. A search that it cuts short depends on the
+        speed of the machine: only without a limit is the same seed the same answer.
+    seed : int
+        Of the sampler that proposes settings.
+    """
+
+    trials: Annotated[int, Field(ge=0)] = 0
+    time_limit_minutes: Annotated[float, Field(gt=0)] | None = None
+    seed: Seed = 0
+
+
 class ModelSettings(Section):
     """How the models learn.
 
@@ -121,9 +140,12 @@ class ModelSettings(Section):
         calibration are chosen before everything is refitted on all of them.
     calibrations : tuple of str
         The candidates; the first is kept unless another is better there.
+    search : SearchSettings
+        What it finds takes the place of `boosted`, `hazard` and `linear`.
     """
 
     seed: Seed
+    search: SearchSettings = SearchSettings()
     boosted: BoostedSettings = BoostedSettings()
     hazard: BoostedSettings = BoostedSettings()
     linear: LinearSettings = LinearSettings()

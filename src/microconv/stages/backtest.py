@@ -12,13 +12,20 @@ from microconv.features.latest import load_latest
 from microconv.features.training_set import load_training_set
 from microconv.histories.timeline import plan_as_ofs, plan_folds
 from microconv.journey import JourneyMap
+from microconv.model.searched import Searched
 from microconv.model.training import Recipe
 from microconv.settings import Settings
 from microconv.stages.shell import run
 
 
 def backtest(
-    settings: Settings, *, log: Path, snapshots: Path, features: Path, predictions: Path
+    settings: Settings,
+    *,
+    log: Path,
+    snapshots: Path,
+    features: Path,
+    search: Path,
+    predictions: Path,
 ) -> str:
     """Write the out-of-time predictions of every model on every fold."""
     events, journey = EventLog.open(log), JourneyMap.from_settings(settings.journey)
@@ -32,7 +39,7 @@ def backtest(
     training_set = load_training_set(
         events, snapshots, features, journey=journey, settings=settings.features
     )
-    recipe = Recipe.from_settings(settings)
+    recipe = Recipe.from_settings(Searched.read(search).apply(settings))
     done = walk_forward(training_set, folds, recipe)
     findings = look_for_leaks(training_set, folds, recipe, load_latest(snapshots, features))
     notes = {**done.notes, "findings": findings, "dealt": events.dealt}

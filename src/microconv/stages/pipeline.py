@@ -50,6 +50,7 @@ class PipelineStage:
 LOG = {"log": "data/log"}
 SNAPSHOTS = {"snapshots": "data/snapshots"}
 FEATURES = {"features": "data/features"}
+SEARCH = {"search": "models/search.json"}
 PREDICTIONS = {"predictions": "data/predictions.parquet"}
 MODEL = {"model": "models/prospect_model"}
 SUMMARY = {"summary": "reports/ingest.json"}
@@ -78,15 +79,21 @@ STAGES = (
     PipelineStage("snapshot", LOG, SNAPSHOTS, ("journey", "snapshots")),
     PipelineStage("featurize", {**LOG, **SNAPSHOTS}, FEATURES, ("journey", "features")),
     PipelineStage(
-        "backtest",
+        "search",
         {**LOG, **SNAPSHOTS, **FEATURES},
+        SEARCH,
+        ("journey", "snapshots", "features", "backtest", "model"),
+    ),
+    PipelineStage(
+        "backtest",
+        {**LOG, **SNAPSHOTS, **FEATURES, **SEARCH},
         PREDICTIONS,
         ("journey", "snapshots", "features", "backtest", "model"),
     ),
     PipelineStage("evaluate", PREDICTIONS, {**EVALUATION, **METRICS, **PLOTS}, ("evaluate",)),
     PipelineStage(
         "train",
-        {**LOG, **SNAPSHOTS, **FEATURES, **PREDICTIONS},
+        {**LOG, **SNAPSHOTS, **FEATURES, **SEARCH, **PREDICTIONS},
         MODEL,
         ("journey", "snapshots", "features", "backtest", "model"),
     ),
@@ -104,7 +111,7 @@ STAGES = (
     ),
     PipelineStage(
         "track",
-        {**LOG, **SUMMARY, **EVALUATION, **PLOTS, **MODEL, **MANIFEST, **MODEL_PAGE},
+        {**LOG, **SUMMARY, **SEARCH, **EVALUATION, **PLOTS, **MODEL, **MANIFEST, **MODEL_PAGE},
         RECEIPT,
         tuple(name for name in Settings.model_fields if name not in ("simulate", "engine")),
     ),

@@ -12,11 +12,19 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from microconv.errors import MicroconvError
 
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
 Stage = Callable[..., str]
+
+UNDER_WAY: ContextVar[tuple[Progress, TaskID] | None] = ContextVar("under_way", default=None)
+"""What :func:`progress` shows; None where there is no terminal."""
 
 USER_ERROR = 2
 """Exit code of a run that stopped because of something the user can mend."""
@@ -110,8 +118,24 @@ def progress(says: str) -> Iterator[None]:
 
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        bar.add_task(says, total=None)
-        yield
+        shown = UNDER_WAY.set((bar, bar.add_task(says, total=None)))
+        try:
+            yield
+        finally:
+            UNDER_WAY.reset(shown)
+
+
+def count_steps(total: int) -> Callable[[], None]:
+    """Make a bar of so many steps of what is under way; call what is returned after each."""
+    shown = UNDER_WAY.get()
+    if shown is None:
+        return lambda: None
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+
+    bar, task = shown
+    bar.columns = (*bar.columns, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar.update(task, total=total)
+    return lambda: bar.advance(task)
 
 
 def _parser(stage: Stage) -> argparse.ArgumentParser:

@@ -18,6 +18,7 @@ def track(
     *,
     log: Path,
     summary: Path,
+    search: Path,
     evaluation: Path,
     plots: Path,
     model: Path,
@@ -30,6 +31,7 @@ def track(
     files = {
         "log": log,
         "summary": summary,
+        "search": search,
         "evaluation": evaluation,
         "plots": plots,
         "model": model,

@@ -10,6 +10,7 @@ from microconv.events.log import EventLog
 from microconv.features.training_set import load_training_set
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
+from microconv.model.searched import Searched
 from microconv.settings import Settings
 from microconv.stages.shell import run
 
@@ -20,6 +21,7 @@ def train(
     log: Path,
     snapshots: Path,
     features: Path,
+    search: Path,
     predictions: Path,
     model: Path,
 ) -> str:
@@ -31,7 +33,8 @@ def train(
         journey=JourneyMap.from_settings(settings.journey),
         settings=settings.features,
     )
-    fitted = ProspectModel.fit(training_set, settings, out_of_time=pq.read_table(predictions))
+    chosen = Searched.read(search).apply(settings)
+    fitted = ProspectModel.fit(training_set, chosen, out_of_time=pq.read_table(predictions))
     fitted.save(model)
     facts = fitted.facts
     return (

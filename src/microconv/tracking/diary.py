@@ -21,6 +21,7 @@ from microconv.events.files import md5_of
 from microconv.settings import Settings
 from microconv.tracking.served import example_of, signature
 from microconv.tracking.store import Store
+from microconv.tracking.trials import log_trial
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,7 +32,7 @@ FINGERPRINT = "microconv.inputs"
 CHALLENGER = "challenger"
 """The alias of the latest model version; `champion` is given by people."""
 
-KEPT = ("evaluation", "plots", "summary", "manifest", "model_page")
+KEPT = ("evaluation", "search", "plots", "summary", "manifest", "model_page")
 """Files that the entry keeps a copy of. The list is not among them: it names people."""
 
 LONGEST_PARAM = 500
@@ -69,8 +70,8 @@ def record(settings: Settings, files: Mapping[str, Path], *, store: Store) -> En
     ----------
     settings : Settings
     files : mapping of str to Path
-        What the run left behind, by the names of the pipeline's table: `model`
-        and `evaluation` at least.
+        What the run left behind, by the names of the pipeline's table: `model`,
+        `evaluation` and `search` at least.
     store : Store
 
     Raises
@@ -84,7 +85,9 @@ def record(settings: Settings, files: Mapping[str, Path], *, store: Store) -> En
     if missing:
         raise MissingInputError(f"There is nothing to track at {listed(missing)}. Run `dvc repro`.")
     digests = {name: md5_of(path) for name, path in files.items()}
-    content = json.dumps([_said(settings), digests], sort_keys=True)
+    # how long a trial took is no difference; what the search found is in the model
+    same = {name: digest for name, digest in digests.items() if name != "search"}
+    content = json.dumps([_said(settings), same], sort_keys=True)
     fingerprint = hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
     name = settings.track.registered_model
     with store.open() as client:
@@ -133,6 +136,8 @@ def _write(
                 experiment_id=experiment, run_name=name, nested=True
             ) as candidate:
                 _log_figures(client, candidate.info.run_id, figures)
+        for trial in json.loads(files["search"].read_text(encoding="utf-8"))["trials"]:
+            log_trial(client, experiment, trial)
         number = _register(settings.track.registered_model, files["model"])
         client.set_tag(run_id, FINGERPRINT, fingerprint)  # last: an entry cut short is none
     return str(run_id), number

@@ -1,0 +1,55 @@
+"""search: better settings for trees and regression, from before the backtest begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from microconv.model.searched import Searched
+from microconv.settings import Settings
+from microconv.stages.shell import count_steps, run
+
+INNER = {"folds": 3, "test_snapshots": 1, "min_train_snapshots": 1}
+"""Folds of the search: as many as three, of a date each, however the backtest's are cut."""
+
+
+def search(settings: Settings, *, log: Path, snapshots: Path, features: Path, search: Path) -> str:
+    """Write the settings that did best on inner folds, or that none were looked for."""
+    done = _searched(settings, log, snapshots, features)
+    done.write(search)
+    return done.says
+
+
+def _searched(settings: Settings, log: Path, snapshots: Path, features: Path) -> Searched:
+    asked = settings.model.search
+    if asked.trials == 0:
+        return Searched("off: the settings of params.yaml are used (`model.search.trials`)")
+    from microconv.errors import NotEnoughDataError  # nothing of this is waited for when off
+    from microconv.events.log import EventLog
+    from microconv.features.training_set import load_training_set
+    from microconv.histories.timeline import plan_as_ofs, plan_folds
+    from microconv.journey import JourneyMap
+    from microconv.model.search import search as look
+    from microconv.model.training import Recipe
+
+    events, journey = EventLog.open(log), JourneyMap.from_settings(settings.journey)
+    end, horizon = events.observed_until(journey), settings.snapshots.horizon
+    as_ofs = plan_as_ofs(settings.snapshots, observed_until=end)
+    until = plan_folds(as_ofs, settings.backtest, horizon=horizon, observed_until=end)[0].test[0]
+    known = until - settings.backtest.label_lag
+    try:
+        inner = settings.backtest.model_copy(update=INNER)
+        folds = plan_folds(as_ofs, inner, horizon=horizon, observed_until=known)
+    except NotEnoughDataError:
+        return Searched(
+            f"no search: before {until:%Y-%m-%d}, when the backtest begins, too few outcome "
+            "windows have closed to test settings on"
+        )
+    training_set = load_training_set(
+        events, snapshots, features, journey=journey, settings=settings.features
+    )
+    recipe, advance = Recipe.from_settings(settings), count_steps(asked.trials)
+    return look(training_set, folds, recipe, until=until, advance=advance)
+
+
+if __name__ == "__main__":
+    run(search)
