@@ -18,6 +18,7 @@
     │   ├── DamagedModelError    a file of the model is missing or its checksum differs
     │   └── OtherJourneyError    the model was trained on another journey or other features
     ├── PromotionError           the challenger is not promoted, or nothing is left to roll back to
+    ├── DatabaseError            a database refused, went away, or holds something else
     └── TrackingError            the MLflow store or registry refused
 
 Every message says what, how many, which values, and the way out.
@@ -91,6 +92,10 @@ class OtherJourneyError(ModelError):
 
 class PromotionError(MicroconvError):
     """The challenger is not promoted, or there is nothing to roll back to."""
+
+
+class DatabaseError(MicroconvError):
+    """A database refused, went away, or holds something else than it should."""
 
 
 class TrackingError(MicroconvError):

@@ -6,6 +6,7 @@ time has a default: an instant that nobody wrote down is an error, not a guess.
 
 from __future__ import annotations
 
+from microconv.settings.databases import DeliverSettings, ExtractedTable, ExtractSettings
 from microconv.settings.evaluation import AlarmSettings, EvaluateSettings
 from microconv.settings.ingest import DealtInstants, IngestSettings, NamingRule, SourceSettings
 from microconv.settings.journey import JourneySettings, StepSettings
@@ -45,10 +46,13 @@ __all__ = [
     "BottleneckSettings",
     "CautiousSettings",
     "DealtInstants",
+    "DeliverSettings",
     "EngineSettings",
     "EvaluateSettings",
     "ExperimentSettings",
     "ExperimentsSettings",
+    "ExtractSettings",
+    "ExtractedTable",
     "FeatureSettings",
     "ForestSettings",
     "IndustryPrior",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from microconv.errors import MissingInputError, SettingsError, did_you_mean
+from microconv.settings.databases import DeliverSettings, ExtractSettings
 from microconv.settings.evaluation import EvaluateSettings
 from microconv.settings.ingest import IngestSettings
 from microconv.settings.journey import JourneySettings
@@ -44,6 +46,8 @@ class Settings(Section):
     benchmarks: BenchmarkSettings = BenchmarkSettings()
     bottlenecks: BottleneckSettings = BottleneckSettings()
     engine: EngineSettings = EngineSettings()
+    extract: ExtractSettings = ExtractSettings()
+    deliver: DeliverSettings = DeliverSettings()
     simulate: SimulateSettings | None = None
 
 
@@ -123,8 +127,8 @@ def _explain(problem: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    """Write a value out; of one that is long only its beginning."""
-    text = "empty" if value is None else repr(value)
+    """Write a value out; of one that is long only its beginning, of a URL not the password."""
+    text = "empty" if value is None else re.sub(r"(?<=://)[^\s/'\"]*@", "…@", repr(value))
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 

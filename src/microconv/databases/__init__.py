@@ -1,0 +1,1 @@
+"""Databases: exports come from any that Ibis reads, the list goes to PostgreSQL."""

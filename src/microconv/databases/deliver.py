@@ -1,0 +1,219 @@
+"""A list → PostgreSQL, in one transaction: readers see the list before or the list after, whole.
+
+::
+
+    microconv           one row per list and prospect, keyed by both
+    microconv_lists     one row per list: as_of, valid_until, status, the whole manifest
+    microconv_current   a view: the rows of the list with the latest as_of
+
+Writing the same list again, after a crash or by mistake, changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from microconv.databases.address import Address, speaking_to
+from microconv.errors import DatabaseError, listed
+
+LISTS = {
+    "list_id": "text PRIMARY KEY",
+    "as_of": "timestamptz NOT NULL",
+    "valid_until": "timestamptz NOT NULL",
+    "status": "text NOT NULL",
+    "manifest": "jsonb NOT NULL",
+}
+"""Columns of the table of lists."""
+
+KEY = ("list_id", "prospect_id")
+
+
+def deliver(ranked: pa.Table, manifest: dict[str, Any], *, address: Address, table: str) -> int:
+    """Write a list and its manifest into the database, or change nothing.
+
+    Parameters
+    ----------
+    ranked : Table
+        One row per prospect; a column of the database's table is made for each that is new.
+    manifest : dict
+        Of the list: its `list_id` is the first half of the key.
+    address : Address
+        Of a PostgreSQL database.
+    table : str
+        `table`, or `schema.table`.
+
+    Returns
+    -------
+    int
+        Rows that the list has in the database now.
+
+    Raises
+    ------
+    DatabaseError
+        If it is no PostgreSQL, cannot be reached, or goes away meanwhile; or a column is there
+        with another type.
+    """
+    if address.scheme not in ("postgresql", "postgres"):
+        raise DatabaseError(
+            f"{address.variable} is the address of a {address.scheme} database. A list is written "
+            "into PostgreSQL: an address begins with `postgresql://`."
+        )
+    with speaking_to(address, f"Delivering into `{table}`"):
+        import psycopg
+
+        with psycopg.connect(address.url) as connection:  # commits at the end, or rolls back
+            return _Delivery(connection, ranked, manifest, table).run()
+
+
+class _Delivery:
+    """One transaction."""
+
+    def __init__(
+        self, connection: Any, ranked: pa.Table, manifest: dict[str, Any], table: str
+    ) -> None:
+        from psycopg import sql
+
+        *schema, name = table.split(".")
+        self.execute, self.cursor = connection.execute, connection.cursor
+        self.ranked, self.manifest, self.label = ranked, manifest, table
+        self.sql, self.identify = sql.SQL, sql.Identifier
+        self.table, self.lists, self.current = (
+            sql.Identifier(*schema, name + ending) for ending in ("", "_lists", "_current")
+        )
+        kinds = {field.name: _kind(field.type) for field in ranked.schema}
+        self.kinds = {"list_id": "text", **kinds}
+
+    def run(self) -> int:
+        """Do it all; a second delivery into the same table waits for this one to end."""
+        self.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [self.label])
+        self._make_tables()
+        self._write_manifest()
+        self._copy_rows()
+        self._put_in_place()
+        row = self.execute(
+            self.sql("SELECT count(*) FROM {} WHERE list_id = %s").format(self.table),
+            [self.manifest["list_id"]],
+        ).fetchone()
+        return int(row[0])
+
+    def _make_tables(self) -> None:
+        made = self.sql("CREATE TABLE IF NOT EXISTS {} ({})")
+        self.execute(made.format(self.lists, self._columns(LISTS)))
+        key = {"list_id": "text NOT NULL", "prospect_id": "text NOT NULL"}
+        self.execute(made.format(self.table, self._columns(key, f"PRIMARY KEY ({', '.join(KEY)})")))
+        add = self.sql("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}")
+        for name, kind in self.kinds.items():
+            self.execute(add.format(self.table, self._columns({name: kind})))
+        self._require_kinds()
+        self.execute(
+            self.sql(
+                "CREATE OR REPLACE VIEW {} AS SELECT * FROM {} WHERE list_id = "
+                "(SELECT list_id FROM {} ORDER BY as_of DESC, list_id LIMIT 1)"
+            ).format(self.current, self.table, self.lists)
+        )
+
+    def _columns(self, kinds: dict[str, str], *more: str) -> Any:
+        columns = [
+            self.sql("{} {}").format(self.identify(name), self.sql(kind))
+            for name, kind in kinds.items()
+        ]
+        return self.sql(", ").join([*columns, *(self.sql(text) for text in more)])
+
+    def _require_kinds(self) -> None:
+        """Refuse a table that has one of the columns with another type."""
+        there = dict(
+            self.execute(
+                "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute "
+                "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+                [self.table.as_string()],
+            ).fetchall()
+        )
+        other = [
+            f"{name} ({there[name]} instead of {kind})"
+            for name, kind in self.kinds.items()
+            if there[name] != _SPELLED.get(kind, kind)
+        ]
+        if other:
+            raise DatabaseError(
+                f"The table `{self.label}` has columns of another type: {listed(other)}. Deliver "
+                "into a table of another name (`deliver.table`)."
+            )
+
+    def _write_manifest(self) -> None:
+        manifest = self.manifest
+        row = [*(manifest[name] for name in ("list_id", "as_of", "valid_until", "status"))]
+        self.execute(
+            self.sql(
+                "INSERT INTO {} (list_id, as_of, valid_until, status, manifest) "
+                "VALUES (%s, %s, %s, %s, %s) ON CONFLICT (list_id) DO UPDATE SET "
+                "as_of = excluded.as_of, valid_until = excluded.valid_until, "
+                "status = excluded.status, manifest = excluded.manifest"
+            ).format(self.lists),
+            [*row, _without_nul(json.dumps(manifest, ensure_ascii=False))],
+        )
+
+    def _copy_rows(self) -> None:
+        """Stream the rows into a table that only this transaction sees."""
+        self.execute(
+            self.sql("CREATE TEMPORARY TABLE arriving ({}) ON COMMIT DROP").format(
+                self._columns(self.kinds)
+            )
+        )
+        into = self.sql("COPY arriving ({}) FROM STDIN").format(self._names())
+        with self.cursor() as cursor, cursor.copy(into) as copy:
+            for row in self._rows():
+                copy.write_row(row)
+
+    def _rows(self) -> Iterator[list[Any]]:
+        for batch in self.ranked.to_batches(max_chunksize=10_000):
+            for row in batch.to_pylist():
+                values = [_without_nul(v) if isinstance(v, str) else v for v in row.values()]
+                yield [self.manifest["list_id"], *values]
+
+    def _put_in_place(self) -> None:
+        names = [name for name in self.kinds if name not in KEY]
+        fresh = self.sql(", ").join(
+            self.sql("{0} = excluded.{0}").format(self.identify(name)) for name in names
+        )
+        self.execute(
+            self.sql(
+                "INSERT INTO {} ({}) SELECT {} FROM arriving "
+                "ON CONFLICT (list_id, prospect_id) DO UPDATE SET {}"
+            ).format(self.table, self._names(), self._names(), fresh)
+        )
+        self.execute(
+            self.sql(
+                "DELETE FROM {} WHERE list_id = %s AND prospect_id NOT IN "
+                "(SELECT prospect_id FROM arriving)"
+            ).format(self.table),
+            [self.manifest["list_id"]],
+        )
+
+    def _names(self) -> Any:
+        return self.sql(", ").join(self.identify(name) for name in self.kinds)
+
+
+_SPELLED = {"timestamptz": "timestamp with time zone"}
+"""How PostgreSQL itself writes a type."""
+
+
+def _kind(kind: pa.DataType) -> str:
+    """Choose the type of PostgreSQL for a column of a list."""
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    if pa.types.is_integer(kind):
+        return "bigint"
+    if pa.types.is_floating(kind):
+        return "double precision"
+    if pa.types.is_timestamp(kind):
+        return "timestamptz"
+    return "text"
+
+
+def _without_nul(text: str) -> str:
+    """Replace what PostgreSQL's text cannot hold; JSON writes it as an escape."""
+    return text.replace("\x00", "\ufffd").replace("\\u0000", "\\ufffd")
