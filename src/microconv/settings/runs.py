@@ -23,11 +23,14 @@ class ScoreSettings(Section):
     grades : dict of str to float
         Grade → smallest probability that earns it, best grade first. The last
         grade must start at 0.
+    max_age_hours : float or None
+        `microconv score` makes no list of a log that ended longer ago; None takes any.
     """
 
     as_of: datetime | None = None
     limit: Count
     valid_days: Days
+    max_age_hours: Annotated[float, Field(gt=0)] | None = None
     reasons: Annotated[int, Field(ge=1, le=10)] = 3
     horizons_days: tuple[Days, ...] = ()
     grades: dict[str, float] = Field(min_length=1)
