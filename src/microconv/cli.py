@@ -149,6 +149,23 @@ def promote(
 
 
 @app.command()
+def audit(
+    lists: Annotated[Path, typer.Option(help="Folder that holds past lists, each in its own.")],
+    log: Annotated[Path, typer.Option(help="The event log as it is today.")],
+    params: Params,
+    out: Annotated[Path, typer.Option(help="Folder for audit.json and audit.html.")],
+    model: Annotated[
+        str | None,
+        typer.Option(help="The champion's folder or address: what has shifted since it learnt?"),
+    ] = None,
+) -> None:
+    """Hold past lists against what happened, and say whether a new model is due."""
+    from microconv.stages.audit_lists import Ask, audit_lists
+
+    _say(audit_lists(Ask(lists, log, model), params=params, out=out))
+
+
+@app.command()
 def simulate(
     params: Params,
     raw: Annotated[Path, typer.Option(help="Folder for the exports; replaced as a whole.")],

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,8 +29,7 @@ from microconv.ranking.trust import require_instant
 from microconv.settings import ScoreSettings, Settings, read_settings
 from microconv.stages.phases import phase
 from microconv.stages.shell import progress
-from microconv.tracking.registry import SCHEME, Registered, fetched
-from microconv.tracking.store import Store
+from microconv.tracking.registry import SCHEME, Registered, model_at
 
 VALID_DAYS = 7.0
 """For how many days a list may be used where no params.yaml says it: a week."""
@@ -105,7 +103,7 @@ def score_events(request: Request, *, params: Path | None, out: Path) -> str:
         stack.enter_context(alone_in(out, "making a list in"))
         delivery = _delivery(settings) if request.deliver else None
         with phase("score", "model") as says:
-            at = stack.enter_context(_model(request.model))
+            at = stack.enter_context(model_at(request.model))
             if delivery is not None:
                 _require_champion(at, request.model)
             model = ProspectModel.load(at.folder)
@@ -146,15 +144,6 @@ def score_events(request: Request, *, params: Path | None, out: Path) -> str:
         f"{len(ranking.frame):,} of {ranking.scored:,} prospects as of {manifest['as_of']}{why}; "
         f"valid until {manifest['valid_until']}; {manifest['status']}; in {out}{delivered}"
     ) + "".join(f"\n  {note}" for note in ranking.notes)
-
-
-@contextmanager
-def _model(address: str) -> Iterator[Registered]:
-    if address.startswith(SCHEME):
-        with fetched(address, Store.find()) as model:
-            yield model
-    else:
-        yield Registered(Path(address), version="", promoted=False)
 
 
 def _delivery(settings: Settings | None) -> dict[str, Any] | None:
