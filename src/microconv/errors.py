@@ -17,6 +17,7 @@
     ├── ModelError               a model cannot be used
     │   ├── DamagedModelError    a file of the model is missing or its checksum differs
     │   └── OtherJourneyError    the model was trained on another journey or other features
+    ├── ListError                a list is not what its manifest vouches for, or has expired
     ├── PromotionError           the challenger is not promoted, or nothing is left to roll back to
     ├── DatabaseError            a database refused, or holds something else
     │   └── DatabaseAwayError    it cannot be reached, or went away
@@ -101,6 +102,10 @@ class DamagedModelError(ModelError):
 
 class OtherJourneyError(ModelError):
     """The model was trained on another journey, or with other features."""
+
+
+class ListError(MicroconvError):
+    """A list is not the one its manifest vouches for, or may no longer be used."""
 
 
 class PromotionError(MicroconvError):
