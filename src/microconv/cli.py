@@ -124,6 +124,17 @@ def score(
 
 
 @app.command()
+def deliver(
+    folder: Annotated[Path, typer.Option("--list", help="The folder that `score --out` wrote.")],
+    params: Params,
+) -> None:
+    """Write a list that was made earlier into the database that `deliver` names."""
+    from microconv.stages.deliver_list import deliver_list
+
+    _say(deliver_list(folder, params=params, now=datetime.now(UTC)))
+
+
+@app.command()
 def promote(
     params: Params,
     log: Annotated[

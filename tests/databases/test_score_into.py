@@ -13,11 +13,12 @@ import pandas as pd
 import pytest
 import yaml
 
-from microconv.errors import DatabaseAwayError
+from microconv.errors import DatabaseAwayError, ListError, PromotionError
+from microconv.stages.deliver_list import deliver_list
 from microconv.stages.score_events import Request, score_events
 from microconv.tracking.champion import crown
 from microconv.tracking.store import Store
-from ranked_world import END, on_disk, settings
+from ranked_world import END, on_disk, settings, trained
 from registered import entry, files, store
 
 __all__ = ["entry", "files", "store"]
@@ -83,6 +84,31 @@ def test_a_database_that_is_away_leaves_the_files_and_says_try_again(
         listed(place, champion, store, tmp_path)
     assert "s3cr3t" not in str(error.value)
     assert (tmp_path / "prospects_manifest.json").exists()
+
+
+def test_a_list_that_was_made_earlier_is_delivered_later(
+    postgres, place, champion, store, tmp_path
+):
+    """The database was away when the list was made: nobody need score again."""
+    listed(place, champion, store, tmp_path, deliver=False)
+    for _ in range(2):
+        said = deliver_list(tmp_path, params=place / "params.yaml", now=END)
+        assert said.endswith("90 rows in table calls")
+    assert postgres.execute("SELECT count(*) FROM calls_current").fetchall() == [(90,)]
+    with pytest.raises(ListError, match="could be used until"):
+        deliver_list(tmp_path, params=place / "params.yaml", now=END + timedelta(days=8))
+
+
+def test_a_preview_is_not_delivered_later_either(postgres, place, tmp_path):
+    """It lies in a folder like any other list."""
+    trained().save(tmp_path / "model")
+    score_events(
+        Request(place / "log", str(tmp_path / "model"), END, deliver=False),
+        params=place / "params.yaml",
+        out=tmp_path / "lists",
+    )
+    with pytest.raises(PromotionError, match="is a preview"):
+        deliver_list(tmp_path / "lists", params=place / "params.yaml", now=END)
 
 
 @pytest.mark.slow

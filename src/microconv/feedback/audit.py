@@ -14,12 +14,12 @@ from microconv.evaluation.metrics import Answers
 from microconv.evaluation.reliability import bin_answers, ece_if_calibrated, recalibration_line
 from microconv.events.log import EventLog
 from microconv.feedback.outcomes import outcomes_of
-from microconv.feedback.past_lists import PastList
 from microconv.feedback.promises import TENTHS, by_grade, by_list, by_tenth, explored, held_against
 from microconv.feedback.shift import shift_of
 from microconv.feedback.verdict import retrain
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
+from microconv.ranking.past_lists import PastList
 from microconv.settings import Settings
 
 FORMAT = 1
@@ -91,9 +91,9 @@ def audit(evidence: Evidence, settings: Settings, *, refused: dict[str, str]) ->
 
 
 def _calibration(rows: pd.DataFrame, settings: Settings) -> dict[str, Any] | None:
-    """Fit the recalibration line; None where only one outcome was seen."""
+    """Fit the recalibration line; None where only one outcome, or one promise, was seen."""
     converted = rows["converted"].to_numpy(bool)
-    if converted.all() or not converted.any():
+    if converted.all() or not converted.any() or np.ptp(rows["probability"]) == 0:
         return None
     answers = Answers(
         rows["probability"].to_numpy(np.float64),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,14 @@ import pyarrow.compute as pc
 
 from microconv.events.log import EventLog
 from microconv.events.schema import INSTANT
-from microconv.feedback.past_lists import RANKED, PastList
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import label, microseconds
 from microconv.journey import JourneyMap
+from microconv.ranking.past_lists import PastList
+
+RANKED = "rank"
+"""`listed_because` of whoever is on a list for being among the best; lists that say nothing
+hold nobody else."""
 
 ROWS = pa.schema(
     {
@@ -65,8 +69,8 @@ def outcomes_of(log: EventLog, lists: Sequence[PastList], journey: JourneyMap) -
     conversion may still come.
     """
     until = log.observed_until(journey)
-    ends = {past.name: past.as_of + past.horizon for past in lists}
-    closed = [past for past in lists if ends[past.name] <= until]
+    ends = {past.manifest["list_id"]: past.as_of + _horizon(past) for past in lists}
+    closed = [past for past in lists if past.as_of + _horizon(past) <= until]
     still_open = {name: end for name, end in ends.items() if end > until}
     if not closed:
         return Outcomes(_no_rows(), still_open, {})
@@ -83,17 +87,21 @@ def outcomes_of(log: EventLog, lists: Sequence[PastList], journey: JourneyMap) -
 
 
 def _asked(past: PastList) -> pd.DataFrame:
-    rows = past.rows
+    rows = past.frame
     because = rows.get("listed_because", RANKED)
     drawn = rows.get("draw_probability", np.nan)
-    columns = rows[["prospect_id", "rank", "probability", "grade"]]
-    return columns.assign(
-        list_id=past.name,
+    return rows[["prospect_id", "rank", "probability"]].assign(
+        grade=rows.get("grade"),
+        list_id=past.manifest["list_id"],
         as_of=pd.Timestamp(past.as_of),
-        horizon=past.horizon,
+        horizon=_horizon(past),
         listed_because=because,
         draw_probability=drawn,
     )
+
+
+def _horizon(past: PastList) -> timedelta:
+    return timedelta(days=past.manifest["horizon_days"])
 
 
 def _found(
@@ -114,7 +122,8 @@ def _found(
         ).to_pandas()
         outcome = told[["observed", "converted", "value"]].set_index(group.index)
         parts.append(group.drop(columns="code").join(outcome))
-    return pd.concat(parts) if parts else mine.iloc[:0]
+    empty: pd.DataFrame = mine.iloc[:0]
+    return pd.concat(parts) if parts else empty
 
 
 def _no_rows() -> pd.DataFrame:

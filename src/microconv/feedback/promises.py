@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from microconv.feedback.past_lists import RANKED
+from microconv.feedback.outcomes import RANKED
 from microconv.measurement.intervals import wilson
 
 TENTHS = 10

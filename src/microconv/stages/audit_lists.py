@@ -10,7 +10,7 @@ from pathlib import Path
 from microconv.events.files import replacing
 from microconv.events.log import EventLog
 from microconv.feedback.audit import Evidence, audit
-from microconv.feedback.past_lists import past_lists
+from microconv.feedback.gather import gather
 from microconv.model.prospect_model import ProspectModel
 from microconv.report.audit_page import audit_page
 from microconv.settings import read_settings
@@ -54,7 +54,7 @@ def audit_lists(ask: Ask, *, params: Path, out: Path) -> str:
             with phase("audit", "model"):
                 model = ProspectModel.load(stack.enter_context(model_at(ask.model)).folder)
         with phase("audit", "lists") as says:
-            lists, refused = past_lists(ask.lists)
+            lists, refused = gather(ask.lists)
             says |= {"lists": len(lists), "refused": len(refused)}
         with phase("audit", "outcomes"):
             evidence = Evidence(lists, EventLog.open(ask.log), model)
