@@ -14,6 +14,7 @@ import pandas as pd
 
 from microconv.features.family import Columns
 from microconv.model.prospect_model import ProspectModel
+from microconv.ranking.text_table import Text, shipped
 from microconv.ranking.wording import Wording
 
 FOR, AGAINST = "↑ ", "↓ "
@@ -23,7 +24,9 @@ BLOCK = 4096
 """Rows explained at a time: contributions are twice as wide as features."""
 
 
-def explain(features: Columns, model: ProspectModel, *, most: int) -> pd.DataFrame:
+def explain(
+    features: Columns, model: ProspectModel, *, most: int, texts: tuple[Text, ...] | None = None
+) -> pd.DataFrame:
     """Say what moves each row's probability away from that of the average prospect.
 
     Parameters
@@ -33,6 +36,8 @@ def explain(features: Columns, model: ProspectModel, *, most: int) -> pd.DataFra
     model : ProspectModel
     most : int
         How many reasons a row gets, the heaviest first, for and against alike.
+    texts : tuple of Text, optional
+        The table of words; the package's when None.
 
     Returns
     -------
@@ -40,7 +45,7 @@ def explain(features: Columns, model: ProspectModel, *, most: int) -> pd.DataFra
         Columns `reason_1`, `reason_2`, …: text that begins with :data:`FOR` or
         :data:`AGAINST`; null where nothing else moves the probability.
     """
-    wording = Wording(model.columns, model.journey)
+    wording = Wording(model.columns, model.journey, shipped() if texts is None else texts)
     reasons: list[list[str | None]] = []
     for begin in range(0, features.shape[1], BLOCK):
         block = features[:, begin : begin + BLOCK]
