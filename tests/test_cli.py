@@ -164,6 +164,19 @@ def test_validate_reads_the_header_of_every_file(command, project):
     assert "`who`, `when`, `what`" in err
 
 
+def test_validate_reads_the_table_of_words(command, project):
+    """A bad edit is found before the run, with its line; an idle row is named."""
+    project(score__texts="words.csv")
+    good = "pattern,subject,when,weak,text\ncounts.prcing_visit.7d,pricing,,,looked at prices\n"
+    Path("words.csv").write_text(good)
+    code, out, err = command("validate", "--params", "params.yaml", "--input", "raw")
+    assert (code, err) == (0, "")
+    assert "texts: 1 rows in words.csv\n  the pattern `counts.prcing_visit.7d` fits no" in out
+    Path("words.csv").write_text(good + "counts.blog_read.7d,blog,,,\n")
+    code, _, err = command("validate", "--params", "params.yaml", "--input", "raw")
+    assert (code, err) == (2, "microconv: words.csv, line 3: `text` is empty.\n")
+
+
 @pytest.fixture(scope="module")
 def events(tmp_path_factory):
     """Save a model and a Parquet file of the events it ranks."""
