@@ -1,4 +1,4 @@
-"""Any table: CSV, Parquet or JSON lines, gzipped or not, by a column mapping."""
+"""Any table: CSV, Parquet, JSON lines or a JSON list, gzipped or not, by a column mapping."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def read_table(
         reading = read_parquet(files, fields, source, connection)
     else:
         known = (fields["known_at"],) if "known_at" in fields else ()
-        payload = Payload({field: (key,) for field, key in fields.items()}, known_at=known)
+        lists = tuple(field for field in ("category",) if field in fields)
+        payload = Payload({field: (key,) for field, key in fields.items()}, lists, known)
         reading = read_json_lines(files, payload, connection)
     with reading as rows:
         yield rows
