@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from exports import Exports, day, iso
+from microconv.errors import SourceError
 
 SECONDS = 1704153600  # 2024-01-02T00:00:00Z, which is `day(1)`
 
@@ -157,3 +160,93 @@ def test_a_sendgrid_timestamp_is_seconds_and_nothing_else(exports: Exports) -> N
     assert exports.events("prospect_id", "time") == [("ada@fiction.example", day(1))]
     reasons = [reason for _, _, reason in exports.refused()]
     assert reasons == ["implausible_time", "bad_time", "bad_time", "no_time"]
+
+
+def table(*rows: str) -> str:
+    """Write a CSV file."""
+    return "\n".join(rows) + "\n"
+
+
+HUBSPOT = {
+    "email_event_data.csv": table(
+        "id,created,type,recipient,sent_by_id,email_campaign_id,filtered_event,_fivetran_synced",
+        "e1,2024-01-02 00:00:00.250,CLICK,Ada@Fiction.example,m1,c1,false,2024-01-05 0:00:00",
+        "e2,2024-01-03 0:00:00,OPEN,ada@fiction.example,m1,c1,,2024-01-05 0:00:00",
+        "e3,2024-01-03 0:00:00,OPEN,bob@fiction.example,m2,c1,TRUE,2024-01-05 0:00:00",
+        "e4,2024-01-04 0:00:00,STATUSCHANGE,bob@fiction.example,,,false,2024-01-05 0:00:00",
+        "e5,soon,OPEN,bob@fiction.example,,,false,2024-01-05 0:00:00",
+        "e6,2024-01-04 0:00:00,OPEN,,,,false,2024-01-05 0:00:00",
+    ),
+    "email_event_click_data.csv": table(
+        "id,url,user_agent", "e1,https://fiction.example/pricing,curl/8", "e9,x,x"
+    ),
+    "email_event_open_data.csv": table("id,user_agent", "e2,Thunderbird/1"),
+    "email_event_status_change.csv": table("id,portal_subscription_status", "e4,UNSUBSCRIBED"),
+    "email_event_sent.csv": table("id,subject", "m1,hello"),
+    "contact_form_submission.csv": table(
+        "contact_id,timestamp,title,page_url,form_id",
+        "007,2024-01-02 0:00:00,Request demo,https://fiction.example/demo,9",
+    ),
+    "deal.csv": table(
+        "deal_id,is_deleted,deal_pipeline_stage_id,property_amount,property_closedate",
+        "1,false,won,250.5,2024-01-03 00:00:00", "2,false,talks,10,", "3,false,lost,,2024-01-04",
+        "4,true,won,99,2024-01-04",
+    ),
+    "deal_contact.csv": table("contact_id,deal_id", "7,1", "8,1", "7,2", "8,3", "8,4", "8,5"),
+    "deal_pipeline_stage.csv": table(
+        "stage_id,closed_won,is_closed", "won,TRUE,TRUE", "lost,false,true", "talks,false,false"
+    ),
+}  # fmt: skip
+
+
+def test_hubspot_is_read_as_fivetran_lands_it(exports: Exports) -> None:
+    """Three tables of events, each with what the tables beside it say."""
+    for name, content in HUBSPOT.items():
+        exports.write(name, content)
+    facts = exports.ingest(
+        {"format": "hubspot", "files": "email_event*.csv", "prefix": "mail_",
+         "columns": {"known_at": "_fivetran_synced"},
+         "rules": [{"event": "click", "link": "/pricing", "name": "pricing"}]},
+        {"format": "hubspot", "files": "contact_form*.csv",
+         "rules": [{"category": "*demo", "property": {"form_id": "9"}, "name": "demo_form"}]},
+        {"format": "hubspot", "files": "deal*.csv", "prefix": "deal_"},
+    )  # fmt: skip
+    names = ("prospect_id", "event_name", "time", "visible_at", "value", "event_id")
+    assert exports.events(*names) == [
+        ("007", "demo_form", day(1), day(1), None, exports.events("event_id")[0][0]),
+        ("7", "deal_closed_won", day(2), day(2), 250.5, "1-7"),
+        ("8", "deal_closed_won", day(2), day(2), 250.5, "1-8"),
+        ("8", "deal_closed_lost", day(3), day(3), None, "3-8"),
+        ("ada@fiction.example", "pricing", day(1).replace(microsecond=250_000), day(4), None, "e1"),
+        ("ada@fiction.example", "mail_open", day(2), day(4), None, "e2"),
+        ("bob@fiction.example", "mail_unsubscribed", day(3), day(4), None, "e4"),
+    ]
+    clients = {row["event_id"]: (row["client"], row["link"]) for row in exports.events()}
+    assert clients["e1"] == ("script", "https://fiction.example/pricing")
+    assert clients["e2"] == ("thunderbird", None)
+    assert [source["rows"] for source in facts["sources"]] == [6, 1, 6]
+    assert [source["ignored"] for source in facts["sources"]] == [
+        {"filtered": 1}, {}, {"filtered": 2},
+    ]  # fmt: skip
+    assert exports.refused() == [
+        ("source0", 6, "bad_time"), ("source0", 7, "no_prospect"), ("source2", 7, "no_event"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["owner_data.csv"], r"owner_data\.csv is named after no table"),
+        (["deal_contact.csv"], r"says nothing without `deal`, `deal_pipeline_stage`"),
+        (["email_event_click_data.csv"], r"None of .* holds events.*`email_event`"),
+    ],
+    ids=["none of them", "half of a deal", "only a side"],
+)
+def test_hubspot_tables_that_say_no_events_are_named(
+    exports: Exports, names: list[str], says: str
+) -> None:
+    """Which files belong together is HubSpot's to know, and not a guess of the reader's."""
+    for name in names:
+        exports.write(name, HUBSPOT.get(name, "id\n1\n"))
+    with pytest.raises(SourceError, match=says):
+        exports.ingest({"format": "hubspot", "files": "*.csv"})

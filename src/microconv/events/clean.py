@@ -84,16 +84,16 @@ def clean_events(
 
 def clocks_of(rows: Rows, source: SourceSettings, names: Sequence[str]) -> dict[str, Clock]:
     """Say how columns write instants: as the source says, else as the vendor always does."""
-    vendors = {name: clock for name, clock in rows.clocks.items() if name not in source.columns}
-    clocks = {name: vendors.get(name, Clock()) for name in names}
-    return {
-        name: Clock(
-            zone=source.timezone or clock.zone,
-            unit=source.time_unit or clock.unit,
-            format=source.time_format or clock.format,
-        )
-        for name, clock in clocks.items()
-    }
+    return {name: _clock_of(name, rows.clocks.get(name, Clock()), source) for name in names}
+
+
+def _clock_of(name: str, vendors: Clock, source: SourceSettings) -> Clock:
+    unit = None if name in source.columns else vendors.unit
+    return Clock(
+        zone=source.timezone or vendors.zone,
+        unit=source.time_unit or unit,
+        format=source.time_format or vendors.format,
+    )
 
 
 def _normalise(rows: Rows, source: SourceSettings) -> Any:

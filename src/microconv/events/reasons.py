@@ -27,7 +27,7 @@ REASONS = {
 
 IGNORED = {
     "name": "the vendor's event name is in the source's `ignore`",
-    "filtered": "left out by the source's `only`, or by the vendor's own filter",
+    "filtered": "left out by the source's `only`, or by the vendor (deleted, a deal still open)",
     "identity": "a call that says who somebody is, not what somebody did",
     "anonymous": "done by somebody who was never identified",
     "no_account": "done by somebody without an account, where accounts convert",

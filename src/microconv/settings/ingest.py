@@ -99,7 +99,7 @@ class SourceSettings(Section):
 
     name: str
     format: Literal[
-        "table", "sendgrid", "mailgun", "segment", "ga4", "xes", "deals", "prospects",
+        "table", "sendgrid", "mailgun", "segment", "ga4", "hubspot", "xes", "deals", "prospects",
         "messages",
     ]  # fmt: skip
     files: str

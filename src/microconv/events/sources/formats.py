@@ -14,6 +14,7 @@ from microconv.events.inputs import InputFile
 from microconv.events.schema import MESSAGES, PROSPECT_COLUMNS
 from microconv.events.sources.deals import read_deals
 from microconv.events.sources.ga4 import read_ga4
+from microconv.events.sources.hubspot import by_event_table, read_hubspot
 from microconv.events.sources.mailgun import read_mailgun
 from microconv.events.sources.rows import EVENT_FIELDS, Reader
 from microconv.events.sources.segment import read_segment
@@ -63,6 +64,7 @@ FORMATS: dict[str, Format] = {
     "mailgun": Format(read_mailgun),
     "segment": Format(read_segment),
     "ga4": Format(read_ga4),
+    "hubspot": Format(read_hubspot, by_event_table),
     "xes": Format(read_xes),
     "deals": Format(read_deals, alike, needs=(WHO, ("time",), ("event",)), nobody="no_contact"),
     "prospects": Format(

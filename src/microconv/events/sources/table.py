@@ -25,7 +25,15 @@ def read_table(
     files: Sequence[InputFile], source: SourceSettings, connection: Any
 ) -> Iterator[Rows]:
     """Read tables of whatever kind their names say; all of them :func:`alike`."""
-    fields = mapped_fields(source)
+    with open_table(files, mapped_fields(source), source, connection) as rows:
+        yield rows
+
+
+@contextmanager
+def open_table(
+    files: Sequence[InputFile], fields: dict[str, str], source: SourceSettings, connection: Any
+) -> Iterator[Rows]:
+    """Read given columns of tables that are :func:`alike`: field → column, key or pointer."""
     kind = kind_of(files[0].path)
     if kind in DELIMITED:
         reading = read_delimited(files, fields, source, connection)
@@ -67,6 +75,16 @@ def _columns_of(path: Path) -> Hashable:
         f"{path} is of no kind that can be read. A table's name ends in "
         f"{listed([*DELIMITED, *PARQUET, *JSON_LINES], most=9)}, with or without `.gz`."
     )
+
+
+def columns_of(path: Path) -> list[str]:
+    """List the columns that a file's header or schema names; none of JSON, which has neither."""
+    kind = kind_of(path)
+    if kind in DELIMITED:
+        return read_header(path).names
+    if kind in PARQUET:
+        return [column.partition(" ")[0] for column in columns_of_parquet(path)]
+    return []
 
 
 def kind_of(path: Path) -> str:
