@@ -20,12 +20,14 @@ REASONS = {
     "naive_time": "an instant without a zone, in a source that names none",
     "implausible_time": "an instant outside [plausible_from, plausible_until)",
     "bad_value": "a value that should be a number and is not",
+    "bad_type": "a list or an object where one value is wanted",
     "merge_cycle": "two prospects merged into each other; the later merge is refused",
 }
 """Reason codes of the quarantine."""
 
 IGNORED = {
     "name": "the vendor's event name is in the source's `ignore`",
+    "filtered": "left out by the source's `only`, or by the vendor (deleted, a deal still open)",
     "identity": "a call that says who somebody is, not what somebody did",
     "anonymous": "done by somebody who was never identified",
     "no_account": "done by somebody without an account, where accounts convert",
