@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from microconv.stages.shell import inert, one_sentence_errors
+from microconv.errors import SettingsError
+from microconv.stages.shell import inert, one_line, one_sentence_errors
 
 app = typer.Typer(
     help="Rank prospects by the micro-conversions they make.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -24,7 +24,14 @@ Params = Annotated[Path, typer.Option(help="The params.yaml to go by.")]
 def main() -> None:
     """Run the command line: a user's mistake ends in one sentence and exit code 2."""
     with one_sentence_errors("microconv"):
-        app()
+        try:
+            code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        except typer.TyperException as error:  # a mistyped command line
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "microconv"
+            says = one_line(error.format_message()).rstrip(".")
+            raise SettingsError(f"{says}. `{command} --help` lists what there is.") from None
+        raise SystemExit(code or 0)
 
 
 def _version(asked: bool) -> None:

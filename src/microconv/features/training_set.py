@@ -162,7 +162,7 @@ def load_training_set(
     NotEnoughDataError
         If no snapshot has a label.
     EventLogError
-        If snapshots and features do not belong together.
+        If snapshots and features do not belong together, or a question stands there twice.
     """
     names: list[str] = []
     tables, parts, histories = [], [], []
@@ -174,6 +174,7 @@ def load_training_set(
                 f"Bucket {bucket} has {table.num_rows} snapshots and {columns.shape[1]} rows of "
                 "features. Run the stage `featurize` again."
             )
+        _require_each_once(table, bucket)
         followed = pc.greater(table.column("followed_until"), table.column("as_of")).to_numpy()
         tables.append(table.filter(pa.array(followed)))
         parts.append(columns[:, followed] if not followed.all() else columns)
@@ -194,3 +195,15 @@ def load_training_set(
         journey=journey,
         settings=settings,
     )
+
+
+def _require_each_once(snapshots: pa.Table, bucket: int) -> None:
+    """Refuse a question asked twice: it would teach twice, and be counted twice in every figure."""
+    asked = snapshots.select(["prospect_id", "as_of"]).to_pandas()
+    again = asked[asked.duplicated()]
+    if len(again):
+        who, when = again.iloc[0]
+        raise EventLogError(
+            f"{len(again):,} of {len(asked):,} snapshots of bucket {bucket} are there twice; the "
+            f"first is that of `{who}` as of {when:%Y-%m-%d %H:%M}. Run the stage `snapshot` again."
+        )
