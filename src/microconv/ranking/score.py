@@ -25,6 +25,7 @@ from microconv.ranking import trust
 from microconv.ranking.inputs import open_events
 from microconv.ranking.ranked import Ranking, finish
 from microconv.ranking.shortlist import Question, merge, score_bucket
+from microconv.ranking.text_table import read_texts
 from microconv.settings import ScoreSettings
 
 REASONS = 3
@@ -128,6 +129,7 @@ def rank_prospects(
         limit,
         reasons=REASONS if settings is None else settings.reasons,
         threads=threads if log.buckets == 1 else 1,  # else the buckets are the threads
+        texts=read_texts(None if settings is None else settings.texts),
     )
     parts = map_buckets(partial(score_bucket, log, question=question), log.buckets, threads=threads)
     everyone = merge(parts, limit)
@@ -138,11 +140,7 @@ def rank_prospects(
     notes += trust.doubts(model, instant, latest=latest, valid_for=valid_for)
     enough = model.facts.readiness["state"] != "not enough"
     grades = dict(settings.grades) if settings is not None and enough else None
-    best = (
-        everyone.shortlist
-        if limit is None
-        else everyone.shortlist.explained(model, most=question.reasons)
-    )
+    best = everyone.shortlist if limit is None else everyone.shortlist.explained(question)
     left_out = {reason: everyone.statuses[status] for status, reason in LEFT_OUT.items()}
     scored = len(everyone.probability)
     left_out["below_the_limit"] = scored - len(best.rows)
