@@ -19,6 +19,7 @@
     │   └── OtherJourneyError    the model was trained on another journey or other features
     ├── PromotionError           the challenger is not promoted, or nothing is left to roll back to
     ├── DatabaseError            a database refused, went away, or holds something else
+    ├── EngineError              Spark cannot be had, or gave up
     └── TrackingError            the MLflow store or registry refused
 
 Every message says what, how many, which values, and the way out.
@@ -96,6 +97,10 @@ class PromotionError(MicroconvError):
 
 class DatabaseError(MicroconvError):
     """A database refused, went away, or holds something else than it should."""
+
+
+class EngineError(MicroconvError):
+    """Spark cannot be had, or gave up."""
 
 
 class TrackingError(MicroconvError):

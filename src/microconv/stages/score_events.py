@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from microconv.errors import MissingInputError, TimeError
+from microconv.errors import EngineError, MissingInputError, TimeError
 from microconv.events.log import EventLog, Log
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.inputs import RawExports, open_events
 from microconv.ranking.lists import ListFiles, Origin, write_list
-from microconv.ranking.score import rank_prospects
-from microconv.settings import ScoreSettings, Settings, read_settings
+from microconv.ranking.score import ONE_MACHINE, rank_prospects
+from microconv.settings import EngineSettings, ScoreSettings, Settings, read_settings
 from microconv.stages.shell import progress
 from microconv.tracking.registry import SCHEME, Registered, fetched
 from microconv.tracking.store import Store
@@ -37,12 +37,15 @@ class Request:
     as_of : str or None
         None takes the instant at which the log's outcomes end.
     limit : int or None
+    engine : EngineSettings or None
+        Name and master in place of those of params.yaml.
     """
 
     events: Path
     model: str
     as_of: str | None = None
     limit: int | None = None
+    engine: EngineSettings | None = None
 
 
 def score_events(request: Request, *, params: Path | None, out: Path) -> str:
@@ -62,13 +65,16 @@ def score_events(request: Request, *, params: Path | None, out: Path) -> str:
     """
     settings = None if params is None else read_settings(params)
     asked = None if settings is None else settings.score
+    engine = ONE_MACHINE if settings is None else settings.engine
+    if request.engine is not None:
+        engine = request.engine.model_copy(update={"threads": engine.threads})
     with progress("score"), _model(request.model) as at:
         model = ProspectModel.load(at.folder)
         status: Literal["preview", "champion"] = "champion" if at.promoted else "preview"
-        with _log(request.events, settings) as log:
+        with _log(request.events, settings, engine) as log:
             as_of = _end_of(log, model, asked) if request.as_of is None else request.as_of
             ranking = rank_prospects(
-                log, model=model, as_of=as_of, limit=request.limit, settings=asked
+                log, model=model, as_of=as_of, limit=request.limit, settings=asked, engine=engine
             )
         manifest = write_list(
             ranking,
@@ -95,12 +101,18 @@ def _model(address: str) -> Iterator[Registered]:
 
 
 @contextmanager
-def _log(place: Path, settings: Settings | None) -> Iterator[Log]:
+def _log(place: Path, settings: Settings | None, engine: EngineSettings) -> Iterator[Log]:
     raw = place.is_dir() and not (place / "log.json").exists()
     if raw and settings is None:
         raise MissingInputError(
             f"There is no event log at {place} (no log.json). If it holds raw exports, say with "
             "--params how they are read; else name the folder that `ingest` wrote."
+        )
+    if raw and engine.name != "local":
+        raise EngineError(
+            f"{place} holds raw exports, which this machine ingests into a folder of its own, and "
+            f"the engine `{engine.name}` needs a log that every machine sees. Ingest them first, "
+            "or score them with the engine `local`."
         )
     events: Any = RawExports(place, settings.ingest) if settings is not None and raw else place
     with open_events(events) as log:
