@@ -96,6 +96,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(command, project, words, says
     code, out, err = command(*words)
     assert (code, out) == (2, "") or words[0] == "validate"
     assert code == 2
+    err = "".join(line for line in err.splitlines(True) if not line.startswith("{"))  # phases
     assert err.startswith("microconv: ")
     assert says in err
     assert err.count("\n") == 1
@@ -163,6 +164,19 @@ def test_validate_reads_the_header_of_every_file(command, project):
     assert "`who`, `when`, `what`" in err
 
 
+def test_validate_reads_the_table_of_words(command, project):
+    """A bad edit is found before the run, with its line; an idle row is named."""
+    project(score__texts="words.csv")
+    good = "pattern,subject,when,weak,text\ncounts.prcing_visit.7d,pricing,,,looked at prices\n"
+    Path("words.csv").write_text(good)
+    code, out, err = command("validate", "--params", "params.yaml", "--input", "raw")
+    assert (code, err) == (0, "")
+    assert "texts: 1 rows in words.csv\n  the pattern `counts.prcing_visit.7d` fits no" in out
+    Path("words.csv").write_text(good + "counts.blog_read.7d,blog,,,\n")
+    code, _, err = command("validate", "--params", "params.yaml", "--input", "raw")
+    assert (code, err) == (2, "microconv: words.csv, line 3: `text` is empty.\n")
+
+
 @pytest.fixture(scope="module")
 def events(tmp_path_factory):
     """Save a model and a Parquet file of the events it ranks."""
@@ -177,7 +191,8 @@ def test_score_writes_the_list_of_the_library(command, events, tmp_path):
     model, log, out = events / "model", events / "events.parquet", tmp_path / "lists"
     words = ["--events", log, "--model", model, "--as-of", END.isoformat(), "--limit", 7]
     code, said, err = command("score", *words, "--out", out)
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert {json.loads(line)["state"] for line in err.splitlines()} == {"done"}
     assert said.startswith("7 of ")
     assert "preview" in said
     listed = pd.read_parquet(out / "prospects.parquet")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,6 +94,20 @@ def validate(
 
 
 @app.command()
+def extract(
+    params: Params,
+    inputs: Annotated[
+        Path | None, typer.Option("--input", help="Instead of `ingest.input_dir`.")
+    ] = None,
+) -> None:
+    """Copy what is new in the databases of `extract.tables` into the folder of the exports."""
+    from microconv.stages.extract_tables import extract_tables
+
+    for sentence in extract_tables(params, inputs=inputs):
+        _say(sentence)
+
+
+@app.command()
 def score(
     events: Annotated[
         Path, typer.Option(help="A log, a Parquet file of events, or with --params raw exports.")
@@ -109,14 +124,41 @@ def score(
     params: Annotated[
         Path | None, typer.Option(help="Grades, reasons, limit; and how to read raw exports.")
     ] = None,
+    complete_until: Annotated[
+        str | None,
+        typer.Option(help="Until when raw exports are complete, instead of what the sources say."),
+    ] = None,
+    deliver: Annotated[
+        bool, typer.Option(help="Write the list into the database that `deliver` names, too.")
+    ] = True,
     engine: EngineName = None,
     master: Master = None,
 ) -> None:
     """Rank the prospects of new events with a model that was trained before."""
     from microconv.stages.score_events import Request, score_events
 
-    request = Request(events, model, as_of, limit, _engine(engine, master))
+    request = Request(
+        events,
+        model,
+        datetime.now(UTC),
+        as_of,
+        limit,
+        complete_until,
+        deliver,
+        engine=_engine(engine, master),
+    )
     _say(score_events(request, params=params, out=out))
+
+
+@app.command()
+def deliver(
+    folder: Annotated[Path, typer.Option("--list", help="The folder that `score --out` wrote.")],
+    params: Params,
+) -> None:
+    """Write a list that was made earlier into the database that `deliver` names."""
+    from microconv.stages.deliver_list import deliver_list
+
+    _say(deliver_list(folder, params=params, now=datetime.now(UTC)))
 
 
 @app.command()
@@ -142,6 +184,23 @@ def promote(
 
     ask = promotion.Ask(log, because, root)
     _say(promotion.rollback(params, ask) if rollback else promotion.promote(params, ask))
+
+
+@app.command()
+def audit(
+    lists: Annotated[Path, typer.Option(help="Folder that holds past lists, each in its own.")],
+    log: Annotated[Path, typer.Option(help="The event log as it is today.")],
+    params: Params,
+    out: Annotated[Path, typer.Option(help="Folder for audit.json and audit.html.")],
+    model: Annotated[
+        str | None,
+        typer.Option(help="The champion's folder or address: what has shifted since it learnt?"),
+    ] = None,
+) -> None:
+    """Hold past lists against what happened, and say whether a new model is due."""
+    from microconv.stages.audit_lists import Ask, audit_lists
+
+    _say(audit_lists(Ask(lists, log, model), params=params, out=out))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import shutil
 import tempfile
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from microconv.errors import MicroconvError
+from microconv.errors import BusyError, MicroconvError
 
 
 @contextmanager
@@ -77,6 +78,32 @@ def _explain(error: OSError, path: Path) -> str:
         way_out = f"Check that {path.absolute().parent} can be written to."
     kept = " The old output stays as it was." if path.exists() else ""
     return f"Could not write {path}: {why}.{kept} {way_out}"
+
+
+@contextmanager
+def alone_in(folder: Path, doing: str) -> Iterator[None]:
+    """Keep a second run out of a folder; the lock ends with the process, however that ends.
+
+    Raises
+    ------
+    BusyError
+        If another process holds it.
+    MicroconvError
+        If the folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise MicroconvError(f"{folder} cannot be written to: {error.strerror}.") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise BusyError(
+                f"Another run is {doing} {folder}. Wait until it has ended, or write elsewhere."
+            ) from None
+        yield
 
 
 def md5_of(path: str | Path) -> str:

@@ -26,6 +26,7 @@ from microconv.model.calibration import (
     row_losses,
     sigmoid,
 )
+from microconv.model.carried import carried
 from microconv.model.hazard import Hazard
 from microconv.model.linear import Linear
 from microconv.model.training import Floats, Mask
@@ -114,12 +115,8 @@ class Blend:
             },
             self.weights,
         )
-        start = parts[:, -1]
-        way = parts[:, :-1].sum(axis=1)
-        end = self.calibration(start + way) - self.calibration(start)
-        still = way == 0
-        parts[:, :-1] *= np.where(still, 1.0, end / np.where(still, 1.0, way))[:, None]
-        parts[:, -1] = self.calibration(start) + self.level
+        parts = carried(parts, self.calibration)
+        parts[:, -1] += self.level
         return parts
 
     def texts(self) -> dict[str, str]:

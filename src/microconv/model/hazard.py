@@ -38,6 +38,7 @@ import pandas as pd
 from microconv.features.family import Columns
 from microconv.histories.arrays import DAY
 from microconv.histories.snapshots import microseconds
+from microconv.model.carried import carried
 from microconv.model.training import Floats, Mask, Recipe, in_order, turn_weights
 from microconv.model.trees import Trees, grow_trees
 
@@ -115,15 +116,7 @@ class Hazard:
         ndarray of float64, shape (n_rows, n_columns + 1)
             The last column is the intercept; a row sums to its logit.
         """
-        parts = self.trees.contributions(values, threads=threads)
-        start = parts[:, -1]
-        way = parts[:, :-1].sum(axis=1)
-        first = self._logit(start)
-        still = way == 0
-        slope = (self._logit(start + way) - first) / np.where(still, 1.0, way)
-        parts[:, :-1] *= np.where(still, 1.0, slope)[:, None]
-        parts[:, -1] = first
-        return parts
+        return carried(self.trees.contributions(values, threads=threads), self._logit)
 
     def at(self, days: float) -> float:
         """Return the cumulative baseline at so many days; nan beyond its last knot."""

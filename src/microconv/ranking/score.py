@@ -26,6 +26,7 @@ from microconv.ranking import trust
 from microconv.ranking.inputs import open_events
 from microconv.ranking.ranked import Ranking, finish
 from microconv.ranking.shortlist import Question, merge, score_bucket
+from microconv.ranking.text_table import read_texts
 from microconv.ranking.wire import SCORES
 from microconv.settings import EngineSettings, ScoreSettings
 
@@ -140,6 +141,7 @@ def rank_prospects(
         limit,
         reasons=REASONS if settings is None else settings.reasons,
         threads=engine.threads if alone else 1,
+        texts=read_texts(None if settings is None else settings.texts),
     )
     with opened(engine) as cluster:
         ask = partial(score_bucket, log, question=question)
@@ -151,11 +153,7 @@ def rank_prospects(
     notes += trust.doubts(model, instant, latest=latest, valid_for=valid_for)
     enough = model.facts.readiness["state"] != "not enough"
     grades = dict(settings.grades) if settings is not None and enough else None
-    best = (
-        everyone.shortlist
-        if limit is None
-        else everyone.shortlist.explained(model, most=question.reasons)
-    )
+    best = everyone.shortlist if limit is None else everyone.shortlist.explained(question)
     left_out = {reason: everyone.statuses[status] for status, reason in LEFT_OUT.items()}
     scored = len(everyone.probability)
     left_out["below_the_limit"] = scored - len(best.rows)

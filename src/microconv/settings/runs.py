@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -20,16 +21,23 @@ class ScoreSettings(Section):
     horizons_days : tuple of float
         Further horizons, each a column (`probability_7d`): from the same model, never
         falling from a shorter to a longer one.
+    texts : Path or None
+        A CSV table of one's own words for reasons, read before the one that comes with
+        the package: see :mod:`microconv.ranking.text_table`.
     grades : dict of str to float
         Grade → smallest probability that earns it, best grade first. The last
         grade must start at 0.
+    max_age_hours : float or None
+        `microconv score` makes no list of a log that ended longer ago; None takes any.
     """
 
     as_of: datetime | None = None
     limit: Count
     valid_days: Days
+    max_age_hours: Annotated[float, Field(gt=0)] | None = None
     reasons: Annotated[int, Field(ge=1, le=10)] = 3
     horizons_days: tuple[Days, ...] = ()
+    texts: Path | None = None
     grades: dict[str, float] = Field(min_length=1)
 
     @field_validator("as_of")

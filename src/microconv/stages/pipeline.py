@@ -19,6 +19,9 @@ from microconv.stages.shell import call
 INPUT = "${ingest.input_dir}"
 """Stands for the folder of the exports, in the words of `dvc.yaml`."""
 
+UNRECORDED = ("simulate", "engine", "extract", "deliver")
+"""Sections that change neither model nor list, and so have no place in the diary."""
+
 
 @dataclass(frozen=True)
 class PipelineStage:
@@ -113,7 +116,7 @@ STAGES = (
         "track",
         {**LOG, **SUMMARY, **SEARCH, **EVALUATION, **PLOTS, **MODEL, **MANIFEST, **MODEL_PAGE},
         RECEIPT,
-        tuple(name for name in Settings.model_fields if name not in ("simulate", "engine")),
+        tuple(name for name in Settings.model_fields if name not in UNRECORDED),
     ),
 )
 

@@ -31,6 +31,9 @@ UNDER_WAY: ContextVar[tuple[Progress, TaskID] | None] = ContextVar("under_way", 
 USER_ERROR = 2
 """Exit code of a run that stopped because of something the user can mend."""
 
+TRY_AGAIN = 75
+"""Exit code where nothing needs mending and a later run may succeed: sysexits' EX_TEMPFAIL."""
+
 
 def run(stage: Stage) -> None:
     """Run a stage as the program ``python -m microconv.stages.NAME`` and leave."""
@@ -73,12 +76,12 @@ def call(stage: Stage, arguments: Sequence[str], *, engine: EngineSettings | Non
 
 @contextmanager
 def one_sentence_errors(name: str) -> Iterator[None]:
-    """Turn what a user can mend into one sentence on stderr and exit code 2."""
+    """Turn what a user can mend into one sentence on stderr and exit code 2, or 75."""
     try:
         yield
     except MicroconvError as error:
         sys.stderr.write(f"{name}: {inert(one_line(str(error)))}\n")
-        raise SystemExit(USER_ERROR) from None
+        raise SystemExit(TRY_AGAIN if error.temporary else USER_ERROR) from None
     except OSError as error:  # a file that may not be read, a disk that went away
         place = f": {error.filename}" if error.filename else ""
         sys.stderr.write(f"{name}: {inert(one_line(f'{error.strerror or error}{place}'))}\n")
