@@ -47,6 +47,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise MicroconvError(_explain(error, path)) from error
 
 
+def sweep(folder: Path) -> None:
+    """Take away what a process that was killed inside :func:`replacing` left in a folder."""
+    for left in folder.glob(".*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
 def _put_in_place(fresh: Path, path: Path) -> None:
     """Rename; a directory cannot be renamed over another, so the old one steps aside first."""
     if path.is_dir() and not path.is_symlink():

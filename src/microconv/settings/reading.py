@@ -75,6 +75,33 @@ def read_settings(path: str | Path) -> Settings:
     return check_settings(content, origin=str(path))
 
 
+def engine_named(name: str | None, master: str | None) -> EngineSettings:
+    """Check an engine that is asked for by name instead of in params.yaml.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such engine, or the master does not belong to it.
+
+    Examples
+    --------
+    >>> engine_named("spark", "local[2]").master
+    'local[2]'
+    """
+    found = name or ("local" if master is None else "spark")
+    try:
+        return EngineSettings.model_validate({"name": found, "master": master})
+    except ValidationError as error:
+        raise SettingsError(f"`engine`: {_explain_engine(error)}") from None
+
+
+def _explain_engine(error: ValidationError) -> str:
+    (problem, *_) = error.errors()
+    if problem["loc"]:
+        return f"`{problem['input']}` cannot be its {problem['loc'][0]}: {problem['msg']}."
+    return problem["msg"].removeprefix("Value error, ") + "."
+
+
 class _EachKeyOnce(yaml.SafeLoader):
     """Refuses a key that stands twice: of two sections `score`, YAML keeps the last, silently."""
 
