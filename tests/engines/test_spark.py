@@ -19,8 +19,9 @@ from microconv.engines.wire import AS_JSON
 from microconv.errors import EngineError, EventLogError
 from microconv.features.featurize_log import featurize_log
 from microconv.histories.snapshot_log import snapshot_log
-from microconv.ranking.score import rank_prospects
-from microconv.ranking.shortlist import Question, merge, score_bucket
+from microconv.ranking.bucket import Question, score_bucket
+from microconv.ranking.rank import rank_prospects
+from microconv.ranking.shortlist import merge
 from microconv.ranking.wire import SCORES
 from microconv.settings import EngineSettings
 from ranked_world import END, settings, trained

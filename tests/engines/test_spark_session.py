@@ -14,8 +14,8 @@ from microconv.engines.spark import require_same, versions
 from microconv.engines.spark_session import require_java
 from microconv.errors import EngineError, SettingsError
 from microconv.events.files import replacing, sweep
-from microconv.ranking.score import rank_prospects
-from microconv.ranking.shortlist import Question, score_bucket
+from microconv.ranking.bucket import Question, score_bucket
+from microconv.ranking.rank import rank_prospects
 from microconv.ranking.wire import pack, unpack
 from microconv.settings import EngineSettings, engine_named
 from ranked_world import END, trained, world

@@ -19,8 +19,8 @@ from microconv.histories.load import load_histories
 from microconv.histories.snapshots import ask
 from microconv.histories.timeline import plan_as_ofs
 from microconv.histories.visible import visible_events
+from microconv.ranking.rank import rank_prospects
 from microconv.ranking.ranked import Ranking
-from microconv.ranking.score import rank_prospects
 from microconv.settings import EngineSettings
 from ranked_world import END, settings, trained, world
 from worlds import AS_OF, JOURNEY, event, log_of

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microconv.histories.snapshots import STATUSES
+from microconv.ranking.contacts import contacts
 from microconv.ranking.next_step import NO_ACTIVITY
-from microconv.ranking.shortlist import BucketScores, Shortlist, contacts, merge
+from microconv.ranking.shortlist import BucketScores, Shortlist, merge
 from worlds import AS_OF
 
 

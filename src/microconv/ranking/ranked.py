@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from microconv.ranking.contacts import CONTACT
 from microconv.ranking.grades import grade
-from microconv.ranking.shortlist import CONTACT
 
 COLUMNS = (
     "rank",
     "prospect_id",
     *CONTACT,
+    "same_account",
     "probability",
     "probability_",
     "percentile",
@@ -25,11 +27,17 @@ COLUMNS = (
     "reason_",
     "stage",
     "next_step",
+    "next_step_because",
     "last_activity",
+    "rank_before",
+    "change",
+    "listed_because",
+    "draw_probability",
 )
 """The columns of `ranked` in their order; `reason_` stands for reason_1, reason_2, …,
 `probability_` for those of further horizons (`probability_7d`), and the contact columns are
-there when the log has a prospects table."""
+there when the log has a prospects table, `same_account` with one row per account, and the
+two of change where the list before was named."""
 
 UNSEEN = ("not_yet_known", "merged_away", "no_step")
 """Reasons to be left out of those who had not been seen under the id that they have."""
@@ -51,6 +59,8 @@ class Ranking:
         How many prospects were asked about; percentiles are among them.
     left_out : dict of str to int
         Why the others are not listed → how many. Those `below_the_limit` were scored.
+    exits : dict of str to int
+        Of those who exited: by which step.
     limit : int or None
     grades : dict of str to float or None
         The thresholds behind the column `grade`; None where nobody is graded, as without
@@ -59,6 +69,10 @@ class Ranking:
         What a reader must know before believing the list; usually nothing.
     readiness : dict of str to str or None
         Whether the model had enough to learn from: `state`, and `says`.
+    rules : dict
+        How places were shared out: what is ranked by, capacities, exploration.
+    learnt_until : datetime or None
+        The first instant whose outcomes the model cannot have learnt from.
     """
 
     frame: pd.DataFrame = field(repr=False)
@@ -66,10 +80,13 @@ class Ranking:
     horizon: timedelta
     scored: int
     left_out: dict[str, int]
+    exits: dict[str, int] = field(default_factory=dict)
     limit: int | None = None
     grades: dict[str, float] | None = None
     notes: tuple[str, ...] = ()
     readiness: dict[str, str] | None = None
+    rules: dict[str, Any] = field(default_factory=dict)
+    learnt_until: datetime | None = None
 
     @property
     def prospects(self) -> int:

@@ -24,7 +24,7 @@ from microconv.events.log import EventLog, Log
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.inputs import RawExports, open_events
 from microconv.ranking.lists import ListFiles, Origin, write_list
-from microconv.ranking.score import ONE_MACHINE, rank_prospects
+from microconv.ranking.rank import ONE_MACHINE, rank_prospects
 from microconv.ranking.trust import require_instant
 from microconv.settings import EngineSettings, ScoreSettings, Settings, read_settings
 from microconv.stages.phases import phase
