@@ -54,7 +54,7 @@ def standing(visible: Visible, journey: JourneyMap) -> Standing:
     Who has done nothing yet stands at the first stage, one level below the
     journey's smallest commitment.
     """
-    row, event = _flat(visible)
+    row, event = flat(visible)
     step = visible.step[event]
     micro = (journey.kinds[step] == MICRO) & (visible.human[event] >= PERSON)
     row, event, step = row[micro], event[micro], step[micro]
@@ -85,7 +85,7 @@ def _next_steps(
     return chosen
 
 
-def _flat(visible: Visible) -> tuple[Int64, Int64]:
+def flat(visible: Visible) -> tuple[Int64, Int64]:
     """List the visible events of all rows: the row of each and its position."""
     lengths = visible.end - visible.start
     row = np.repeat(np.arange(len(visible)), lengths)

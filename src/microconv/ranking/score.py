@@ -1,44 +1,18 @@
-"""The scoring function: events in, a ranked list with reasons out, at an instant somebody named.
-
-One pass over the log. A bucket is read, its cohort asked and scored, and only
-the rows that can still be among the listed are kept; reasons are worked out
-for the listed alone.
-"""
+"""The scoring function: events in, a ranked list with reasons out, at an instant somebody named."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from functools import partial
-from numbers import Integral
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from microconv.engines.local import map_buckets
-from microconv.errors import SettingsError
-from microconv.events.log import Log
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking import trust
 from microconv.ranking.inputs import open_events
-from microconv.ranking.ranked import Ranking, finish
-from microconv.ranking.shortlist import Question, merge, score_bucket
+from microconv.ranking.rank import rank_prospects
 from microconv.settings import ScoreSettings
-
-REASONS = 3
-"""How many reasons a row gets where no settings say."""
-
-LEFT_OUT = {
-    "converted": "converted",
-    "exited": "exited",
-    "inactive": "inactive",
-    "unknown": "not_yet_known",
-    "merged": "merged_away",
-    "no_step": "no_step",
-}
-"""Status of a prospect who is not asked about → the reason the list gives."""
 
 
 def score(
@@ -103,86 +77,3 @@ def score(
         "notes": list(ranking.notes),
     }
     return frame
-
-
-def rank_prospects(
-    log: Log,
-    *,
-    model: ProspectModel,
-    as_of: datetime | str,
-    limit: int | None = None,
-    settings: ScoreSettings | None = None,
-    threads: int | None = None,
-) -> Ranking:
-    """Rank the prospects of a log, and account for everyone left out.
-
-    The parameters are those of :func:`score`; `threads` changes no bit.
-    """
-    instant = trust.require_instant(as_of)
-    limit = _limit(limit, settings)
-    trust.require_columns(model)
-    notes = trust.require_observed_as_of(log, instant, model.journey)
-    question = Question(
-        model,
-        instant,
-        limit,
-        reasons=REASONS if settings is None else settings.reasons,
-        threads=threads if log.buckets == 1 else 1,  # else the buckets are the threads
-    )
-    parts = map_buckets(partial(score_bucket, log, question=question), log.buckets, threads=threads)
-    everyone = merge(parts, limit)
-    earliest, latest = everyone.seen
-    notes += trust.require_known_events(everyone.event_names, model.journey)
-    trust.require_begun(earliest, instant)
-    valid_for = None if settings is None else timedelta(days=settings.valid_days)
-    notes += trust.doubts(model, instant, latest=latest, valid_for=valid_for)
-    enough = model.facts.readiness["state"] != "not enough"
-    grades = dict(settings.grades) if settings is not None and enough else None
-    best = (
-        everyone.shortlist
-        if limit is None
-        else everyone.shortlist.explained(model, most=question.reasons)
-    )
-    left_out = {reason: everyone.statuses[status] for status, reason in LEFT_OUT.items()}
-    scored = len(everyone.probability)
-    left_out["below_the_limit"] = scored - len(best.rows)
-    return Ranking(
-        frame=finish(
-            _with_horizons(best.rows, model, settings), everyone.probability, grades=grades
-        ),
-        as_of=instant,
-        horizon=model.snapshot_settings.horizon,
-        scored=scored,
-        left_out=left_out,
-        limit=limit,
-        grades=grades,
-        notes=notes + _nobody(scored, left_out),
-        readiness=model.facts.readiness,
-    )
-
-
-def _with_horizons(
-    rows: pd.DataFrame, model: ProspectModel, settings: ScoreSettings | None
-) -> pd.DataFrame:
-    """Add the probability of each further horizon that the settings ask for."""
-    days = () if settings is None else settings.horizons_days
-    probability = rows["probability"].to_numpy()
-    return rows.assign(**{f"probability_{d:g}d": model.within(probability, d) for d in days})
-
-
-def _limit(limit: int | None, settings: ScoreSettings | None) -> int | None:
-    if limit is None:
-        return None if settings is None else settings.limit
-    if not isinstance(limit, Integral) or isinstance(limit, bool) or limit < 1:
-        raise SettingsError(
-            f"`limit` is {limit!r}; a list has at least one row, and a whole number of them. Leave "
-            "it out to list everyone."
-        )
-    return int(limit)
-
-
-def _nobody(scored: int, left_out: Mapping[str, int]) -> tuple[str, ...]:
-    if scored:
-        return ()
-    why = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in left_out.items() if count]
-    return (f"Nobody is in the cohort, so the list is empty: {', '.join(why) or 'no events'}.",)

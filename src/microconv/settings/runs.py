@@ -1,4 +1,4 @@
-"""`score`, `track`, `engine` and `simulate`: the list, the diary, the machine, the demo."""
+"""`track`, `engine` and `simulate`: the diary, the machine, the demo."""
 
 from __future__ import annotations
 
@@ -7,43 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
-from microconv.settings.section import Count, Days, Section, Seed, require_zone
-
-
-class ScoreSettings(Section):
-    """The list: how long, how graded, for how long it may be used.
-
-    Attributes
-    ----------
-    as_of : datetime or None
-        When to ask; None takes the log's `observed_until`, and says so.
-    horizons_days : tuple of float
-        Further horizons, each a column (`probability_7d`): from the same model, never
-        falling from a shorter to a longer one.
-    grades : dict of str to float
-        Grade → smallest probability that earns it, best grade first. The last
-        grade must start at 0.
-    """
-
-    as_of: datetime | None = None
-    limit: Count
-    valid_days: Days
-    reasons: Annotated[int, Field(ge=1, le=10)] = 3
-    horizons_days: tuple[Days, ...] = ()
-    grades: dict[str, float] = Field(min_length=1)
-
-    @field_validator("as_of")
-    @classmethod
-    def _aware(cls, instant: datetime | None) -> datetime | None:
-        return require_zone(instant)
-
-    @field_validator("grades")
-    @classmethod
-    def _descending(cls, grades: dict[str, float]) -> dict[str, float]:
-        thresholds = list(grades.values())
-        if thresholds != sorted(thresholds, reverse=True) or thresholds[-1] != 0:
-            raise ValueError("thresholds must fall from grade to grade and end at 0")
-        return grades
+from microconv.settings.section import Count, Section, Seed, require_zone
 
 
 class TrackSettings(Section):

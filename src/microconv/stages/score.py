@@ -9,7 +9,7 @@ from microconv.events.log import EventLog
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.lists import ListFiles, Origin, write_list
-from microconv.ranking.score import rank_prospects
+from microconv.ranking.rank import rank_prospects
 from microconv.settings import Settings
 from microconv.stages.shell import run
 

@@ -14,7 +14,7 @@ from microconv.events.log import EventLog, Log
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.inputs import RawExports, open_events
 from microconv.ranking.lists import ListFiles, Origin, write_list
-from microconv.ranking.score import rank_prospects
+from microconv.ranking.rank import rank_prospects
 from microconv.settings import ScoreSettings, Settings, read_settings
 from microconv.stages.shell import progress
 from microconv.tracking.registry import SCHEME, Registered, fetched
