@@ -54,6 +54,7 @@ def bucket(shortlist: Shortlist, limit: int | None) -> BucketScores:
     """Make what one bucket adds, as `score_bucket` does."""
     return BucketScores(
         statuses={**dict.fromkeys(STATUSES, 1), "no_step": 0},
+        exits={"left": 1},
         event_names={"blog": 2},
         probability=shortlist.rows["probability"].to_numpy(float),
         shortlist=shortlist.best(limit),

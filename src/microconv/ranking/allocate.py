@@ -119,7 +119,7 @@ def allocate(
 
 
 def _codes(candidates: pd.DataFrame, column: str) -> Int64:
-    """Give each value of a column a number; -1 where there is none."""
+    """Turn a column into codes; -1 where there is no value."""
     if column not in candidates:
         return np.full(len(candidates), -1)
     return np.asarray(pd.factorize(candidates[column])[0], dtype=np.int64)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 
 from microconv.events.files import md5_of, replacing
+from microconv.ranking.grades import version_of
 from microconv.ranking.inputs import as_table
 from microconv.ranking.past_lists import FORMAT
 from microconv.ranking.ranked import Ranking
@@ -88,7 +89,12 @@ def manifest_of(ranking: Ranking, origin: Origin, *, valid_for: timedelta) -> di
     question make the same id on every machine.
     """
     log, model = md5_of(origin.log), md5_of(origin.model)
-    shape = {"limit": ranking.limit, "grades": ranking.grades, "rules": ranking.rules}
+    shape = {
+        "limit": ranking.limit,
+        "grades": ranking.grades,
+        "rules": ranking.rules,
+        "last_list": ranking.last_list,
+    }
     facts = [log, model, _iso(ranking.as_of), shape, origin.status, origin.version]
     short = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:8]
     return {
@@ -113,8 +119,10 @@ def manifest_of(ranking: Ranking, origin: Origin, *, valid_for: timedelta) -> di
             "exits": ranking.exits,
         },
         "limit": ranking.limit,
-        "grades": ranking.grades,
         "rules": ranking.rules,
+        "last_list": ranking.last_list,
+        "grades": ranking.grades,
+        "grades_version": None if ranking.grades is None else version_of(ranking.grades),
         "readiness": ranking.readiness,
         "columns": list(ranking.frame.columns),
         "notes": list(ranking.notes),

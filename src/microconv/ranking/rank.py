@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from numbers import Integral
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -29,7 +28,7 @@ from microconv.ranking.bucket import Question, describe_bucket, score_bucket
 from microconv.ranking.change import changed
 from microconv.ranking.evidence import Evidence, read_evidence
 from microconv.ranking.past_lists import PastList
-from microconv.ranking.ranked import Ranking, finish
+from microconv.ranking.ranked import Ranking, finish, rules_of
 from microconv.ranking.shortlist import BucketScores, merge
 from microconv.ranking.text_table import read_texts
 from microconv.ranking.wire import SCORES
@@ -116,7 +115,12 @@ def rank_prospects(
     left_out = {reason: everyone.statuses[status] for status, reason in LEFT_OUT.items()}
     scored = len(everyone.probability)
     return Ranking(
-        frame=finish(_with_horizons(best, model, settings), everyone.probability, grades=grades),
+        frame=finish(
+            _with_horizons(best, model, settings),
+            everyone.probability,
+            grades=grades,
+            shared=question.shared,
+        ),
         as_of=instant,
         horizon=model.snapshot_settings.horizon,
         scored=scored,
@@ -126,7 +130,8 @@ def rank_prospects(
         grades=grades,
         notes=notes + more + evidence.notes + _nobody(scored, left_out),
         readiness=model.facts.readiness,
-        rules=_rules(settings, beside),
+        rules=rules_of(settings),
+        last_list=None if beside.last_list is None else beside.last_list.manifest["list_id"],
         learnt_until=model.facts.learnt_until,
     )
 
@@ -154,6 +159,12 @@ def _question(
         raise SettingsError(
             "`score.rank_by` is expected_value, and the model knows of no conversion with a value. "
             "Rank by probability, or map `value` in the source of the conversions."
+        )
+    slots = 0 if settings.exploration is None else settings.exploration.slots
+    if limit is not None and slots >= limit:
+        raise SettingsError(
+            f"The list has {limit} rows and `score.exploration.slots` takes {slots} of them, which "
+            "leaves none for the best. Ask for more rows or fewer slots."
         )
     _require_steps(settings, model)
     return replace(
@@ -209,18 +220,6 @@ def _listed(
     if settings.one_per_account:
         rows = rows.assign(same_account=pd.Series(told.same_account, rows.index, dtype="str"))
     return rows, {**cold, **told.left_out}, told.notes
-
-
-def _rules(settings: ScoreSettings | None, beside: Beside) -> dict[str, Any]:
-    """Say by which rules places were given away, for the manifest."""
-    if settings is None:
-        return {}
-    names = {"rank_by", "capacities", "one_per_account", "cool_off", "exploration"}
-    last = beside.last_list
-    return {
-        **settings.model_dump(mode="json", include=names),
-        "last_list": None if last is None else last.manifest["list_id"],
-    }
 
 
 def _require_on_disk(log: Log, engine: EngineSettings) -> None:
