@@ -94,6 +94,7 @@ def manifest_of(ranking: Ranking, origin: Origin, *, valid_for: timedelta) -> di
         "grades": ranking.grades,
         "rules": ranking.rules,
         "last_list": ranking.last_list,
+        "evidence": ranking.evidence,
     }
     facts = [log, model, _iso(ranking.as_of), shape, origin.status, origin.version]
     short = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:8]
@@ -121,6 +122,7 @@ def manifest_of(ranking: Ranking, origin: Origin, *, valid_for: timedelta) -> di
         "limit": ranking.limit,
         "rules": ranking.rules,
         "last_list": ranking.last_list,
+        "evidence": {"md5": ranking.evidence},
         "grades": ranking.grades,
         "grades_version": None if ranking.grades is None else version_of(ranking.grades),
         "readiness": ranking.readiness,

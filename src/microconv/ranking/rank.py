@@ -20,6 +20,7 @@ import pandas as pd
 
 from microconv.engines.choice import Engine, opened
 from microconv.errors import EngineError, SettingsError, did_you_mean
+from microconv.events.files import md5_of
 from microconv.events.log import EventLog, Log
 from microconv.model.prospect_model import OUT_OF_TIME, ProspectModel
 from microconv.ranking import trust
@@ -131,6 +132,7 @@ def rank_prospects(
         notes=notes + more + evidence.notes + _nobody(scored, left_out),
         readiness=model.facts.readiness,
         rules=rules_of(settings),
+        evidence=None if beside.journey is None else md5_of(beside.journey),
         last_list=None if beside.last_list is None else beside.last_list.manifest["list_id"],
         learnt_until=model.facts.learnt_until,
     )

@@ -81,6 +81,8 @@ class Ranking:
         Whether the model had enough to learn from: `state`, and `says`.
     last_list : str or None
         The id of the list that changes are counted from.
+    evidence : str or None
+        The md5 of the measurement behind next steps.
     learnt_until : datetime or None
         The first instant whose outcomes the model cannot have learnt from.
     """
@@ -97,6 +99,7 @@ class Ranking:
     notes: tuple[str, ...] = ()
     readiness: dict[str, str] | None = None
     last_list: str | None = None
+    evidence: str | None = None
     learnt_until: datetime | None = None
 
     @property
