@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
@@ -40,6 +42,19 @@ def test_a_mapping_reaches_into_objects_and_lists(exports: Exports) -> None:
     names = ("prospect_id", "event_name", "campaign_id", "value", "channel", "variant")
     assert exports.events(*names) == [("ada", "b2b_chat", "c1", 5.0, "chat", 'O\'Neill "B"')]
     assert facts["sources"][0]["ignored"] == {"filtered": 2}
+
+
+def test_a_mapping_reaches_into_structs_of_parquet(exports: Exports) -> None:
+    """A warehouse keeps what was an object in JSON as a column with fields."""
+    row = {"visitor": {"id": 7, "mail": "a\x00b"}, "at": day(1), "kind": ["visit"], "v.x": "c"}
+    pq.write_table(pa.Table.from_pylist([row]), exports.write("a.parquet", b""))
+    columns = {"prospect_id": "/visitor/id", "time": "at", "event": "/kind/0", "link": "v.x"}
+    exports.ingest({"files": "a.parquet", "columns": columns})
+    assert exports.events("prospect_id", "event_name", "link") == [("7", "visit", "c")]
+    exports.ingest({"files": "a.parquet", "columns": columns | {"link": "visitor.mail"}})
+    assert exports.refused() == [("source0", 1, "nul_byte")]
+    with pytest.raises(MissingColumnError, match=r"`/visitor/no` \(for `link`\).*`visitor`"):
+        exports.ingest({"files": "a.parquet", "columns": columns | {"link": "/visitor/no"}})
 
 
 def test_one_file_feeds_two_sources_that_take_other_rows_of_it(exports: Exports) -> None:
