@@ -27,11 +27,11 @@ test: ## Run the fast tests
 	pytest -m "not slow"
 
 test-all: ## Run every test
-	$(SYNC) --group test
+	$(SYNC) --group test --extra postgres
 	pytest
 
 check: ## Run what CI runs: format, lint, types, imports, every test
-	$(SYNC) --group dev
+	$(SYNC) --group dev --extra postgres
 	ruff format --check .
 	ruff check .
 	mypy

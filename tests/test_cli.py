@@ -96,10 +96,53 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(command, project, words, says
     code, out, err = command(*words)
     assert (code, out) == (2, "") or words[0] == "validate"
     assert code == 2
+    err = "".join(line for line in err.splitlines(True) if not line.startswith("{"))  # phases
     assert err.startswith("microconv: ")
     assert says in err
     assert err.count("\n") == 1
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["score", "--evnts", "x"], "No such option: --evnts"),
+        (["scroe"], "No such command 'scroe'"),
+        (["validate"], "--params"),
+        (["score", "--limit", "x", "--events", "a", "--model", "b", "--out", "c"], "--limit"),
+        (["validate", "--params", "folder"], "The parameter file folder cannot be read: Is a dir"),
+    ],
+    ids=["option", "command", "missing", "value", "folder"],
+)
+def test_a_mistyped_command_line_is_one_sentence_too(command, project, words, says):
+    """No box of several lines: a scheduler's log keeps lines."""
+    project()
+    Path("folder").mkdir()
+    code, out, err = command(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith("microconv: ")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_params_that_may_not_be_read_are_one_sentence(command, project, monkeypatch):
+    """Whoever runs the tests as root may read everything, so the refusal is the disk's here."""
+    params = project()
+
+    def refuse(self, *_, **__):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    code, _, err = command("validate", "--params", params)
+    said = "microconv: The parameter file params.yaml cannot be read: Permission denied.\n"
+    assert (code, err) == (2, said)
+
+
+def test_without_a_word_it_shows_its_help(command):
+    """The first thing anybody types."""
+    code, out, err = command()
+    assert (code, err) == (0, "")
+    assert "Rank prospects" in out
 
 
 def test_a_typo_in_params_names_the_near_key(command, project):
@@ -179,6 +222,19 @@ def test_validate_reads_the_header_of_every_file(command, project):
     assert "`who`, `when`, `what`" in err
 
 
+def test_validate_reads_the_table_of_words(command, project):
+    """A bad edit is found before the run, with its line; an idle row is named."""
+    project(score__texts="words.csv")
+    good = "pattern,subject,when,weak,text\ncounts.prcing_visit.7d,pricing,,,looked at prices\n"
+    Path("words.csv").write_text(good)
+    code, out, err = command("validate", "--params", "params.yaml", "--input", "raw")
+    assert (code, err) == (0, "")
+    assert "texts: 1 rows in words.csv\n  the pattern `counts.prcing_visit.7d` fits no" in out
+    Path("words.csv").write_text(good + "counts.blog_read.7d,blog,,,\n")
+    code, _, err = command("validate", "--params", "params.yaml", "--input", "raw")
+    assert (code, err) == (2, "microconv: words.csv, line 3: `text` is empty.\n")
+
+
 @pytest.fixture(scope="module")
 def events(tmp_path_factory):
     """Save a model and a Parquet file of the events it ranks."""
@@ -193,7 +249,8 @@ def test_score_writes_the_list_of_the_library(command, events, tmp_path):
     model, log, out = events / "model", events / "events.parquet", tmp_path / "lists"
     words = ["--events", log, "--model", model, "--as-of", END.isoformat(), "--limit", 7]
     code, said, err = command("score", *words, "--out", out)
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert {json.loads(line)["state"] for line in err.splitlines()} == {"done"}
     assert said.startswith("7 of ")
     assert "preview" in said
     listed = pd.read_parquet(out / "prospects.parquet")

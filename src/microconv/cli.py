@@ -3,27 +3,48 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from microconv.stages.shell import inert, one_sentence_errors
+from microconv.errors import SettingsError
+from microconv.stages.shell import inert, one_line, one_sentence_errors
+
+if TYPE_CHECKING:
+    from microconv.settings import EngineSettings
 
 app = typer.Typer(
     help="Rank prospects by the micro-conversions they make.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 Params = Annotated[Path, typer.Option(help="The params.yaml to go by.")]
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        help="`local` or `spark`; by default what params.yaml says. Changes no value.",
+    ),
+]
+Master = Annotated[
+    str | None, typer.Option(help="Spark's master: local[2], spark://host:7077, yarn, …")
+]
 
 
 def main() -> None:
     """Run the command line: a user's mistake ends in one sentence and exit code 2."""
     with one_sentence_errors("microconv"):
-        app()
+        try:
+            code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        except typer.TyperException as error:  # a mistyped command line
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "microconv"
+            says = one_line(error.format_message()).rstrip(".")
+            raise SettingsError(f"{says}. `{command} --help` lists what there is.") from None
+        raise SystemExit(code or 0)
 
 
 def _version(asked: bool) -> None:
@@ -50,11 +71,14 @@ def run(
     inputs: Annotated[
         Path | None, typer.Option("--input", help="Instead of `ingest.input_dir`.")
     ] = None,
+    engine: EngineName = None,
+    master: Master = None,
 ) -> None:
     """Run every stage in order, without DVC: exports in, ranked list out."""
     from microconv.stages.pipeline import run_pipeline
 
-    for sentence in run_pipeline(params, inputs=inputs, root=root):
+    asked = _engine(engine, master)
+    for sentence in run_pipeline(params, inputs=inputs, root=root, engine=asked):
         _say(sentence)
 
 
@@ -77,6 +101,20 @@ def validate(
 
 
 @app.command()
+def extract(
+    params: Params,
+    inputs: Annotated[
+        Path | None, typer.Option("--input", help="Instead of `ingest.input_dir`.")
+    ] = None,
+) -> None:
+    """Copy what is new in the databases of `extract.tables` into the folder of the exports."""
+    from microconv.stages.extract_tables import extract_tables
+
+    for sentence in extract_tables(params, inputs=inputs):
+        _say(sentence)
+
+
+@app.command()
 def score(
     events: Annotated[
         Path, typer.Option(help="A log, a Parquet file of events, or with --params raw exports.")
@@ -93,11 +131,41 @@ def score(
     params: Annotated[
         Path | None, typer.Option(help="Grades, reasons, limit; and how to read raw exports.")
     ] = None,
+    complete_until: Annotated[
+        str | None,
+        typer.Option(help="Until when raw exports are complete, instead of what the sources say."),
+    ] = None,
+    deliver: Annotated[
+        bool, typer.Option(help="Write the list into the database that `deliver` names, too.")
+    ] = True,
+    engine: EngineName = None,
+    master: Master = None,
 ) -> None:
     """Rank the prospects of new events with a model that was trained before."""
     from microconv.stages.score_events import Request, score_events
 
-    _say(score_events(Request(events, model, as_of, limit), params=params, out=out))
+    request = Request(
+        events,
+        model,
+        datetime.now(UTC),
+        as_of,
+        limit,
+        complete_until,
+        deliver,
+        engine=_engine(engine, master),
+    )
+    _say(score_events(request, params=params, out=out))
+
+
+@app.command()
+def deliver(
+    folder: Annotated[Path, typer.Option("--list", help="The folder that `score --out` wrote.")],
+    params: Params,
+) -> None:
+    """Write a list that was made earlier into the database that `deliver` names."""
+    from microconv.stages.deliver_list import deliver_list
+
+    _say(deliver_list(folder, params=params, now=datetime.now(UTC)))
 
 
 @app.command()
@@ -123,6 +191,23 @@ def promote(
 
     ask = promotion.Ask(log, because, root)
     _say(promotion.rollback(params, ask) if rollback else promotion.promote(params, ask))
+
+
+@app.command()
+def audit(
+    lists: Annotated[Path, typer.Option(help="Folder that holds past lists, each in its own.")],
+    log: Annotated[Path, typer.Option(help="The event log as it is today.")],
+    params: Params,
+    out: Annotated[Path, typer.Option(help="Folder for audit.json and audit.html.")],
+    model: Annotated[
+        str | None,
+        typer.Option(help="The champion's folder or address: what has shifted since it learnt?"),
+    ] = None,
+) -> None:
+    """Hold past lists against what happened, and say whether a new model is due."""
+    from microconv.stages.audit_lists import Ask, audit_lists
+
+    _say(audit_lists(Ask(lists, log, model), params=params, out=out))
 
 
 @app.command()
@@ -158,6 +243,14 @@ def power(
     design = Design(baseline, arms, power, alpha)
     for sentence in plan(design, effect=effect, units=units, per_day=per_day):
         _say(sentence)
+
+
+def _engine(name: str | None, master: str | None) -> EngineSettings | None:
+    if name is None and master is None:
+        return None
+    from microconv.settings import engine_named
+
+    return engine_named(name, master)
 
 
 def _say(sentence: str) -> None:

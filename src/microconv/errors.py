@@ -17,11 +17,18 @@
     ├── ModelError               a model cannot be used
     │   ├── DamagedModelError    a file of the model is missing or its checksum differs
     │   └── OtherJourneyError    the model was trained on another journey or other features
+    ├── ListError                a list is not what its manifest vouches for, or has expired
     ├── PromotionError           the challenger is not promoted, or nothing is left to roll back to
-    ├── DatabaseError            a database refused, went away, or holds something else
-    └── TrackingError            the MLflow store or registry refused
+    ├── EngineError              Spark cannot be had, or gave up
+    ├── DatabaseError            a database refused, or holds something else
+    │   └── DatabaseAwayError    it cannot be reached, or went away
+    ├── TrackingError            the MLflow store or registry refused
+    │   └── TrackingAwayError    it cannot be reached
+    ├── BusyError                another run is at work in the same folder
+    └── StaleLogError            the log ends too long ago for a list that people act on
 
-Every message says what, how many, which values, and the way out.
+Every message says what, how many, which values, and the way out. The last four kinds
+may be gone by themselves when the same command runs again later (`temporary`).
 """
 
 from __future__ import annotations
@@ -31,7 +38,15 @@ from difflib import get_close_matches
 
 
 class MicroconvError(Exception):
-    """The parent of every error a user can cause and mend."""
+    """The parent of every error a user can cause and mend.
+
+    Attributes
+    ----------
+    temporary : bool
+        Whether the same command may well succeed later without anybody mending anything.
+    """
+
+    temporary = False
 
 
 class SettingsError(MicroconvError):
@@ -90,16 +105,48 @@ class OtherJourneyError(ModelError):
     """The model was trained on another journey, or with other features."""
 
 
+class ListError(MicroconvError):
+    """A list is not the one its manifest vouches for, or may no longer be used."""
+
+
 class PromotionError(MicroconvError):
     """The challenger is not promoted, or there is nothing to roll back to."""
 
 
 class DatabaseError(MicroconvError):
-    """A database refused, went away, or holds something else than it should."""
+    """A database refused, or holds something else than it should."""
+
+
+class DatabaseAwayError(DatabaseError):
+    """A database cannot be reached, or went away meanwhile."""
+
+    temporary = True
+
+
+class EngineError(MicroconvError):
+    """Spark cannot be had, or gave up."""
 
 
 class TrackingError(MicroconvError):
     """The MLflow store or its registry refused."""
+
+
+class TrackingAwayError(TrackingError):
+    """The MLflow store cannot be reached."""
+
+    temporary = True
+
+
+class BusyError(MicroconvError):
+    """Another run is at work in the same folder."""
+
+    temporary = True
+
+
+class StaleLogError(MicroconvError):
+    """The log ends too long ago for a list that people act on."""
+
+    temporary = True
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

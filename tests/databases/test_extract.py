@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from microconv.databases.extract import extract
-from microconv.errors import DatabaseError
+from microconv.errors import BusyError, DatabaseError
 from microconv.settings import ExtractedTable
 
 DEALS = ExtractedTable(
@@ -148,7 +148,7 @@ def test_two_extractions_into_one_folder_do_not_meet(database, tmp_path):
     (tmp_path / "crm").mkdir()
     with (tmp_path / "crm" / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(DatabaseError, match="under way"):
+        with pytest.raises(BusyError, match="Another run"):
             extract(DEALS, tmp_path)
 
 

@@ -6,6 +6,8 @@ from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from microconv.model.blend import EQUAL, VOICES, Blend, choose_weights
 from microconv.model.calibration import UNCALIBRATED, Calibration, sigmoid
@@ -79,6 +81,36 @@ def test_contributions_sum_to_the_logit_through_any_calibration(calibration):
     blend = Blend(*parts(), SHARES, calibration, -0.1)
     split = blend.contributions(VALUES)
     assert np.allclose(split.sum(axis=1), blend.logit(VALUES), rtol=0, atol=1e-9)
+
+
+def shares():
+    """Draw any three shares that sum to 1, the corners (one voice alone) included."""
+    parts = st.tuples(*[st.sampled_from([0.0, 1.0]) | st.floats(0, 1)] * 3)
+    return parts.filter(lambda p: sum(p) > 0.01).map(lambda p: tuple(x / sum(p) for x in p))
+
+
+@given(shares=shares())
+def test_contributions_sum_to_the_voices_logit_for_every_mix(shares):
+    """Before calibration, and by the voices' own scores: tree by tree and column by column."""
+    trees, hazard, line = parts()
+    rows = VALUES[:, :80]
+    mixed = (
+        shares[0] * trees.raw(rows) + shares[1] * hazard.logit(rows) + shares[2] * line.logit(rows)
+    )
+    split = Blend(*parts(), shares).contributions(rows)
+    assert np.abs(split.sum(axis=1) - mixed).max() < 1e-9
+
+
+@given(
+    shares=shares(),
+    slopes=st.tuples(st.floats(0, 3), st.floats(0, 3), st.floats(-2, 2)),
+    level=st.floats(-2, 2),
+)
+def test_contributions_sum_to_the_list_s_logit_for_every_mix_and_calibration(shares, slopes, level):
+    """After it too: what the list's probability says is what its reasons add up to."""
+    blend = Blend(*parts(), shares, Calibration("beta", *slopes), level)
+    rows = VALUES[:, :80]
+    assert np.abs(blend.contributions(rows).sum(axis=1) - blend.logit(rows)).max() < 1e-9
 
 
 def test_a_sigmoid_scales_contributions_by_its_slope():

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from microconv.errors import MicroconvError
-from microconv.ranking.lists import ListFiles, Origin, as_csv, inert, write_list
+from microconv.ranking.lists import ListFiles, Origin, write_list
 from microconv.ranking.ranked import Ranking
+from microconv.ranking.spreadsheet import as_csv, inert
 from worlds import AS_OF
 
 HOSTILE = [

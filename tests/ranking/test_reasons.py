@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import microseconds
 from microconv.histories.visible import visible_events
-from microconv.ranking.reasons import explain, reasons_of
+from microconv.model.blend import EQUAL, VOICES
+from microconv.model.calibration import UNCALIBRATED
+from microconv.ranking.reasons import by_subject, explain, reasons_of, sum_by
 from microconv.ranking.shortlist import features_of
 from microconv.ranking.wording import Wording
 from ranked_world import END, trained, world
@@ -90,6 +94,20 @@ def test_all_reasons_of_a_row_add_up_to_its_probability(asked) -> None:
     contributions = model.logit_contributions(asked)
     logit = contributions.sum(axis=1)
     np.testing.assert_allclose(1 / (1 + np.exp(-logit)), model.predict(asked), rtol=1e-12)
+
+
+@pytest.mark.parametrize("voice", [*VOICES, None], ids=[*VOICES, "all three"])
+def test_all_subjects_and_the_base_are_the_logit_of_the_list(asked, voice) -> None:
+    """Grouped as on the list, whoever speaks: nothing is left over and nothing counted twice."""
+    model = trained()
+    shares = EQUAL if voice is None else tuple(float(voice == name) for name in VOICES)
+    blend = replace(model.blend, weights=shares, calibration=UNCALIBRATED, level=0.0)
+    parts = blend.contributions(asked)
+    subjects = sum_by(by_subject(Wording(model.columns, model.journey)), parts[:, :-1])
+    assert 5 < subjects.shape[1] < len(model.columns) / 2  # near-duplicates stand together
+    voices = blend.voices(asked)
+    mixed = sum(share * voices[name] for share, name in zip(shares, VOICES, strict=True))
+    assert np.abs(subjects.sum(axis=1) + parts[:, -1] - mixed).max() < 1e-9
 
 
 def test_a_row_is_explained_by_itself(asked) -> None:

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import re
-
 import pytest
 
-from microconv.ranking.texts import FORMATS, clean, days, number, read_texts, times
+from microconv.ranking.texts import FORMATS, clean, days, number, times
 
 
 @pytest.mark.parametrize(
@@ -54,30 +52,3 @@ def test_half_an_event_is_perhaps_one() -> None:
 def test_words_from_data_become_one_visible_line(word: str, expected: str) -> None:
     """A category of 5 MB, or one that reverses the line, must not wreck the list."""
     assert clean(word) == expected
-
-
-def test_the_table_uses_only_what_there_is() -> None:
-    """A misspelt format would only fail on the day its sentence is needed."""
-    words = {"says", "name", "chain"}
-    for text in read_texts():
-        found = set(re.findall(r"\{(\w+)\}", text.pattern))
-        braces = re.findall(r"\{(?:(\w+) )?(\w+)\}", re.sub(r"\[[^\]]*\]", "", text.text))
-        for how, what in braces:
-            if how:
-                assert how in words, text
-                assert what in found, text
-            else:
-                assert what in found | FORMATS.keys() | {"stage"}, text
-        for how, column in re.findall(r"\[(\w+) ([^\]]+)\]", text.text):
-            assert how in FORMATS.keys() | {"stage"}, text
-            assert set(re.findall(r"\{(\w+)\}", column)) <= found, text
-        for condition in text.conditions:
-            assert set(re.findall(r"\{(\w+)\}", condition[0] or "")) <= found, text
-
-
-def test_columns_of_one_pattern_have_one_subject() -> None:
-    """Otherwise the subject of a column would depend on its value."""
-    subjects: dict[str, set[str]] = {}
-    for text in read_texts():
-        subjects.setdefault(text.pattern, set()).add(text.subject)
-    assert {pattern: found for pattern, found in subjects.items() if len(found) > 1} == {}

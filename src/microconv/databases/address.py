@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
-from microconv.errors import DatabaseError
+from microconv.errors import DatabaseAwayError, DatabaseError
 
 HIDDEN = "…"
 """What stands in a message where a secret stood."""
@@ -82,7 +82,10 @@ def speaking_to(address: Address, doing: str) -> Iterator[None]:
 
     Raises
     ------
+    DatabaseAwayError
+        If it cannot be reached, or goes away.
     DatabaseError
+        For any other reason.
     """
     try:
         yield
@@ -95,7 +98,13 @@ def speaking_to(address: Address, doing: str) -> Iterator[None]:
         ) from None
     except Exception as error:  # each driver has its own family of errors
         said = address.without_secrets(" ".join(str(error).split())) or type(error).__name__
-        raise DatabaseError(
+        raise (DatabaseAwayError if _away(error) else DatabaseError)(
             f"{doing} failed at the database of {address.variable}: {said[:400]}"
             f"{'' if said.endswith('.') else '.'} Nothing was half-written; try again."
         ) from None
+
+
+def _away(error: Exception) -> bool:
+    """Tell whether the trouble is on the way to the database; drivers share a name for that."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return isinstance(error, OSError) or bool(kinds & {"OperationalError", "IOException"})

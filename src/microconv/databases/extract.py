@@ -13,10 +13,8 @@ as duplicates by ingest, nothing is ever changed or taken away.
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -28,7 +26,7 @@ import pyarrow.parquet as pq
 
 from microconv.databases.address import Address, speaking_to
 from microconv.errors import DatabaseError, did_you_mean, listed
-from microconv.events.files import replacing
+from microconv.events.files import alone_in, replacing
 from microconv.events.relational import batches_of
 from microconv.settings import ExtractedTable
 
@@ -80,7 +78,7 @@ def extract(table: ExtractedTable, input_dir: str | Path) -> Extracted:
     """
     folder = Path(input_dir, table.name)
     address = Address.read(table.url_from)
-    with _alone_in(folder), speaking_to(address, f"Extracting `{table.table}`"):
+    with alone_in(folder, "extracting into"), speaking_to(address, f"Extracting `{table.table}`"):
         parts = sorted(folder.glob("[0-9]*.parquet"))
         low = _reached(parts, table)
         connection = ibis.connect(address.url)
@@ -96,24 +94,6 @@ def extract(table: ExtractedTable, input_dir: str | Path) -> Extracted:
         finally:
             connection.disconnect()
     return Extracted(rows, file, high)
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep a second extraction out for as long as this process lives."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise DatabaseError(f"{folder} cannot be written to: {error.strerror}.") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise DatabaseError(
-                f"Another extraction into {folder} is under way. Wait until it has ended."
-            ) from None
-        yield
 
 
 def _reached(parts: list[Path], table: ExtractedTable) -> Mark | None:

@@ -22,6 +22,9 @@ ID_LENGTH = 20
 
 NOTHING = ibis.null("string")
 
+_NESTED = r"""^(\{\s*["}]|\[\s*(["{\[\]]|-?\d))"""
+"""How JSON's objects and lists begin; a GUID in braces is an id like any other."""
+
 _NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
 
 
@@ -57,6 +60,7 @@ def clean_events(
         (table.reason.notnull(), table.reason, table.detail),
         (nameless & is_event, "no_event", NOTHING),
         (table.ignored.isin(["name", "filtered"]).fill_null(False), NOTHING, NOTHING),
+        *((table[name].re_search(_NESTED), "bad_id", quoted(table, name)) for name in IDS),
         (~anyone & is_event, nobody, NOTHING),
         *plausibility(table, "time", settings),
         (table.time_us.isnull(), "no_time", NOTHING),

@@ -13,6 +13,7 @@ REASONS = {
     "truncated": "the file is cut off here: what came before is kept, the rest is lost",
     "no_event": "nothing says what happened",
     "no_prospect": "nothing says who did it",
+    "bad_id": "an id that is a JSON object or list, not a text or a number",
     "no_contact": "a deal that cannot be credited to any contact",
     "no_message": "a message without its id",
     "no_time": "nothing says when it happened",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,9 @@ from microconv.events.log import EventLog, Log, MemoryLog
 from microconv.events.schema import INSTANT
 from microconv.settings import IngestSettings
 
+KEPT = ".ingested-"
+"""What the folder of a kept log begins with; the rest says of which exports it is."""
+
 
 @dataclass(frozen=True)
 class RawExports:
@@ -29,10 +35,20 @@ class RawExports:
         Takes the place of `ingest.input_dir`.
     ingest : IngestSettings
         Describes the sources.
+    keep_in : Path or None
+        Where their log is kept until :meth:`forget`, so that a run that was killed after
+        ingest need not do it again; None keeps nothing.
     """
 
     folder: Path
     ingest: IngestSettings
+    keep_in: Path | None = None
+
+    def forget(self) -> None:
+        """Remove every log that was kept."""
+        if self.keep_in is not None:
+            for kept in self.keep_in.glob(f"{KEPT}*"):
+                shutil.rmtree(kept, ignore_errors=True)
 
 
 @contextmanager
@@ -53,9 +69,11 @@ def open_events(events: Any, *, prospects: Any = None) -> Iterator[Log]:
     EventLogError
         If it is no table of events.
     """
-    if isinstance(events, RawExports):
+    if isinstance(events, RawExports) and events.keep_in is not None:
+        yield _kept(events, events.keep_in)
+    elif isinstance(events, RawExports):
         with tempfile.TemporaryDirectory(prefix="microconv-") as folder:
-            yield _ingested(events, Path(folder))
+            yield _ingested(events, Path(folder), reports=Path(folder))
     elif isinstance(events, str | Path) and Path(events).is_dir():
         yield EventLog.open(events)
     elif hasattr(events, "read_events"):  # a log already
@@ -70,10 +88,29 @@ def as_table(rows: Any) -> pa.Table:
     return _read_parquet(Path(rows)) if isinstance(rows, str | Path) else as_arrow(rows)
 
 
-def _ingested(exports: RawExports, folder: Path) -> EventLog:
+def _kept(exports: RawExports, folder: Path) -> EventLog:
+    """Take up the log of the very same exports and settings, or ingest; others are removed."""
+    mine = folder / f"{KEPT}{_fingerprint(exports)}"
+    for other in folder.glob(f"{KEPT}*"):
+        if other != mine:
+            shutil.rmtree(other, ignore_errors=True)
+    if (mine / "log" / "log.json").exists():  # written whole or not at all
+        return EventLog.open(mine / "log")
+    return _ingested(exports, mine, reports=folder)
+
+
+def _fingerprint(exports: RawExports) -> str:
+    """Tell exports apart by name, size and time of each file: reading them takes too long."""
+    files = sorted(file for file in exports.folder.rglob("*") if file.is_file())
+    seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    facts = f"{version('microconv')} {exports.ingest.model_dump_json()} {seen}"
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+
+def _ingested(exports: RawExports, folder: Path, *, reports: Path) -> EventLog:
     from microconv.events.ingest import Outputs, ingest  # brings the database with it
 
-    outputs = Outputs(folder / "log", folder / "quarantine.parquet", folder / "ingest.json")
+    outputs = Outputs(folder / "log", reports / "quarantine.parquet", reports / "ingest.json")
     ingest(exports.ingest, outputs=outputs, input_dir=exports.folder)
     return EventLog.open(outputs.log)
 

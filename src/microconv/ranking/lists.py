@@ -9,21 +9,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
 import pyarrow.parquet as pq
 
 from microconv.events.files import md5_of, replacing
 from microconv.ranking.inputs import as_table
+from microconv.ranking.past_lists import FORMAT
 from microconv.ranking.ranked import Ranking
-
-FORMAT = 1
-"""Version of the manifest's layout."""
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-"""What a spreadsheet may take for the beginning of a formula, in either width."""
-
-DECIMALS = {"probability": 6, "percentile": 2, "amount": 2, "expected_value": 2}
-"""How far the CSV is written out; the Parquet file keeps every bit."""
+from microconv.ranking.spreadsheet import as_csv
 
 
 @dataclass(frozen=True)
@@ -121,42 +113,6 @@ def manifest_of(ranking: Ranking, origin: Origin, *, valid_for: timedelta) -> di
         "columns": list(ranking.frame.columns),
         "notes": list(ranking.notes),
     }
-
-
-def as_csv(frame: pd.DataFrame) -> str:
-    r"""Write a list as CSV text that a spreadsheet shows and never runs.
-
-    A cell that could begin a formula gets a leading apostrophe, reasons
-    included. Lines end as RFC 4180 has it, so that a lone carriage return in a
-    name is quoted like any line break.
-
-    Examples
-    --------
-    >>> as_csv(pd.DataFrame({"rank": [1], "name": ["=HYPERLINK(1)"]}))
-    "rank,name\r\n1,'=HYPERLINK(1)\r\n"
-    """
-    safe = frame.copy()
-    for name in safe.columns:
-        column = safe[name]
-        places = DECIMALS["probability"] if name.startswith("probability") else DECIMALS.get(name)
-        if places is not None:
-            safe[name] = column.round(places)
-        elif isinstance(column.dtype, pd.DatetimeTZDtype):
-            safe[name] = column.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-        elif not pd.api.types.is_numeric_dtype(column.dtype):
-            safe[name] = column.map(inert, na_action="ignore")
-    return str(safe.to_csv(index=False, lineterminator="\r\n"))
-
-
-def inert(cell: object) -> object:
-    """Put an apostrophe before text that a spreadsheet might run.
-
-    Examples
-    --------
-    >>> inert("-2+3"), inert("Ada"), inert(-2.0)
-    ("'-2+3", 'Ada', -2.0)
-    """
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def _iso(instant: datetime) -> str:

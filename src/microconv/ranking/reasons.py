@@ -14,6 +14,7 @@ import pandas as pd
 
 from microconv.features.family import Columns
 from microconv.model.prospect_model import ProspectModel
+from microconv.ranking.text_table import Text, shipped
 from microconv.ranking.wording import Wording
 
 FOR, AGAINST = "↑ ", "↓ "
@@ -23,7 +24,9 @@ BLOCK = 4096
 """Rows explained at a time: contributions are twice as wide as features."""
 
 
-def explain(features: Columns, model: ProspectModel, *, most: int) -> pd.DataFrame:
+def explain(
+    features: Columns, model: ProspectModel, *, most: int, texts: tuple[Text, ...] | None = None
+) -> pd.DataFrame:
     """Say what moves each row's probability away from that of the average prospect.
 
     Parameters
@@ -33,6 +36,8 @@ def explain(features: Columns, model: ProspectModel, *, most: int) -> pd.DataFra
     model : ProspectModel
     most : int
         How many reasons a row gets, the heaviest first, for and against alike.
+    texts : tuple of Text, optional
+        The table of words; the package's when None.
 
     Returns
     -------
@@ -40,7 +45,7 @@ def explain(features: Columns, model: ProspectModel, *, most: int) -> pd.DataFra
         Columns `reason_1`, `reason_2`, …: text that begins with :data:`FOR` or
         :data:`AGAINST`; null where nothing else moves the probability.
     """
-    wording = Wording(model.columns, model.journey)
+    wording = Wording(model.columns, model.journey, shipped() if texts is None else texts)
     reasons: list[list[str | None]] = []
     for begin in range(0, features.shape[1], BLOCK):
         block = features[:, begin : begin + BLOCK]
@@ -68,10 +73,9 @@ def reasons_of(
     list of list of str or None
         `most` per row.
     """
-    subjects = list(dict.fromkeys(wording.subjects))
-    subject = np.array([subjects.index(name) for name in wording.subjects])
-    columns_of = [np.flatnonzero(subject == position) for position in range(len(subjects))]
-    weights = np.stack([contributions[:, c].sum(axis=1) for c in columns_of], axis=1)
+    subject = by_subject(wording)
+    columns_of = list(subject.values())
+    weights = sum_by(subject, contributions)
     heaviest = np.argsort(-np.abs(weights), axis=1, kind="stable")[:, :most]
     reasons: list[list[str | None]] = []
     for row in range(len(contributions)):
@@ -85,6 +89,31 @@ def reasons_of(
             said.append((FOR if weight > 0 else AGAINST) + words)
         reasons.append(said + [None] * (most - len(said)))
     return reasons
+
+
+def by_subject(wording: Wording) -> dict[str, npt.NDArray[np.intp]]:
+    """List the positions of the columns about each subject; every column has one."""
+    named = np.array(wording.subjects)
+    return {name: np.flatnonzero(named == name) for name in dict.fromkeys(wording.subjects)}
+
+
+def sum_by(
+    subject: dict[str, npt.NDArray[np.intp]], contributions: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Add the contributions of each subject's columns up.
+
+    Parameters
+    ----------
+    subject : dict of str to ndarray
+        Of :func:`by_subject`.
+    contributions : ndarray of float64, shape (n_rows, n_columns)
+
+    Returns
+    -------
+    ndarray of float64, shape (n_rows, n_subjects)
+        With the intercept a row sums to its logit.
+    """
+    return np.stack([contributions[:, columns].sum(axis=1) for columns in subject.values()], axis=1)
 
 
 def _first_strong(

@@ -30,6 +30,7 @@ from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.next_step import standing
 from microconv.ranking.reasons import explain
+from microconv.ranking.text_table import Text
 
 BEST_FIRST = {
     "probability": False,
@@ -68,9 +69,11 @@ class Shortlist:
         rows = rows.sort_values(list(BEST_FIRST), ascending=list(BEST_FIRST.values()))[:limit]
         return Shortlist(rows.reset_index(drop=True), self.features[:, rows.index.to_numpy()])
 
-    def explained(self, model: ProspectModel, *, most: int) -> Shortlist:
+    def explained(self, question: Question) -> Shortlist:
         """Give every row its reasons, and let the features go."""
-        reasons = explain(self.features, model, most=most)
+        reasons = explain(
+            self.features, question.model, most=question.reasons, texts=question.texts
+        )
         return Shortlist(self.rows.join(reasons), self.features[:0])
 
 
@@ -115,6 +118,8 @@ class Question:
         How many each row gets.
     threads : int or None
         For the trees of one bucket; changes no bit.
+    texts : tuple of Text or None
+        How reasons read; the package's table when None.
     """
 
     model: ProspectModel
@@ -122,6 +127,7 @@ class Question:
     limit: int | None
     reasons: int
     threads: int | None = None
+    texts: tuple[Text, ...] | None = field(default=None, repr=False)
 
 
 def score_bucket(log: Log, bucket: int, question: Question) -> BucketScores:
@@ -142,7 +148,7 @@ def score_bucket(log: Log, bucket: int, question: Question) -> BucketScores:
         known = contacts(prospects, shortlist.rows["prospect_id"], before=as_of)
         shortlist = Shortlist(shortlist.rows.join(known), shortlist.features)
     if question.limit is None:  # everyone is listed: their features need not be kept
-        shortlist = shortlist.explained(model, most=question.reasons)
+        shortlist = shortlist.explained(question)
     return BucketScores(
         statuses=_count(status, _everyone(events, prospects) - len(histories)),
         event_names=_names(events),

@@ -1,45 +1,12 @@
-"""Feature columns in plain words: the table `texts.csv`, which anybody may edit.
-
-One row of the table says how the columns that match `pattern` read. The first
-row whose `when` holds gives the text.
-
-`pattern`
-    A column's name. ``{step}`` stands for any step of the journey, ``{stage}``
-    and ``{kind}`` likewise, ``{window}`` and ``{longer}`` for a number of days
-    (``30d``), ``{sequence}`` for ``a>b``; any other word in braces for anything.
-`subject`
-    What the column is about. Columns of one subject make one reason together.
-`when`
-    Empty for always, or conditions joined by "and": ``missing``, ``= 0``,
-    ``> 2`` about the column's value, ``[counts.{step}.ever] > 0`` about another's.
-`weak`
-    A text that says little (``source is not webinar``) is only used where no
-    other column of the subject has a better one.
-`text`
-    Braces put in what the pattern found or the value: ``{ago}``, ``{times}``,
-    ``{says step}``; brackets do the same with another column: ``[ago
-    recency.{step}.last]``. The words before are the formats of :data:`FORMATS`.
-
-What comes from data (a category, an attribute's name) is cut to a line and put
-in last, so that braces and brackets in it mean nothing.
-"""
+"""How values and words from data are written: the formats that the table of texts may use."""
 
 from __future__ import annotations
 
-import csv
 import math
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 
 LONGEST = 60
 """Words from data are cut to so many characters."""
-
-_CONDITION = re.compile(r"(?:\[([^\]]+)\] )?(?:(missing)|(<=|>=|=|<|>) (-?[\d.]+))")
-Condition = tuple[str | None, str, float]
-"""Of another column or None for its own, how it compares, and with what."""
 
 
 def number(value: float) -> str:
@@ -94,40 +61,6 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "es": lambda value: "" if value == 1 else "es",
 }
 """How a value is written; ``stage``, which needs the journey, comes besides."""
-
-
-@dataclass(frozen=True)
-class Text:
-    """One row of the table."""
-
-    pattern: str
-    subject: str
-    conditions: tuple[Condition, ...]
-    weak: bool
-    text: str
-
-
-@cache
-def read_texts() -> tuple[Text, ...]:
-    """Read the table that comes with the package."""
-    content = files("microconv.ranking").joinpath("texts.csv").read_text(encoding="utf-8")
-    return tuple(
-        Text(
-            row["pattern"], row["subject"], _conditions(row["when"]), bool(row["weak"]), row["text"]
-        )
-        for row in csv.DictReader(content.splitlines())
-    )
-
-
-def _conditions(when: str) -> tuple[Condition, ...]:
-    conditions = []
-    for part in when.split(" and ") if when else []:
-        match = _CONDITION.fullmatch(part)
-        if match is None:
-            raise ValueError(f"texts.csv: the condition {part!r} is not understood")
-        column, missing, comparison, bound = match.groups()
-        conditions.append((column, missing or comparison, float(bound or 0)))
-    return tuple(conditions)
 
 
 def clean(word: str) -> str:

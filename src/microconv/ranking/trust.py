@@ -13,7 +13,7 @@ from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
 
 
-def require_instant(as_of: datetime | str) -> datetime:
+def require_instant(as_of: datetime | str, *, called: str = "`as_of`") -> datetime:
     """Take the instant a list is asked for: there is no default, and no guess at its zone.
 
     Raises
@@ -34,7 +34,7 @@ def require_instant(as_of: datetime | str) -> datetime:
         return instant.astimezone(UTC)
     except (ValueError, OverflowError):
         raise TimeError(
-            f"`as_of` is {as_of!r}, which is no instant. Write it like 2024-06-03T00:00:00Z."
+            f"{called} is {as_of!r}, which is no instant. Write it like 2024-06-03T00:00:00Z."
         ) from None
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import numpy as np
 import numpy.typing as npt
 
 from microconv.journey import KINDS, JourneyMap
-from microconv.ranking.texts import FORMATS, Condition, Text, clean, number, read_texts
+from microconv.ranking.text_rules import SLOT, WORD, Condition
+from microconv.ranking.text_table import Text, shipped
+from microconv.ranking.texts import FORMATS, clean, number
 
-_WORD = re.compile(r"\{(\w+)\}")
-_SLOT = re.compile(r"\{(?:(\w+) )?(\w+)\}|\[(\w+) ([^\]]+)\]")
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "=": operator.eq,
     "<": operator.lt,
@@ -34,10 +34,13 @@ class Wording:
     ----------
     columns : tuple of str
     journey : JourneyMap
+    texts : tuple of Text
+        The rows of the table; the package's by default.
     """
 
     columns: tuple[str, ...]
     journey: JourneyMap
+    texts: tuple[Text, ...] = field(default_factory=shipped, repr=False)
 
     @cached_property
     def subjects(self) -> tuple[str, ...]:
@@ -63,16 +66,14 @@ class Wording:
         for text, found in self._texts[column]:
             if all(self._holds(condition, column, row, found) for condition in text.conditions):
                 try:
-                    return _SLOT.sub(partial(self._slot, column, row, found), text.text), text.weak
+                    return SLOT.sub(partial(self._slot, column, row, found), text.text), text.weak
                 except LookupError:  # it speaks of a column that is missing
                     continue
         return clean(self.columns[column]), True
 
     @cached_property
     def _texts(self) -> list[list[tuple[Text, dict[str, str]]]]:
-        patterns = [
-            (re.compile(self._regex(text.pattern), re.DOTALL), text) for text in read_texts()
-        ]
+        patterns = [(_regex(text.pattern, self.journey), text) for text in self.texts]
         return [
             [
                 (text, found.groupdict())
@@ -81,26 +82,6 @@ class Wording:
             ]
             for name in self.columns
         ]
-
-    def _regex(self, pattern: str) -> str:
-        steps = "|".join(re.escape(name) for name in self.journey.step_names)
-        known = {
-            "step": steps,
-            "sequence": f"(?:{steps})(?:>(?:{steps}))+",
-            "stage": "|".join(re.escape(name) for name in self.journey.stages),
-            "kind": "|".join(KINDS),
-            "window": r"[\d.]+d",
-            "longer": r"[\d.]+d",
-            "k": r"\d+",
-            "attribute": "[^=]+",
-            "category": ".*",
-            "column": ".*",
-        }
-        words = _WORD.split(pattern)  # literal, word, literal, word, …, literal
-        return "".join(
-            f"(?P<{word}>{known.get(word, '[^.]+')})" if place % 2 else re.escape(word)
-            for place, word in enumerate(words)
-        )
 
     @cached_property
     def _position(self) -> dict[str, int]:
@@ -160,5 +141,34 @@ class Wording:
         return clean(word)
 
 
+def idle_patterns(columns: Iterable[str], journey: JourneyMap, texts: Iterable[Text]) -> list[str]:
+    """List the patterns of a table that fit none of the columns: their texts are never used."""
+    names = list(columns)
+    patterns = dict.fromkeys(text.pattern for text in texts)
+    return [p for p in patterns if not any(map(_regex(p, journey).fullmatch, names))]
+
+
+def _regex(pattern: str, journey: JourneyMap) -> re.Pattern[str]:
+    steps = "|".join(re.escape(name) for name in journey.step_names)
+    known = {
+        "step": steps,
+        "sequence": f"(?:{steps})(?:>(?:{steps}))+",
+        "stage": "|".join(re.escape(name) for name in journey.stages),
+        "kind": "|".join(KINDS),
+        "window": r"[\d.]+d",
+        "longer": r"[\d.]+d",
+        "k": r"\d+",
+        "attribute": "[^=]+",
+        "category": ".*",
+        "column": ".*",
+    }
+    words = WORD.split(pattern)  # literal, word, literal, word, …, literal
+    regex = "".join(
+        f"(?P<{word}>{known.get(word, '[^.]+')})" if place % 2 else re.escape(word)
+        for place, word in enumerate(words)
+    )
+    return re.compile(regex, re.DOTALL)
+
+
 def _put_in(template: str, found: Mapping[str, str]) -> str:
-    return _WORD.sub(lambda match: found.get(match[1], match[0]), template)
+    return WORD.sub(lambda match: found.get(match[1], match[0]), template)

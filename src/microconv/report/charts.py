@@ -78,6 +78,28 @@ def folds_chart(folds: pd.DataFrame, *, candidate: str, best: str | None) -> str
     return drawing(chance.encode(y=alt.Y("y:Q", scale=scale)) + bars + dots, "folds")
 
 
+def kept_chart(groups: pd.DataFrame, *, by: str, name: str) -> str:
+    """Draw what was promised to groups of rows beside what came, with its interval.
+
+    Parameters
+    ----------
+    groups : DataFrame
+        `promised`, `came`, `low`, `high`, and the column `by` that names each group.
+    """
+    import altair as alt
+
+    base = alt.Chart(groups).encode(
+        x=alt.X(f"{by}:N", title=None, axis=alt.Axis(labelAngle=0 if len(groups) < 5 else -60))
+    )
+    axis = alt.Axis(format=".1%")
+    reach = base.mark_rule(strokeWidth=3, color=OURS, opacity=0.5).encode(
+        y=alt.Y("low:Q", title="share that converted", axis=axis), y2="high:Q"
+    )
+    came = base.mark_circle(size=90, color=OURS, opacity=1).encode(y="came:Q")
+    promised = base.mark_tick(color=BEST, thickness=3, size=26).encode(y="promised:Q")
+    return drawing(reach + came + promised, name)
+
+
 def _roles(models: pd.Series, candidate: str, best: str | None) -> pd.Series:
     return models.where(models.isin([candidate, best]), "other models")
 

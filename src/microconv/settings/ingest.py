@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
-from microconv.errors import listed
+from microconv.errors import SettingsError, listed
 from microconv.settings.section import Days, Section, Share, require_zone
 from microconv.settings.written import require_day
 
@@ -200,3 +200,25 @@ class IngestSettings(Section):
                     f"({self.plausible_until:%Y-%m-%d}): outcomes outside could not be seen"
                 )
         return self
+
+    def completed(self, until: datetime) -> IngestSettings:
+        """Say of every source that declares `complete_until` that it is complete until then.
+
+        Raises
+        ------
+        SettingsError
+            If that lies outside the plausible instants.
+        """
+        if not self.plausible_from < until <= self.plausible_until:
+            raise SettingsError(
+                f"The exports cannot be complete until {until:%Y-%m-%d %H:%M}: rows are only taken "
+                f"between `plausible_from` ({self.plausible_from:%Y-%m-%d}) and "
+                f"`plausible_until` ({self.plausible_until:%Y-%m-%d}). Set those in `ingest`."
+            )
+        sources = tuple(
+            source.model_copy(update={"complete_until": until})
+            if source.complete_until is not None
+            else source
+            for source in self.sources
+        )
+        return self.model_copy(update={"sources": sources})

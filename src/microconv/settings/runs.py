@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from microconv.settings.section import Count, Days, Section, Seed, require_zone
 
@@ -20,16 +21,23 @@ class ScoreSettings(Section):
     horizons_days : tuple of float
         Further horizons, each a column (`probability_7d`): from the same model, never
         falling from a shorter to a longer one.
+    texts : Path or None
+        A CSV table of one's own words for reasons, read before the one that comes with
+        the package: see :mod:`microconv.ranking.text_table`.
     grades : dict of str to float
         Grade → smallest probability that earns it, best grade first. The last
         grade must start at 0.
+    max_age_hours : float or None
+        `microconv score` makes no list of a log that ended longer ago; None takes any.
     """
 
     as_of: datetime | None = None
     limit: Count
     valid_days: Days
+    max_age_hours: Annotated[float, Field(gt=0)] | None = None
     reasons: Annotated[int, Field(ge=1, le=10)] = 3
     horizons_days: tuple[Days, ...] = ()
+    texts: Path | None = None
     grades: dict[str, float] = Field(min_length=1)
 
     @field_validator("as_of")
@@ -54,9 +62,29 @@ class TrackSettings(Section):
 
 
 class EngineSettings(Section):
-    """How the machine is used; changes no value. `threads: null` takes every core."""
+    """Where the work is done; changes no value.
 
+    Attributes
+    ----------
+    name : "local" or "spark"
+        Spark takes over what goes bucket by bucket: `snapshot`, `featurize` and `score`.
+    master : str or None
+        Spark's master: ``local[2]``, ``spark://host:7077``, ``yarn``, …
+    threads : int or None
+        Of this machine; None takes every core.
+    """
+
+    name: Literal["local", "spark"] = "local"
+    master: Annotated[str, Field(min_length=1)] | None = None
     threads: Count | None = None
+
+    @model_validator(mode="after")
+    def _master_of_spark(self) -> EngineSettings:
+        if self.name == "spark" and self.master is None:
+            raise ValueError("`spark` needs a `master`, like local[2] or spark://host:7077")
+        if self.name == "local" and self.master is not None:
+            raise ValueError(f"a `master` ({self.master}) is Spark's: set `name: spark`")
+        return self
 
 
 class SimulateSettings(Section):

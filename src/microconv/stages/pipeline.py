@@ -13,11 +13,14 @@ from pathlib import Path
 
 from microconv.errors import MissingInputError
 from microconv.events.inputs import expand
-from microconv.settings import Settings, read_settings
+from microconv.settings import EngineSettings, Settings, read_settings
 from microconv.stages.shell import call
 
 INPUT = "${ingest.input_dir}"
 """Stands for the folder of the exports, in the words of `dvc.yaml`."""
+
+UNRECORDED = ("simulate", "engine", "extract", "deliver")
+"""Sections that change neither model nor list, and so have no place in the diary."""
 
 
 @dataclass(frozen=True)
@@ -113,12 +116,14 @@ STAGES = (
         "track",
         {**LOG, **SUMMARY, **SEARCH, **EVALUATION, **PLOTS, **MODEL, **MANIFEST, **MODEL_PAGE},
         RECEIPT,
-        tuple(name for name in Settings.model_fields if name not in ("simulate", "engine")),
+        tuple(name for name in Settings.model_fields if name not in UNRECORDED),
     ),
 )
 
 
-def run_pipeline(params: Path, *, inputs: Path | None, root: Path) -> Iterator[str]:
+def run_pipeline(
+    params: Path, *, inputs: Path | None, root: Path, engine: EngineSettings | None = None
+) -> Iterator[str]:
     """Run every stage in order, in this process, and yield what each has to say.
 
     One process reads the libraries once: as nine programs the stages would
@@ -132,6 +137,8 @@ def run_pipeline(params: Path, *, inputs: Path | None, root: Path) -> Iterator[s
         Takes the place of `ingest.input_dir`.
     root : Path
         Folder below which every output is written.
+    engine : EngineSettings, optional
+        Name and master in place of those of the section `engine`.
 
     Raises
     ------
@@ -149,4 +156,4 @@ def run_pipeline(params: Path, *, inputs: Path | None, root: Path) -> Iterator[s
         arguments = stage.arguments(params, inputs=folder, root=root)
         if stage.name == "track":  # no repository says where the diary is
             arguments += ["--store", str(root)]
-        yield call(function, arguments)
+        yield call(function, arguments, engine=engine)

@@ -21,6 +21,8 @@ from microconv.errors import MicroconvError
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from microconv.settings import EngineSettings
+
 Stage = Callable[..., str]
 
 UNDER_WAY: ContextVar[tuple[Progress, TaskID] | None] = ContextVar("under_way", default=None)
@@ -29,6 +31,9 @@ UNDER_WAY: ContextVar[tuple[Progress, TaskID] | None] = ContextVar("under_way", 
 USER_ERROR = 2
 """Exit code of a run that stopped because of something the user can mend."""
 
+TRY_AGAIN = 75
+"""Exit code where nothing needs mending and a later run may succeed: sysexits' EX_TEMPFAIL."""
+
 
 def run(stage: Stage) -> None:
     """Run a stage as the program ``python -m microconv.stages.NAME`` and leave."""
@@ -36,7 +41,7 @@ def run(stage: Stage) -> None:
         sys.stdout.write(f"{inert(call(stage, sys.argv[1:]))}\n")
 
 
-def call(stage: Stage, arguments: Sequence[str]) -> str:
+def call(stage: Stage, arguments: Sequence[str], *, engine: EngineSettings | None = None) -> str:
     """Parse a stage's arguments, read its settings and run it.
 
     Parameters
@@ -45,6 +50,8 @@ def call(stage: Stage, arguments: Sequence[str]) -> str:
         Takes the settings and one keyword-only path per option.
     arguments : sequence of str
         As on the command line: ``["--params", "params.yaml", "--log", "data/log"]``.
+    engine : EngineSettings, optional
+        Name and master in place of those of the section `engine`.
 
     Returns
     -------
@@ -60,18 +67,21 @@ def call(stage: Stage, arguments: Sequence[str]) -> str:
 
     options = vars(_parser(stage).parse_args(arguments))
     settings = read_settings(options.pop("params"))
+    if engine is not None:
+        engine = engine.model_copy(update={"threads": settings.engine.threads})
+        settings = settings.model_copy(update={"engine": engine})
     with progress(stage.__name__):
         return f"{stage.__name__}: {stage(settings, **options)}"
 
 
 @contextmanager
 def one_sentence_errors(name: str) -> Iterator[None]:
-    """Turn what a user can mend into one sentence on stderr and exit code 2."""
+    """Turn what a user can mend into one sentence on stderr and exit code 2, or 75."""
     try:
         yield
     except MicroconvError as error:
         sys.stderr.write(f"{name}: {inert(one_line(str(error)))}\n")
-        raise SystemExit(USER_ERROR) from None
+        raise SystemExit(TRY_AGAIN if error.temporary else USER_ERROR) from None
     except OSError as error:  # a file that may not be read, a disk that went away
         place = f": {error.filename}" if error.filename else ""
         sys.stderr.write(f"{name}: {inert(one_line(f'{error.strerror or error}{place}'))}\n")

@@ -55,6 +55,7 @@ def validate(settings: Settings, *, inputs: Path | None, log: Path | None) -> It
             problems.append(str(error))
 
     yield from attempt(lambda: _journey(settings))
+    yield from attempt(lambda: _texts(settings))
     for place in range(len(settings.ingest.sources)):
         yield from attempt(lambda place=place: _source(settings, place, inputs))  # type: ignore[misc]
     yield from attempt(lambda: _twins(settings, inputs))
@@ -70,6 +71,23 @@ def _journey(settings: Settings) -> Iterator[str]:
     check_steps(journey, settings.features)
     kinds = Counter(step.kind for step in journey.steps)
     yield f"journey: {len(journey)} steps ({', '.join(f'{n} {kind}' for kind, n in kinds.items())})"
+
+
+def _texts(settings: Settings) -> Iterator[str]:
+    """Check the table of words, if the settings name one."""
+    from microconv.features.matrix import column_names
+    from microconv.ranking.text_table import read_texts, shipped
+    from microconv.ranking.wording import idle_patterns
+
+    if settings.score.texts is None:
+        return
+    own = read_texts(settings.score.texts)[: -len(shipped())]
+    yield f"texts: {len(own)} rows in {settings.score.texts}"
+    journey = JourneyMap.from_settings(settings.journey)
+    names = column_names(journey, settings.features, {}, fitted=False)
+    for pattern in idle_patterns(names, journey, own):
+        if not pattern.startswith("attributes."):  # those columns are known after training only
+            yield f"  the pattern `{pattern}` fits no column, so its texts are never used"
 
 
 def _source(settings: Settings, place: int, inputs: Path | None) -> Iterator[str]:

@@ -71,3 +71,19 @@ def fetched(address: str, store: Store) -> Iterator[Registered]:
             place = mlflow.artifacts.download_artifacts(f"{SCHEME}{name}/{number}", dst_path=folder)
             flavor = mlflow.models.Model.load(place).flavors["python_function"]
         yield Registered(Path(place, flavor["data"]), f"{name}/{number}", alias == CHAMPION)
+
+
+@contextmanager
+def model_at(address: str) -> Iterator[Registered]:
+    """Find a model by its folder, or in the registry by its address.
+
+    Raises
+    ------
+    TrackingError
+        If there is no such model in the registry, or no registry.
+    """
+    if address.startswith(SCHEME):
+        with fetched(address, Store.find()) as model:
+            yield model
+    else:
+        yield Registered(Path(address), version="", promoted=False)

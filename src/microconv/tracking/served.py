@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from microconv.errors import TimeError, listed
+from microconv.errors import MicroconvError, TimeError, listed
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.score import score
 
@@ -49,12 +49,25 @@ class ServedModel:
         params : dict
             `as_of`, an instant with its zone, must be given; `limit` may be.
 
+        Returns
+        -------
+        DataFrame
+            What is missing is None: a server would write NaN, which is no JSON.
+
         Raises
         ------
-        TimeError
-            If `as_of` is not given.
+        MlflowException
+            With the sentence of whatever error the library raises: a server sends no
+            other to whoever asked.
         """
-        given = params or {}
+        from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
+
+        try:
+            return without_nan(self._ranked(events, params or {}))
+        except MicroconvError as error:
+            raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
+
+    def _ranked(self, events: pd.DataFrame, given: dict[str, Any]) -> pd.DataFrame:
         if given.get("as_of") is None:
             raise TimeError(
                 "`as_of` is missing: a list is about one instant. Pass it with the events, like "
@@ -66,6 +79,21 @@ class ServedModel:
             as_of=given["as_of"],
             limit=given.get("limit"),
         )
+
+
+def without_nan(ranked: pd.DataFrame) -> pd.DataFrame:
+    """Write None for what is missing; columns that miss nothing keep their type.
+
+    Examples
+    --------
+    >>> without_nan(pd.DataFrame({"grade": ["A", float("nan")]}))["grade"].tolist()
+    ['A', None]
+    """
+    whole = ranked.copy()
+    for name in ranked.columns[ranked.isna().any()]:
+        column = ranked[name].astype(object)
+        whole[name] = column.where(column.notna(), None)
+    return whole
 
 
 def with_instants(events: pd.DataFrame) -> pd.DataFrame:

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
-from microconv.errors import TrackingError
+from microconv.errors import TrackingAwayError, TrackingError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -20,9 +21,10 @@ QUIET = {
     "DO_NOT_TRACK": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GIT_PYTHON_REFRESH": "quiet",  # MLflow looks for git, which a container need not have
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # else 4 minutes if a server is down
 }
-"""Environment variables that keep MLflow from reporting, home or to the terminal; it reads
-them on import."""
+"""Environment variables that keep MLflow from reporting, home or to the terminal, and from
+waiting; it reads them on import."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class Store:
 
         Raises
         ------
+        TrackingAwayError
+            If the server or the database cannot be reached.
         TrackingError
             If MLflow, its database or its server refuses.
         """
@@ -98,11 +102,22 @@ class Store:
             mlflow.set_tracking_uri(self.uri)
             yield mlflow.MlflowClient()
         except (mlflow.MlflowException, SQLAlchemyError, RequestException) as error:
-            reason = str(error).strip().splitlines()[0].rstrip(".")
-            raise TrackingError(
-                f"The MLflow store {self.uri} refused: {reason}. Check MLFLOW_TRACKING_URI, or "
-                "unset it to keep the diary in mlflow.db at the root."
+            reason = self._without_secrets(str(error).strip().splitlines()[0].rstrip("."))
+            raise (TrackingAwayError if _away(error) else TrackingError)(
+                f"The MLflow store {self._without_secrets(self.uri)} refused: {reason}. Check "
+                "MLFLOW_TRACKING_URI, or unset it to keep the diary in mlflow.db at the root."
             ) from error
+
+    def _without_secrets(self, message: str) -> str:
+        """Take user and password of the address out of a message."""
+        user_and_password = urlsplit(self.uri).netloc.rpartition("@")[0]
+        if not user_and_password:
+            return message
+        password = user_and_password.partition(":")[2]
+        secrets = [user_and_password, password, unquote(password)]
+        for secret in filter(None, secrets):
+            message = message.replace(secret, "…")
+        return message
 
     def experiment(self, client: MlflowClient, name: str) -> str:
         """Find the id of an experiment, or start it."""
@@ -110,3 +125,16 @@ class Store:
         if found is not None:
             return str(found.experiment_id)
         return str(client.create_experiment(name, artifact_location=self.artifacts))
+
+
+def _away(error: Exception) -> bool:
+    """Tell whether the store was not reached at all, or broke down: asking again may help."""
+    from mlflow.exceptions import RestException
+    from requests.exceptions import RequestException
+    from sqlalchemy.exc import OperationalError
+
+    if isinstance(error, RestException):
+        return bool(error.get_http_status_code() >= 500)
+    return any(
+        isinstance(e, RequestException | OperationalError) for e in (error, error.__context__)
+    )

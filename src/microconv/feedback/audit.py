@@ -1,0 +1,129 @@
+"""The audit of past lists as one object: promises, calibration, exploration, shift, verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from microconv.errors import MissingInputError
+from microconv.evaluation.metrics import Answers
+from microconv.evaluation.reliability import bin_answers, ece_if_calibrated, recalibration_line
+from microconv.events.log import EventLog
+from microconv.feedback.outcomes import outcomes_of
+from microconv.feedback.promises import TENTHS, by_grade, by_list, by_tenth, explored, held_against
+from microconv.feedback.shift import shift_of
+from microconv.feedback.verdict import retrain
+from microconv.journey import JourneyMap
+from microconv.model.prospect_model import ProspectModel
+from microconv.ranking.past_lists import PastList
+from microconv.settings import Settings
+
+FORMAT = 1
+"""Version of the layout of `audit.json`."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the audit is made from.
+
+    Attributes
+    ----------
+    lists : sequence of PastList
+        The earliest first.
+    log : EventLog
+        As it is today.
+    model : ProspectModel or None
+        The champion; without it nothing is said of shift.
+    """
+
+    lists: Sequence[PastList]
+    log: EventLog
+    model: ProspectModel | None
+
+
+def audit(evidence: Evidence, settings: Settings, *, refused: dict[str, str]) -> dict[str, Any]:
+    """Hold past lists against what happened, and say whether a new model is due.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    settings : Settings
+        The journey says what a conversion is, `evaluate` the confidence and the seed.
+    refused : dict of str to str
+        Lists that could not be read; they are named in the audit.
+
+    Raises
+    ------
+    MissingInputError
+        If no list could be read.
+    """
+    if not evidence.lists:
+        raise MissingInputError(f"None of {len(refused)} lists can be used: {_why(refused)}")
+    journey = JourneyMap.from_settings(settings.journey)
+    told = outcomes_of(evidence.log, evidence.lists, journey)
+    rows, confidence = told.rows, settings.evaluate.confidence
+    some = len(rows) > 0
+    findings: dict[str, Any] = {
+        "format": FORMAT,
+        "observed_until": _iso(evidence.log.observed_until(journey)),
+        "confidence": confidence,
+        "lists": len(evidence.lists),
+        "refused": refused,
+        "open_until": {name: _iso(end) for name, end in told.open_until.items()},
+        "lost": told.lost,
+        "overall": held_against(rows, confidence=confidence) if some else None,
+        "by_grade": by_grade(rows, confidence=confidence) if some else [],
+        "by_tenth": by_tenth(rows, confidence=confidence) if some else [],
+        "by_list": (
+            by_list(rows, capacity=settings.evaluate.list_size, confidence=confidence)
+            if some
+            else []
+        ),
+        "exploration": explored(rows, confidence=confidence) if some else None,
+        "calibration": _calibration(rows, settings) if some else None,
+        "shift": _shift(evidence, settings),
+    }
+    return {**findings, "retrain": retrain(findings, settings.evaluate.alarms)}
+
+
+def _calibration(rows: pd.DataFrame, settings: Settings) -> dict[str, Any] | None:
+    """Fit the recalibration line; None where only one outcome, or one promise, was seen."""
+    converted = rows["converted"].to_numpy(bool)
+    if converted.all() or not converted.any() or np.ptp(rows["probability"]) == 0:
+        return None
+    answers = Answers(
+        rows["probability"].to_numpy(np.float64),
+        converted,
+        rows["value"].to_numpy(np.float64),
+        pd.factorize(rows["prospect_id"])[0].astype(np.int64),
+        pd.factorize(rows["as_of"])[0].astype(np.int64),
+    )
+    line = recalibration_line(answers, confidence=settings.evaluate.confidence)
+    bins = bin_answers(answers, TENTHS)
+    ends = ("value", "low", "high")
+    return {
+        **{name: dict(zip(ends, figure, strict=True)) for name, figure in line.items()},
+        "ece": bins.ece,
+        "ece_if_calibrated": ece_if_calibrated(
+            answers, bins, seed=settings.evaluate.seed, one_draw_per_prospect=True
+        ),
+    }
+
+
+def _shift(evidence: Evidence, settings: Settings) -> dict[str, Any] | None:
+    if evidence.model is None:
+        return None
+    as_ofs = [past.as_of for past in evidence.lists]
+    return shift_of(evidence.log, evidence.model, as_ofs, threshold=settings.evaluate.alarms.drift)
+
+
+def _why(refused: dict[str, str]) -> str:
+    return "; ".join(f"{place}: {why}" for place, why in refused.items())
+
+
+def _iso(instant: Any) -> str:
+    return str(instant.isoformat().replace("+00:00", "Z"))

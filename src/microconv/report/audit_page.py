@@ -1,0 +1,47 @@
+"""The page of the audit: were the lists right, and is a new model due."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from microconv.ranking.texts import clean
+from microconv.report.charts import kept_chart
+from microconv.report.pages import render
+
+MOST_REFUSED = 20
+"""Lists that could not be read are named up to so many."""
+
+
+def audit_page(findings: Mapping[str, Any]) -> str:
+    """Write an audit as one HTML page.
+
+    Parameters
+    ----------
+    findings : mapping
+        The content of `audit.json`.
+    """
+    grades, lists = findings["by_grade"], findings["by_list"]
+    return render(
+        "audit.html.j2",
+        {
+            **findings,
+            "refused": {
+                clean(place): clean(why)
+                for place, why in list(findings["refused"].items())[:MOST_REFUSED]
+            },
+            "refused_count": len(findings["refused"]),
+            "grades_chart": _chart(grades, "grade") if grades else None,
+            "lists_chart": _chart(lists, "as_of") if len(lists) > 1 else None,
+        },
+    )
+
+
+def _chart(entries: list[dict[str, Any]], by: str) -> Markup:
+    table = pd.DataFrame(entries)
+    if by == "as_of":
+        table[by] = table[by].str[:10]
+    return Markup(kept_chart(table, by=by, name=f"kept_{by}"))

@@ -1,0 +1,59 @@
+"""What `microconv deliver` does: a list that was made earlier → the database that settings name."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from microconv.databases.address import Address
+from microconv.databases.deliver import deliver
+from microconv.errors import PromotionError, SettingsError
+from microconv.ranking.past_lists import NAMES, read_list
+from microconv.settings import read_settings
+from microconv.stages.phases import phase
+from microconv.stages.shell import progress
+
+
+def deliver_list(folder: Path, *, params: Path, now: datetime) -> str:
+    """Write a list into PostgreSQL; writing it again changes nothing.
+
+    Parameters
+    ----------
+    folder : Path
+        Where `microconv score` wrote it.
+    params : Path
+        Says where to, in the section `deliver`.
+    now : datetime
+        A list that has expired by then is refused.
+
+    Raises
+    ------
+    SettingsError
+        If the settings name no database.
+    ListError
+        If the list is not whole, or has expired.
+    PromotionError
+        If it is a preview.
+    DatabaseError
+        If the database refuses; it then holds what it held before.
+    """
+    settings = read_settings(params).deliver
+    if settings.url_from is None:
+        raise SettingsError(
+            f"{params} does not say where to deliver. Set `deliver.url_from` to the environment "
+            "variable that holds the address of a PostgreSQL database."
+        )
+    with progress("deliver"), phase("deliver", "write") as says:
+        address = Address.read(settings.url_from)
+        manifest = read_list(folder, at=now).manifest
+        if manifest["status"] != "champion":
+            raise PromotionError(
+                f"The list {manifest['list_id']} is a preview: only lists of the champion are "
+                "delivered. Promote the model and make the list again."
+            )
+        table = pq.read_table(folder / NAMES["prospects"])
+        rows = deliver(table, manifest, address=address, table=settings.table)
+        says |= {"list_id": manifest["list_id"], "rows": rows}
+    return f"list {manifest['list_id']}: {rows:,} rows in table {settings.table}"
