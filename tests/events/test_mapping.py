@@ -146,6 +146,7 @@ def test_a_mistake_in_a_mapping_is_named_with_the_way_out(
         ("%H:%M", "does not say the `year`, `month`, `day`"),
         ("%d/%m/%Y %I:%M", "`%I` and `%p` need each other"),
         ("%Q%d/%m/%Y", "holds `%Q`"),
+        ("%d/%m/%-Y", "holds `%-`"),
         ("%d/%m/%Y %", "holds `%`"),
     ],
 )
