@@ -186,6 +186,22 @@ def test_validate_names_every_problem_and_writes_nothing(command, project):
     assert sorted(path.name for path in Path().rglob("*")) == before
 
 
+def test_validate_says_how_many_rows_would_be_refused_and_why(command, project):
+    """A column of milliseconds that is read as seconds: every row of it, before the run."""
+    content = yaml.safe_load(project(**FORTNIGHTLY).read_text())
+    rows = ['{"who": "ada", "at": 1717200000000, "what": "demo"}\n', "{half a line\n"]
+    Path("raw/new.jsonl").write_text("".join(rows))
+    columns = {"prospect_id": "who", "time": "at", "event": "what"}
+    new = {"name": "new", "format": "table", "files": "new.jsonl", "columns": columns}
+    project(ingest__sources=[*content["ingest"]["sources"], new | {"time_unit": "seconds"}])
+    code, out, err = command("validate", "--params", "params.yaml", "--input", "raw")
+    assert code == 2
+    counts = "0 good, 1 refused (bad_json), 1 refused (implausible_time)"
+    assert f"source new: 1 table file(s), 0.0 MB; of 2 rows looked at {counts}\n" in out
+    assert "2 of 2 rows (100.0%) of the source `new` were refused" in err
+    assert "row 1 implausible_time (time: 1717200000000)" in err
+
+
 def test_validate_finds_a_file_that_is_read_twice(command, project):
     """Before the run, not in a list where everybody is twice as busy."""
     content = yaml.safe_load(project(**FORTNIGHTLY).read_text())

@@ -130,8 +130,8 @@ def _take_apart(table: Any, payload: Payload) -> Any:
 
 
 def _nested(text: Any) -> Any:
-    """Say whether a text is a list or an object; the first letter is looked at, being cheap."""
-    return (text.startswith("[") | text.startswith("{")) & json_valid(text)
+    """Say whether a text is a list or an object; only what begins like one is parsed."""
+    return (text.startswith("[") | text.startswith("{")).ifelse(json_valid(text), False)
 
 
 def _members(text: Any) -> Any:
