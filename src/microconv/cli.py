@@ -5,26 +5,46 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from microconv.stages.shell import inert, one_sentence_errors
+from microconv.errors import SettingsError
+from microconv.stages.shell import inert, one_line, one_sentence_errors
+
+if TYPE_CHECKING:
+    from microconv.settings import EngineSettings
 
 app = typer.Typer(
     help="Rank prospects by the micro-conversions they make.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 Params = Annotated[Path, typer.Option(help="The params.yaml to go by.")]
+EngineName = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        help="`local` or `spark`; by default what params.yaml says. Changes no value.",
+    ),
+]
+Master = Annotated[
+    str | None, typer.Option(help="Spark's master: local[2], spark://host:7077, yarn, …")
+]
 
 
 def main() -> None:
     """Run the command line: a user's mistake ends in one sentence and exit code 2."""
     with one_sentence_errors("microconv"):
-        app()
+        try:
+            code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        except typer.TyperException as error:  # a mistyped command line
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "microconv"
+            says = one_line(error.format_message()).rstrip(".")
+            raise SettingsError(f"{says}. `{command} --help` lists what there is.") from None
+        raise SystemExit(code or 0)
 
 
 def _version(asked: bool) -> None:
@@ -51,11 +71,14 @@ def run(
     inputs: Annotated[
         Path | None, typer.Option("--input", help="Instead of `ingest.input_dir`.")
     ] = None,
+    engine: EngineName = None,
+    master: Master = None,
 ) -> None:
     """Run every stage in order, without DVC: exports in, ranked list out."""
     from microconv.stages.pipeline import run_pipeline
 
-    for sentence in run_pipeline(params, inputs=inputs, root=root):
+    asked = _engine(engine, master)
+    for sentence in run_pipeline(params, inputs=inputs, root=root, engine=asked):
         _say(sentence)
 
 
@@ -115,11 +138,22 @@ def score(
     deliver: Annotated[
         bool, typer.Option(help="Write the list into the database that `deliver` names, too.")
     ] = True,
+    engine: EngineName = None,
+    master: Master = None,
 ) -> None:
     """Rank the prospects of new events with a model that was trained before."""
     from microconv.stages.score_events import Request, score_events
 
-    request = Request(events, model, datetime.now(UTC), as_of, limit, complete_until, deliver)
+    request = Request(
+        events,
+        model,
+        datetime.now(UTC),
+        as_of,
+        limit,
+        complete_until,
+        deliver,
+        engine=_engine(engine, master),
+    )
     _say(score_events(request, params=params, out=out))
 
 
@@ -209,6 +243,14 @@ def power(
     design = Design(baseline, arms, power, alpha)
     for sentence in plan(design, effect=effect, units=units, per_day=per_day):
         _say(sentence)
+
+
+def _engine(name: str | None, master: str | None) -> EngineSettings | None:
+    if name is None and master is None:
+        return None
+    from microconv.settings import engine_named
+
+    return engine_named(name, master)
 
 
 def _say(sentence: str) -> None:

@@ -19,6 +19,7 @@
     │   └── OtherJourneyError    the model was trained on another journey or other features
     ├── ListError                a list is not what its manifest vouches for, or has expired
     ├── PromotionError           the challenger is not promoted, or nothing is left to roll back to
+    ├── EngineError              Spark cannot be had, or gave up
     ├── DatabaseError            a database refused, or holds something else
     │   └── DatabaseAwayError    it cannot be reached, or went away
     ├── TrackingError            the MLflow store or registry refused
@@ -120,6 +121,10 @@ class DatabaseAwayError(DatabaseError):
     """A database cannot be reached, or went away meanwhile."""
 
     temporary = True
+
+
+class EngineError(MicroconvError):
+    """Spark cannot be had, or gave up."""
 
 
 class TrackingError(MicroconvError):

@@ -77,7 +77,7 @@ class EventLog:
         EventLogError
             If the log was written in another format, or is damaged.
         """
-        path = Path(path)
+        path = Path(path).absolute()  # other machines work in other folders
         try:
             facts = json.loads((path / "log.json").read_text(encoding="utf-8"))
         except FileNotFoundError:

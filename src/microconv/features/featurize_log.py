@@ -8,7 +8,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from microconv.engines.local import map_buckets
+from microconv.engines.choice import opened
+from microconv.engines.wire import AS_JSON
+from microconv.events.files import replacing, sweep
 from microconv.events.log import EventLog
 from microconv.features.matrix import build, check_steps, column_names, write_columns
 from microconv.features.training_set import questions_of
@@ -41,6 +43,7 @@ def featurize_log(
     journey = JourneyMap.from_settings(settings.journey)
     check_steps(journey, settings.features)
     names = column_names(journey, settings.features, {}, fitted=False)
+    snapshots, out = snapshots.absolute(), out.absolute()
 
     def fill(bucket: int) -> int:
         histories = load_histories(log.read_events(bucket), journey)
@@ -49,10 +52,13 @@ def featurize_log(
         )
         visible = visible_events(histories, *questions_of(asked, histories))
         columns = build(visible, journey, settings.features, {}, fitted=False)
-        write_columns(out / f"{bucket:04d}.parquet", columns, names)
+        with replacing(out / f"{bucket:04d}.parquet") as fresh:  # a lost task may run twice
+            write_columns(fresh, columns, names)
         return len(visible)
 
-    rows = sum(map_buckets(fill, log.buckets, threads=settings.engine.threads))
+    with opened(settings.engine) as engine:
+        rows = sum(engine.map_buckets(fill, log.buckets, wire=AS_JSON))
+    sweep(out)
     facts = {"rows": rows, "columns": len(names), "names": names}
     (out / "features.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     return facts

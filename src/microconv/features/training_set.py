@@ -177,11 +177,12 @@ def load_training_set(
     NotEnoughDataError
         If no snapshot has a label.
     EventLogError
-        If snapshots and features do not belong together.
+        If snapshots and features do not belong together, or a question stands there twice.
     """
     tables, followed, histories = [], [], []
     for bucket in range(log.buckets):
         table = pq.read_table(snapshots / f"{bucket:04d}.parquet", use_threads=False)
+        _require_each_once(table, bucket)
         later = pc.greater(table.column("followed_until"), table.column("as_of"))
         tables.append(table.filter(later))
         followed.append(later.to_numpy())
@@ -220,3 +221,15 @@ def _read_features(folder: Path, kept: list[npt.NDArray[np.bool_]]) -> tuple[lis
         begin, end = end, end + int(some.sum())
         values[:, begin:end] = columns[:, some]
     return names, values
+
+
+def _require_each_once(snapshots: pa.Table, bucket: int) -> None:
+    """Refuse a question asked twice: it would teach twice, and be counted twice in every figure."""
+    asked = snapshots.select(["prospect_id", "as_of"]).to_pandas()
+    again = asked[asked.duplicated()]
+    if len(again):
+        who, when = again.iloc[0]
+        raise EventLogError(
+            f"{len(again):,} of {len(asked):,} snapshots of bucket {bucket} are there twice; the "
+            f"first is that of `{who}` as of {when:%Y-%m-%d %H:%M}. Run the stage `snapshot` again."
+        )

@@ -11,8 +11,10 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from microconv.engines.local import map_buckets
+from microconv.engines.choice import opened
+from microconv.engines.wire import AS_JSON
 from microconv.errors import UnplacedEventsError, listed
+from microconv.events.files import replacing, sweep
 from microconv.events.log import EventLog
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import STATUSES, ask
@@ -52,14 +54,20 @@ def snapshot_log(log: EventLog, settings: Settings, *, out: Path) -> dict[str, A
     observed_until = log.observed_until(journey)
     as_ofs = plan_as_ofs(settings.snapshots, observed_until=observed_until)
 
-    def take(bucket: int) -> tuple[Any, int, int, int]:
+    out = out.absolute()
+
+    def take(bucket: int) -> list[Any]:
         histories = load_histories(log.read_events(bucket), journey)
         table, counts = ask(histories, journey, settings.snapshots, as_ofs, observed_until)
-        pq.write_table(table, out / f"{bucket:04d}.parquet", compression="zstd")
+        with replacing(out / f"{bucket:04d}.parquet") as fresh:  # a lost task may run twice
+            pq.write_table(table, fresh, compression="zstd")
         labelled, converted = pc.sum(table["observed"]), pc.sum(table["converted"])
-        return counts, table.num_rows, labelled.as_py() or 0, converted.as_py() or 0
+        labels = labelled.as_py() or 0, converted.as_py() or 0
+        return [counts.tolist(), table.num_rows, *labels]
 
-    taken = list(map_buckets(take, log.buckets, threads=settings.engine.threads))
+    with opened(settings.engine) as engine:
+        taken = list(engine.map_buckets(take, log.buckets, wire=AS_JSON))
+    sweep(out)
     counts = np.sum([part[0] for part in taken], axis=0)
     facts = {
         "observed_until": observed_until.isoformat(),

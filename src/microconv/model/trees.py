@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from microconv.errors import DamagedModelError
+from microconv.errors import DamagedModelError, listed
 from microconv.features.family import Columns
 from microconv.features.picked import Picked, every_row
 from microconv.model.binned import bin_rows, finite_or_missing
@@ -20,6 +20,12 @@ from microconv.settings import BoostedSettings
 SMALL = 100_000_000
 """Up to so many cells one thread grows the trees: small trees leave threads waiting for each other
 (on 30 million cells two of them took four times as long as one)."""
+
+HEADER = (
+    "num_class", "num_tree_per_iteration", "label_index", "max_feature_idx", "feature_names",
+    "feature_infos",
+)  # fmt: skip
+"""What LightGBM needs to find; where it does not, it writes to stderr past everybody's logger."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,11 @@ class Trees:
     def _booster(self) -> Any:
         import lightgbm
 
+        lacking = [name for name in HEADER if f"\n{name}=" not in self.text]
+        if lacking:
+            raise DamagedModelError(
+                f"The trees of the model lack {listed(lacking)}. Train it again."
+            )
         try:
             return lightgbm.Booster(model_str=self.text)
         except lightgbm.basic.LightGBMError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from numbers import Integral
@@ -17,19 +18,23 @@ from typing import Any
 
 import pandas as pd
 
-from microconv.engines.local import map_buckets
-from microconv.errors import SettingsError
-from microconv.events.log import Log
-from microconv.model.prospect_model import ProspectModel
+from microconv.engines.choice import opened
+from microconv.errors import EngineError, SettingsError
+from microconv.events.log import EventLog, Log
+from microconv.model.prospect_model import OUT_OF_TIME, ProspectModel
 from microconv.ranking import trust
 from microconv.ranking.inputs import open_events
 from microconv.ranking.ranked import Ranking, finish
 from microconv.ranking.shortlist import Question, merge, score_bucket
 from microconv.ranking.text_table import read_texts
-from microconv.settings import ScoreSettings
+from microconv.ranking.wire import SCORES
+from microconv.settings import EngineSettings, ScoreSettings
 
 REASONS = 3
 """How many reasons a row gets where no settings say."""
+
+ONE_MACHINE = EngineSettings()
+"""Every core of this machine."""
 
 LEFT_OUT = {
     "converted": "converted",
@@ -57,7 +62,8 @@ def score(
     ----------
     events : path, DataFrame, Table, Ibis table, Log or RawExports
         The folder of an event log, a Parquet file of canonical events, such
-        events in memory in any order, or exports that are yet to be ingested.
+        events in memory in any order, or exports that are yet to be ingested. A row
+        that is there twice counts once.
     model : path or ProspectModel
     as_of : datetime or str
         The instant to ask at, with its time zone: only what was visible
@@ -113,26 +119,34 @@ def rank_prospects(
     as_of: datetime | str,
     limit: int | None = None,
     settings: ScoreSettings | None = None,
-    threads: int | None = None,
+    engine: EngineSettings = ONE_MACHINE,
 ) -> Ranking:
     """Rank the prospects of a log, and account for everyone left out.
 
-    The parameters are those of :func:`score`; `threads` changes no bit.
+    The parameters are those of :func:`score`; `engine` changes no bit.
+
+    Raises
+    ------
+    EngineError
+        If Spark is asked for and cannot be had, or `log` is not one on disk.
     """
+    _require_on_disk(log, engine)
     instant = trust.require_instant(as_of)
     limit = _limit(limit, settings)
     trust.require_columns(model)
     notes = trust.require_observed_as_of(log, instant, model.journey)
+    alone = engine.name == "local" and log.buckets == 1  # else the buckets are the threads
     question = Question(
-        model,
+        replace(model, out_of_time=OUT_OF_TIME.empty_table()),  # no bucket needs it
         instant,
         limit,
         reasons=REASONS if settings is None else settings.reasons,
-        threads=threads if log.buckets == 1 else 1,  # else the buckets are the threads
+        threads=engine.threads if alone else 1,
         texts=read_texts(None if settings is None else settings.texts),
     )
-    parts = map_buckets(partial(score_bucket, log, question=question), log.buckets, threads=threads)
-    everyone = merge(parts, limit)
+    with opened(engine) as cluster:
+        ask = partial(score_bucket, log, question=question)
+        everyone = merge(cluster.map_buckets(ask, log.buckets, wire=SCORES), limit)
     earliest, latest = everyone.seen
     notes += trust.require_known_events(everyone.event_names, model.journey)
     trust.require_begun(earliest, instant)
@@ -157,6 +171,15 @@ def rank_prospects(
         notes=notes + _nobody(scored, left_out),
         readiness=model.facts.readiness,
     )
+
+
+def _require_on_disk(log: Log, engine: EngineSettings) -> None:
+    if engine.name != "local" and not isinstance(log, EventLog):
+        raise EngineError(
+            f"The engine `{engine.name}` reads the buckets of a log from storage that every "
+            "machine sees, and these events are one table in memory. Ingest them first, or score "
+            "them with the engine `local`."
+        )
 
 
 def _with_horizons(

@@ -32,7 +32,7 @@ from microconv.settings.model import (
     SearchSettings,
 )
 from microconv.settings.questions import FeatureSettings, SnapshotSettings
-from microconv.settings.reading import Settings, check_settings, read_settings
+from microconv.settings.reading import Settings, check_settings, engine_named, read_settings
 from microconv.settings.runs import EngineSettings, ScoreSettings, SimulateSettings, TrackSettings
 from microconv.settings.section import Section
 
@@ -74,5 +74,6 @@ __all__ = [
     "StepSettings",
     "TrackSettings",
     "check_settings",
+    "engine_named",
     "read_settings",
 ]

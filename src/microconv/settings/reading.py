@@ -59,16 +59,47 @@ def read_settings(path: str | Path) -> Settings:
     MissingInputError
         If there is no such file.
     SettingsError
-        If it is not YAML, or a key is unknown, missing or has an impossible value.
+        If it cannot be read or is not YAML, or if a key is unknown, missing or impossible.
     """
     path = Path(path)
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)  # a safe loader
     except FileNotFoundError:
         raise MissingInputError(f"There is no parameter file at {path}.") from None
+    except OSError as error:
+        raise SettingsError(
+            f"The parameter file {path} cannot be read: {error.strerror}."
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not readable YAML: {error}") from None
     return check_settings(content, origin=str(path))
+
+
+def engine_named(name: str | None, master: str | None) -> EngineSettings:
+    """Check an engine that is asked for by name instead of in params.yaml.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such engine, or the master does not belong to it.
+
+    Examples
+    --------
+    >>> engine_named("spark", "local[2]").master
+    'local[2]'
+    """
+    found = name or ("local" if master is None else "spark")
+    try:
+        return EngineSettings.model_validate({"name": found, "master": master})
+    except ValidationError as error:
+        raise SettingsError(f"`engine`: {_explain_engine(error)}") from None
+
+
+def _explain_engine(error: ValidationError) -> str:
+    (problem, *_) = error.errors()
+    if problem["loc"]:
+        return f"`{problem['input']}` cannot be its {problem['loc'][0]}: {problem['msg']}."
+    return problem["msg"].removeprefix("Value error, ") + "."
 
 
 class _EachKeyOnce(yaml.SafeLoader):

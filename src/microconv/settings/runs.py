@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from microconv.settings.section import Count, Days, Section, Seed, require_zone
 
@@ -62,9 +62,29 @@ class TrackSettings(Section):
 
 
 class EngineSettings(Section):
-    """How the machine is used; changes no value. `threads: null` takes every core."""
+    """Where the work is done; changes no value.
 
+    Attributes
+    ----------
+    name : "local" or "spark"
+        Spark takes over what goes bucket by bucket: `snapshot`, `featurize` and `score`.
+    master : str or None
+        Spark's master: ``local[2]``, ``spark://host:7077``, ``yarn``, …
+    threads : int or None
+        Of this machine; None takes every core.
+    """
+
+    name: Literal["local", "spark"] = "local"
+    master: Annotated[str, Field(min_length=1)] | None = None
     threads: Count | None = None
+
+    @model_validator(mode="after")
+    def _master_of_spark(self) -> EngineSettings:
+        if self.name == "spark" and self.master is None:
+            raise ValueError("`spark` needs a `master`, like local[2] or spark://host:7077")
+        if self.name == "local" and self.master is not None:
+            raise ValueError(f"a `master` ({self.master}) is Spark's: set `name: spark`")
+        return self
 
 
 class SimulateSettings(Section):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from microconv.errors import MissingInputError
 from microconv.events.inputs import expand
-from microconv.settings import Settings, read_settings
+from microconv.settings import EngineSettings, Settings, read_settings
 from microconv.stages.shell import call
 
 INPUT = "${ingest.input_dir}"
@@ -121,7 +121,9 @@ STAGES = (
 )
 
 
-def run_pipeline(params: Path, *, inputs: Path | None, root: Path) -> Iterator[str]:
+def run_pipeline(
+    params: Path, *, inputs: Path | None, root: Path, engine: EngineSettings | None = None
+) -> Iterator[str]:
     """Run every stage in order, in this process, and yield what each has to say.
 
     One process reads the libraries once: as nine programs the stages would
@@ -135,6 +137,8 @@ def run_pipeline(params: Path, *, inputs: Path | None, root: Path) -> Iterator[s
         Takes the place of `ingest.input_dir`.
     root : Path
         Folder below which every output is written.
+    engine : EngineSettings, optional
+        Name and master in place of those of the section `engine`.
 
     Raises
     ------
@@ -152,4 +156,4 @@ def run_pipeline(params: Path, *, inputs: Path | None, root: Path) -> Iterator[s
         arguments = stage.arguments(params, inputs=folder, root=root)
         if stage.name == "track":  # no repository says where the diary is
             arguments += ["--store", str(root)]
-        yield call(function, arguments)
+        yield call(function, arguments, engine=engine)

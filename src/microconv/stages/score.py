@@ -28,7 +28,7 @@ def score(
         model=prospect_model,
         as_of=asked_at,
         settings=settings.score,
-        threads=settings.engine.threads,
+        engine=settings.engine,
     )
     valid_for = timedelta(days=settings.score.valid_days)
     write_list(

@@ -24,9 +24,9 @@ from microconv.events.log import EventLog, Log
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.inputs import RawExports, open_events
 from microconv.ranking.lists import ListFiles, Origin, write_list
-from microconv.ranking.score import rank_prospects
+from microconv.ranking.score import ONE_MACHINE, rank_prospects
 from microconv.ranking.trust import require_instant
-from microconv.settings import ScoreSettings, Settings, read_settings
+from microconv.settings import EngineSettings, ScoreSettings, Settings, read_settings
 from microconv.stages.phases import phase
 from microconv.stages.shell import progress
 from microconv.tracking.registry import SCHEME, Registered, model_at
@@ -54,6 +54,8 @@ class Request:
         Until when raw exports are complete, instead of what their sources say.
     deliver : bool
         Whether a list goes where the settings say; if they say nothing it stays in its folder.
+    engine : EngineSettings or None
+        Name and master in place of those of params.yaml.
     """
 
     events: Path
@@ -63,6 +65,7 @@ class Request:
     limit: int | None = None
     complete_until: str | None = None
     deliver: bool = True
+    engine: EngineSettings | None = None
 
 
 def score_events(request: Request, *, params: Path | None, out: Path) -> str:
@@ -95,6 +98,9 @@ def score_events(request: Request, *, params: Path | None, out: Path) -> str:
     """
     settings = None if params is None else read_settings(params)
     asked = None if settings is None else settings.score
+    engine = ONE_MACHINE if settings is None else settings.engine
+    if request.engine is not None:
+        engine = request.engine.model_copy(update={"threads": engine.threads})
     files = ListFiles(
         out / "prospects.parquet", out / "prospects.csv", out / "prospects_manifest.json"
     )
@@ -115,7 +121,7 @@ def score_events(request: Request, *, params: Path | None, out: Path) -> str:
             _require_fresh(_end_known(log, as_of, model), asked, request)
         with phase("score", "rank") as says:
             ranking = rank_prospects(
-                log, model=model, as_of=as_of, limit=request.limit, settings=asked
+                log, model=model, as_of=as_of, limit=request.limit, settings=asked, engine=engine
             )
             says |= {"scored": ranking.scored, "listed": len(ranking.frame)}
         with phase("score", "write") as says:

@@ -21,6 +21,8 @@ from microconv.errors import MicroconvError
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from microconv.settings import EngineSettings
+
 Stage = Callable[..., str]
 
 UNDER_WAY: ContextVar[tuple[Progress, TaskID] | None] = ContextVar("under_way", default=None)
@@ -39,7 +41,7 @@ def run(stage: Stage) -> None:
         sys.stdout.write(f"{inert(call(stage, sys.argv[1:]))}\n")
 
 
-def call(stage: Stage, arguments: Sequence[str]) -> str:
+def call(stage: Stage, arguments: Sequence[str], *, engine: EngineSettings | None = None) -> str:
     """Parse a stage's arguments, read its settings and run it.
 
     Parameters
@@ -48,6 +50,8 @@ def call(stage: Stage, arguments: Sequence[str]) -> str:
         Takes the settings and one keyword-only path per option.
     arguments : sequence of str
         As on the command line: ``["--params", "params.yaml", "--log", "data/log"]``.
+    engine : EngineSettings, optional
+        Name and master in place of those of the section `engine`.
 
     Returns
     -------
@@ -63,6 +67,9 @@ def call(stage: Stage, arguments: Sequence[str]) -> str:
 
     options = vars(_parser(stage).parse_args(arguments))
     settings = read_settings(options.pop("params"))
+    if engine is not None:
+        engine = engine.model_copy(update={"threads": settings.engine.threads})
+        settings = settings.model_copy(update={"engine": engine})
     with progress(stage.__name__):
         return f"{stage.__name__}: {stage(settings, **options)}"
 

@@ -1,0 +1,163 @@
+"""Spark runs the very function that one machine runs: the same bits, whatever is lost on the way.
+
+That the function is right is proved elsewhere, against slow oracles; here only
+that a cluster changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from engines.spark_world import hard_log
+from microconv.engines.choice import opened
+from microconv.engines.wire import AS_JSON
+from microconv.errors import EngineError, EventLogError
+from microconv.features.featurize_log import featurize_log
+from microconv.histories.snapshot_log import snapshot_log
+from microconv.ranking.score import rank_prospects
+from microconv.ranking.shortlist import Question, merge, score_bucket
+from microconv.ranking.wire import SCORES
+from microconv.settings import EngineSettings
+from ranked_world import END, settings, trained
+
+pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+pytestmark = pytest.mark.slow
+
+BUCKETS = 4
+SPARK = EngineSettings(name="spark", master="local[2,2]")
+"""Two threads, and two attempts at every task."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster():
+    """Keep one session for all tests: its Python workers import the libraries once."""
+    with opened(SPARK) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    """Ties, late arrivals and merges, in four buckets."""
+    return hard_log(tmp_path_factory.mktemp("hard") / "log", buckets=BUCKETS)
+
+
+@pytest.fixture(scope="module")
+def made(log, tmp_path_factory):
+    """Let each engine take the snapshots and build the features."""
+    folders = {}
+    for engine in (EngineSettings(threads=2), SPARK):
+        folder = tmp_path_factory.mktemp(engine.name)
+        given = settings().model_copy(update={"engine": engine})
+        for name in ("snapshots", "features"):
+            (folder / name).mkdir()
+        snapshot_log(log, given, out=folder / "snapshots")
+        featurize_log(log, given, snapshots=folder / "snapshots", out=folder / "features")
+        folders[engine.name] = folder
+    return folders
+
+
+@pytest.mark.parametrize("table", ["snapshots", "features"])
+def test_spark_writes_the_same_bytes(made, table):
+    """Equal to the last bit, file by file, the account in JSON included."""
+    files = sorted(file.name for file in (made["local"] / table).iterdir())
+    assert len(files) == BUCKETS + 1
+    assert sorted(file.name for file in (made["spark"] / table).iterdir()) == files
+    for name in files:
+        local, spark = ((made[engine] / table / name).read_bytes() for engine in made)
+        assert local == spark, name
+
+
+def test_the_compared_features_are_of_the_hard_kind(log, made):
+    """Equality on easy histories would say little: some rows do see late and merged events."""
+    events = log.read_events(0, ["time", "visible_at", "visible_until"]).to_pandas()
+    assert (events["visible_at"] > events["time"]).mean() > 0.1
+    assert events["visible_until"].notna().any()
+    rows = [pq.read_metadata(file).num_rows for file in (made["spark"] / "features").glob("*.p*")]
+    assert min(rows) > 0
+    assert sum(rows) > 500
+
+
+@pytest.mark.parametrize("limit", [None, 10])
+def test_spark_ranks_the_same_list(log, limit):
+    """Every probability, reason, percentile and tie, and the account of who is left out."""
+    local, spark = (
+        rank_prospects(log, model=trained(), as_of=END, limit=limit, engine=engine)
+        for engine in (EngineSettings(), SPARK)
+    )
+    pd.testing.assert_frame_equal(spark.frame, local.frame, check_exact=True)
+    assert len(local.frame) >= 10
+    assert (spark.left_out, spark.notes, spark.scored) == (
+        local.left_out,
+        local.notes,
+        local.scored,
+    )
+
+
+def test_a_lost_partition_is_worked_out_again_to_the_same_list(log, cluster, tmp_path):
+    """The process of one task dies at its first attempt; the list does not know."""
+    question = Question(trained(), END, 10, reasons=3, threads=1)
+
+    def dies_once(bucket):
+        tried = tmp_path / f"tried-{bucket}"
+        if not tried.exists():
+            tried.touch()
+            if bucket == 2:
+                os._exit(1)
+        return score_bucket(log, bucket, question)
+
+    found = merge(cluster.map_buckets(dies_once, BUCKETS, wire=SCORES), 10)
+    expected = merge(map(partial(score_bucket, log, question=question), range(BUCKETS)), 10)
+    assert (tmp_path / "tried-2").exists()
+    pd.testing.assert_frame_equal(found.shortlist.rows, expected.shortlist.rows, check_exact=True)
+    assert found.probability.tobytes() == expected.probability.tobytes()
+    assert found.shortlist.features.tobytes() == expected.shortlist.features.tobytes()
+    assert found.statuses == expected.statuses
+
+
+def test_a_task_that_dies_every_time_is_told_in_one_sentence(cluster):
+    """Spark's report has pages; whoever runs the pipeline needs the line that says what."""
+
+    def dies(bucket):
+        os._exit(1)
+
+    with pytest.raises(EngineError) as told:
+        list(cluster.map_buckets(dies, 2, wire=AS_JSON))
+    assert "Spark gave up" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_what_a_task_cannot_do_is_told_by_its_last_line(cluster):
+    """An error that nobody foresaw keeps its words, and loses its traceback."""
+
+    def fails(bucket):
+        raise OSError("no such mount")
+
+    with pytest.raises(EngineError, match="OSError: no such mount"):
+        list(cluster.map_buckets(fails, 2, wire=AS_JSON))
+
+
+def test_an_error_that_a_user_can_mend_arrives_as_it_was_raised(tmp_path):
+    """A bucket that one machine does not see: same class and sentence as without Spark."""
+    broken = hard_log(tmp_path / "log", buckets=2)
+    (broken.path / "events" / "0001.parquet").unlink()
+    with pytest.raises(EventLogError, match=r"0001\.parquet is missing or damaged"):
+        rank_prospects(broken, model=trained(), as_of=END, engine=SPARK)
+
+
+def test_a_session_that_runs_is_used_and_left_running(cluster):
+    """In a notebook the session belongs to somebody else."""
+    with opened(SPARK) as again:
+        assert again.session is cluster.session
+    assert list(cluster.map_buckets(lambda bucket: bucket, 2, wire=AS_JSON)) == [0, 1]
+
+
+def test_a_session_on_another_master_is_not_used_in_silence():
+    """Work would go to another cluster than the settings name."""
+    other = EngineSettings(name="spark", master="local[1]")
+    with pytest.raises(EngineError, match=r"'local\[2,2\]' runs already"), opened(other):
+        pass

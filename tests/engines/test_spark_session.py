@@ -1,0 +1,118 @@
+"""What keeps Spark from starting is found before it starts, and told in one sentence."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from engines.spark_world import hard_log
+from microconv.engines.choice import opened
+from microconv.engines.spark import require_same, versions
+from microconv.engines.spark_session import require_java
+from microconv.errors import EngineError, SettingsError
+from microconv.events.files import replacing, sweep
+from microconv.ranking.score import rank_prospects
+from microconv.ranking.shortlist import Question, score_bucket
+from microconv.ranking.wire import pack, unpack
+from microconv.settings import EngineSettings, engine_named
+from ranked_world import END, trained, world
+
+SPARK = EngineSettings(name="spark", master="local[2]")
+
+
+def test_without_pyspark_the_extra_is_named(monkeypatch):
+    """The base install has no Spark: whoever asks for it learns what to install."""
+    monkeypatch.setitem(sys.modules, "pyspark.sql", None)
+    with pytest.raises(EngineError, match=r"microconv\[spark\]"), opened(SPARK):
+        pass
+
+
+@pytest.mark.parametrize(("home", "where"), [(True, "in JAVA_HOME"), (False, "on the PATH")])
+def test_without_java_it_is_said_where_it_was_looked_for(monkeypatch, tmp_path, home, where):
+    """Spark itself says that a gateway process exited, which helps nobody."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    if home:
+        monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(EngineError, match=where) as told:
+        require_java()
+    assert "openjdk-17-jre-headless" in str(told.value)
+
+
+@pytest.mark.parametrize(("said", "release"), [("1.8.0_202", 8), ("11.0.2", 11), ("25", 25)])
+def test_a_java_that_spark_does_not_run_on_is_refused(monkeypatch, tmp_path, said, release):
+    """Too old, classes do not load; from 24 on, the login of Hadoop's libraries fails."""
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text(f"#!/bin/sh\necho 'openjdk version \"{said}\"' >&2\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(EngineError, match=rf"Java {release}\."):
+        require_java()
+
+
+def test_a_machine_with_other_versions_does_not_work_along():
+    """Another numba or LightGBM may round differently, and nobody would see it."""
+    require_same(versions())
+    with pytest.raises(EngineError, match=r"numpy [\d.]+ for 1\.0"):
+        require_same({**versions(), "numpy": "1.0"})
+
+
+@pytest.mark.parametrize("limit", [None, 5])
+def test_a_part_of_a_ranking_crosses_the_wire_to_the_bit(tmp_path, limit):
+    """Probabilities, features, missing contacts, counts and instants come back as they went."""
+    log = hard_log(tmp_path / "log", buckets=2)
+    part = score_bucket(log, 1, Question(trained(), END, limit, reasons=2, threads=1))
+    back = unpack(pack(part))
+    pd.testing.assert_frame_equal(back.shortlist.rows, part.shortlist.rows, check_exact=True)
+    assert back.shortlist.features.tobytes() == part.shortlist.features.tobytes()
+    assert back.shortlist.features.shape == part.shortlist.features.shape
+    assert back.probability.tobytes() == part.probability.tobytes()
+    assert (back.statuses, back.event_names) == (part.statuses, part.event_names)
+    assert back.seen == part.seen
+
+
+def test_a_bucket_in_which_nobody_is_asked_crosses_the_wire(tmp_path):
+    """A small log on many machines has such buckets."""
+    log = hard_log(tmp_path / "log", buckets=2)
+    early = world().events["time"].to_pandas().min().to_pydatetime()
+    part = score_bucket(log, 0, Question(trained(), early, 5, reasons=2, threads=1))
+    back = unpack(pack(part))
+    pd.testing.assert_frame_equal(back.shortlist.rows, part.shortlist.rows, check_exact=True)
+    assert len(back.probability) == 0
+    assert back.shortlist.features.shape == part.shortlist.features.shape
+    assert back.seen == part.seen
+
+
+def test_events_in_memory_are_not_sent_to_a_cluster():
+    """They would travel whole to every machine; the log exists so that they need not."""
+    with pytest.raises(EngineError, match="Ingest them first"):
+        rank_prospects(world(), model=trained(), as_of=END, engine=SPARK)
+
+
+@pytest.mark.parametrize(
+    ("name", "master", "says"),
+    [
+        ("spark", None, "needs a `master`"),
+        ("local", "local[2]", "set `name: spark`"),
+        ("dask", None, "`dask` cannot be its name"),
+    ],
+)
+def test_an_engine_and_its_master_belong_together(name, master, says):
+    """A master without Spark would be an option that does nothing."""
+    with pytest.raises(SettingsError, match=says):
+        engine_named(name, master)
+
+
+def test_what_a_killed_task_leaves_behind_is_swept(tmp_path):
+    """A half-written file of an attempt that died is no output of the stage."""
+    with replacing(tmp_path / "0001.parquet") as fresh:
+        fresh.write_text("whole")
+    beside = tmp_path / ".0001.parquet.killed"
+    beside.mkdir()
+    Path(beside, "0001.parquet").write_text("ha")
+    sweep(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["0001.parquet"]
