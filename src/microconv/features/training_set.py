@@ -194,7 +194,7 @@ def load_training_set(
             "No snapshot has a label: no outcome window has closed yet, or nobody was in the "
             "cohort. Ask earlier, shorten `snapshots.horizon_days` or bring a longer export."
         )
-    names, values = _read_features(features, followed)
+    names, values = read_features(features, followed)
     everyone = concat_histories(histories)
     return TrainingSet(
         snapshots=as_frame(asked),
@@ -206,7 +206,7 @@ def load_training_set(
     )
 
 
-def _read_features(folder: Path, kept: list[npt.NDArray[np.bool_]]) -> tuple[list[str], Columns]:
+def read_features(folder: Path, kept: list[npt.NDArray[np.bool_]]) -> tuple[list[str], Columns]:
     """Read the kept rows of every bucket into one array, which is never there twice."""
     rows, end = sum(int(some.sum()) for some in kept), 0
     for bucket, some in enumerate(kept):
