@@ -20,7 +20,6 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import polars as pl
 import pyarrow.parquet as pq
 import yaml
 from big_export import params_for
@@ -65,16 +64,23 @@ def measure(folder: Path, rounds: int) -> dict[str, list[dict[str, float]]]:
     once = [step for step, made in (("export", "raw"), ("ingest", "log"), ("snapshot", "snapshots"))
             if not (folder / made).exists()]  # fmt: skip
     for step in (*once, *(list(ROUNDS) * rounds)):
-        command = [sys.executable, str(HERE / "steps.py"), step, str(folder)]
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-        cost = json.loads(done.stdout.splitlines()[-1])
-        costs.setdefault(step, []).append(cost)
-        print(f"  {step}: {cost['seconds']:.1f} s, peak {cost['peak_gb']:.2f} GB", flush=True)
+        costs.setdefault(step, []).append(run_step(step, folder))
     return costs
+
+
+def run_step(step: str, folder: Path) -> dict[str, float]:
+    """Run one step in a process of its own, and say what it cost."""
+    command = [sys.executable, str(HERE / "steps.py"), step, str(folder)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    cost: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    print(f"  {step}: {cost['seconds']:.1f} s, peak {cost['peak_gb']:.2f} GB", flush=True)
+    return cost
 
 
 def check_same(folder: Path) -> None:
     """Hold every column of the peer against ours, prospect by prospect."""
+    import polars as pl  # of the group `bench`, which benchmarks of one side do without
+
     peer = pl.read_parquet(folder / "polars.parquet").sort("prospect_id")
     names = [name for name in peer.columns if name != "prospect_id"]
     ids, parts = [], []

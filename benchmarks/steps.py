@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from microconv.engines.local import map_buckets
@@ -23,6 +24,9 @@ from microconv.histories.snapshot_log import snapshot_log
 from microconv.settings import Settings, read_settings
 
 PEER_FAMILIES = ("counts", "recency", "path")
+
+TRAINED_ON = 4
+"""Buckets whose prospects the model of the scoring benchmark learns from."""
 
 
 def ingest(folder: Path, settings: Settings) -> dict[str, float]:
@@ -105,9 +109,94 @@ def polars(folder: Path, settings: Settings) -> dict[str, float]:
     return {"seconds": time.perf_counter() - began, "columns": columns}
 
 
+def train(folder: Path, settings: Settings) -> dict[str, float]:
+    """Train a model on the first buckets, as of five weeks before the end."""
+    from datetime import timedelta
+
+    from microconv.features.matrix import build, column_names
+    from microconv.features.training_set import TrainingSet, as_frame, questions_of
+    from microconv.histories.load import load_histories
+    from microconv.histories.snapshots import ask
+    from microconv.histories.visible import visible_events
+    from microconv.journey import JourneyMap
+    from microconv.model.prospect_model import ProspectModel
+
+    log, journey = EventLog.open(folder / "log"), JourneyMap.from_settings(settings.journey)
+    until = log.observed_until(journey)
+    as_ofs = [until - timedelta(days=35 + 14 * k) for k in (3, 2, 1, 0)]
+    events = pa.concat_tables([log.read_events(bucket) for bucket in range(TRAINED_ON)])
+    began = time.perf_counter()
+    histories = load_histories(events.unify_dictionaries(), journey)
+    snapshots, _ = ask(histories, journey, settings.snapshots, as_ofs, until)
+    visible = visible_events(histories, *questions_of(snapshots, histories))
+    names = column_names(journey, settings.features, {}, fitted=False)
+    values = build(visible, journey, settings.features, {}, fitted=False)
+    frame = as_frame(snapshots)
+    training_set = TrainingSet(frame, names, values, visible, journey, settings.features)
+    ProspectModel.fit(training_set, settings).save(folder / "model")
+    return {"seconds": time.perf_counter() - began, "rows": len(frame)}
+
+
+def score(folder: Path, settings: Settings) -> dict[str, float]:
+    """Make the list from the log: 5,000 prospects with three reasons each."""
+    from microconv.model.prospect_model import ProspectModel
+    from microconv.ranking.score import rank_prospects
+    from microconv.ranking.shortlist import Question, score_bucket
+
+    log, model = EventLog.open(folder / "log"), ProspectModel.load(folder / "model")
+    until = log.observed_until(model.journey)
+    score_bucket(log, 0, Question(model, until, 10, reasons=3))  # loads every kernel
+    began = time.perf_counter()
+    ranking = rank_prospects(
+        log,
+        model=model,
+        as_of=until,
+        limit=5000,
+        threads=settings.engine.threads,
+    )
+    seconds = time.perf_counter() - began
+    return {"seconds": seconds, "scored": ranking.scored, "listed": len(ranking.frame)}
+
+
+def predict(folder: Path, settings: Settings) -> dict[str, float]:
+    """Let LightGBM predict the same matrix; reading it is not counted."""
+    import lightgbm as lgb
+
+    from microconv.model.blend import VOICES
+    from microconv.model.prospect_model import ProspectModel
+
+    weights = ProspectModel.load(folder / "model").blend.weights
+    shares = dict(zip(VOICES, weights, strict=True))
+    trees = [
+        lgb.Booster(model_file=folder / "model" / f"{voice}.txt")
+        for voice in ("boosted", "hazard")
+        if shares[voice]
+    ]
+    seconds = 0.0
+    for file in sorted((folder / "features").glob("*.parquet")):
+        values, _ = read_columns(file)
+        matrix = values.T.copy()
+        began = time.perf_counter()
+        for booster in trees:
+            booster.predict(matrix, raw_score=True, num_threads=settings.engine.threads)
+        seconds += time.perf_counter() - began
+    return {"seconds": seconds, "boosters": len(trees)}
+
+
 STEPS: dict[str, Callable[[Path, Settings], dict[str, float]]] = {
     step.__name__: step
-    for step in (export, ingest, snapshot, featurize, featurize_as_peer, floor, polars)
+    for step in (
+        export,
+        ingest,
+        snapshot,
+        featurize,
+        featurize_as_peer,
+        floor,
+        polars,
+        train,
+        score,
+        predict,
+    )
 }
 
 

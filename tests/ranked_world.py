@@ -121,7 +121,11 @@ def trained() -> ProspectModel:
 
 def train_with(given: Settings) -> ProspectModel:
     """Train on the world with other settings of the model."""
-    log = world()
+    return train_on(world(), given)
+
+
+def train_on(log: MemoryLog, given: Settings) -> ProspectModel:
+    """Train on any log of the world's journey and dates."""
     histories = load_histories(log.read_events(0), JOURNEY, log.read_prospects(0))
     as_ofs = plan_as_ofs(given.snapshots, observed_until=END)
     snapshots, _ = ask(histories, JOURNEY, given.snapshots, as_ofs, END)

@@ -105,6 +105,48 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(command, project, words, says
     assert not Path("out").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["score", "--evnts", "x"], "No such option: --evnts"),
+        (["scroe"], "No such command 'scroe'"),
+        (["validate"], "--params"),
+        (["score", "--limit", "x", "--events", "a", "--model", "b", "--out", "c"], "--limit"),
+        (["validate", "--params", "folder"], "The parameter file folder cannot be read: Is a dir"),
+    ],
+    ids=["option", "command", "missing", "value", "folder"],
+)
+def test_a_mistyped_command_line_is_one_sentence_too(command, project, words, says):
+    """No box of several lines: a scheduler's log keeps lines."""
+    project()
+    Path("folder").mkdir()
+    code, out, err = command(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith("microconv: ")
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_params_that_may_not_be_read_are_one_sentence(command, project, monkeypatch):
+    """Whoever runs the tests as root may read everything, so the refusal is the disk's here."""
+    params = project()
+
+    def refuse(self, *_, **__):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    code, _, err = command("validate", "--params", params)
+    said = "microconv: The parameter file params.yaml cannot be read: Permission denied.\n"
+    assert (code, err) == (2, said)
+
+
+def test_without_a_word_it_shows_its_help(command):
+    """The first thing anybody types."""
+    code, out, err = command()
+    assert (code, err) == (0, "")
+    assert "Rank prospects" in out
+
+
 def test_a_typo_in_params_names_the_near_key(command, project):
     """A misspelt key that was ignored would be a setting that never applied."""
     project(snapshots__horizn_days=30)

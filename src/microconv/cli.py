@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from microconv.stages.shell import inert, one_sentence_errors
+from microconv.errors import SettingsError
+from microconv.stages.shell import inert, one_line, one_sentence_errors
 
 if TYPE_CHECKING:
     from microconv.settings import EngineSettings
 
 app = typer.Typer(
     help="Rank prospects by the micro-conversions they make.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -37,7 +37,14 @@ Master = Annotated[
 def main() -> None:
     """Run the command line: a user's mistake ends in one sentence and exit code 2."""
     with one_sentence_errors("microconv"):
-        app()
+        try:
+            code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        except typer.TyperException as error:  # a mistyped command line
+            context = getattr(error, "ctx", None)
+            command = context.command_path if context else "microconv"
+            says = one_line(error.format_message()).rstrip(".")
+            raise SettingsError(f"{says}. `{command} --help` lists what there is.") from None
+        raise SystemExit(code or 0)
 
 
 def _version(asked: bool) -> None:

@@ -94,8 +94,8 @@ def test_a_family_that_sees_the_outcomes_of_test_rows_is_noticed(monkeypatch):
 
     def cheats(training_set, train, labels):
         fitted = honest(training_set, train, labels)
-        seen = np.concatenate([fitted.values, labels[None].astype(np.float32)])
-        return replace(fitted, names=[*fitted.names, "path.cheat"], values=seen)
+        seen = (*fitted.parts, labels[None].astype(np.float32))
+        return replace(fitted, names=[*fitted.names, "path.cheat"], parts=seen)
 
     monkeypatch.setattr(TrainingSet, "fit_columns", cheats)
     assert ("shuffled_labels", ()) in alarms_of(clean())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -15,9 +16,11 @@ import pytest
 from lessons import MODEL, mondays, planted_set, reordered, with_outcomes
 from microconv.errors import EventLogError, NotEnoughDataError
 from microconv.evaluation.backtest import PREDICTIONS, Backtest, backtest
+from microconv.evaluation.evaluate import evaluate
 from microconv.features.training_set import FittedColumns, TrainingSet
 from microconv.histories.timeline import Fold
 from microconv.model.training import Recipe, known_labels
+from microconv.settings import EvaluateSettings
 
 RECIPE = Recipe(MODEL, timedelta(days=30), threads=1)
 DATES = mondays(16)
@@ -165,6 +168,20 @@ def test_a_fold_in_which_nobody_converts_later_is_kept():
     converted = PLANTED.snapshots["converted"].to_numpy(bool)
     both = backtest(with_outcomes(PLANTED, converted & ~late), FOLDS, RECIPE)
     assert set(both.notes["folds"]) == {fold.name for fold in FOLDS}
+
+
+def test_a_fold_without_a_conversion_is_evaluated_without_a_nan(tmp_path):
+    """From outcomes to the report: what cannot be said of it is null, and all else is finite."""
+    late = (PLANTED.snapshots["as_of"] >= pd.Timestamp(FOLDS[1].test[0])).to_numpy()
+    converted = PLANTED.snapshots["converted"].to_numpy(bool)
+    both = backtest(with_outcomes(PLANTED, converted & ~late), FOLDS, RECIPE)
+    done = evaluate(both, EvaluateSettings(list_size=20, bootstrap=20, seed=1))
+    done.write(tmp_path / "evaluation.json", tmp_path / "plots")
+    strict = {"parse_constant": pytest.fail}  # NaN and Infinity are no JSON
+    report = json.loads((tmp_path / "evaluation.json").read_text(), **strict)
+    figures = report["models"]["blend"]["folds"]
+    assert figures[FOLDS[1].name]["auc"]["value"] is None
+    assert figures[FOLDS[0].name]["auc"]["value"] > 0.5
 
 
 def only(converted: bool) -> TrainingSet:

@@ -249,6 +249,16 @@ def test_broken_json_lines_are_lost_alone(exports: Exports) -> None:
     assert exports.events("prospect_id") == [(f"p{n:02d}",) for n in range(len(reasons))]
 
 
+def test_an_id_that_is_an_object_is_refused_and_a_guid_in_braces_is_not(exports: Exports) -> None:
+    """Kept as text, every `{"id": …}` would be one more prospect whom nobody knows."""
+    bad = [{"id": 7}, {}, ["ada"], [7], [], [["x"]], [{}]]
+    good = ["{3F2504E0-4F89-11D3-9A0C-0305E82C3301}", "[x]", "{x}"]
+    exports.write("a.jsonl", "".join(line(who=who) for who in [*bad, *good]))
+    exports.ingest({"files": "a.jsonl"})
+    assert [reason for _, _, reason in exports.refused()] == ["bad_id"] * len(bad)
+    assert {who for (who,) in exports.events("prospect_id")} == set(good)
+
+
 def test_a_value_that_is_not_a_number_is_refused(exports: Exports) -> None:
     """A guess at what `1,200` means would be wrong for half of the world."""
     bad = ["n/a", "1,200", "nan", "inf", "12 EUR", "0x10", "1_000", True, [1]]

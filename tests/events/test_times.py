@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from microconv.events.relational import connect
-from microconv.events.times import read_instants
+from microconv.events.times import Clock, read_instants
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -17,7 +17,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 def read(values: pa.Array, zone: str | None, folder: Path) -> list[datetime | str | None]:
     """Read values as instants; a refused one gives its reason."""
     with connect(folder, threads=1) as connection:
-        table = read_instants(ibis.memtable(pa.table({"at": values})), ("at",), zone)
+        table = read_instants(ibis.memtable(pa.table({"at": values})), {"at": Clock(zone)})
         rows = connection.to_pyarrow(table).to_pylist()
     return [
         row["at_fault"]
@@ -35,6 +35,7 @@ WRITTEN = {
     "2024-01-05T06:30:00.000-0530": NOON,
     "2024-01-05T11+01": "bad_time",
     "2024-01-05T12:00:00.1234569Z": NOON.replace(microsecond=123456),
+    "2024-01-05 7:00:00-05:00": NOON,
     "2024-01-05T12:00:00,5Z": NOON.replace(microsecond=500000),
     "1704456000": NOON,
     "1704456000.5": NOON.replace(microsecond=500000),

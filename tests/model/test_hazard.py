@@ -96,7 +96,7 @@ def planted() -> tuple[np.ndarray, pd.DataFrame]:
 def fitted() -> Hazard:
     """Learn it once, as if the log had just ended."""
     values, snapshots = planted()
-    return fit_hazard(values, follow(snapshots, RECIPE, now=None), RECIPE)
+    return fit_hazard((values,), follow(snapshots, RECIPE, now=None), RECIPE)
 
 
 def test_a_planted_rate_is_found_at_every_horizon():

@@ -18,7 +18,7 @@ from microconv.errors import DamagedModelError, ModelError, NotEnoughDataError, 
 from microconv.journey import JourneyMap
 from microconv.model.artefact import SUMS, sums_of
 from microconv.model.prospect_model import FILES, OUT_OF_TIME, ProspectModel
-from microconv.model.trees import Trees
+from microconv.model.trees import HEADER, Trees
 
 PLANTED = planted_set()
 
@@ -199,10 +199,13 @@ def test_right_sums_of_wrong_content_are_no_model(saved, name, content):
         ProspectModel.load(saved)
 
 
-def test_trees_that_lightgbm_cannot_read_are_refused():
-    """They are parsed when the first row is scored."""
-    with pytest.raises(DamagedModelError, match="LightGBM cannot read the trees"):
-        Trees("tree\n").raw(np.zeros((1, 1), np.float32))
+@pytest.mark.parametrize("name", HEADER)
+def test_trees_that_lightgbm_cannot_read_are_refused_without_a_word_of_its_own(name, capfd):
+    """They are parsed when the first row is scored; LightGBM's own `[Fatal]` is no sentence."""
+    text = model().blend.boosted.text.replace(f"\n{name}=", "\nsomething=")
+    with pytest.raises(DamagedModelError, match=f"lack `{name}`"):
+        Trees(text).raw(np.zeros((1, 1), np.float32))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_the_digest_is_that_of_the_list_of_checksums(saved):

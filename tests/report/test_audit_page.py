@@ -53,7 +53,7 @@ def test_the_page_says_what_was_found(findings):
     page = audit_page(findings)
     for said in (
         "Train a new model now? No.",
-        "1 lists could not be used",
+        "Could not be used: 1 of the lists",
         "3 rows have no outcome: no longer in the log",
         "<strong>more than promised</strong>",
         "stand for 900",
@@ -79,4 +79,4 @@ def test_an_audit_before_any_window_has_closed_is_a_page_too(findings):
     answer = {"answer": "cannot tell", "reasons": ["No list's window has closed yet."]}
     page = audit_page(findings | nothing | empty | {"retrain": answer})
     assert "Train a new model now? Cannot tell." in page
-    assert "their windows close later, the last on 19 Jun 2024" in page
+    assert "as their windows close later: 1 of the lists, the last on 19 Jun 2024" in page

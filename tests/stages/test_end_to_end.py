@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import yaml
 
 from microconv.events.files import md5_of
 from microconv.settings import Settings, read_settings
 from microconv.stages import pipeline, shell
+from repositories import SMALL, Repository, lay_out
 from stage_code import declared, stages_of
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-
-SMALL = {
-    "simulate": {"prospects": 2000},
-    "ingest": {"buckets": 4},
-    "backtest": {"folds": 2},
-    "model": {
-        "search": {"trials": 2},  # asked for, and refused in a sentence: too few conversions
-        "boosted": {"num_iterations": 40},
-        "hazard": {"num_iterations": 40},
-        "forest": {"trees": 20},
-    },
-    "evaluate": {"bootstrap": 30, "list_size": 50},
-}
-"""What makes the demo small; the rest is the shipped params.yaml."""
 
 WITNESS = """
 import atexit, json, os, sys
@@ -52,69 +33,13 @@ atexit.register(testify)
 """A `sitecustomize` that writes down which modules a stage has loaded when it ends."""
 
 
-def merged(base, changes):
-    """Put changes into nested settings."""
-    for key, value in changes.items():
-        base[key] = merged(base[key], value) if isinstance(value, dict) else value
-    return base
-
-
-@dataclass(frozen=True)
-class Repository:
-    """A git and DVC repository with the project's pipeline and a small demo."""
-
-    path: Path
-    env: dict[str, str]
-
-    def dvc(self, *words: str) -> str:
-        """Run DVC as a user would."""
-        done = subprocess.run(
-            [sys.executable, "-m", "dvc", *words],
-            cwd=self.path,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def set(self, **sections) -> None:
-        """Edit params.yaml."""
-        file = self.path / "params.yaml"
-        file.write_text(yaml.safe_dump(merged(yaml.safe_load(file.read_text()), sections)))
-
-
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory) -> Repository:
     """Lay the project's pipeline out in a fresh repository and run it once."""
-    path = tmp_path_factory.mktemp("repository")
-    for name in (
-        "dvc.yaml",
-        "params.yaml",
-        "data/demo/dvc.yaml",
-        ".dvc/config",
-        ".dvc/plots/by_fold.json",
-        ".dvc/plots/by_model.json",
-        ".dvcignore",
-        ".gitignore",
-    ):
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, path / name)
-    shutil.copytree(ROOT / "src", path / "src", ignore=shutil.ignore_patterns("__pycache__"))
     site = tmp_path_factory.mktemp("site")
     (site / "sitecustomize.py").write_text(WITNESS)
-    env = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    env |= {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}",
-        "PYTHONPATH": str(site),
-        "WITNESS": str(site),
-        "DVC_NO_ANALYTICS": "1",
-        "DVC_SITE_CACHE_DIR": str(site / "cache"),
-        "GIT_CONFIG_GLOBAL": os.devnull,
-    }
-    subprocess.run(["git", "init", "-q", path], check=True, env=env)
-    made = Repository(path, env)
+    made = lay_out(tmp_path_factory.mktemp("repository"), site)
+    made.env["WITNESS"] = str(site)
     made.set(**SMALL)
     made.dvc("repro")
     return made

@@ -182,7 +182,7 @@ def _lore(
     snapshots, columns = training_set.snapshots, lesson.columns
     return Lore(
         names=columns.names,
-        values=columns.values[:, learnt],
+        values=columns.take(learnt),
         labels=known_labels(snapshots, fold.test[0])[learnt],
         weights=turn_weights(snapshots.iloc[learnt]),
         journey=training_set.journey,
@@ -195,7 +195,7 @@ def _predict(
     lesson: Lesson, lore: Lore, tested: npt.NDArray[np.intp]
 ) -> tuple[dict[str, Floats], dict[str, str]]:
     """Score a fold's test rows with every candidate."""
-    values = lesson.columns.values[:, tested]
+    values = lesson.columns.take(tested)
     baselines, left_out = fit_baselines(lore)
     out = {name: baseline.predict(values) for name, baseline in baselines.items()}
     voices = lesson.blend.voices(values, threads=lore.threads)
@@ -220,7 +220,7 @@ def _facts(training_set: TrainingSet, fold: Fold, lesson: Lesson) -> dict[str, A
 def _expected_amount(lesson: Lesson, rows: npt.NDArray[np.intp]) -> Floats:
     if lesson.amount is None:
         return np.full(len(rows), np.nan)
-    return lesson.amount.predict(lesson.columns.values[:, rows])
+    return lesson.amount.predict(lesson.columns.take(rows))
 
 
 def _table(rows: pd.DataFrame, fold: Fold, model: str, probability: Floats) -> pa.Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,7 +28,9 @@ def canonical_events(events: Any) -> pa.Table:
         Columns `prospect_id`, `time` and `event_name`; any other column of
         :data:`~microconv.events.schema.EVENTS`. Other columns are left out.
         `known_at` defaults to `time`; `visible_at` is at least the later of the
-        two; `human` is 1; `event_id` is a hash of the row where it is missing.
+        two; `human` is 1; `event_id` is a hash of the row where it is missing. A row
+        that is there twice counts once, as it was first known: the same prospect,
+        instant, name and `event_id`.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def canonical_events(events: Any) -> pa.Table:
     _refuse_impossible(columns)
     columns["human"] = pc.fill_null(columns["human"], 1.0)
     columns["event_id"] = _with_ids(columns)
-    return in_order(pa.table({field.name: columns[field.name] for field in EVENTS}))
+    return _each_once(in_order(pa.table({field.name: columns[field.name] for field in EVENTS})))
 
 
 def as_arrow(rows: Any) -> pa.Table:
@@ -219,3 +222,21 @@ def _with_ids(columns: dict[str, Any]) -> pa.ChunkedArray:
     says = pa.table({name: columns[name] for name in EVENTS.names if name not in unsaid})
     hashes = hash_pandas_object(says.to_pandas(), index=False).to_numpy()
     return pc.coalesce(ids, pa.chunked_array([pa.array(hashes).cast(pa.string())]))
+
+
+def _each_once(log: pa.Table) -> pa.Table:
+    """Keep the first, in the order of a log, of the rows that tell of one event."""
+    same = ("prospect_id", "time", "event_name", "event_id")
+    again = pd.DataFrame({name: _codes(log[name]) for name in same}).duplicated().to_numpy()
+    return log.filter(pa.array(~again)) if again.any() else log
+
+
+def _codes(column: pa.ChunkedArray) -> npt.NDArray[np.integer[Any]]:
+    """Give each value of a column a number; equal numbers are equal values."""
+    if pa.types.is_timestamp(column.type):
+        numbers: npt.NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
+        return numbers
+    if pa.types.is_string(column.type):
+        column = column.dictionary_encode()
+    codes: npt.NDArray[np.int32] = column.unify_dictionaries().combine_chunks().indices.to_numpy()
+    return codes

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import ibis
 
 from microconv.events.clients import client_family
 from microconv.events.inputs import RAW_LENGTH
-from microconv.events.naming import bears_names, matches_any, name_events
+from microconv.events.naming import bears_names, is_wanted, matches_any, name_events
 from microconv.events.relational import any_of, trimmed
 from microconv.events.sources.rows import ATTRIBUTE, PROPERTY, Rows
-from microconv.events.times import micros_of, read_instants
+from microconv.events.times import Clock, micros_of, read_instants
 from microconv.settings import IngestSettings, SourceSettings
 
 IDS = ("prospect_id", "anonymous_id", "account_id", "merged_id", "email")
@@ -20,6 +21,9 @@ ID_LENGTH = 20
 """Hexadecimal digits of an id made of content: among 1e9 rows two differ and agree once in 2e6."""
 
 NOTHING = ibis.null("string")
+
+_NESTED = r"""^(\{\s*["}]|\[\s*(["{\[\]]|-?\d))"""
+"""How JSON's objects and lists begin; a GUID in braces is an id like any other."""
 
 _NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
 
@@ -43,9 +47,10 @@ def clean_events(
         (why it is left out, or null), ids, `time` and `known_at` in
         microseconds, `event_name`, `event_id` and the other columns of an event.
     """
-    table = _normalise(rows.table, source)
+    table = _normalise(rows, source)
     by_name = matches_any(table.event, source.ignore).ifelse("name", NOTHING)
-    table = table.mutate(ignored=ibis.coalesce(table.ignored, by_name))
+    unwanted = is_wanted(table, source).ifelse(NOTHING, "filtered")
+    table = table.mutate(ignored=ibis.coalesce(table.ignored, unwanted, by_name))
     nameless = table.event.isnull() if bears_names(source) else ibis.literal(False)
     is_event = table.ignored.isnull()
     accounts = settings.unit == "account" or (source.format, settings.credit) == ("deals", "all")
@@ -54,7 +59,8 @@ def clean_events(
     refusal, detail = first(
         (table.reason.notnull(), table.reason, table.detail),
         (nameless & is_event, "no_event", NOTHING),
-        ((table.ignored == "name").fill_null(False), NOTHING, NOTHING),
+        (table.ignored.isin(["name", "filtered"]).fill_null(False), NOTHING, NOTHING),
+        *((table[name].re_search(_NESTED), "bad_id", quoted(table, name)) for name in IDS),
         (~anyone & is_event, nobody, NOTHING),
         *plausibility(table, "time", settings),
         (table.time_us.isnull(), "no_time", NOTHING),
@@ -80,9 +86,23 @@ def clean_events(
     )  # fmt: skip
 
 
-def _normalise(table: Any, source: SourceSettings) -> Any:
+def clocks_of(rows: Rows, source: SourceSettings, names: Sequence[str]) -> dict[str, Clock]:
+    """Say how columns write instants: as the source says, else as the vendor always does."""
+    return {name: _clock_of(name, rows.clocks.get(name, Clock()), source) for name in names}
+
+
+def _clock_of(name: str, vendors: Clock, source: SourceSettings) -> Clock:
+    unit = None if name in source.columns else vendors.unit
+    return Clock(
+        zone=source.timezone or vendors.zone,
+        unit=source.time_unit or unit,
+        format=source.time_format or vendors.format,
+    )
+
+
+def _normalise(rows: Rows, source: SourceSettings) -> Any:
     """Bring every field to its type; fields the file does not have become null."""
-    table = read_instants(table, ("time", "known_at"), source.timezone)
+    table = read_instants(rows.table, clocks_of(rows, source, ("time", "known_at")))
     value = table["value"] if "value" in table.columns else ibis.null("float64")
     properties = [name for name in table.columns if name.startswith(PROPERTY)]
     names = [*IDS, *DESCRIPTION, *properties, "event", "event_id", "category", "ignored"]

@@ -6,12 +6,12 @@ import errno
 import fcntl
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from microconv.errors import BusyError, MicroconvError
+from microconv.events.beside import OLD, folder_beside
 
 
 @contextmanager
@@ -19,8 +19,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a fresh path beside `path`; on success it takes the place of `path`.
 
     What is written there may be a file or a directory. On any error the old
-    output stays whole and nothing is left behind. The folder of `path` is made
-    if there is none.
+    output stays whole and nothing is left behind; what a killed run left beside it is
+    cleared by the next. The folder of `path` is made if there is none.
 
     Raises
     ------
@@ -29,6 +29,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     Examples
     --------
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     with replacing(Path(folder, "list.csv")) as fresh:
     ...         _ = fresh.write_text("ada")
@@ -38,10 +39,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True
-        ) as beside:
-            fresh = Path(beside, path.name)
+        with folder_beside(path) as beside:
+            fresh = beside / path.name
             yield fresh
             _put_in_place(fresh, path)
     except OSError as error:
@@ -57,7 +56,7 @@ def sweep(folder: Path) -> None:
 def _put_in_place(fresh: Path, path: Path) -> None:
     """Rename; a directory cannot be renamed over another, so the old one steps aside first."""
     if path.is_dir() and not path.is_symlink():
-        old = fresh.with_name(f"{fresh.name}.old")
+        old = fresh.with_name(f"{fresh.name}{OLD}")
         path.rename(old)
         try:
             fresh.rename(path)
@@ -111,6 +110,7 @@ def md5_of(path: str | Path) -> str:
 
     Examples
     --------
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = Path(folder, "a.txt").write_text("a")
     ...     md5_of(Path(folder, "a.txt"))

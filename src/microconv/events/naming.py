@@ -47,6 +47,12 @@ def matches_any(value: Any, globs: tuple[str, ...]) -> Any:
     return any_of(_matches(value, glob) for glob in globs)
 
 
+def is_wanted(rows: Any, source: SourceSettings) -> Any:
+    """Say whether a row has all the properties that the source's `only` asks for."""
+    asked = [_matches(rows[PROPERTY + name], glob) for name, glob in source.only.items()]
+    return reduce(operator.and_, asked).fill_null(False) if asked else ibis.literal(True)
+
+
 def _matches_rule(rows: Any, rule: NamingRule) -> Any:
     conditions = []
     if rule.event is not None:

@@ -10,7 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from microconv.events.buckets import CODEC, LEVEL
-from microconv.events.clean import NOTHING, as_number, as_text, first, plausibility, quoted
+from microconv.events.clean import (
+    NOTHING,
+    as_number,
+    as_text,
+    clocks_of,
+    first,
+    plausibility,
+    quoted,
+)
 from microconv.events.inputs import RAW_LENGTH
 from microconv.events.schema import INSTANT, MESSAGES, PROSPECT_COLUMNS
 from microconv.events.sources.rows import ATTRIBUTE, Rows
@@ -25,7 +33,7 @@ def clean_prospects(rows: Rows, source: SourceSettings, settings: IngestSettings
     """Judge and normalise the rows of a prospects table; attributes stay text for now."""
     attributes = [ATTRIBUTE + name for name in source.attributes]
     table = _with_texts(rows.table, [*PROSPECT_COLUMNS, *attributes], but="known_at")
-    table = read_instants(table, ("known_at",), source.timezone)
+    table = read_instants(table, clocks_of(rows, source, ("known_at",)))
     refusal, detail = first(
         (table.reason.notnull(), table.reason, table.detail),
         (table.prospect_id.isnull(), "no_prospect", NOTHING),
@@ -43,7 +51,7 @@ def clean_messages(rows: Rows, source: SourceSettings, settings: IngestSettings)
     """Judge and normalise the rows of a table of messages."""
     names = [name for name in MESSAGES.names if name not in ("position", "sent_at")]
     table = _with_texts(rows.table, names)
-    table = read_instants(table, ("sent_at",), source.timezone)
+    table = read_instants(table, clocks_of(rows, source, ("sent_at",)))
     position = as_number(table.position) if "position" in table.columns else ibis.null("float64")
     said = as_text(table.position) if "position" in table.columns else NOTHING
     odd = said.notnull() & (position.isnull() | (position != position.round()))

@@ -13,6 +13,7 @@ REASONS = {
     "truncated": "the file is cut off here: what came before is kept, the rest is lost",
     "no_event": "nothing says what happened",
     "no_prospect": "nothing says who did it",
+    "bad_id": "an id that is a JSON object or list, not a text or a number",
     "no_contact": "a deal that cannot be credited to any contact",
     "no_message": "a message without its id",
     "no_time": "nothing says when it happened",
@@ -20,12 +21,14 @@ REASONS = {
     "naive_time": "an instant without a zone, in a source that names none",
     "implausible_time": "an instant outside [plausible_from, plausible_until)",
     "bad_value": "a value that should be a number and is not",
+    "bad_type": "a list or an object where one value is wanted",
     "merge_cycle": "two prospects merged into each other; the later merge is refused",
 }
 """Reason codes of the quarantine."""
 
 IGNORED = {
     "name": "the vendor's event name is in the source's `ignore`",
+    "filtered": "left out by the source's `only`, or by the vendor (deleted, a deal still open)",
     "identity": "a call that says who somebody is, not what somebody did",
     "anonymous": "done by somebody who was never identified",
     "no_account": "done by somebody without an account, where accounts convert",

@@ -40,6 +40,11 @@ json_extract_strings = _engine(
 )
 """Read every place that a path with a wildcard names, as text."""
 
+json_extracts = _engine(
+    "json_extract", lambda text, path: None, ("string", "string"), "array<string>"
+)
+"""Take every place that a path with a wildcard names, each as JSON."""
+
 json_merge_patch = _engine(
     "json_merge_patch", lambda text, patch: None, ("string", "string"), "string"
 )
@@ -69,6 +74,14 @@ match_instant = _engine(
     "struct<day: string, clock: string, fraction: string, zone: string>",
 )
 """Take a written instant apart."""
+
+parse_local = _engine("try_strptime", lambda text, how: None, ("string", "string"), "timestamp")
+"""Read a text written in a format without an offset; null if it is not."""
+
+parse_instant = _engine(
+    "try_strptime", lambda text, how: None, ("string", "string"), "timestamp('UTC')"
+)
+"""Read a text written in a format with an offset (`%z`); null if it is not."""
 
 
 def has_nul(text: Any) -> Any:

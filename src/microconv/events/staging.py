@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import ibis
 
-from microconv.errors import MissingColumnError, SettingsError, did_you_mean, listed
+from microconv.errors import SettingsError
 from microconv.events.clean import clean_events
 from microconv.events.dealt import deal_instants
-from microconv.events.inputs import InputFile, find_files, read_lines
+from microconv.events.inputs import InputFile, find_files
 from microconv.events.people import clean_messages, clean_prospects
-from microconv.events.sources.formats import FORMATS, Format, check_mapping
-from microconv.events.sources.table import JSON_LINES, kind_of
+from microconv.events.sources.formats import FORMATS, Format, check_mapping, fill_constants
+from microconv.events.sources.keys import require_keys
 from microconv.settings import IngestSettings, SourceSettings
-
-_LOOKED_AT = 10_000
-"""Lines of a JSON file that are searched for a key that no row seems to have."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +90,13 @@ def stage(place: int, settings: IngestSettings, *, input_dir: Path, connection: 
             name = f"staged_{place}_{number}"
             tables.append(connection.create_table(name, clean, temp=True))
     table = ibis.union(*tables) if len(tables) > 1 else tables[0]
-    _require_keys(source, files, table, connection)
+    require_keys(source, files, table, connection)
     return Staged(place, source, [_name(file, input_dir) for file in files], table)
 
 
 def _clean(rows: Any, source: SourceSettings, settings: IngestSettings) -> Any:
     kind = FORMATS[source.format]
-    rows = replace(rows, table=deal_instants(rows.table, source))
+    rows = replace(rows, table=fill_constants(deal_instants(rows.table, source), source))
     if kind.makes == "prospects":
         return clean_prospects(rows, source, settings)
     if kind.makes == "messages":
@@ -111,53 +106,3 @@ def _clean(rows: Any, source: SourceSettings, settings: IngestSettings) -> Any:
 
 def _name(file: Path, input_dir: Path) -> str:
     return file.relative_to(input_dir).as_posix() if file.is_relative_to(input_dir) else file.name
-
-
-def _require_keys(source: SourceSettings, files: list[Path], table: Any, connection: Any) -> None:
-    """Check that every key that is mapped occurs in JSON lines, where no header says so.
-
-    Raises
-    ------
-    MissingColumnError
-        If neither a row has a value for it nor a line such a key.
-    """
-    lines = [file for file in files if kind_of(file) in JSON_LINES]
-    named = {"event": "event_name"}
-    mapped = {f: named.get(f, f) for f in source.columns if named.get(f, f) in table.columns}
-    if source.format == "xes" or not lines or not mapped:
-        return
-    values = {field: table[column].count() for field, column in mapped.items()}
-    counts = connection.to_pyarrow(table.aggregate(**values)).to_pylist()[0]
-    empty = [field for field in mapped if counts[field] == 0]
-    if not empty:
-        return
-    keys = sorted({key for file in lines for key in _keys(file)})
-    for field in empty:
-        key = source.columns[field]
-        if keys and key not in keys:
-            raise MissingColumnError(
-                f"The source `{source.name}` maps `{key}` (for `{field}`), but no line of it has "
-                f"such a key. Its keys are {listed(keys, most=30)}.{did_you_mean(key, keys)}"
-            )
-
-
-def _keys(file: Path) -> set[str]:
-    """Collect the keys of a file's first lines, and of the objects in them as `outer.inner`."""
-    keys: set[str] = set()
-    lines = (line for block in read_lines(InputFile(file)) for line in block.data.splitlines())
-    for line in islice(lines, _LOOKED_AT):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):  # no JSON, or nested beyond sense
-            continue
-        if isinstance(row, dict):
-            keys |= _paths(row, "")
-    return keys
-
-
-def _paths(row: dict[str, Any], outer: str) -> set[str]:
-    paths = {outer + key for key in row}
-    for key, value in row.items():
-        if isinstance(value, dict):
-            paths |= _paths(value, f"{outer}{key}.")
-    return paths

@@ -16,6 +16,7 @@ from microconv.errors import EventLogError, NotEnoughDataError
 from microconv.events.log import Log
 from microconv.features.family import Columns, State
 from microconv.features.matrix import build, column_names, families, read_columns
+from microconv.features.picked import Picked
 from microconv.histories.arrays import Histories, Int64, Visible
 from microconv.histories.load import concat_histories, load_histories
 from microconv.histories.visible import visible_events
@@ -32,12 +33,26 @@ class FittedColumns:
     states : dict of str to State
     names : list of str
         Stateless columns first, then the fitted ones.
-    values : ndarray of float32, shape (n_columns, n_rows)
+    parts : tuple of ndarray of float32, each of shape (n_its_columns, n_rows)
+        The two kinds, in that order.
     """
 
     states: dict[str, State]
     names: list[str]
-    values: Columns = field(repr=False)
+    parts: tuple[Columns, ...] = field(repr=False)
+
+    @property
+    def values(self) -> Columns:
+        """All columns as one array, shape (n_columns, n_rows): a copy where there are two parts."""
+        return self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
+
+    def pick(self, rows: npt.NDArray[np.intp]) -> Picked:
+        """Pick rows without copying them yet."""
+        return Picked(self.parts, rows)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Columns:
+        """Copy some rows of all columns, shape (n_columns, len(rows))."""
+        return self.pick(rows).block(0, len(rows))
 
 
 @dataclass(frozen=True)
@@ -86,7 +101,7 @@ class TrainingSet:
         """
         learners = families(self.settings, fitted=True)
         if not learners:
-            return FittedColumns({}, self.names, self.values)
+            return FittedColumns({}, self.names, (self.values,))
         seen, known = select(self.visible, np.flatnonzero(train)), labels[train]
         states = {
             name: family.fit(seen, known, self.journey, self.settings)
@@ -94,7 +109,7 @@ class TrainingSet:
         }
         learnt = build(self.visible, self.journey, self.settings, states, fitted=True)
         names = column_names(self.journey, self.settings, states, fitted=True)
-        return FittedColumns(states, [*self.names, *names], np.concatenate([self.values, learnt]))
+        return FittedColumns(states, [*self.names, *names], (self.values, learnt))
 
 
 def as_frame(snapshots: pa.Table) -> pd.DataFrame:
@@ -162,7 +177,7 @@ def load_training_set(
     NotEnoughDataError
         If no snapshot has a label.
     EventLogError
-        If snapshots and features do not belong together.
+        If snapshots and features do not belong together, or a question stands there twice.
     """
     names: list[str] = []
     tables, parts, histories = [], [], []
@@ -174,6 +189,7 @@ def load_training_set(
                 f"Bucket {bucket} has {table.num_rows} snapshots and {columns.shape[1]} rows of "
                 "features. Run the stage `featurize` again."
             )
+        _require_each_once(table, bucket)
         followed = pc.greater(table.column("followed_until"), table.column("as_of")).to_numpy()
         tables.append(table.filter(pa.array(followed)))
         parts.append(columns[:, followed] if not followed.all() else columns)
@@ -194,3 +210,15 @@ def load_training_set(
         journey=journey,
         settings=settings,
     )
+
+
+def _require_each_once(snapshots: pa.Table, bucket: int) -> None:
+    """Refuse a question asked twice: it would teach twice, and be counted twice in every figure."""
+    asked = snapshots.select(["prospect_id", "as_of"]).to_pandas()
+    again = asked[asked.duplicated()]
+    if len(again):
+        who, when = again.iloc[0]
+        raise EventLogError(
+            f"{len(again):,} of {len(asked):,} snapshots of bucket {bucket} are there twice; the "
+            f"first is that of `{who}` as of {when:%Y-%m-%d %H:%M}. Run the stage `snapshot` again."
+        )

@@ -10,8 +10,9 @@ windows when, and the regression is the steady one of the three.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -80,16 +81,24 @@ class Blend:
 
     def voices(self, values: Columns, *, threads: int | None = None) -> dict[str, Floats]:
         """Return each voice's logit, shape (n_rows,); of all three, whatever their weights."""
+        return {name: logit(values) for name, logit in self._logits(threads).items()}
+
+    def _logits(self, threads: int | None) -> dict[str, Callable[[Columns], Floats]]:
         return {
-            "boosted": self.boosted.raw(values, threads=threads),
-            "hazard": self.hazard.logit(values, threads=threads),
-            "linear": self.linear.logit(values),
+            "boosted": partial(self.boosted.raw, threads=threads),
+            "hazard": partial(self.hazard.logit, threads=threads),
+            "linear": self.linear.logit,
         }
 
     def logit(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Score rows on the logit scale; no row's score depends on another row."""
-        mixed = mix(self.voices(values, threads=threads), self.weights)
+        mixed = self._mixed(self._logits(threads), values)
         return self.calibration(mixed) + self.level
+
+    def _mixed(self, said: Mapping[str, Callable[[Columns], Floats]], values: Columns) -> Floats:
+        """Ask the voices that have a share, and no other."""
+        shares = zip(VOICES, self.weights, strict=True)
+        return mix({name: said[name](values) for name, share in shares if share}, self.weights)
 
     def predict(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Return each row's probability of converting, shape (n_rows,)."""
@@ -107,14 +116,12 @@ class Blend:
         ndarray of float64, shape (n_rows, n_columns + 1)
             The last column is the intercept; a row sums to its logit.
         """
-        parts = mix(
-            {
-                "boosted": self.boosted.contributions(values, threads=threads),
-                "hazard": self.hazard.contributions(values, threads=threads),
-                "linear": self.linear.contributions(values),
-            },
-            self.weights,
-        )
+        split: dict[str, Callable[[Columns], Floats]] = {
+            "boosted": partial(self.boosted.contributions, threads=threads),
+            "hazard": partial(self.hazard.contributions, threads=threads),
+            "linear": self.linear.contributions,
+        }
+        parts = self._mixed(split, values)
         parts = carried(parts, self.calibration)
         parts[:, -1] += self.level
         return parts
@@ -148,10 +155,12 @@ class Blend:
 
 
 def mix(voices: Mapping[str, Floats], weights: Weights) -> Floats:
-    """Average on the logit scale, always in the order of :data:`VOICES`."""
-    return np.asarray(
-        sum(weight * voices[name] for name, weight in zip(VOICES, weights, strict=True))
-    )
+    """Average on the logit scale, always in the order of :data:`VOICES`.
+
+    A voice without weight need not be there.
+    """
+    said = zip(VOICES, weights, strict=True)
+    return np.asarray(sum(weight * voices[name] for name, weight in said if weight))
 
 
 def choose_weights(

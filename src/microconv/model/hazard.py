@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -36,9 +37,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.features.family import Columns
+from microconv.features.picked import Picked, in_blocks
 from microconv.histories.arrays import DAY
 from microconv.histories.snapshots import microseconds
 from microconv.model.carried import carried
+from microconv.model.thinning import thin_out
 from microconv.model.training import Floats, Mask, Recipe, in_order, turn_weights
 from microconv.model.trees import Trees, grow_trees
 
@@ -170,7 +173,10 @@ def follow(snapshots: pd.DataFrame, recipe: Recipe, *, now: datetime | None) -> 
     took = snapshots["days_to_conversion"].to_numpy(np.float64)
     days = np.where(converted, took, (end - as_of) / DAY)
     rows = in_order(snapshots, converted | (days > 0))
-    return FollowUp(rows, days[rows], converted[rows], turn_weights(snapshots.iloc[rows]))
+    asked, most = snapshots.iloc[rows], recipe.model.max_negatives
+    kept, weights = thin_out(asked, converted[rows], turn_weights(asked), most)
+    rows = rows[kept]
+    return FollowUp(rows, days[rows], converted[rows], weights)
 
 
 def _instants(column: pd.Series[Any]) -> npt.NDArray[np.int64]:
@@ -182,12 +188,12 @@ def _micros(instant: pd.Timestamp) -> int:
     return microseconds(instant.to_pydatetime())
 
 
-def fit_hazard(values: Columns, followed: FollowUp, recipe: Recipe) -> Hazard:
+def fit_hazard(parts: tuple[Columns, ...], followed: FollowUp, recipe: Recipe) -> Hazard:
     """Grow the trees and add the baseline up.
 
     Parameters
     ----------
-    values : ndarray of float32, shape (n_columns, n_rows of the training set)
+    parts : tuple of ndarray of float32, each of shape (n_its_columns, n_rows of the training set)
     followed : FollowUp
         With a conversion before the horizon.
     recipe : Recipe
@@ -207,9 +213,9 @@ def fit_hazard(values: Columns, followed: FollowUp, recipe: Recipe) -> Hazard:
         "seed": recipe.model.seed + 1,
         "num_threads": recipe.threads or 0,
     }
-    chosen = values[:, near.rows]
-    trees = grow_trees(chosen, target, recipe.model.hazard, given)
-    score = trees.raw(chosen, threads=recipe.threads)
+    asked = Picked(parts, near.rows)
+    trees = grow_trees(asked, target, recipe.model.hazard, given)
+    score = in_blocks(partial(trees.raw, threads=1), asked, threads=recipe.threads)
     return Hazard(trees, *add_up(followed.until(FARTHEST), score, horizon), horizon)
 
 

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microconv.features.family import Columns
+from microconv.features.picked import BLOCK, Picked
 from microconv.model.training import Floats, Mask
 from microconv.settings import LinearSettings
 
@@ -32,8 +33,8 @@ CLIP = 0.001
 MIN_MISSING_SHARE = 0.005
 """A column missing in fewer rows than this (or present in fewer) has no second coefficient."""
 
-BLOCK = 16_384
-"""Rows scored at a time: one column's working set stays in the cache."""
+SIDE_BY_SIDE = 8
+"""Columns written into the matrix at a time: so many numbers fill a line of the cache."""
 
 
 @dataclass(frozen=True)
@@ -149,13 +150,15 @@ class Design:
     matrix: Floats = field(repr=False)
 
     @classmethod
-    def of(cls, values: Columns) -> Design:
+    def of(cls, values: Columns | Picked) -> Design:
         """Prepare every column that has something to say."""
         unit = prepare(values)
         used, groups = unit._used(), missing_patterns(values)
         matrix = np.empty((values.shape[1], len(used) + len(groups)))
-        for position, column in enumerate(used):
-            matrix[:, position] = unit.contribution(column, values[column])
+        for begin in range(0, len(used), SIDE_BY_SIDE):
+            here = used[begin : begin + SIDE_BY_SIDE]
+            parts = np.array([unit.contribution(column, values[column]) for column in here])
+            matrix[:, begin : begin + len(here)] = parts.T
         gone = [~np.isfinite(values[group[0]]) for group in groups]
         centres, scales = np.array([[g.mean(), g.std()] for g in gone]).reshape(-1, 2).T
         for position in range(len(groups)):
@@ -175,12 +178,14 @@ class Design:
         return replace(self.unit, intercept=intercept, weight=weight, missing=missing)
 
 
-def fit_linear(values: Columns, labels: Mask, weights: Floats, settings: LinearSettings) -> Linear:
+def fit_linear(
+    values: Columns | Picked, labels: Mask, weights: Floats, settings: LinearSettings
+) -> Linear:
     """Fit the regression.
 
     Parameters
     ----------
-    values : ndarray of float32, shape (n_columns, n_rows)
+    values : ndarray of float32 or Picked, shape (n_columns, n_rows)
     labels : ndarray of bool, shape (n_rows,)
         Of both kinds.
     weights : ndarray of float64, shape (n_rows,)
@@ -205,7 +210,7 @@ def _regress(
     return float(model.intercept_[0]), model.coef_[0]
 
 
-def prepare(values: Columns) -> Linear:
+def prepare(values: Columns | Picked) -> Linear:
     """Learn low, high, centre and scale; weight 1 for every column that is not constant."""
     prepared = Linear(0.0, *(np.zeros(len(values)) for _ in range(6)))
     prepared.scale[:] = 1.0
@@ -223,7 +228,7 @@ def prepare(values: Columns) -> Linear:
     return prepared
 
 
-def missing_patterns(values: Columns) -> list[list[int]]:
+def missing_patterns(values: Columns | Picked) -> list[list[int]]:
     """Group the columns that are missing in the same training rows.
 
     Returns

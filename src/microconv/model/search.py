@@ -210,7 +210,7 @@ def _try_all(
 def _losses(snapshots: pd.DataFrame, fold: InnerFold, recipe: Recipe) -> Floats:
     """Learn, and return the loss of each tested row, the level set aside."""
     blend = fit_voices(snapshots, fold.columns, fold.train, recipe, fold.now)
-    voices = blend.voices(fold.columns.values[:, fold.rows], threads=recipe.threads)
+    voices = blend.voices(fold.columns.take(fold.rows), threads=recipe.threads)
     logit = mix(voices, EQUAL)
     return row_losses(logit + level(logit, fold.happened), fold.happened)
 

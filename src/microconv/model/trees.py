@@ -10,14 +10,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from microconv.errors import DamagedModelError
+from microconv.errors import DamagedModelError, listed
 from microconv.features.family import Columns
+from microconv.features.picked import Picked, every_row
+from microconv.model.binned import bin_rows, finite_or_missing
 from microconv.model.training import Floats, Mask
 from microconv.settings import BoostedSettings
 
 SMALL = 100_000_000
 """Up to so many cells one thread grows the trees: small trees leave threads waiting for each other
 (on 30 million cells two of them took four times as long as one)."""
+
+HEADER = (
+    "num_class", "num_tree_per_iteration", "label_index", "max_feature_idx", "feature_names",
+    "feature_infos",
+)  # fmt: skip
+"""What LightGBM needs to find; where it does not, it writes to stderr past everybody's logger."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,11 @@ class Trees:
     def _booster(self) -> Any:
         import lightgbm
 
+        lacking = [name for name in HEADER if f"\n{name}=" not in self.text]
+        if lacking:
+            raise DamagedModelError(
+                f"The trees of the model lack {listed(lacking)}. Train it again."
+            )
         try:
             return lightgbm.Booster(model_str=self.text)
         except lightgbm.basic.LightGBMError as error:
@@ -80,7 +93,7 @@ class Trees:
 
 
 def fit_boosted(
-    values: Columns,
+    values: Columns | Picked,
     labels: Mask,
     weights: Floats,
     settings: BoostedSettings,
@@ -92,7 +105,7 @@ def fit_boosted(
 
     Parameters
     ----------
-    values : ndarray of float32, shape (n_columns, n_rows)
+    values : ndarray of float32 or Picked, shape (n_columns, n_rows)
         Infinite values count as missing.
     labels : ndarray of bool, shape (n_rows,)
         Of both kinds.
@@ -104,11 +117,12 @@ def fit_boosted(
     """
     target = {"label": labels.astype(np.float32), "weight": weights.astype(np.float32)}
     given = {"objective": "binary", "seed": seed, "num_threads": threads or 0}
-    return grow_trees(values, target, settings, given)
+    picked = values if isinstance(values, Picked) else every_row(values)
+    return grow_trees(picked, target, settings, given)
 
 
 def grow_trees(
-    values: Columns,
+    picked: Picked,
     target: dict[str, npt.NDArray[Any]],
     settings: BoostedSettings,
     given: dict[str, Any],
@@ -117,7 +131,7 @@ def grow_trees(
 
     Parameters
     ----------
-    values : ndarray of float32, shape (n_columns, n_rows)
+    picked : Picked, shape (n_columns, n_rows)
     target : dict of str to ndarray
         What LightGBM's data set takes: `label`, `weight`, perhaps `init_score`.
     settings : BoostedSettings
@@ -126,29 +140,17 @@ def grow_trees(
     """
     import lightgbm
 
+    columns, rows = picked.shape
     parameters = {
         **given,
-        "num_threads": 1 if values.size <= SMALL else given["num_threads"],
+        "num_threads": 1 if columns * rows <= SMALL else given["num_threads"],
         "deterministic": True,
         "force_col_wise": True,  # a histogram is summed by one thread, in the order of the rows
         "bagging_freq": 1,
         "verbose": -1,
         **settings.model_dump(exclude={"num_iterations"}),
     }
-    data = lightgbm.Dataset(
-        finite_or_missing(values).T,
-        feature_name=[f"f{position:04d}" for position in range(len(values))],
-        params=parameters,
-        **target,
-    )
+    data = bin_rows(picked, target, parameters)
     booster = lightgbm.train(parameters, data, num_boost_round=settings.num_iterations)
     text = booster.model_to_string(num_iteration=-1)
     return Trees(re.sub(r"\[num_threads: \d+\]", "[num_threads: 0]", text))
-
-
-def finite_or_missing(values: Columns) -> Columns:
-    """Turn infinite values into nan, in a copy if there are any."""
-    infinite = np.isinf(values)
-    if not infinite.any():
-        return values
-    return np.where(infinite, np.float32(np.nan), values)

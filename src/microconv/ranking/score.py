@@ -62,7 +62,8 @@ def score(
     ----------
     events : path, DataFrame, Table, Ibis table, Log or RawExports
         The folder of an event log, a Parquet file of canonical events, such
-        events in memory in any order, or exports that are yet to be ingested.
+        events in memory in any order, or exports that are yet to be ingested. A row
+        that is there twice counts once.
     model : path or ProspectModel
     as_of : datetime or str
         The instant to ask at, with its time zone: only what was visible

@@ -89,7 +89,7 @@ def kept_chart(groups: pd.DataFrame, *, by: str, name: str) -> str:
     import altair as alt
 
     base = alt.Chart(groups).encode(
-        x=alt.X(f"{by}:N", title=None, axis=alt.Axis(labelAngle=0 if len(groups) < 8 else -60))
+        x=alt.X(f"{by}:N", title=None, axis=alt.Axis(labelAngle=0 if len(groups) < 5 else -60))
     )
     axis = alt.Axis(format=".1%")
     reach = base.mark_rule(strokeWidth=3, color=OURS, opacity=0.5).encode(

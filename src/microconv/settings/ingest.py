@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from microconv.errors import SettingsError, listed
 from microconv.settings.section import Days, Section, Share, require_zone
+from microconv.settings.written import require_day
 
 
 class NamingRule(Section):
@@ -72,8 +73,20 @@ class SourceSettings(Section):
     complete_until : datetime or None
         First instant up to which this source's outcomes are complete. Required
         of every source that bears a major conversion.
+    time_unit : {"seconds", "milliseconds", "microseconds", "nanoseconds"} or None
+        What numbers that are instants count since 1970. Without it their size
+        tells, or the vendor's own rule.
+    time_format : str or None
+        How instants are written where that is not ISO 8601, as in `strptime`:
+        `%d/%m/%Y %H:%M`.
     columns : dict of str to str
-        Field of the events table → column of the file (or key of the payload).
+        Field of the events table → column of the file, key or JSON pointer of
+        the payload.
+    constants : dict of str to str or float
+        Field → the value that all rows share.
+    only : dict of str to str
+        Column or key → glob on its value; rows that do not match all of them
+        are counted and left out.
     prefix : str
         Put before the vendor's event name where no rule matches.
     ignore : tuple of str
@@ -85,11 +98,18 @@ class SourceSettings(Section):
     """
 
     name: str
-    format: Literal["table", "sendgrid", "segment", "xes", "deals", "prospects", "messages"]
+    format: Literal[
+        "table", "sendgrid", "mailgun", "segment", "ga4", "hubspot", "xes", "deals", "prospects",
+        "messages",
+    ]  # fmt: skip
     files: str
     timezone: str | None = None
     complete_until: datetime | None = None
+    time_unit: Literal["seconds", "milliseconds", "microseconds", "nanoseconds"] | None = None
+    time_format: str | None = None
     columns: dict[str, str] = Field(default_factory=dict)
+    constants: dict[str, str | float] = Field(default_factory=dict)
+    only: dict[str, str] = Field(default_factory=dict)
     prefix: str = ""
     rules: tuple[NamingRule, ...] = ()
     ignore: tuple[str, ...] = ()
@@ -107,6 +127,11 @@ class SourceSettings(Section):
                     f"no time zone is called `{zone}`; write one like `UTC`"
                 ) from error
         return zone
+
+    @field_validator("time_format")
+    @classmethod
+    def _whole_instant(cls, written: str | None) -> str | None:
+        return None if written is None else require_day(written)
 
     @field_validator("complete_until")
     @classmethod

@@ -140,6 +140,9 @@ class ModelSettings(Section):
         calibration are chosen before everything is refitted on all of them.
     calibrations : tuple of str
         The candidates; the first is kept unless another is better there.
+    max_negatives : int or None
+        Models learn from every row with a conversion, and from about so many of those
+        without, weighed back to all of them. None: from every row.
     search : SearchSettings
         What it finds takes the place of `boosted`, `hazard` and `linear`.
     """
@@ -155,3 +158,4 @@ class ModelSettings(Section):
     forest: ForestSettings = ForestSettings()
     calibration_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
     calibrations: tuple[Literal["none", "sigmoid", "beta"], ...] = ("none", "sigmoid", "beta")
+    max_negatives: Annotated[int, Field(ge=1000)] | None = 200_000

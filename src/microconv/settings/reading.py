@@ -59,13 +59,17 @@ def read_settings(path: str | Path) -> Settings:
     MissingInputError
         If there is no such file.
     SettingsError
-        If it is not YAML, or a key is unknown, missing or has an impossible value.
+        If it cannot be read or is not YAML, or if a key is unknown, missing or impossible.
     """
     path = Path(path)
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _EachKeyOnce)  # a safe loader
     except FileNotFoundError:
         raise MissingInputError(f"There is no parameter file at {path}.") from None
+    except OSError as error:
+        raise SettingsError(
+            f"The parameter file {path} cannot be read: {error.strerror}."
+        ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not readable YAML: {error}") from None
     return check_settings(content, origin=str(path))

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+
+import ibis
 
 from microconv.errors import SettingsError, did_you_mean, listed
 from microconv.events.dealt import FIELD, check_dealt
 from microconv.events.inputs import InputFile
 from microconv.events.schema import MESSAGES, PROSPECT_COLUMNS
 from microconv.events.sources.deals import read_deals
+from microconv.events.sources.ga4 import read_ga4
+from microconv.events.sources.hubspot import by_event_table, read_hubspot
+from microconv.events.sources.mailgun import read_mailgun
 from microconv.events.sources.rows import EVENT_FIELDS, Reader
 from microconv.events.sources.segment import read_segment
 from microconv.events.sources.sendgrid import read_sendgrid
@@ -46,11 +51,20 @@ class Format:
     nobody: str = "no_prospect"
 
 
+ITS_OWN = (
+    "prospect_id", "email", "anonymous_id", "time", "known_at", "event", "event_id", "client",
+    "address", "name", "message_id", "position", "sent_at",
+)  # fmt: skip
+"""Fields that no constant can fill."""
+
 WHO = ("prospect_id", "email", "anonymous_id", "account_id")
 FORMATS: dict[str, Format] = {
     "table": Format(read_table, alike, needs=(WHO, ("time",))),
     "sendgrid": Format(read_sendgrid),
+    "mailgun": Format(read_mailgun),
     "segment": Format(read_segment),
+    "ga4": Format(read_ga4),
+    "hubspot": Format(read_hubspot, by_event_table),
     "xes": Format(read_xes),
     "deals": Format(read_deals, alike, needs=(WHO, ("time",), ("event",)), nobody="no_contact"),
     "prospects": Format(
@@ -77,11 +91,18 @@ def check_mapping(source: SourceSettings) -> None:
                 f"format `{source.format}` does not have. Its fields are "
                 f"{listed(allowed, most=30)}.{did_you_mean(name, allowed)}"
             )
+    _check_constants(source, allowed)
+    if source.only and known.makes != "events":
+        raise SettingsError(
+            f"The source `{source.name}` of the format `{source.format}` has `only`, which leaves "
+            "out events: take it out, or leave those rows out of the export."
+        )
     if source.dealt is not None:
         check_dealt(source)
     for group in known.needs:
         dealt = source.dealt is not None and FIELD[source.format] in group
-        if not dealt and not any(name in source.columns for name in group):
+        mapped = {*source.columns, *source.constants}
+        if not dealt and not mapped.intersection(group):
             raise SettingsError(
                 f"`columns` of the source `{source.name}` maps none of {listed(group)}, and a "
                 f"source of the format `{source.format}` needs one of them."
@@ -91,3 +112,29 @@ def check_mapping(source: SourceSettings) -> None:
             f"The source `{source.name}` maps no `event` and has no `prefix`, so its rows have no "
             "name. Map a column to `event`, or set `prefix` to what every row is called."
         )
+
+
+def _check_constants(source: SourceSettings, allowed: list[str]) -> None:
+    for name in source.constants:
+        if name not in allowed:
+            raise SettingsError(
+                f"`constants` of the source `{source.name}` fills the field `{name}`, which the "
+                f"format `{source.format}` does not have. Its fields are "
+                f"{listed(allowed, most=30)}.{did_you_mean(name, allowed)}"
+            )
+        if name in ITS_OWN:
+            raise SettingsError(
+                f"`constants` of the source `{source.name}` fills `{name}` with the same for every "
+                "row, and that is each row's own to say: map it in `columns`."
+                + (" `prefix` names every row." if name == "event" else "")
+            )
+        if name in source.columns:
+            raise SettingsError(
+                f"The source `{source.name}` fills `{name}` twice, from `{source.columns[name]}` "
+                "and as a constant: take one of them out."
+            )
+
+
+def fill_constants(table: Any, source: SourceSettings) -> Any:
+    """Give every row what the source says of all of them."""
+    return table.mutate(**{name: ibis.literal(v) for name, v in source.constants.items()})

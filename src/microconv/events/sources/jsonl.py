@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import ibis
 import numpy as np
 import pyarrow as pa
 
-from microconv.events.inputs import InputFile, Lines, fault_of, read_lines, readable
+from microconv.events.inputs import CHUNK, InputFile, Lines, fault_of, read_lines, readable
 from microconv.events.relational import (
     Stream,
+    any_of,
     array_to_string,
     json_extract_string,
     json_extract_strings,
@@ -21,9 +23,13 @@ from microconv.events.relational import (
     json_type,
     json_valid,
 )
-from microconv.events.sources.rows import REFUSED, SEPARATOR, Rows
+from microconv.events.sources.json_array import Element, is_array, read_elements
+from microconv.events.sources.rows import ATTRIBUTE, PROPERTY, REFUSED, SEPARATOR, Rows
 
 SCHEMA = pa.schema([*REFUSED, pa.field("line", pa.string())])
+
+JUDGED_LATER = ("time", "known_at", "sent_at", "value", "position")
+"""Fields whose reading refuses a list or an object with a reason of its own."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +40,15 @@ class Payload:
     ----------
     places : dict of str to tuple of str
         Field → keys to try, first found wins; `a.b` is key `a.b`, else `b` in `a`;
-        `/a/b` is only the latter.
-    lists : dict of str to str
-        Field → key that holds a text or a list of texts.
+        `/a/b` is only the latter, and `/a/0` the first member of a list.
+    lists : tuple of str
+        Fields that hold a text or a list of texts.
     known_at : tuple of str
         Keys that say when the row became known: no part of its content.
     """
 
     places: dict[str, tuple[str, ...]]
-    lists: dict[str, str] = field(default_factory=dict)
+    lists: tuple[str, ...] = ()
     known_at: tuple[str, ...] = ()
 
 
@@ -62,13 +68,23 @@ def pointers(key: str) -> list[str]:
     return [whole, whole.replace(".", "/")] if "." in key else [whole]
 
 
+def parts_of(pointer: str) -> list[str]:
+    """Take a JSON pointer apart.
+
+    Examples
+    --------
+    >>> parts_of("/a/b~1c")
+    ['a', 'b/c']
+    """
+    return [part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/")]
+
+
 @contextmanager
 def read_json_lines(
     files: Sequence[InputFile], payload: Payload, connection: Any
 ) -> Iterator[Rows]:
-    """Read files of one JSON object per line."""
-    blocks = (lines for file in files for lines in read_lines(file))
-    stream = Stream(SCHEMA, (batch for lines in blocks for batch in _batches(lines)))
+    """Read files of one JSON object per line, or of one list of objects."""
+    stream = Stream(SCHEMA, (batch for file in files for batch in _batches_of(file)))
     with stream.table(connection, "json_lines") as table:
         yield Rows(
             table=_take_apart(_judge(table), payload),
@@ -95,18 +111,49 @@ def _judge(table: Any) -> Any:
 def _take_apart(table: Any, payload: Payload) -> Any:
     paths: list[str] = []
     slots: dict[str, list[int]] = {}
-    for name, keys in [*payload.places.items(), *((k, (v,)) for k, v in payload.lists.items())]:
+    for name, keys in payload.places.items():
         found = [pointer for key in keys for pointer in pointers(key)]
         slots[name] = list(range(len(paths), len(paths) + len(found)))
         paths += found
     whole = table.reason.isnull().ifelse(table.line, ibis.null("string"))
-    table = table.mutate(parts=json_extract_string(whole, ibis.array(paths)), whole=whole)
+    table = table.mutate(parts=json_extract_string(whole, ibis.array(paths)))
     fields = {name: ibis.coalesce(*(table.parts[i] for i in at)) for name, at in slots.items()}
-    for name, key in payload.lists.items():
-        members = json_extract_strings(table.whole, f'$."{key}"[*]')
-        text = array_to_string(members, SEPARATOR).nullif("")
-        fields[name] = ibis.coalesce(text, fields[name])
-    return table.mutate(**fields).drop("parts", "whole", "kind")
+    table = table.mutate(**fields).drop("parts", "kind")
+    table = table.mutate(**{name: _members(table[name]) for name in payload.lists})
+    single = [
+        name
+        for name in fields
+        if name not in (*payload.lists, *JUDGED_LATER)
+        and not name.startswith((PROPERTY, ATTRIBUTE))
+    ]
+    return _refuse_nested(table, single)
+
+
+def _nested(text: Any) -> Any:
+    """Say whether a text is a list or an object; the first letter is looked at, being cheap."""
+    return (text.startswith("[") | text.startswith("{")) & json_valid(text)
+
+
+def _members(text: Any) -> Any:
+    """Join the members of a list of texts; a text alone is its own only member."""
+    found = json_extract_strings(_nested(text).ifelse(text, ibis.null("string")), "$[*]")
+    return ibis.coalesce(array_to_string(found, SEPARATOR), text).nullif("")
+
+
+def _refuse_nested(table: Any, names: Sequence[str]) -> Any:
+    """Refuse rows that hold a list or an object where one value is wanted: it is nobody's id."""
+    if not names:
+        return table
+    nested = {name: _nested(table[name]).fill_null(False) for name in names}
+    first = ibis.cases(
+        *((odd, ibis.literal(f"{name}: ") + table[name].left(80)) for name, odd in nested.items()),
+        else_=ibis.null("string"),
+    )
+    refused = table.reason.isnull() & any_of(nested.values())
+    return table.mutate(
+        reason=refused.ifelse("bad_type", table.reason),
+        detail=refused.ifelse(first, table.detail),
+    )
 
 
 def _sound(rows: Any) -> Any:
@@ -117,8 +164,48 @@ def _sound(rows: Any) -> Any:
 def _without(line: Any, keys: Sequence[str]) -> Any:
     if not keys:
         return line.strip()
-    patch = "{" + ",".join(f'"{key}":null' for key in keys) + "}"
-    return json_merge_patch(line, patch)
+    patch: dict[str, Any] = {}
+    for key in keys:
+        for pointer in pointers(key):
+            *outer, last = parts_of(pointer)
+            inside = patch
+            for part in outer:
+                inside = inside.setdefault(part, {})
+                if not isinstance(inside, dict):
+                    break
+            else:
+                inside[last] = None
+    return json_merge_patch(line, json.dumps(patch))
+
+
+def _batches_of(file: InputFile) -> Iterator[pa.RecordBatch]:
+    if not is_array(file):
+        yield from (batch for lines in read_lines(file) for batch in _batches(lines))
+        return
+    rows: list[tuple[Any, ...]] = []
+    size = 0
+    for number, element in enumerate(read_elements(file), start=file.rows_before + 1):
+        rows.append(_row_of(element, number))
+        size += len(element.data)
+        if size > CHUNK:
+            yield _batch_of(rows)
+            rows, size = [], 0
+    if rows:
+        yield _batch_of(rows)
+
+
+def _batch_of(rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+    columns = zip(*rows, strict=True)
+    arrays = [pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)]
+    return pa.record_batch(arrays, schema=SCHEMA)
+
+
+def _row_of(element: Element, number: int) -> tuple[Any, ...]:
+    """Make a row of an element: its number is its place in the list, from 1."""
+    reason = element.fault or fault_of(element.data)
+    if reason is not None:
+        return number, reason, element.detail, readable(element.data), None
+    return number, None, None, None, element.data.decode()
 
 
 def _batches(lines: Lines) -> Iterator[pa.RecordBatch]:

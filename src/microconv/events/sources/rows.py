@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import ibis
@@ -13,6 +13,7 @@ import pyarrow as pa
 from microconv.errors import MissingColumnError, did_you_mean, listed
 from microconv.events.inputs import InputFile
 from microconv.events.relational import epoch_us
+from microconv.events.times import Clock
 from microconv.settings import SourceSettings
 
 REFUSED = (
@@ -51,11 +52,14 @@ class Rows:
     content : function of a table → Ibis string
         All that a row says, but not when it became known: what makes two rows
         without an id of their own the same row.
+    clocks : mapping of str to Clock
+        Field → how the vendor writes its instant, where that is always the same.
     """
 
     table: Any
     text: Callable[[Any], Any]
     content: Callable[[Any], Any]
+    clocks: Mapping[str, Clock] = field(default_factory=dict)
 
 
 class Reader(Protocol):
@@ -69,8 +73,8 @@ class Reader(Protocol):
 
 
 def wanted_properties(source: SourceSettings) -> list[str]:
-    """List the properties that the source's naming rules look at, sorted."""
-    return sorted({name for rule in source.rules for name in rule.property})
+    """List the properties that the source's naming rules and its `only` look at, sorted."""
+    return sorted({name for rule in source.rules for name in rule.property} | set(source.only))
 
 
 def joined(values: list[Any]) -> Any:

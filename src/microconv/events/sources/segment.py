@@ -52,9 +52,7 @@ def read_segment(
         places[field] = (key, *places.get(field, ()))
     for name in wanted_properties(source):
         places[PROPERTY + name] = (f"properties.{name}", name)
-    category = source.columns.get("category")
-    lists = {} if category is None else {"category": category}
-    payload = Payload(places, lists, known_at=places["known_at"])
+    payload = Payload(places, ("category",), known_at=places["known_at"])
     with read_json_lines(files, payload, connection) as rows:
         yield replace(rows, table=_by_call(rows.table, default_channel="channel" not in places))
 

@@ -12,6 +12,7 @@ import ibis
 from microconv.events.inputs import InputFile
 from microconv.events.sources.jsonl import Payload, read_json_lines
 from microconv.events.sources.rows import PROPERTY, Rows, wanted_properties
+from microconv.events.times import Clock
 from microconv.settings import SourceSettings
 
 PLACES = {
@@ -31,14 +32,16 @@ def read_sendgrid(
     files: Sequence[InputFile], source: SourceSettings, connection: Any
 ) -> Iterator[Rows]:
     """Read a file of webhook events. Whoever the e-mail belongs to did it."""
-    keys = PLACES | source.columns
-    places: dict[str, tuple[str, ...]] = {f: (key,) for f, key in keys.items() if f != "category"}
+    keys = {"category": "category"} | PLACES | source.columns
+    places: dict[str, tuple[str, ...]] = {f: (key,) for f, key in keys.items()}
     for name in wanted_properties(source):
         places[PROPERTY + name] = (name, f"unique_args.{name}")
-    asked = any(rule.category is not None for rule in source.rules)
-    lists = {"category": keys.get("category", "category")} if asked else {}
+    if all(rule.category is None for rule in source.rules):
+        del places["category"]
+    lists = ("category",) if "category" in places else ()
     known = (keys["known_at"],) if "known_at" in keys else ()
     with read_json_lines(files, Payload(places, lists, known), connection) as rows:
+        rows = replace(rows, clocks={"time": Clock(unit="seconds")})
         if "channel" in keys:
             yield rows
         else:

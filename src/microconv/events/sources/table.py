@@ -1,4 +1,4 @@
-"""Any table: CSV, Parquet or JSON lines, gzipped or not, by a column mapping."""
+"""Any table: CSV, Parquet, JSON lines or a JSON list, gzipped or not, by a column mapping."""
 
 from __future__ import annotations
 
@@ -25,7 +25,15 @@ def read_table(
     files: Sequence[InputFile], source: SourceSettings, connection: Any
 ) -> Iterator[Rows]:
     """Read tables of whatever kind their names say; all of them :func:`alike`."""
-    fields = mapped_fields(source)
+    with open_table(files, mapped_fields(source), source, connection) as rows:
+        yield rows
+
+
+@contextmanager
+def open_table(
+    files: Sequence[InputFile], fields: dict[str, str], source: SourceSettings, connection: Any
+) -> Iterator[Rows]:
+    """Read given columns of tables that are :func:`alike`: field → column, key or pointer."""
     kind = kind_of(files[0].path)
     if kind in DELIMITED:
         reading = read_delimited(files, fields, source, connection)
@@ -33,7 +41,8 @@ def read_table(
         reading = read_parquet(files, fields, source, connection)
     else:
         known = (fields["known_at"],) if "known_at" in fields else ()
-        payload = Payload({field: (key,) for field, key in fields.items()}, known_at=known)
+        lists = tuple(field for field in ("category",) if field in fields)
+        payload = Payload({field: (key,) for field, key in fields.items()}, lists, known)
         reading = read_json_lines(files, payload, connection)
     with reading as rows:
         yield rows
@@ -66,6 +75,16 @@ def _columns_of(path: Path) -> Hashable:
         f"{path} is of no kind that can be read. A table's name ends in "
         f"{listed([*DELIMITED, *PARQUET, *JSON_LINES], most=9)}, with or without `.gz`."
     )
+
+
+def columns_of(path: Path) -> list[str]:
+    """List the columns that a file's header or schema names; none of JSON, which has neither."""
+    kind = kind_of(path)
+    if kind in DELIMITED:
+        return read_header(path).names
+    if kind in PARQUET:
+        return [column.partition(" ")[0] for column in columns_of_parquet(path)]
+    return []
 
 
 def kind_of(path: Path) -> str:
