@@ -17,6 +17,8 @@ from ranked_world import END, trained, world
 
 ROOT = Path(__file__).parents[1]
 
+SCORE_WORDS = ["--events", "log", "--model", "model", "--out", "out"]
+
 FORTNIGHTLY = {
     "snapshots__every_days": 14,
     "backtest__folds": 1,
@@ -284,3 +286,35 @@ def test_score_asks_for_an_instant_where_the_events_name_none(command, events, t
     code, _, err = command("score", *words, "--out", tmp_path)
     assert code == 2
     assert "--as-of" in err
+
+
+@pytest.mark.parametrize("command_words", [["run", "--root", "out"], ["score", *SCORE_WORDS]])
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--engine", "spark"], "`spark` needs a `master`"),
+        (["--engine", "local", "--master", "yarn"], "set `name: spark`"),
+        (["--engine", "ray"], "`ray` cannot be its name"),
+    ],
+)
+def test_an_engine_that_cannot_be_is_refused_before_any_work(
+    command, project, command_words, words, says
+):
+    """An hour of ingest before a typo is told is an hour lost."""
+    params = project()
+    code, out, errors = command(*command_words, "--params", params, *words)
+    assert (code, out) == (2, "")
+    assert says in errors
+    assert not Path("out").exists()
+
+
+def test_events_in_memory_are_refused_by_a_cluster(command, tmp_path, monkeypatch):
+    """One file of events is a table in memory; a cluster wants a log that every machine sees."""
+    monkeypatch.chdir(tmp_path)
+    trained().save("model")
+    pq.write_table(world().events, "events.parquet")
+    words = ["--events", "events.parquet", "--model", "model", "--out", "out"]
+    as_of = ["--as-of", END.isoformat()]
+    code, _, errors = command("score", *words, *as_of, "--master", "local[2]")
+    assert code == 2
+    assert "Ingest them first" in errors

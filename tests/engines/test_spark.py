@@ -7,6 +7,7 @@ that a cluster changes nothing.
 from __future__ import annotations
 
 import os
+import shutil
 from functools import partial
 
 import pandas as pd
@@ -37,6 +38,8 @@ SPARK = EngineSettings(name="spark", master="local[2,2]")
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
     """Keep one session for all tests: its Python workers import the libraries once."""
+    if "JAVA_HOME" not in os.environ and shutil.which("java") is None:
+        pytest.skip("there is no Java")
     with opened(SPARK) as engine:
         yield engine
 
@@ -132,7 +135,7 @@ def test_a_task_that_dies_every_time_is_told_in_one_sentence(cluster):
     assert "\n" not in str(told.value)
 
 
-def test_what_a_task_cannot_do_is_told_by_its_last_line(cluster):
+def test_what_a_task_fails_of_is_told_by_its_last_line(cluster):
     """An error that nobody foresaw keeps its words, and loses its traceback."""
 
     def fails(bucket):
