@@ -50,8 +50,9 @@ def main() -> None:
     for instants in INSTANTS:
         values = costs[instants]
         ratio = median(v / first for v, first in zip(values, costs[1], strict=True))
-        print(f"{instants:2} instants: {rows[instants]:>9,} rows, {median(values):5.1f} us a row "
-              f"(from {min(values):.1f} to {max(values):.1f}), {ratio:.2f} of one instant's")  # fmt: skip
+        spread = f"from {min(values):.1f} to {max(values):.1f}"
+        said = f"{rows[instants]:>9,} rows, {median(values):5.1f} us a row ({spread})"
+        print(f"{instants:2} instants: {said}, {ratio:.2f} of one instant's")
 
 
 def _settings(folder: Path, arguments: argparse.Namespace, *, instants: int) -> None:

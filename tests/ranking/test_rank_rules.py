@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microconv.errors import JourneyError, SettingsError
+from microconv.errors import SettingsError
 from microconv.ranking.rank import rank_prospects
 from microconv.ranking.ranked import Ranking
+from microconv.settings import EngineSettings
 from ranked_world import END, SplitLog, settings, trained, world
 from worlds import AS_OF, event, log_of
 
@@ -21,8 +22,9 @@ def rank(log=None, *, as_of=END, threads=None, limit=20, **rules) -> Ranking:
     """Rank the world, or another log, by some rules."""
     given = settings().score.model_dump() | {"limit": limit} | rules
     score = type(settings().score).model_validate(given)
+    engine = EngineSettings(threads=threads)
     return rank_prospects(
-        log or world(), model=trained(), as_of=as_of, settings=score, threads=threads
+        log or world(), model=trained(), as_of=as_of, settings=score, engine=engine
     )
 
 
@@ -101,7 +103,7 @@ def test_exits_are_counted_by_step_and_a_machines_apart() -> None:
         pytest.param({"one_per_account": True}, SettingsError, "`account_id`", id="no account"),
         pytest.param(
             {"cool_off": {"steps": ["referense"], "days": 3}},
-            JourneyError,
+            SettingsError,
             "`reference`",
             id="step",
         ),
