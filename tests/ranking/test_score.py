@@ -19,6 +19,7 @@ from microconv.histories.timeline import plan_as_ofs
 from microconv.histories.visible import visible_events
 from microconv.ranking.rank import rank_prospects
 from microconv.ranking.ranked import Ranking
+from microconv.settings import EngineSettings
 from ranked_world import END, SplitLog, settings, trained, world
 from worlds import AS_OF, JOURNEY, event, log_of
 
@@ -105,7 +106,7 @@ def test_renaming_prospects_permutes_the_list_and_nothing_else(everyone: Ranking
 @pytest.mark.parametrize("limit", [None, 7])
 def test_buckets_and_threads_change_no_bit(everyone, buckets, threads, limit) -> None:
     """A bigger machine, or a log cut finer, gives the same list."""
-    found = rank(SplitLog(world(), buckets), limit=limit, threads=threads)
+    found = rank(SplitLog(world(), buckets), limit=limit, engine=EngineSettings(threads=threads))
     pd.testing.assert_frame_equal(found.frame, everyone.frame[:limit], check_exact=True)
     assert {**found.left_out, "below_the_limit": 0} == {**everyone.left_out, "below_the_limit": 0}
 
