@@ -70,15 +70,18 @@ def ask(query, **tables):
     return connection.sql(query).to_arrow_table().to_pandas()
 
 
-LIVES = f"""
+def lives(until):
+    """Say who was at risk when, up to an instant, and what they did meanwhile, in plain SQL."""
+    end = f"timestamptz '{until.isoformat()}'"
+    return f"""
 with lives as (
     select prospect_id,
         min(time) as first_seen,
         min(time) filter (kind = 'major') as converted_at,
         min(time) filter (kind = 'exit') as exited_at
-    from events where time < timestamptz '{UNTIL:%Y-%m-%d} 00:00:00+00' group by prospect_id
+    from events where time < {end} group by prospect_id
 ), risk as (
-    select *, least(converted_at, exited_at, timestamptz '{UNTIL:%Y-%m-%d} 00:00:00+00') as ended_at
+    select *, least(converted_at, exited_at, {end}) as ended_at
     from lives
 ), people as (
     select *, coalesce(converted_at = ended_at, false) as converted,
@@ -90,4 +93,6 @@ with lives as (
     where e.time < p.ended_at and e.kind = 'micro'
 )
 """
-"""Who was at risk when, and what they did meanwhile, in plain SQL."""
+
+
+LIVES = lives(UNTIL)

@@ -4,7 +4,8 @@ Each prospect is compared with themselves: the share of their steps of the last
 stage that falls into the time after the step, against the share of their time at
 risk that does (a self-controlled case series). What differs between prospects,
 how keen they are above all, cancels. Clicks in messages and steps that answer one
-are left out, as the sequence decides when those come.
+are left out, as the sequence decides when those come. Where there are no others,
+answers per ask take the place of steps per day (:mod:`~microconv.measurement.answers`).
 
 Given that prospect i did n of them, and spent a of their time after the step and
 b not, each falls after it with probability r a / (r a + b); r is found by maximum
@@ -13,6 +14,7 @@ likelihood (Farrington, Biometrics 51 (1995)).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import exp, sqrt
 
 import numpy as np
@@ -20,6 +22,7 @@ from numba import njit
 
 from microconv.histories.arrays import DAY
 from microconv.journey import MICRO
+from microconv.measurement.answers import answers_after, asked_to_decide, made_after
 from microconv.measurement.asks import Asks
 from microconv.measurement.findings import Bottleneck
 from microconv.measurement.intervals import UNKNOWN, Ratio
@@ -41,26 +44,31 @@ def find_barriers(
     steps that come together would all seem to be one.
     """
     last = len(study.journey.stages) - 1
-    kinds, stages = study.journey.kinds, study.journey.stage_codes
-    decides = (kinds == MICRO) & (stages == last)
     candidates = _candidates(study, settings)
-    event = decides[study.step] & (study.message < 0) & ~_answers(study, asks)
-    if last == 0 or not candidates or not event.any():
+    if last == 0 or not candidates:
         return []
+    length = round(settings.barrier_days * DAY)
+    own, decisions = _own_decisions(study, asks), asked_to_decide(study, asks)
+    alone = bool(own.any())
     strict = 1 - (1 - confidence) / len(candidates)
     found: list[Bottleneck] = []
     hidden = np.full(len(study.journey), False)
     while candidates:
         judged = {}
         for code in candidates:
-            judged[code] = _judge(study, event, code, hidden, settings, strict)
+            if alone:
+                counts = _own_after(study, own, code, hidden, length)
+            else:
+                counts = answers_after(study, decisions, code, hidden, length)
+            judged[code] = self_controlled(*counts, confidence=strict), counts
         best = min(
             candidates, key=lambda code: judged[code][0].high if judged[code][0].high > 0 else 9
         )
-        ratio, after, people = judged[best]
+        ratio, counts = judged[best]
         if not (ratio.high < BARRIER):
             break
-        found.append(_barrier(study, best, ratio, (after, people), settings))
+        lost = _Lost(ratio, int(counts[0].sum()), int((counts[2] > 0).sum()), alone)
+        found.append(_barrier(study, best, lost, settings))
         hidden[best] = True
         candidates.remove(best)
     return found
@@ -71,22 +79,17 @@ def hesitant(
 ) -> Bools:
     """Mark the asks for a step of the last stage, made in the time after a barrier."""
     last = len(study.journey.stages) - 1
-    marked = np.zeros(len(asks), bool)
-    length = round(settings.barrier_days * DAY)
-    for barrier in barriers:
-        done = study.step == study.journey.code_of(barrier.step)
-        _mark_after(study.offsets, study.time, done, (asks.prospect, asks.at, length), marked)
+    names = [barrier.step for barrier in barriers]
+    steps = np.isin(np.array(study.journey.step_names), names)
+    marked = made_after(study, asks, steps, round(settings.barrier_days * DAY))
     return np.asarray(marked & (study.journey.stage_codes[asks.goal] == last))
 
 
-@njit(cache=True, nogil=True)
-def _mark_after(offsets, time, done, asks, marked):  # type: ignore[no-untyped-def]
-    prospect, at, length = asks
-    for k in range(len(prospect)):
-        for i in range(offsets[prospect[k]], offsets[prospect[k] + 1]):
-            if done[i] and time[i] <= at[k] < time[i] + length:
-                marked[k] = True
-                break
+def _own_decisions(study: Study, asks: Asks) -> Bools:
+    """Mark the steps of the last stage that no message brought about."""
+    last = len(study.journey.stages) - 1
+    decides = (study.journey.kinds == MICRO) & (study.journey.stage_codes == last)
+    return np.asarray(decides[study.step] & (study.message < 0) & ~_answers(study, asks))
 
 
 def _candidates(study: Study, settings: BottleneckSettings) -> list[int]:
@@ -115,19 +118,16 @@ def _mark(offsets, time, step, answered, marked):  # type: ignore[no-untyped-def
                 break
 
 
-def _judge(
-    study: Study, event: Bools, code: int, hidden: Bools, settings: BottleneckSettings,
-    confidence: float,
-) -> tuple[Ratio, int, int]:  # fmt: skip
+def _own_after(
+    study: Study, own: Bools, code: int, hidden: Bools, length: int
+) -> tuple[Floats, Floats, Floats, Floats]:
     lines = study.outlines
-    counts = _count(
-        (study.offsets, study.time, study.step, event),
+    counts: tuple[Floats, Floats, Floats, Floats] = _count(
+        (study.offsets, study.time, study.step, own),
         (lines.first_seen, lines.ended_at),
-        (code, hidden, round(settings.barrier_days * DAY)),
+        (code, hidden, length),
     )
-    ratio = self_controlled(*counts, confidence=confidence)
-    after = counts[0]
-    return ratio, int(after.sum()), int((counts[2] > 0).sum())
+    return counts
 
 
 @njit(cache=True, nogil=True)
@@ -197,16 +197,25 @@ def self_controlled(
     return Ratio(exp(beta), exp(beta - reach), exp(beta + reach), p)
 
 
-def _barrier(
-    study: Study, code: int, ratio: Ratio, counts: tuple[int, int], settings: BottleneckSettings
-) -> Bottleneck:
-    after, people = counts
-    lost, high, low = (after * (1 / r - 1) for r in (ratio.ratio, ratio.low, ratio.high))
+@dataclass(frozen=True)
+class _Lost:
+    """How many times as often decisions come after a step, how many came, whom it met."""
+
+    ratio: Ratio
+    after: int
+    people: int
+    alone: bool
+
+
+def _barrier(study: Study, code: int, met: _Lost, settings: BottleneckSettings) -> Bottleneck:
+    ratio = met.ratio
+    lost, high, low = (met.after * (1 / r - 1) for r in (ratio.ratio, ratio.low, ratio.high))
     stage = study.journey.stages[-1]
+    come = "come" if met.alone else "that a message asks for are done"
     evidence = (
-        f"For {settings.barrier_days:g} days after it, steps of the stage `{stage}` come "
+        f"For {settings.barrier_days:g} days after it, steps of the stage `{stage}` {come} "
         f"{ratio.ratio:.2f} times ({ratio.low:.2f} to {ratio.high:.2f}) as often as at the same "
         "prospects' other times."
     )
     name = study.journey.step_names[code]
-    return Bottleneck("trust_barrier", name, None, people, lost, low, high, evidence)
+    return Bottleneck("trust_barrier", name, None, met.people, lost, low, high, evidence)
