@@ -33,6 +33,7 @@ from microconv.settings.model import (
 )
 from microconv.settings.questions import FeatureSettings, SnapshotSettings
 from microconv.settings.reading import Settings, check_settings, read_settings
+from microconv.settings.robots import RobotSettings
 from microconv.settings.runs import EngineSettings, ScoreSettings, SimulateSettings, TrackSettings
 from microconv.settings.section import Section
 
@@ -64,6 +65,7 @@ __all__ = [
     "NamingRule",
     "PointsSettings",
     "ReadySettings",
+    "RobotSettings",
     "ScoreSettings",
     "SearchSettings",
     "Section",
