@@ -10,10 +10,12 @@ from microconv.settings import SimulateSettings
 from microconv.simulate import simulate
 
 
-def world(name="planted", *, prospects=2000, days=270, seed=3):
+def world(name="planted", *, prospects=2000, days=270, seed=3, **more):
     """Say which world to make."""
     start = datetime(2024, 1, 1, tzinfo=UTC)
-    return SimulateSettings(world=name, prospects=prospects, days=days, start=start, seed=seed)
+    return SimulateSettings(
+        world=name, prospects=prospects, days=days, start=start, seed=seed, **more
+    )
 
 
 class Written:

@@ -21,12 +21,15 @@ _DISTINCT = (*_INSTANTS, "value", "event_id")
 """Columns with hardly a value twice, for which a dictionary is wasted work."""
 
 
-def write_bucket(rows: pa.Table | None, path: Path) -> int:
+def write_bucket(rows: pa.Table | None, path: Path, *, human: np.ndarray | None = None) -> int:
     """Sort the rows of one bucket and write them; return how many.
 
-    The bytes depend on nothing but the rows.
+    The bytes depend on nothing but the rows and `human`, which is 1 where it is not given.
     """
-    events = in_order(_nothing() if rows is None else rows)
+    rows = _nothing() if rows is None else rows
+    if human is not None:
+        rows = rows.append_column("human", pa.array(human, pa.float32()))
+    events = in_order(rows)
     pq.write_table(
         events,
         path,
@@ -66,7 +69,7 @@ def in_order(table: pa.Table) -> pa.Table:
         if field.name == "prospect_id":
             dictionary = names.take(by_name)
             column = pa.DictionaryArray.from_arrays(pa.array(code[order]), dictionary)
-        elif field.name not in table.column_names:  # `human`, until robots are told apart
+        elif field.name not in table.column_names:  # `human`, where robots are not told apart
             column = pa.array(np.ones(len(order), np.float32))
         else:
             column = table[field.name].take(pa.array(order)).combine_chunks()
@@ -95,7 +98,8 @@ def _order_ties(order: np.ndarray, keys: tuple[np.ndarray, ...], table: pa.Table
         return
     group = np.cumsum(np.append(True, ~equal))[tied]
     rows = table.take(pa.array(order[tied])).append_column("group", pa.array(group))
-    rest = [name for name in EVENTS.names if name not in (*EVENT_ORDER, "human")]
+    there = [name for name in EVENTS.names if name in table.column_names]
+    rest = [name for name in there if name not in EVENT_ORDER]
     names = ["group", "event_id", *rest]
     by_rest = pc.sort_indices(rows, [(name, "ascending") for name in names])
     order[tied] = order[tied][by_rest.to_numpy()]

@@ -9,6 +9,7 @@ import ibis
 
 from microconv.events.clients import client_family
 from microconv.events.inputs import RAW_LENGTH
+from microconv.events.mail import act_of
 from microconv.events.naming import bears_names, is_wanted, matches_any, name_events
 from microconv.events.relational import any_of, trimmed
 from microconv.events.sources.rows import ATTRIBUTE, PROPERTY, Rows
@@ -76,6 +77,7 @@ def clean_events(
     return table.select(
         "row", "detail", *IDS, *DESCRIPTION, "address", "client", *attributes,
         "event_name", "event_id",
+        act=act_of(table, settings.robots),
         reason=table.refusal,
         raw=refused.ifelse(raw, NOTHING),
         ignored=refused.ifelse(NOTHING, table.ignored),

@@ -10,6 +10,7 @@ from microconv.events.relational import any_of
 
 FAMILIES = (
     ("image_proxy", ("googleimageproxy", "yahoomailproxy", "ggpht.com")),
+    ("privacy_proxy", ("windows nt 5.1; rv:11.0) gecko firefox/11.0",)),
     ("robot", ("bot/", "bot;", "bot ", "crawl", "spider", "scanner", "preview", "headless",
                "barracuda", "proofpoint", "mimecast")),
     ("script", ("curl/", "wget/", "python", "java/", "go-http", "okhttp", "axios", "node-fetch")),
@@ -25,11 +26,15 @@ FAMILIES = (
 )  # fmt: skip
 """Family → what its user agents hold, in lower case; the first that fits is it."""
 
+BARE = "mozilla/5.0"
+"""All that Apple's mail privacy protection says of itself; browsers say more."""
+
 
 def client_family(small: Any) -> Any:
     """Reduce lower-cased user agents to families; `other` where none fits, null for none."""
+    bare = (small == BARE, ibis.literal("privacy_proxy"))
     cases = [
         (any_of(small.contains(part) for part in parts), ibis.literal(name))
         for name, parts in FAMILIES
     ]
-    return ibis.cases((small.isnull(), ibis.null("string")), *cases, else_="other")
+    return ibis.cases((small.isnull(), ibis.null("string")), bare, *cases, else_="other")

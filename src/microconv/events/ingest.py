@@ -32,6 +32,7 @@ from microconv.events.people import (
 )
 from microconv.events.relational import connect
 from microconv.events.resolve import Identities, find_duplicates, resolve
+from microconv.events.robots import Judged, judge
 from microconv.events.spill import Spill
 from microconv.events.staging import refuse_twins, stage
 from microconv.events.tally import (
@@ -102,8 +103,11 @@ def ingest(
             write_quarantine(run.tallies, outputs.quarantine)
             refuse_if_too_many(run.tallies, settings, outputs.quarantine)
             prospects = run.write_people(log)
-        events = _sort_buckets(run.events, log / "events", threads)
+        judged = judge(run.events, settings.robots) if settings.robots.enabled else None
+        events = _sort_buckets(run.events, log / "events", judged, threads)
         facts = run.facts(events, prospects)
+        if judged is not None:
+            facts["robots"] = judged.facts
         write_json(facts, log / "log.json")
     with replacing(outputs.report) as report:
         write_json(facts | {"unit": settings.unit}, report)
@@ -119,11 +123,13 @@ def _stage_all(settings: IngestSettings, folder: Path, connection: Any) -> list[
     return tallies
 
 
-def _sort_buckets(events: Spill, folder: Path, threads: int | None) -> int:
+def _sort_buckets(events: Spill, folder: Path, judged: Judged | None, threads: int | None) -> int:
     folder.mkdir()
 
     def sort(bucket: int) -> int:
-        return write_bucket(events.read(bucket), folder / f"{bucket:04d}.parquet")
+        human = None if judged is None else judged.human[bucket]
+        rows, path = events.read(bucket), folder / f"{bucket:04d}.parquet"
+        return write_bucket(rows, path, human=None if rows is None else human)
 
     with ThreadPoolExecutor(min(threads or 2, 2)) as pool:
         return sum(pool.map(sort, range(events.buckets)))

@@ -8,6 +8,7 @@ from typing import Any
 import ibis
 
 from microconv.events.identity import ANONYMOUS, EMAIL, MEMBER, linked
+from microconv.events.mail import KEYS, grouped, keyed, visible_from
 from microconv.events.sources.rows import joined
 from microconv.settings import IngestSettings
 
@@ -50,7 +51,7 @@ def find_duplicates(rows: Any, connection: Any) -> Any | None:
     if not len(twice):
         return None
     doubtful = rows.semi_join(ibis.memtable(twice), "key")
-    says = [doubtful[name] for name in sorted(rows.columns) if name not in ("row", "raw")]
+    says = [doubtful[name] for name in sorted(rows.columns) if name not in ("row", "raw", "act")]
     doubtful = doubtful.mutate(content=joined(says).hexdigest("md5"))
     best = ibis.window(group_by="event_id", order_by=["known_at", "content", "row"])
     placed = doubtful.mutate(place=ibis.row_number().over(best))
@@ -66,9 +67,11 @@ def resolve(rows: Any, identities: Identities, settings: IngestSettings, *, deal
     Returns
     -------
     Ibis table
-        `row` and :data:`EVENT_COLUMNS`.
+        `row` and :data:`EVENT_COLUMNS`; with robots told apart, `KEYS` as well.
     """
-    events = rows.mutate(visible_at=ibis.greatest(rows.time, rows.known_at))
+    events = rows.mutate(visible_at=visible_from(rows, settings.robots))
+    if settings.robots.enabled:
+        events = keyed(events)
     events = _by_alias(events, identities)
     if deals and settings.unit == "prospect" and settings.credit == "all":
         events = _credited_to_all(events, identities)
@@ -78,7 +81,10 @@ def resolve(rows: Any, identities: Identities, settings: IngestSettings, *, deal
         events = _by_account(events, identities)
     events = events.filter(events.prospect_id.notnull())
     never = events.visible_until.notnull() & (events.visible_at >= events.visible_until)
-    return events.filter(~never.fill_null(False)).select("row", *EVENT_COLUMNS)
+    events = events.filter(~never.fill_null(False))
+    if not settings.robots.enabled:
+        return events.select("row", *EVENT_COLUMNS)
+    return grouped(events).select("row", *EVENT_COLUMNS, *KEYS)
 
 
 def _by_alias(events: Any, identities: Identities) -> Any:

@@ -33,6 +33,7 @@ from microconv.settings.model import (
 )
 from microconv.settings.questions import FeatureSettings, SnapshotSettings
 from microconv.settings.reading import Settings, check_settings, engine_named, read_settings
+from microconv.settings.robots import RobotSettings
 from microconv.settings.runs import EngineSettings, SimulateSettings, TrackSettings
 from microconv.settings.score import (
     CapacitySettings,
@@ -73,6 +74,7 @@ __all__ = [
     "NamingRule",
     "PointsSettings",
     "ReadySettings",
+    "RobotSettings",
     "ScoreSettings",
     "SearchSettings",
     "Section",

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 
 from microconv.errors import SettingsError, listed
+from microconv.settings.robots import RobotSettings
 from microconv.settings.section import Days, Section, Share, require_zone
 from microconv.settings.written import require_day
 
@@ -155,6 +156,8 @@ class IngestSettings(Section):
         Above this share of quarantined rows in any one source the run stops.
     buckets : int
         Hash buckets of the log; a bucket is the unit of memory. A power of two.
+    robots : RobotSettings
+        How people's clicks and opens are told from machines'.
     """
 
     input_dir: str
@@ -164,6 +167,7 @@ class IngestSettings(Section):
     plausible_until: datetime
     max_refused_share: Share = 0.05
     buckets: Annotated[int, Field(ge=1, le=4096)] = 16
+    robots: RobotSettings = RobotSettings()
     sources: tuple[SourceSettings, ...] = Field(min_length=1)
 
     @field_validator("plausible_from", "plausible_until")

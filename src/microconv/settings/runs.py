@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from microconv.settings.section import Count, Section, Seed, require_zone
+from microconv.settings.section import Count, Section, Seed, Share, require_zone
 
 
 class TrackSettings(Section):
@@ -44,13 +44,20 @@ class EngineSettings(Section):
 
 
 class SimulateSettings(Section):
-    """The demo world."""
+    """The demo world.
+
+    Attributes
+    ----------
+    scanners : float
+        Share of prospects whose mail goes through a link scanner.
+    """
 
     world: Literal["planted", "confounded", "null"]
     prospects: Count
     days: Annotated[int, Field(ge=60)]
     start: datetime
     seed: Seed
+    scanners: Share = 0.15
 
     @field_validator("world", mode="before")
     @classmethod

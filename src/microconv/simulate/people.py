@@ -70,8 +70,11 @@ class People:
         return self.source >= c.INBOUND
 
 
-def draw_people(n: int, period: int, streams: Streams) -> People:
-    """Draw `n` prospects who arrive uniformly over a period of so many µs."""
+def draw_people(n: int, period: int, streams: Streams, *, scanners: float) -> People:
+    """Draw `n` prospects who arrive uniformly over a period of so many µs.
+
+    `scanners` is the share of them behind a link scanner; it changes nothing else of them.
+    """
     rng = streams.people
     accounts = max(1, round(n / CONTACTS_PER_ACCOUNT))
     account = streams.accounts.integers(0, accounts, n)
@@ -98,7 +101,7 @@ def draw_people(n: int, period: int, streams: Streams) -> People:
         country=country,
         client=_pick(devices, n, CLIENT_SHARES),
         proxy=devices.random(n) < c.PROXY_SHARE,
-        scanner=devices.random(n) < c.SCANNER_SHARE,
+        scanner=devices.random(n) < scanners,
         variant=arms < [m.share if len(m.arms) > 1 else 0.0 for m in c.MESSAGES],
     )
 

@@ -62,7 +62,7 @@ def state_truth(
             }
             for s in c.STEPS
         },
-        "robots": _robots(story),
+        "robots": _robots(settings, story),
         "bottlenecks": planted_bottlenecks(chances, story.decisions, happened),
         "experiments": _experiments(story, happened),
         "multi_step": _multi_step(),
@@ -165,11 +165,11 @@ def _goals() -> dict[str, Any]:
     }
 
 
-def _robots(story: Story) -> dict[str, Any]:
+def _robots(settings: SimulateSettings, story: Story) -> dict[str, Any]:
     return {
         "proxy_share": c.PROXY_SHARE,
         "proxies": int(story.people.proxy.sum()),
-        "scanner_share": c.SCANNER_SHARE,
+        "scanner_share": settings.scanners,
         "scanners": int(story.people.scanner.sum()),
         "scanner_seconds": c.SCANNER_SECONDS,
         "says": "A scanner clicks every link of a message 1 to 20 s after delivery. robots.parquet "

@@ -25,7 +25,22 @@ def ingest(settings: Settings, *, inputs: Path, log: Path, quarantine: Path, sum
             f"  {source['name']}: {source['rows']:,} rows = {source['events']:,} kept + "
             f"{source['duplicates']:,} duplicates + {ignored:,} ignored + {refused:,} refused"
         )
+    if "robots" in facts:
+        lines.append(_about_robots(facts["robots"]))
     return "\n".join(lines)
+
+
+def _about_robots(counts: dict[str, int]) -> str:
+    said = (
+        f"  machines made {counts['machine_clicks']:,} of {counts['clicks']:,} clicks and "
+        f"{counts['machine_opens']:,} of {counts['opens']:,} opens"
+    )
+    if counts["suspect_unsubscribes"]:
+        said += (
+            f"; {counts['suspect_unsubscribes']:,} unsubscriptions look like a scanner's, and "
+            "count all the same"
+        )
+    return said
 
 
 if __name__ == "__main__":

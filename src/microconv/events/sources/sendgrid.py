@@ -23,6 +23,7 @@ PLACES = {
     "event_id": "sg_event_id",
     "message_id": "sg_message_id",
     "client": "useragent",
+    "address": "ip",
 }
 """Field → key of the webhook's object; the mapping of a source goes before it."""
 

@@ -1,0 +1,129 @@
+"""Human or machine, held against the demo world's truth: precision, recall, and what it costs.
+
+    python benchmarks/robots.py             # accuracy at 10, 30 and 60 % machine clicks
+    python benchmarks/robots.py --cost      # seconds that robots add to an ingest of ~2 M events
+
+A machine is an event with `human` below one half. The shares of machine traffic are those of
+clicks: a scanner clicks all links of every mail, so that few scanners make many clicks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from microconv.events.ingest import Outputs, ingest
+from microconv.events.robots import PERSON
+from microconv.settings import IngestSettings, SimulateSettings, read_settings
+from microconv.simulate import simulate
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+SCANNERS = {0.1: 0.0033, 0.3: 0.0125, 0.6: 0.043}
+"""Share of machines among clicks → share of prospects behind a scanner that brings it about."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How well machines are told from people.
+
+    Attributes
+    ----------
+    share : float
+        Machines among the events, in truth.
+    precision, recall : float
+        Of the events called machine, and of the machines'.
+    """
+
+    share: float
+    precision: float
+    recall: float
+
+
+def demo_ingest(root: Path) -> IngestSettings:
+    """Read the section `ingest` of the demo's settings."""
+    return read_settings(root / "params.yaml").ingest
+
+
+def world(*, prospects: int, scanners: float, seed: int = 5) -> SimulateSettings:
+    """Say which world to make."""
+    return SimulateSettings(
+        world="planted", prospects=prospects, days=270, start=START, seed=seed, scanners=scanners
+    )
+
+
+def accuracy(folder: Path) -> dict[str, Accuracy]:
+    """Compare the log in `folder` with the truth in it, for clicks and for opens."""
+    robots = pq.read_table(folder / "truth" / "robots.parquet").to_pandas()
+    files = sorted((folder / "log" / "events").glob("*.parquet"))
+    log = [pq.read_table(file, columns=["event_id", "human"]).to_pandas() for file in files]
+    human = {i: h for part in log for i, h in zip(part.event_id, part.human, strict=True)}
+    robots = robots[[i in human for i in robots.event_id]]
+    called = np.array([human[i] for i in robots.event_id]) < PERSON
+    machine = robots.machine.to_numpy()
+    out = {}
+    for event in ("click", "open"):
+        kind = (robots.event == event).to_numpy()
+        both = (called & machine & kind).sum()
+        out[event] = Accuracy(
+            machine[kind].mean(), both / (called & kind).sum(), both / (machine & kind).sum()
+        )
+    return out
+
+
+def ingest_world(folder: Path, settings: IngestSettings) -> float:
+    """Ingest the exports in `folder`; return the seconds it took."""
+    begin = time.perf_counter()
+    outputs = Outputs(folder / "log", folder / "quarantine.parquet", folder / "ingest.json")
+    ingest(settings, outputs=outputs, input_dir=folder / "raw", threads=2)
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    """Print the table asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--prospects", type=int, default=4000)
+    parser.add_argument("--cost", action="store_true", help="time ingest with and without robots")
+    asked = parser.parse_args()
+    settings = demo_ingest(Path(__file__).resolve().parents[1])
+    if asked.cost:
+        _print_cost(settings)
+        return
+    print(f"{'':8}{'machines':>9}{'precision':>11}{'recall':>8}")
+    for scanners in SCANNERS.values():
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            made = world(prospects=asked.prospects, scanners=scanners)
+            simulate(made, out=folder / "raw", truth=folder / "truth")
+            ingest_world(folder, settings)
+            for event, a in accuracy(folder).items():
+                print(f"{event + 's':8}{a.share:9.1%}{a.precision:11.3f}{a.recall:8.3f}")
+
+
+def _print_cost(settings: IngestSettings) -> None:
+    off = settings.robots.model_copy(update={"enabled": False})
+    without = settings.model_copy(update={"robots": off})
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        made = world(prospects=34_000, scanners=0.15)
+        simulate(made, out=folder / "raw", truth=folder / "truth")
+        ingest_world(folder, settings)  # compiles, and fills the caches of the disk
+        times: dict[str, list[float]] = {"without": [], "with": []}
+        for _ in range(3):
+            times["without"].append(ingest_world(folder, without))
+            times["with"].append(ingest_world(folder, settings))
+        files = (folder / "log" / "events").glob("*.parquet")
+        events = sum(pq.read_metadata(file).num_rows for file in files)
+    best = {name: min(seconds) for name, seconds in times.items()}
+    print(f"{events:,} events: {best['without']:.1f} s without robots, {best['with']:.1f} s with "
+          f"({best['with'] / best['without'] - 1:+.0%}); best of 3")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
