@@ -41,7 +41,7 @@ def test_outcomes_are_known_in_their_window_and_every_window_has_closed():
 @pytest.mark.slow
 def test_the_command_prints_seconds_and_peaks(tmp_path):
     """Each round in a process of its own; the figures are written, too."""
-    sizes = "--rows 6000 --columns 12 --threads 1".split()
+    sizes = ["--rows", "6000", "--columns", "12", "--threads", "1"]
     rest = ["--json", str(tmp_path / "figures.json"), "--rounds", "final fits", "learn"]
     command = [sys.executable, str(BENCHMARK), *sizes, *rest]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
