@@ -27,11 +27,11 @@ test: ## Run the fast tests
 	pytest -m "not slow"
 
 test-all: ## Run every test
-	$(SYNC) --group test --extra postgres
+	$(SYNC) --group test --extra postgres --extra spark
 	pytest
 
 check: ## Run what CI runs: format, lint, types, imports, every test
-	$(SYNC) --group dev --extra postgres
+	$(SYNC) --group dev --extra postgres --extra spark
 	ruff format --check .
 	ruff check .
 	mypy
@@ -39,8 +39,9 @@ check: ## Run what CI runs: format, lint, types, imports, every test
 	$(MAKE) test-all
 
 bench: ## Measure speed and memory on 20 M events: some 15 minutes and 10 GB of disk
-	$(SYNC) --group bench
+	$(SYNC) --group bench --extra spark
 	python benchmarks/speed.py
+	python benchmarks/spark.py
 
 picture: ## Make the README's picture of the list, after `make repro`; needs Chromium
 	$(SYNC) --group dev

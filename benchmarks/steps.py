@@ -140,8 +140,8 @@ def train(folder: Path, settings: Settings) -> dict[str, float]:
 def score(folder: Path, settings: Settings) -> dict[str, float]:
     """Make the list from the log: 5,000 prospects with three reasons each."""
     from microconv.model.prospect_model import ProspectModel
-    from microconv.ranking.score import rank_prospects
-    from microconv.ranking.shortlist import Question, score_bucket
+    from microconv.ranking.bucket import Question, score_bucket
+    from microconv.ranking.rank import rank_prospects
 
     log, model = EventLog.open(folder / "log"), ProspectModel.load(folder / "model")
     until = log.observed_until(model.journey)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -13,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from microconv.events.log import EventLog, MemoryLog
+from microconv.events.log import HISTORY_COLUMNS, EventLog, MemoryLog
+from microconv.events.schema import bucket_of
 from microconv.features.matrix import build, column_names
 from microconv.features.training_set import TrainingSet, as_frame, questions_of
 from microconv.histories.load import load_histories
@@ -158,3 +160,23 @@ def on_disk(folder: Path) -> EventLog:
     facts = {"format": 1, "buckets": 1, "event_names": {}, "sources": [source]}
     (folder / "log.json").write_text(json.dumps(facts))
     return EventLog.open(folder)
+
+
+@dataclass(frozen=True)
+class SplitLog:
+    """A log in memory, cut into hash buckets as one on disk is."""
+
+    log: MemoryLog
+    buckets: int
+
+    def read_events(self, bucket: int, columns: Sequence[str] = HISTORY_COLUMNS) -> pa.Table:
+        """Hand out one bucket's events."""
+        return self._only(self.log.read_events(0, columns), bucket)
+
+    def read_prospects(self, bucket: int) -> pa.Table | None:
+        """Hand out one bucket's rows of the prospects table."""
+        return self._only(self.log.prospects, bucket)
+
+    def _only(self, table: pa.Table, bucket: int) -> pa.Table:
+        ids = table.column("prospect_id").cast(pa.string()).to_pylist()
+        return table.filter(pa.array([bucket_of(i, self.buckets) == bucket for i in ids]))

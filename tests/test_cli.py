@@ -17,6 +17,8 @@ from ranked_world import END, trained, world
 
 ROOT = Path(__file__).parents[1]
 
+SCORE_WORDS = ["--events", "log", "--model", "model", "--out", "out"]
+
 FORTNIGHTLY = {
     "snapshots__every_days": 14,
     "backtest__folds": 1,
@@ -186,6 +188,22 @@ def test_validate_names_every_problem_and_writes_nothing(command, project):
     assert sorted(path.name for path in Path().rglob("*")) == before
 
 
+def test_validate_says_how_many_rows_would_be_refused_and_why(command, project):
+    """A column of milliseconds that is read as seconds: every row of it, before the run."""
+    content = yaml.safe_load(project(**FORTNIGHTLY).read_text())
+    rows = ['{"who": "ada", "at": 1717200000000, "what": "demo"}\n', "{half a line\n"]
+    Path("raw/new.jsonl").write_text("".join(rows))
+    columns = {"prospect_id": "who", "time": "at", "event": "what"}
+    new = {"name": "new", "format": "table", "files": "new.jsonl", "columns": columns}
+    project(ingest__sources=[*content["ingest"]["sources"], new | {"time_unit": "seconds"}])
+    code, out, err = command("validate", "--params", "params.yaml", "--input", "raw")
+    assert code == 2
+    counts = "0 good, 1 refused (bad_json), 1 refused (implausible_time)"
+    assert f"source new: 1 table file(s), 0.0 MB; of 2 rows looked at {counts}\n" in out
+    assert "2 of 2 rows (100.0%) of the source `new` were refused" in err
+    assert "row 1 implausible_time (time: 1717200000000)" in err
+
+
 def test_validate_finds_a_file_that_is_read_twice(command, project):
     """Before the run, not in a list where everybody is twice as busy."""
     content = yaml.safe_load(project(**FORTNIGHTLY).read_text())
@@ -268,3 +286,35 @@ def test_score_asks_for_an_instant_where_the_events_name_none(command, events, t
     code, _, err = command("score", *words, "--out", tmp_path)
     assert code == 2
     assert "--as-of" in err
+
+
+@pytest.mark.parametrize("command_words", [["run", "--root", "out"], ["score", *SCORE_WORDS]])
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--engine", "spark"], "`spark` needs a `master`"),
+        (["--engine", "local", "--master", "yarn"], "set `name: spark`"),
+        (["--engine", "ray"], "`ray` cannot be its name"),
+    ],
+)
+def test_an_engine_that_cannot_be_is_refused_before_any_work(
+    command, project, command_words, words, says
+):
+    """An hour of ingest before a typo is told is an hour lost."""
+    params = project()
+    code, out, errors = command(*command_words, "--params", params, *words)
+    assert (code, out) == (2, "")
+    assert says in errors
+    assert not Path("out").exists()
+
+
+def test_events_in_memory_are_refused_by_a_cluster(command, tmp_path, monkeypatch):
+    """One file of events is a table in memory; a cluster wants a log that every machine sees."""
+    monkeypatch.chdir(tmp_path)
+    trained().save("model")
+    pq.write_table(world().events, "events.parquet")
+    words = ["--events", "events.parquet", "--model", "model", "--out", "out"]
+    as_of = ["--as-of", END.isoformat()]
+    code, _, errors = command("score", *words, *as_of, "--master", "local[2]")
+    assert code == 2
+    assert "Ingest them first" in errors

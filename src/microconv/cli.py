@@ -138,6 +138,12 @@ def score(
     deliver: Annotated[
         bool, typer.Option(help="Write the list into the database that `deliver` names, too.")
     ] = True,
+    last_list: Annotated[
+        Path | None, typer.Option(help="Folder of the list before: say what has changed since.")
+    ] = None,
+    journey: Annotated[
+        Path | None, typer.Option(help="The measurement, journey.json: evidence for next steps.")
+    ] = None,
     engine: EngineName = None,
     master: Master = None,
 ) -> None:
@@ -152,6 +158,8 @@ def score(
         limit,
         complete_until,
         deliver,
+        last_list,
+        journey,
         engine=_engine(engine, master),
     )
     _say(score_events(request, params=params, out=out))

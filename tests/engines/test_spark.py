@@ -7,6 +7,7 @@ that a cluster changes nothing.
 from __future__ import annotations
 
 import os
+import shutil
 from functools import partial
 
 import pandas as pd
@@ -19,8 +20,9 @@ from microconv.engines.wire import AS_JSON
 from microconv.errors import EngineError, EventLogError
 from microconv.features.featurize_log import featurize_log
 from microconv.histories.snapshot_log import snapshot_log
-from microconv.ranking.score import rank_prospects
-from microconv.ranking.shortlist import Question, merge, score_bucket
+from microconv.ranking.bucket import Question, score_bucket
+from microconv.ranking.rank import rank_prospects
+from microconv.ranking.shortlist import merge
 from microconv.ranking.wire import SCORES
 from microconv.settings import EngineSettings
 from ranked_world import END, settings, trained
@@ -36,6 +38,8 @@ SPARK = EngineSettings(name="spark", master="local[2,2]")
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
     """Keep one session for all tests: its Python workers import the libraries once."""
+    if "JAVA_HOME" not in os.environ and shutil.which("java") is None:
+        pytest.skip("there is no Java")
     with opened(SPARK) as engine:
         yield engine
 
@@ -131,7 +135,7 @@ def test_a_task_that_dies_every_time_is_told_in_one_sentence(cluster):
     assert "\n" not in str(told.value)
 
 
-def test_what_a_task_cannot_do_is_told_by_its_last_line(cluster):
+def test_what_a_task_fails_of_is_told_by_its_last_line(cluster):
     """An error that nobody foresaw keeps its words, and loses its traceback."""
 
     def fails(bucket):

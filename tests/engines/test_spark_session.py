@@ -6,16 +6,18 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from engines.spark_world import hard_log
 from microconv.engines.choice import opened
-from microconv.engines.spark import require_same, versions
+from microconv.engines.spark import bucket_task, require_same, versions
 from microconv.engines.spark_session import require_java
-from microconv.errors import EngineError, SettingsError
+from microconv.engines.wire import AS_JSON
+from microconv.errors import EngineError, EventLogError, SettingsError
 from microconv.events.files import replacing, sweep
-from microconv.ranking.score import rank_prospects
-from microconv.ranking.shortlist import Question, score_bucket
+from microconv.ranking.bucket import Question, score_bucket
+from microconv.ranking.rank import rank_prospects
 from microconv.ranking.wire import pack, unpack
 from microconv.settings import EngineSettings, engine_named
 from ranked_world import END, trained, world
@@ -59,6 +61,33 @@ def test_a_machine_with_other_versions_does_not_work_along():
     require_same(versions())
     with pytest.raises(EngineError, match=r"numpy [\d.]+ for 1\.0"):
         require_same({**versions(), "numpy": "1.0"})
+
+
+def test_a_task_sends_back_what_a_user_can_mend_and_raises_what_nobody_foresaw():
+    """The first would fail again at every attempt; the second may be the fault of one machine."""
+
+    def work(bucket):
+        if bucket == 1:
+            raise EventLogError("bucket 1 is damaged")
+        if bucket == 2:
+            raise OSError("no such mount")
+        return bucket
+
+    def answers(*buckets):
+        task = bucket_task(work, AS_JSON.pack, versions())
+        sent = task(iter([pa.record_batch({"id": pa.array(buckets)})]))
+        return [row for batch in sent for row in batch.to_pylist()]
+
+    fine, broken = answers(0, 1)
+    assert fine == {"bucket": 0, "result": b"0", "error": None, "says": None}
+    assert broken == {
+        "bucket": 1,
+        "result": None,
+        "error": "EventLogError",
+        "says": "bucket 1 is damaged",
+    }
+    with pytest.raises(OSError, match="no such mount"):
+        answers(2)
 
 
 @pytest.mark.parametrize("limit", [None, 5])

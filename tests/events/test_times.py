@@ -10,6 +10,7 @@ import pytest
 
 from microconv.events.relational import connect
 from microconv.events.times import Clock, read_instants
+from microconv.settings.written import PARTS, require_day
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -88,3 +89,32 @@ def test_typed_columns_are_instants_already(
 ) -> None:
     """Parquet knows types; numbers follow the same rule as written ones."""
     assert read(values, None, tmp_path) == [expected]
+
+
+def test_every_part_of_a_format_is_understood_by_the_engine(tmp_path: Path) -> None:
+    """The settings allow no part that ingest would stumble over."""
+    formats = [require_day(f"{part} %Y-%m-%d %I %p") for part in PARTS]
+    clocks = {f"at{number}": Clock("UTC", format=how) for number, how in enumerate(formats)}
+    with connect(tmp_path, threads=1) as connection:
+        table = ibis.memtable(pa.table({name: ["nothing of it"] for name in clocks}))
+        [row] = connection.to_pyarrow(read_instants(table, clocks)).to_pylist()
+    assert {row[f"{name}_fault"] for name in clocks} == {"bad_time"}
+
+
+def test_a_format_reads_what_is_written_so(tmp_path: Path) -> None:
+    """The day first, a twelve-hour clock, a name of the month, an offset; and ISO 8601 ever."""
+    written = {
+        "%d/%m/%Y %H:%M": "05/01/2024 13:00",
+        "%d.%m.%y %I:%M %p": "5.1.24 1:00 PM",
+        "%a %d %b %Y %H:%M:%S.%f": "Fri 05 Jan 2024 13:00:00.0",
+        "%d/%m/%Y %H:%M %z": "05/01/2024 16:00 +0400",
+        "%Y %j %H": "2024 005 13",
+        "%m/%d/%Y": "2024-01-05T12:00:00Z",
+    }
+    clocks = {f"at{n}": Clock("Europe/Berlin", format=how) for n, how in enumerate(written)}
+    values = {name: [text] for name, text in zip(clocks, written.values(), strict=True)}
+    with connect(tmp_path, threads=1) as connection:
+        table = read_instants(ibis.memtable(pa.table(values)), clocks)
+        [row] = connection.to_pyarrow(table).to_pylist()
+    read = [datetime.fromtimestamp(row[f"{name}_us"] / 1e6, UTC) for name in clocks]
+    assert read == [NOON] * len(written)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lessons import MODEL, planted_set
+from microconv.features.picked import Picked
 from microconv.journey import JourneyMap
 from microconv.model.baselines import NEVER_SAY_NEVER, Lore, Predictor, fit_baselines
 from microconv.settings import ForestSettings, PointsSettings
@@ -48,6 +49,16 @@ def test_all_of_them_are_there():
     """The planted columns hold what every rule needs."""
     assert set(fitted()) == {"base_rate", "recency", "activity", "opens", "points", "forest"}
     assert fit_baselines(LORE)[1] == {}
+
+
+def test_picked_rows_teach_what_their_copy_teaches():
+    """The backtest hands over positions, in an order of its own; not a bit is another."""
+    rows = np.random.default_rng(5).permutation(len(PLANTED))[:900]
+    some = replace(LORE, labels=LORE.labels[rows], weights=LORE.weights[rows])
+    copied = fit_baselines(replace(some, values=PLANTED.values[:, rows]))[0]
+    picked = fit_baselines(replace(some, values=Picked((PLANTED.values,), rows)))[0]
+    for name, rule in copied.items():
+        assert np.array_equal(rule.predict(PLANTED.values), picked[name].predict(PLANTED.values))
 
 
 def test_the_base_rate_is_the_share_of_rows():

@@ -10,8 +10,8 @@ import numpy as np
 
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.lists import ListFiles, Origin, write_list
+from microconv.ranking.rank import rank_prospects
 from microconv.ranking.ranked import Ranking
-from microconv.ranking.score import rank_prospects
 from microconv.settings import ReadySettings
 from ranked_world import END, on_disk, settings, train_with, world
 

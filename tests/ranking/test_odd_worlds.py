@@ -14,7 +14,7 @@ import microconv
 from microconv.errors import EventLogError
 from microconv.events.log import MemoryLog
 from microconv.events.schema import EVENTS
-from microconv.ranking.score import rank_prospects
+from microconv.ranking.rank import rank_prospects
 from ranked_world import END, settings, train_on, trained, world
 from worlds import event, log_of
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -11,18 +9,18 @@ import pyarrow.compute as pc
 import pytest
 
 from microconv.errors import OtherJourneyError, SettingsError, TimeError
-from microconv.events.log import HISTORY_COLUMNS, MemoryLog
-from microconv.events.schema import EVENT_ORDER, bucket_of
+from microconv.events.log import MemoryLog
+from microconv.events.schema import EVENT_ORDER
 from microconv.features.matrix import build
 from microconv.features.training_set import questions_of
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import ask
 from microconv.histories.timeline import plan_as_ofs
 from microconv.histories.visible import visible_events
+from microconv.ranking.rank import rank_prospects
 from microconv.ranking.ranked import Ranking
-from microconv.ranking.score import rank_prospects
 from microconv.settings import EngineSettings
-from ranked_world import END, settings, trained, world
+from ranked_world import END, SplitLog, settings, trained, world
 from worlds import AS_OF, JOURNEY, event, log_of
 
 SCORE = settings().score
@@ -37,26 +35,6 @@ def rank(log=None, *, as_of=END, limit=None, **more) -> Ranking:
 def everyone() -> Ranking:
     """Rank everybody in the world."""
     return rank()
-
-
-@dataclasses.dataclass(frozen=True)
-class SplitLog:
-    """A log in memory, cut into hash buckets as one on disk is."""
-
-    log: MemoryLog
-    buckets: int
-
-    def read_events(self, bucket: int, columns: Sequence[str] = HISTORY_COLUMNS) -> pa.Table:
-        """Hand out one bucket's events."""
-        return self._only(self.log.read_events(0, columns), bucket)
-
-    def read_prospects(self, bucket: int) -> pa.Table | None:
-        """Hand out one bucket's rows of the prospects table."""
-        return self._only(self.log.prospects, bucket)
-
-    def _only(self, table: pa.Table, bucket: int) -> pa.Table:
-        ids = table.column("prospect_id").cast(pa.string()).to_pylist()
-        return table.filter(pa.array([bucket_of(i, self.buckets) == bucket for i in ids]))
 
 
 def test_whom_the_list_leaves_out_and_why() -> None:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microconv.histories.snapshots import STATUSES
+from microconv.ranking.contacts import contacts
 from microconv.ranking.next_step import NO_ACTIVITY
-from microconv.ranking.shortlist import BucketScores, Shortlist, contacts, merge
+from microconv.ranking.shortlist import BucketScores, Shortlist, merge
 from worlds import AS_OF
 
 
@@ -53,6 +54,7 @@ def bucket(shortlist: Shortlist, limit: int | None) -> BucketScores:
     """Make what one bucket adds, as `score_bucket` does."""
     return BucketScores(
         statuses={**dict.fromkeys(STATUSES, 1), "no_step": 0},
+        exits={"left": 1},
         event_names={"blog": 2},
         probability=shortlist.rows["probability"].to_numpy(float),
         shortlist=shortlist.best(limit),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from microconv.errors import MissingInputError, SettingsError
-from microconv.ranking.score import rank_prospects
+from microconv.ranking.rank import rank_prospects
 from microconv.ranking.text_table import parse_texts, read_texts, shipped
 from microconv.ranking.texts import FORMATS
 from microconv.ranking.wording import Wording, idle_patterns

@@ -8,7 +8,7 @@ import pytest
 
 from microconv.errors import MicroconvError, MissingInputError
 from microconv.ranking.lists import ListFiles, Origin, write_list
-from microconv.ranking.score import rank_prospects
+from microconv.ranking.rank import rank_prospects
 from microconv.report.write import Findings, write_journey_page, write_pages
 from ranked_world import END, settings, trained, world
 from report_world import evaluation

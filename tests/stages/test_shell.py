@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from microconv.errors import SettingsError
+from microconv.settings import engine_named
 from microconv.stages import shell
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +26,20 @@ def test_keywords_become_options_and_their_order_is_free():
     """One signature is the only place where a stage says what it reads and writes."""
     said = shell.call(copy, ["--model-page", "b/c", "--params", PARAMS, "--log", "a"])
     assert said == f"copy: 200 {Path('a')} {Path('b/c')} None"
+
+
+def test_an_engine_named_on_the_command_line_leaves_the_threads_of_the_params(tmp_path):
+    """Who moves the buckets to a cluster still trains on this machine, as the params say."""
+    content = yaml.safe_load(Path(PARAMS).read_text()) | {"engine": {"threads": 3}}
+    params = tmp_path / "params.yaml"
+    params.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def said(settings) -> str:
+        return f"{settings.engine.name} {settings.engine.master} {settings.engine.threads}"
+
+    named = engine_named("spark", "local[2]")
+    assert shell.call(said, ["--params", str(params)]) == "said: local None 3"
+    assert shell.call(said, ["--params", str(params)], engine=named) == "said: spark local[2] 3"
 
 
 @pytest.mark.parametrize(

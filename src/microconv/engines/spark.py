@@ -65,7 +65,7 @@ class Spark:
         EngineError
             If Spark gave up, or a machine has other versions than this one.
         """
-        work = _task(function, wire.pack, versions())
+        work = bucket_task(function, wire.pack, versions())
         schema = "bucket long, result binary, error string, says string"
         with in_one_sentence("Spark gave up"):
             numbers = self.session.range(0, buckets, 1, numPartitions=buckets)
@@ -80,9 +80,14 @@ class Spark:
                 answers.unpersist()
 
 
-def _task(
+def bucket_task(
     function: Callable[[int], Result], pack: Callable[[Result], bytes], asked_by: dict[str, str]
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Make what `mapInArrow` calls: batches of bucket numbers → batches of :data:`ANSWER`.
+
+    An error that a user can mend is an answer; any other is raised, for Spark to try again.
+    """
+
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for bucket in batch.column(0).to_pylist():

@@ -182,7 +182,7 @@ def _lore(
     snapshots, columns = training_set.snapshots, lesson.columns
     return Lore(
         names=columns.names,
-        values=columns.take(learnt),
+        values=columns.pick(learnt),
         labels=known_labels(snapshots, fold.test[0])[learnt],
         weights=turn_weights(snapshots.iloc[learnt]),
         journey=training_set.journey,

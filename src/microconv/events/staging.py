@@ -61,7 +61,7 @@ def refuse_twins(sources: Sequence[SourceSettings], input_dir: Path) -> None:
         for file in find_files(source, input_dir):
             others = readers.setdefault((file.resolve(), source.format), [])
             for other in others:
-                if (other.columns, other.ignore) == (source.columns, source.ignore):
+                if _taken(other) == _taken(source):
                     raise SettingsError(
                         f"The sources `{other.name}` and `{source.name}` both read {file}, and in "
                         "the same way, so that each of its rows would count twice. Mend `files` of "
@@ -70,8 +70,27 @@ def refuse_twins(sources: Sequence[SourceSettings], input_dir: Path) -> None:
             others.append(source)
 
 
-def stage(place: int, settings: IngestSettings, *, input_dir: Path, connection: Any) -> Staged:
+def _taken(source: SourceSettings) -> tuple[Any, ...]:
+    """Say what a source takes of its rows."""
+    return source.columns, source.ignore, source.only
+
+
+def stage(
+    place: int,
+    settings: IngestSettings,
+    *,
+    input_dir: Path,
+    connection: Any,
+    most: int | None = None,
+) -> Staged:
     """Read and clean every file of a source.
+
+    Parameters
+    ----------
+    place : int
+        Of the source in `settings.sources`.
+    most : int, optional
+        Of files that are read as one, how many rows are looked at; by default all.
 
     Raises
     ------
@@ -86,6 +105,7 @@ def stage(place: int, settings: IngestSettings, *, input_dir: Path, connection: 
     tables = []
     for number, group in enumerate(groups):
         with kind.read(group, source, connection) as rows:
+            rows = rows if most is None else replace(rows, table=rows.table.limit(most))
             clean = _clean(rows, source, settings)
             name = f"staged_{place}_{number}"
             tables.append(connection.create_table(name, clean, temp=True))

@@ -113,14 +113,22 @@ def refuse_if_too_many(tallies: list[Tally], settings: IngestSettings, quarantin
     RefusedRowsError
         With the counts by reason and examples, per source.
     """
-    limit = settings.max_refused_share
-    sentences = [_complaint(t) for t in tallies if len(t.refused) > limit * t.rows]
-    if sentences:
+    sentences = too_many_refused(tallies, settings)
+    if sentences is not None:
         raise RefusedRowsError(
-            " ".join(sentences) + f" That is more than `ingest.max_refused_share` ({limit:.2%}) "
-            f"allows. All refused rows are in {quarantine}; the log was not written. Mend the "
+            f"{sentences} All refused rows are in {quarantine}; the log was not written. Mend the "
             "export, or raise the limit."
         )
+
+
+def too_many_refused(tallies: list[Tally], settings: IngestSettings) -> str | None:
+    """Name the sources with more refused rows than the settings allow; None if there are none."""
+    limit = settings.max_refused_share
+    sentences = [_complaint(t) for t in tallies if len(t.refused) > limit * t.rows]
+    if not sentences:
+        return None
+    allowed = f"That is more than `ingest.max_refused_share` ({limit:.2%}) allows."
+    return " ".join([*sentences, allowed])
 
 
 def _complaint(tally: Tally) -> str:

@@ -179,20 +179,13 @@ def load_training_set(
     EventLogError
         If snapshots and features do not belong together, or a question stands there twice.
     """
-    names: list[str] = []
-    tables, parts, histories = [], [], []
+    tables, followed, histories = [], [], []
     for bucket in range(log.buckets):
         table = pq.read_table(snapshots / f"{bucket:04d}.parquet", use_threads=False)
-        columns, names = read_columns(features / f"{bucket:04d}.parquet")
-        if columns.shape[1] != table.num_rows:
-            raise EventLogError(
-                f"Bucket {bucket} has {table.num_rows} snapshots and {columns.shape[1]} rows of "
-                "features. Run the stage `featurize` again."
-            )
         _require_each_once(table, bucket)
-        followed = pc.greater(table.column("followed_until"), table.column("as_of")).to_numpy()
-        tables.append(table.filter(pa.array(followed)))
-        parts.append(columns[:, followed] if not followed.all() else columns)
+        later = pc.greater(table.column("followed_until"), table.column("as_of"))
+        tables.append(table.filter(later))
+        followed.append(later.to_numpy())
         events, prospects = log.read_events(bucket), log.read_prospects(bucket)
         histories.append(load_histories(events, journey, prospects))
     asked = pa.concat_tables(tables)
@@ -201,15 +194,33 @@ def load_training_set(
             "No snapshot has a label: no outcome window has closed yet, or nobody was in the "
             "cohort. Ask earlier, shorten `snapshots.horizon_days` or bring a longer export."
         )
+    names, values = read_features(features, followed)
     everyone = concat_histories(histories)
     return TrainingSet(
         snapshots=as_frame(asked),
         names=names,
-        values=np.concatenate(parts, axis=1),
+        values=values,
         visible=visible_events(everyone, *questions_of(asked, everyone)),
         journey=journey,
         settings=settings,
     )
+
+
+def read_features(folder: Path, kept: list[npt.NDArray[np.bool_]]) -> tuple[list[str], Columns]:
+    """Read the kept rows of every bucket into one array, which is never there twice."""
+    rows, end = sum(int(some.sum()) for some in kept), 0
+    for bucket, some in enumerate(kept):
+        columns, names = read_columns(folder / f"{bucket:04d}.parquet")
+        if columns.shape[1] != len(some):
+            raise EventLogError(
+                f"Bucket {bucket} has {len(some)} snapshots and {columns.shape[1]} rows of "
+                "features. Run the stage `featurize` again."
+            )
+        if bucket == 0:
+            values = np.empty((len(names), rows), np.float32)
+        begin, end = end, end + int(some.sum())
+        values[:, begin:end] = columns[:, some]
+    return names, values
 
 
 def _require_each_once(snapshots: pa.Table, bucket: int) -> None:

@@ -24,6 +24,7 @@ import numpy as np
 
 from microconv.errors import listed
 from microconv.features.family import Columns
+from microconv.features.picked import Picked
 from microconv.journey import JourneyMap
 from microconv.model.calibration import sigmoid
 from microconv.model.linear import Linear, fit_linear
@@ -55,7 +56,7 @@ class Lore:
     Attributes
     ----------
     names : list of str
-    values : ndarray of float32, shape (n_columns, n_rows)
+    values : ndarray of float32 or Picked, shape (n_columns, n_rows)
         Training rows only.
     labels : ndarray of bool, shape (n_rows,)
     weights : ndarray of float64, shape (n_rows,)
@@ -65,7 +66,7 @@ class Lore:
     """
 
     names: list[str]
-    values: Columns = field(repr=False)
+    values: Columns | Picked = field(repr=False)
     labels: Mask = field(repr=False)
     weights: Floats = field(repr=False)
     journey: JourneyMap = field(repr=False)
@@ -111,7 +112,7 @@ class Rule:
 
 
 def score(
-    values: Columns, columns: np.ndarray[Any, np.dtype[np.intp]], points: Floats | None
+    values: Columns | Picked, columns: np.ndarray[Any, np.dtype[np.intp]], points: Floats | None
 ) -> Columns:
     """Add columns up, or the points of those above zero, as one column."""
     total = np.zeros((1, values.shape[1]))
@@ -206,7 +207,7 @@ def fit_forest(
         random_state=lore.settings.seed,
         n_jobs=lore.threads or -1,
     )
-    x = np.ascontiguousarray(lore.values[np.ix_(columns, rows)].T)
+    x = np.ascontiguousarray(np.array([lore.values[column][rows] for column in columns]).T)
     model.fit(x, lore.labels[rows], sample_weight=lore.weights[rows])
     return Forest(columns, model.estimators_)
 

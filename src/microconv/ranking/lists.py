@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pyarrow.parquet as pq
 
 from microconv.events.files import md5_of, replacing
+from microconv.ranking.grades import version_of
 from microconv.ranking.inputs import as_table
 from microconv.ranking.past_lists import FORMAT
 from microconv.ranking.ranked import Ranking
@@ -88,7 +89,13 @@ def manifest_of(ranking: Ranking, origin: Origin, *, valid_for: timedelta) -> di
     question make the same id on every machine.
     """
     log, model = md5_of(origin.log), md5_of(origin.model)
-    shape = {"limit": ranking.limit, "grades": ranking.grades}
+    shape = {
+        "limit": ranking.limit,
+        "grades": ranking.grades,
+        "rules": ranking.rules,
+        "last_list": ranking.last_list,
+        "evidence": ranking.evidence,
+    }
     facts = [log, model, _iso(ranking.as_of), shape, origin.status, origin.version]
     short = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:8]
     return {
@@ -98,7 +105,11 @@ def manifest_of(ranking: Ranking, origin: Origin, *, valid_for: timedelta) -> di
         "as_of": _iso(ranking.as_of),
         "valid_until": _iso(ranking.as_of + valid_for),
         "horizon_days": ranking.horizon / timedelta(days=1),
-        "model": {"version": origin.version, "md5": model},
+        "model": {
+            "version": origin.version,
+            "md5": model,
+            "learnt_until": None if ranking.learnt_until is None else _iso(ranking.learnt_until),
+        },
         "log": {"md5": log},
         "counts": {
             "prospects": ranking.prospects,
@@ -106,9 +117,14 @@ def manifest_of(ranking: Ranking, origin: Origin, *, valid_for: timedelta) -> di
             "scored": ranking.scored,
             "listed": len(ranking.frame),
             "left_out": ranking.left_out,
+            "exits": ranking.exits,
         },
         "limit": ranking.limit,
+        "rules": ranking.rules,
+        "last_list": ranking.last_list,
+        "evidence": {"md5": ranking.evidence},
         "grades": ranking.grades,
+        "grades_version": None if ranking.grades is None else version_of(ranking.grades),
         "readiness": ranking.readiness,
         "columns": list(ranking.frame.columns),
         "notes": list(ranking.notes),

@@ -9,6 +9,7 @@ done: ask for that, not for the cart (decision, 5).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,11 +39,16 @@ class Standing:
     last_activity: Int64
 
 
+NO_EVIDENCE: Mapping[str, float] = {}
+"""Nothing was measured."""
+
 NO_ACTIVITY = np.iinfo(np.int64).min
 """`last_activity` of a prospect who has done nothing yet."""
 
 
-def standing(visible: Visible, journey: JourneyMap) -> Standing:
+def standing(
+    visible: Visible, journey: JourneyMap, evidence: Mapping[str, float] = NO_EVIDENCE
+) -> Standing:
     """Say where prospects stand, from what each row may see.
 
     Only micro-conversions count, and those that a person more likely did than
@@ -52,9 +58,15 @@ def standing(visible: Visible, journey: JourneyMap) -> Standing:
     stage or the one after it (then the earlier stage, then the order of the
     journey), never more than one commitment level above the highest reached.
     Who has done nothing yet stands at the first stage, one level below the
-    journey's smallest commitment.
+    journey's smallest commitment. Of the steps that fit, one with measured evidence comes
+    before all others, the one of the strongest first.
+
+    Parameters
+    ----------
+    evidence : mapping of str to float
+        Step → how much more often those convert who have done it, at least.
     """
-    row, event = _flat(visible)
+    row, event = flat(visible)
     step = visible.step[event]
     micro = (journey.kinds[step] == MICRO) & (visible.human[event] >= PERSON)
     row, event, step = row[micro], event[micro], step[micro]
@@ -64,11 +76,14 @@ def standing(visible: Visible, journey: JourneyMap) -> Standing:
     np.maximum.at(last, row, visible.time[event])
     reached = np.where(done, journey.stage_codes, -1).max(axis=1, initial=-1)
     names = np.array([*journey.stages, None], dtype=object)
-    return Standing(names[reached], _next_steps(done, reached, journey), last)
+    return Standing(names[reached], _next_steps(done, reached, journey, evidence), last)
 
 
 def _next_steps(
-    done: npt.NDArray[np.bool_], reached: npt.NDArray[np.int8], journey: JourneyMap
+    done: npt.NDArray[np.bool_],
+    reached: npt.NDArray[np.int8],
+    journey: JourneyMap,
+    evidence: Mapping[str, float],
 ) -> npt.NDArray[np.object_]:
     commitments, stages = journey.commitments, journey.stage_codes
     micro = journey.codes_of_kind("micro")
@@ -77,7 +92,9 @@ def _next_steps(
         return chosen
     highest = np.where(done, commitments, commitments[micro].min() - 1).max(axis=1)
     stage = np.maximum(reached, 0)
-    for code in sorted(micro, key=lambda c: (commitments[c], stages[c], c), reverse=True):
+    worth = [-evidence.get(name, 0.0) for name in journey.step_names]
+    order = sorted(micro, key=lambda c: (worth[c], commitments[c], stages[c], c), reverse=True)
+    for code in order:  # the last that fits stays
         fits = (stages[code] == stage) | (stages[code] == stage + 1)
         chosen[~done[:, code] & fits & (commitments[code] <= highest + 1)] = journey.step_names[
             code
@@ -85,7 +102,7 @@ def _next_steps(
     return chosen
 
 
-def _flat(visible: Visible) -> tuple[Int64, Int64]:
+def flat(visible: Visible) -> tuple[Int64, Int64]:
     """List the visible events of all rows: the row of each and its position."""
     lengths = visible.end - visible.start
     row = np.repeat(np.arange(len(visible)), lengths)

@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from microconv.ranking.contacts import CONTACT
 from microconv.ranking.grades import grade
-from microconv.ranking.shortlist import CONTACT
+from microconv.settings import ScoreSettings
 
 COLUMNS = (
     "rank",
     "prospect_id",
     *CONTACT,
+    "shared",
+    "same_account",
     "probability",
     "probability_",
     "percentile",
     "grade",
     "amount",
     "expected_value",
+    "listed_because",
+    "draw_probability",
     "reason_",
     "stage",
     "next_step",
+    "next_step_because",
     "last_activity",
+    "rank_before",
+    "change",
 )
 """The columns of `ranked` in their order; `reason_` stands for reason_1, reason_2, …,
 `probability_` for those of further horizons (`probability_7d`), and the contact columns are
-there when the log has a prospects table."""
+there when the log has a prospects table. `shared` stands for the columns by which places
+are shared out (`team`), `same_account` is there with one contact per account, and
+`rank_before` and `change` where the list before was named."""
+
+RULES = ("rank_by", "capacities", "one_per_account", "cool_off", "exploration")
+"""Settings that decide who is listed."""
 
 UNSEEN = ("not_yet_known", "merged_away", "no_step")
 """Reasons to be left out of those who had not been seen under the id that they have."""
@@ -51,7 +66,12 @@ class Ranking:
         How many prospects were asked about; percentiles are among them.
     left_out : dict of str to int
         Why the others are not listed → how many. Those `below_the_limit` were scored.
+    exits : dict of str to int
+        Of those who exited: by what; sums to their number.
     limit : int or None
+    rules : dict
+        How it was decided who is listed: the settings :data:`RULES` where they are not the
+        usual ones.
     grades : dict of str to float or None
         The thresholds behind the column `grade`; None where nobody is graded, as without
         enough to learn from.
@@ -59,6 +79,12 @@ class Ranking:
         What a reader must know before believing the list; usually nothing.
     readiness : dict of str to str or None
         Whether the model had enough to learn from: `state`, and `says`.
+    last_list : str or None
+        The id of the list that changes are counted from.
+    evidence : str or None
+        The md5 of the measurement behind next steps.
+    learnt_until : datetime or None
+        The first instant whose outcomes the model cannot have learnt from.
     """
 
     frame: pd.DataFrame = field(repr=False)
@@ -66,10 +92,15 @@ class Ranking:
     horizon: timedelta
     scored: int
     left_out: dict[str, int]
+    exits: dict[str, int] = field(default_factory=dict)
     limit: int | None = None
+    rules: dict[str, Any] = field(default_factory=dict)
     grades: dict[str, float] | None = None
     notes: tuple[str, ...] = ()
     readiness: dict[str, str] | None = None
+    last_list: str | None = None
+    evidence: str | None = None
+    learnt_until: datetime | None = None
 
     @property
     def prospects(self) -> int:
@@ -82,11 +113,18 @@ class Ranking:
         return self.prospects - sum(self.left_out[reason] for reason in UNSEEN)
 
 
+def rules_of(settings: ScoreSettings | None) -> dict[str, Any]:
+    """Write out the settings that decide who is listed, those that were set alone."""
+    given = {} if settings is None else settings.model_dump(mode="json", exclude_defaults=True)
+    return {name: given[name] for name in RULES if name in given}
+
+
 def finish(
     rows: pd.DataFrame,
     everyone: npt.NDArray[np.float64],
     *,
     grades: dict[str, float] | None,
+    shared: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Make the table `ranked` of the listed rows.
 
@@ -99,6 +137,8 @@ def finish(
         The probability of everyone asked.
     grades : dict of str to float or None
         Without thresholds there is no grade.
+    shared : sequence of str
+        Columns by which places were shared out.
 
     Returns
     -------
@@ -117,11 +157,14 @@ def finish(
         expected_value=probability * rows["amount"].to_numpy(),
         last_activity=activity.dt.tz_localize("UTC"),
     )
-    return table[[name for column in COLUMNS for name in _named(column, table)]]
+    more = [name for name in shared if name not in COLUMNS]
+    return table[[name for column in COLUMNS for name in _named(column, table, more)]]
 
 
-def _named(column: str, table: pd.DataFrame) -> list[str]:
+def _named(column: str, table: pd.DataFrame, shared: list[str]) -> list[str]:
     """List the columns of a table that a name of :data:`COLUMNS` stands for."""
+    if column == "shared":
+        return shared
     if column.endswith("_"):
         return [name for name in table.columns if name.startswith(column)]
     return [column] if column in table else []

@@ -1,34 +1,20 @@
-"""One bucket's prospects, asked and scored; of these only the rows that can still be listed."""
+"""Rows that can still be listed, bucket by bucket: the best of what has come so far."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from microconv.events.log import Log
 from microconv.features.family import Columns
 from microconv.features.matrix import build
-from microconv.histories.arrays import Histories, Visible
-from microconv.histories.load import load_histories
-from microconv.histories.snapshots import (
-    ASKED,
-    EPOCH,
-    STATUSES,
-    cohort_status,
-    microseconds,
-)
-from microconv.histories.visible import visible_events
-from microconv.journey import JourneyMap
+from microconv.histories.arrays import Visible
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.next_step import standing
 from microconv.ranking.reasons import explain
 from microconv.ranking.text_table import Text
 
@@ -41,8 +27,8 @@ BEST_FIRST = {
 """The order of the list, column → ascending: the more probable first; among equals whoever was
 active most recently, then whoever has more events, then the smaller id. No label is needed."""
 
-CONTACT = ("account_id", "owner", "name", "email")
-"""Columns of the prospects table that go to the list where there is one."""
+ORDERS = {"probability": BEST_FIRST, "expected_value": {"expected_value": False, **BEST_FIRST}}
+"""What the list is ranked by → its order."""
 
 
 @dataclass(frozen=True)
@@ -60,21 +46,29 @@ class Shortlist:
     rows: pd.DataFrame
     features: Columns = field(repr=False)
 
-    def best(self, limit: int | None) -> Shortlist:
+    def best(self, limit: int | None, *, by: str = "probability") -> Shortlist:
         """Put the best first and keep at most `limit` of them."""
-        rows = self.rows
+        rows, order = self.rows, ORDERS[by]
         if limit is not None and limit < len(rows):  # sort only those who can be among them
-            probability = rows["probability"].to_numpy()
-            rows = rows[probability >= np.partition(probability, -limit)[-limit]]
-        rows = rows.sort_values(list(BEST_FIRST), ascending=list(BEST_FIRST.values()))[:limit]
+            first = rows[by].to_numpy()
+            rows = rows[first >= np.partition(first, -limit)[-limit]]
+        rows = rows.sort_values(list(order), ascending=list(order.values()))[:limit]
         return Shortlist(rows.reset_index(drop=True), self.features[:, rows.index.to_numpy()])
 
-    def explained(self, question: Question) -> Shortlist:
+    def explained(
+        self, model: ProspectModel, *, most: int, texts: tuple[Text, ...] | None
+    ) -> Shortlist:
         """Give every row its reasons, and let the features go."""
-        reasons = explain(
-            self.features, question.model, most=question.reasons, texts=question.texts
-        )
-        return Shortlist(self.rows.join(reasons), self.features[:0])
+        reasons = explain(self.features, model, most=most, texts=texts)
+        return self.with_rows(self.rows.join(reasons)).slim()
+
+    def with_rows(self, rows: pd.DataFrame) -> Shortlist:
+        """Say something else of the same prospects."""
+        return Shortlist(rows, self.features)
+
+    def slim(self) -> Shortlist:
+        """Let the features go."""  # a slice would keep them in memory
+        return Shortlist(self.rows, np.empty((0, len(self.rows)), np.float32))
 
 
 @dataclass(frozen=True)
@@ -85,7 +79,10 @@ class BucketScores:
     ----------
     statuses : dict of str to int
         Prospects by :data:`~microconv.histories.snapshots.STATUSES`, and `no_step` for
-        those without a single event that has a step.
+        those without a single event that has a step. Of those asked, `cooling_off` were
+        spoken to a moment ago.
+    exits : dict of str to int
+        Of those who exited: by what.
     event_names : dict of str to int
         Event name → events.
     probability : ndarray of float64, shape (n_asked,)
@@ -96,66 +93,11 @@ class BucketScores:
     """
 
     statuses: dict[str, int]
+    exits: dict[str, int]
     event_names: dict[str, int]
     probability: npt.NDArray[np.float64] = field(repr=False)
     shortlist: Shortlist = field(repr=False)
     seen: tuple[datetime | None, datetime | None]
-
-
-@dataclass(frozen=True)
-class Question:
-    """What is asked of every bucket.
-
-    Attributes
-    ----------
-    model : ProspectModel
-        Its journey, cohort rule and features are used, nobody else's.
-    as_of : datetime
-        Only what was visible strictly before it is used.
-    limit : int or None
-        At most so many rows are kept; everyone when None.
-    reasons : int
-        How many each row gets.
-    threads : int or None
-        For the trees of one bucket; changes no bit.
-    texts : tuple of Text or None
-        How reasons read; the package's table when None.
-    """
-
-    model: ProspectModel
-    as_of: datetime
-    limit: int | None
-    reasons: int
-    threads: int | None = None
-    texts: tuple[Text, ...] | None = field(default=None, repr=False)
-
-
-def score_bucket(log: Log, bucket: int, question: Question) -> BucketScores:
-    """Ask about every prospect of a bucket who belongs to the cohort."""
-    events, prospects = log.read_events(bucket).unify_dictionaries(), log.read_prospects(bucket)
-    model, as_of = question.model, question.as_of
-    histories = load_histories(events, model.journey, prospects)
-    status = cohort_status(histories, model.journey, model.snapshot_settings, [as_of])[:, 0]
-    asked = np.flatnonzero(status == ASKED)
-    visible = visible_events(histories, asked, np.full(len(asked), microseconds(as_of)))
-    features = features_of(visible, model)
-    probability = model.predict(features, threads=question.threads)
-    rows = _rows(visible, probability, model.journey)
-    shortlist = Shortlist(rows, features).best(question.limit)
-    amount = model.expected_amount(shortlist.features)
-    shortlist = Shortlist(shortlist.rows.assign(amount=amount), shortlist.features)
-    if prospects is not None:
-        known = contacts(prospects, shortlist.rows["prospect_id"], before=as_of)
-        shortlist = Shortlist(shortlist.rows.join(known), shortlist.features)
-    if question.limit is None:  # everyone is listed: their features need not be kept
-        shortlist = shortlist.explained(question)
-    return BucketScores(
-        statuses=_count(status, _everyone(events, prospects) - len(histories)),
-        event_names=_names(events),
-        probability=probability,
-        shortlist=shortlist,
-        seen=_seen(histories, microseconds(as_of)),
-    )
 
 
 def features_of(visible: Visible, model: ProspectModel) -> Columns:
@@ -165,25 +107,30 @@ def features_of(visible: Visible, model: ProspectModel) -> Columns:
     return np.concatenate(parts)
 
 
-def merge(parts: Iterable[BucketScores], limit: int | None) -> BucketScores:
+def merge(
+    parts: Iterable[BucketScores], limit: int | None, *, by: str = "probability"
+) -> BucketScores:
     """Add the buckets up as they come, keeping at most `limit` rows at any time."""
     statuses: Counter[str] = Counter()
+    left: Counter[str] = Counter()
     event_names: Counter[str] = Counter()
     probabilities, shortlists, seen = [], [], []
     for part in parts:
         statuses.update(part.statuses)
+        left.update(part.exits)
         event_names.update(part.event_names)
         probabilities.append(part.probability)
         seen.append(part.seen)
         shortlists.append(part.shortlist)
         if limit is not None:
-            shortlists = [_join(shortlists).best(limit)]
+            shortlists = [_join(shortlists).best(limit, by=by)]
     firsts, lasts = ([instant for instant in side if instant] for side in zip(*seen, strict=True))
     return BucketScores(
         statuses=dict(statuses),
+        exits=dict(left),
         event_names=dict(event_names),
         probability=np.concatenate(probabilities),
-        shortlist=_join(shortlists).best(limit),
+        shortlist=_join(shortlists).best(limit, by=by),
         seen=(min(firsts, default=None), max(lasts, default=None)),
     )
 
@@ -191,74 +138,3 @@ def merge(parts: Iterable[BucketScores], limit: int | None) -> BucketScores:
 def _join(parts: Sequence[Shortlist]) -> Shortlist:
     rows = pd.concat([part.rows for part in parts], ignore_index=True)
     return Shortlist(rows, np.concatenate([part.features for part in parts], axis=1))
-
-
-def contacts(prospects: pa.Table, ids: pd.Series, *, before: datetime) -> pd.DataFrame:
-    """Look up the owner, account, name and email that were known of some prospects.
-
-    Parameters
-    ----------
-    prospects : Table
-        Sorted by prospect and `known_at`.
-    ids : Series of str, shape (n_rows,)
-    before : datetime
-        Rows known later are not used.
-
-    Returns
-    -------
-    DataFrame of shape (n_rows, …)
-        The columns of :data:`CONTACT` that the table has, each the last value
-        that was known.
-    """
-    names = [name for name in CONTACT if name in prospects.column_names]
-    known = pc.less(
-        prospects.column("known_at"), pa.scalar(before, prospects.field("known_at").type)
-    )
-    wanted = pc.is_in(prospects.column("prospect_id").cast(pa.string()), pa.array(ids, pa.string()))
-    rows = prospects.select(["prospect_id", *names]).filter(pc.and_(known, wanted)).to_pandas()
-    last: pd.DataFrame = rows.astype("str").groupby("prospect_id")[names].last()
-    return last.reindex(ids).reset_index(drop=True)
-
-
-def _rows(
-    visible: Visible, probability: npt.NDArray[np.float64], journey: JourneyMap
-) -> pd.DataFrame:
-    ids = visible.histories.prospect_ids.take(pa.array(visible.prospect))
-    stands = standing(visible, journey)
-    return pd.DataFrame(
-        {
-            "prospect_id": pd.Series(ids.to_pandas(), dtype="str"),
-            "probability": probability,
-            "last_activity": stands.last_activity,
-            "events": visible.end - visible.start,
-            "stage": pd.Series(stands.stage, dtype="str"),
-            "next_step": pd.Series(stands.next_step, dtype="str"),
-        }
-    )
-
-
-def _count(status: npt.NDArray[np.int8], without_step: int) -> dict[str, int]:
-    counts = np.bincount(status, minlength=len(STATUSES)).tolist()
-    return {**dict(zip(STATUSES, counts, strict=True)), "no_step": without_step}
-
-
-def _everyone(events: pa.Table, prospects: pa.Table | None) -> int:
-    tables = [events] if prospects is None else [events, prospects]
-    ids = [table.column("prospect_id").unique().cast(pa.string()) for table in tables]
-    return len(pa.concat_arrays(ids).unique())
-
-
-def _names(events: pa.Table) -> dict[str, int]:
-    counts = pc.value_counts(events.column("event_name"))
-    return {entry["values"]: entry["counts"] for entry in counts.to_pylist()}
-
-
-def _seen(histories: Histories, cut: int) -> tuple[datetime | None, datetime | None]:
-    instants = histories.visible_at
-    past = instants[instants < cut]
-    first = _instant(instants.min()) if len(instants) else None
-    return first, _instant(past.max()) if len(past) else None
-
-
-def _instant(microseconds: np.int64) -> datetime:
-    return EPOCH + timedelta(microseconds=int(microseconds))

@@ -28,6 +28,7 @@ def pack(scores: BucketScores) -> bytes:
     features = scores.shortlist.features
     facts = {
         "statuses": scores.statuses,
+        "exits": scores.exits,
         "event_names": scores.event_names,
         "seen": [None if instant is None else instant.isoformat() for instant in scores.seen],
     }
@@ -53,6 +54,7 @@ def unpack(content: bytes) -> BucketScores:
     first, last = (None if at is None else datetime.fromisoformat(at) for at in facts["seen"])
     return BucketScores(
         statuses=facts["statuses"],
+        exits=facts["exits"],
         event_names=facts["event_names"],
         probability=row["probability"][0].values.to_numpy(),
         shortlist=Shortlist(rows, features.reshape(row["columns"][0].as_py(), len(rows))),

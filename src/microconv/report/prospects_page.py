@@ -25,6 +25,8 @@ LEFT_OUT = {
     "merged_away": "the same person under another id",
     "no_step": "nothing but events outside the journey, or none at all",
     "below_the_limit": "scored, but further down than this list goes",
+    "cooling_off": "spoken to lately",
+    "same_account": "somebody else of the account is on the list",
 }
 """Reason of the manifest → how it reads."""
 
@@ -69,13 +71,22 @@ def prospects_page(
             "rows": _rows(frame, list(grades), datetime.fromisoformat(manifest["as_of"])),
             "has": has,
             "left_out": [
-                {"says": LEFT_OUT[reason], "count": count}
+                {"says": _left_out(reason, manifest["counts"].get("exits", {})), "count": count}
                 for reason, count in manifest["counts"]["left_out"].items()
                 if count
             ],
             "facts": facts,
         },
     )
+
+
+def _left_out(reason: str, exits: Mapping[str, int]) -> str:
+    """Say why somebody is not on the list; of those who left, by what."""
+    if reason == "exited" and exits:
+        counts = (f"{step.replace('_', ' ')} {count:,}" for step, count in exits.items())
+        return f"left: {', '.join(counts)}"
+    full = reason.removesuffix("_at_capacity")
+    return LEFT_OUT[reason] if full == reason else f"the {full} has no place left"
 
 
 def _version(version: str | None) -> str:

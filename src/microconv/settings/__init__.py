@@ -33,7 +33,13 @@ from microconv.settings.model import (
 )
 from microconv.settings.questions import FeatureSettings, SnapshotSettings
 from microconv.settings.reading import Settings, check_settings, engine_named, read_settings
-from microconv.settings.runs import EngineSettings, ScoreSettings, SimulateSettings, TrackSettings
+from microconv.settings.runs import EngineSettings, SimulateSettings, TrackSettings
+from microconv.settings.score import (
+    CapacitySettings,
+    CoolOffSettings,
+    ExplorationSettings,
+    ScoreSettings,
+)
 from microconv.settings.section import Section
 
 __all__ = [
@@ -44,13 +50,16 @@ __all__ = [
     "BenchmarkSettings",
     "BoostedSettings",
     "BottleneckSettings",
+    "CapacitySettings",
     "CautiousSettings",
+    "CoolOffSettings",
     "DealtInstants",
     "DeliverSettings",
     "EngineSettings",
     "EvaluateSettings",
     "ExperimentSettings",
     "ExperimentsSettings",
+    "ExplorationSettings",
     "ExtractSettings",
     "ExtractedTable",
     "FeatureSettings",

@@ -24,7 +24,8 @@ from microconv.settings.measurement import (
 )
 from microconv.settings.model import BacktestSettings, ModelSettings
 from microconv.settings.questions import FeatureSettings, SnapshotSettings
-from microconv.settings.runs import EngineSettings, ScoreSettings, SimulateSettings, TrackSettings
+from microconv.settings.runs import EngineSettings, SimulateSettings, TrackSettings
+from microconv.settings.score import ScoreSettings
 from microconv.settings.section import Section
 
 

@@ -11,9 +11,9 @@ PARTS = {
     "%j": "month and day", "%H": "hour", "%I": "hour", "%p": "am or pm", "%M": "minute",
     "%S": "second", "%f": "fraction", "%z": "offset", "%a": "weekday", "%A": "weekday",
 }  # fmt: skip
-"""Directive → what it stands for."""
+"""Directive → what it stands for. Numbers may have a leading zero or none."""
 
-_DIRECTIVE = re.compile(r"%-?.|%$")
+_DIRECTIVE = re.compile(r"%.|%$", re.DOTALL)
 
 
 def require_day(written: str) -> str:
@@ -28,7 +28,7 @@ def require_day(written: str) -> str:
     >>> require_day("%d/%m/%Y %H:%M")
     '%d/%m/%Y %H:%M'
     """
-    codes = {code.replace("-", "") for code in _DIRECTIVE.findall(written.replace("%%", ""))}
+    codes = set(_DIRECTIVE.findall(written.replace("%%", "")))
     if "%Z" in codes:
         raise ValueError(
             f"`{written}` asks for the name of a zone (`%Z`), and such names are ambiguous; write "

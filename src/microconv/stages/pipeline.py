@@ -101,13 +101,13 @@ STAGES = (
         ("journey", "snapshots", "features", "backtest", "model"),
     ),
     PipelineStage(
-        "score", {**LOG, **MODEL}, {**PROSPECTS, **CSV, **MANIFEST}, ("journey", "score")
-    ),
-    PipelineStage(
         "measure",
         LOG,
         {**JOURNEY, "tables": "reports/journey"},
         ("journey", "measure", "experiments", "audit", "benchmarks", "bottlenecks"),
+    ),
+    PipelineStage(
+        "score", {**LOG, **MODEL, **JOURNEY}, {**PROSPECTS, **CSV, **MANIFEST}, ("journey", "score")
     ),
     PipelineStage(
         "report", {**PROSPECTS, **MANIFEST, **EVALUATION, **PLOTS, **MODEL, **JOURNEY}, PAGES

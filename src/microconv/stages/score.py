@@ -9,25 +9,33 @@ from microconv.events.log import EventLog
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.lists import ListFiles, Origin, write_list
-from microconv.ranking.score import rank_prospects
+from microconv.ranking.rank import Beside, rank_prospects
 from microconv.settings import Settings
 from microconv.stages.shell import run
 
 
 def score(
-    settings: Settings, *, log: Path, model: Path, prospects: Path, csv: Path, manifest: Path
+    settings: Settings,
+    *,
+    log: Path,
+    model: Path,
+    journey: Path,
+    prospects: Path,
+    csv: Path,
+    manifest: Path,
 ) -> str:
     """Rank everyone in the cohort with the model just trained; the list is a preview."""
-    events, journey = EventLog.open(log), JourneyMap.from_settings(settings.journey)
+    events, steps = EventLog.open(log), JourneyMap.from_settings(settings.journey)
     prospect_model = ProspectModel.load(model)
-    prospect_model.require_journey(journey)
+    prospect_model.require_journey(steps)
     as_of = settings.score.as_of
-    asked_at = as_of or events.observed_until(journey)
+    asked_at = as_of or events.observed_until(steps)
     ranking = rank_prospects(
         events,
         model=prospect_model,
         as_of=asked_at,
         settings=settings.score,
+        beside=Beside(journey=journey),
         engine=settings.engine,
     )
     valid_for = timedelta(days=settings.score.valid_days)

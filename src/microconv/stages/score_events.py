@@ -24,7 +24,8 @@ from microconv.events.log import EventLog, Log
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.inputs import RawExports, open_events
 from microconv.ranking.lists import ListFiles, Origin, write_list
-from microconv.ranking.score import ONE_MACHINE, rank_prospects
+from microconv.ranking.past_lists import read_list
+from microconv.ranking.rank import ONE_MACHINE, Beside, rank_prospects
 from microconv.ranking.trust import require_instant
 from microconv.settings import EngineSettings, ScoreSettings, Settings, read_settings
 from microconv.stages.phases import phase
@@ -54,6 +55,10 @@ class Request:
         Until when raw exports are complete, instead of what their sources say.
     deliver : bool
         Whether a list goes where the settings say; if they say nothing it stays in its folder.
+    last_list : Path or None
+        Folder of the list before: the rows say what has changed since.
+    journey : Path or None
+        The measurement, `journey.json`: evidence behind the next steps.
     engine : EngineSettings or None
         Name and master in place of those of params.yaml.
     """
@@ -65,6 +70,8 @@ class Request:
     limit: int | None = None
     complete_until: str | None = None
     deliver: bool = True
+    last_list: Path | None = None
+    journey: Path | None = None
     engine: EngineSettings | None = None
 
 
@@ -107,6 +114,7 @@ def score_events(request: Request, *, params: Path | None, out: Path) -> str:
     with ExitStack() as stack:
         stack.enter_context(progress("score"))
         stack.enter_context(alone_in(out, "making a list in"))
+        last = None if request.last_list is None else read_list(request.last_list, at=None)
         delivery = _delivery(settings) if request.deliver else None
         with phase("score", "model") as says:
             at = stack.enter_context(model_at(request.model))
@@ -121,7 +129,13 @@ def score_events(request: Request, *, params: Path | None, out: Path) -> str:
             _require_fresh(_end_known(log, as_of, model), asked, request)
         with phase("score", "rank") as says:
             ranking = rank_prospects(
-                log, model=model, as_of=as_of, limit=request.limit, settings=asked, engine=engine
+                log,
+                model=model,
+                as_of=as_of,
+                limit=request.limit,
+                settings=asked,
+                beside=Beside(last, request.journey),
+                engine=engine,
             )
             says |= {"scored": ranking.scored, "listed": len(ranking.frame)}
         with phase("score", "write") as says:

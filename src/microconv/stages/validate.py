@@ -11,12 +11,15 @@ from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
-from microconv.errors import MicroconvError, MissingInputError, TimeError
-from microconv.events.inputs import InputFile, expand, find_files
+from microconv.errors import MicroconvError, MissingInputError, RefusedRowsError, TimeError
+from microconv.events.inputs import expand, find_files
 from microconv.events.log import EventLog
 from microconv.histories.timeline import Fold, plan_as_ofs, plan_folds
 from microconv.journey import JourneyMap
-from microconv.settings import Settings, SourceSettings
+from microconv.settings import Settings
+
+LOOKED_AT = 10_000
+"""Rows of a source that are read, of each group of files that are read as one."""
 
 Answers = tuple[Counter[datetime], Counter[datetime]]
 """Labelled questions, and those answered yes, by instant."""
@@ -53,8 +56,8 @@ def validate(settings: Settings, *, inputs: Path | None, log: Path | None) -> It
 
     yield from attempt(lambda: _journey(settings))
     yield from attempt(lambda: _texts(settings))
-    for source in settings.ingest.sources:
-        yield from attempt(lambda source=source: _source(settings, source, inputs))  # type: ignore[misc]
+    for place in range(len(settings.ingest.sources)):
+        yield from attempt(lambda place=place: _source(settings, place, inputs))  # type: ignore[misc]
     yield from attempt(lambda: _twins(settings, inputs))
     yield from attempt(lambda: _folds(settings, log))
     if problems:
@@ -87,20 +90,33 @@ def _texts(settings: Settings) -> Iterator[str]:
             yield f"  the pattern `{pattern}` fits no column, so its texts are never used"
 
 
-def _source(settings: Settings, source: SourceSettings, inputs: Path | None) -> Iterator[str]:
-    """Find the source's files and read as much of each as names its columns."""
+def _source(settings: Settings, place: int, inputs: Path | None) -> Iterator[str]:
+    """Find the source's files, and read the first rows of them as ingest would."""
     from microconv.events.relational import connect
-    from microconv.events.sources.formats import FORMATS, check_mapping
+    from microconv.events.staging import stage
+    from microconv.events.tally import count_staged, too_many_refused
 
-    check_mapping(source)
-    kind = FORMATS[source.format]
-    files = find_files(source, inputs or expand(settings.ingest.input_dir))
+    folder = inputs or expand(settings.ingest.input_dir)
+    source = settings.ingest.sources[place]
     with TemporaryDirectory() as work, connect(Path(work), threads=1) as connection:
-        for group in kind.alike([InputFile(file) for file in files]):
-            with kind.read(group, source, connection):
-                pass
-    size = sum(file.stat().st_size for file in files) / 1e6
-    yield f"source {source.name}: {len(files)} {source.format} file(s), {size:,.1f} MB"
+        staged = stage(
+            place, settings.ingest, input_dir=folder, connection=connection, most=LOOKED_AT
+        )
+        tally = count_staged(staged, connection)
+    size = sum(file.stat().st_size for file in find_files(source, folder)) / 1e6
+    good = tally.rows - len(tally.refused) - sum(tally.ignored.values())
+    counts = {
+        "good": good,
+        **{f"ignored ({reason})": n for reason, n in sorted(tally.ignored.items()) if n},
+        **{f"refused ({reason})": n for reason, n in tally.quarantined.items()},
+    }
+    yield (
+        f"source {source.name}: {len(staged.files)} {source.format} file(s), {size:,.1f} MB; of "
+        f"{tally.rows:,} rows looked at " + ", ".join(f"{n:,} {what}" for what, n in counts.items())
+    )
+    refused = too_many_refused([tally], settings.ingest)
+    if refused is not None:
+        raise RefusedRowsError(f"{refused} Mend the export, or raise the limit.")
 
 
 def _twins(settings: Settings, inputs: Path | None) -> Iterator[str]:

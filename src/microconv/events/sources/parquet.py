@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from microconv.errors import SourceError
 from microconv.events.inputs import InputFile
 from microconv.events.relational import any_of, has_nul
+from microconv.events.sources.jsonl import parts_of, pointers
 from microconv.events.sources.rows import Rows, joined, require_columns, written_out
 from microconv.settings import SourceSettings
 
@@ -33,7 +34,8 @@ def read_parquet(
     Parameters
     ----------
     fields : dict of str to str
-        Field of the common table → column of the files.
+        Field of the common table → column of the files, or a place inside one:
+        `a.b` and `/a/b` are the field `b` of the column `a`, `/a/0` the first of a list.
 
     Raises
     ------
@@ -46,19 +48,49 @@ def read_parquet(
         plain = {str(_unzipped(file.path, Path(folder))): file for file in files}
         table = _numbered(plain, connection)
         there = [name for name in table.columns if name != "row"]
-        require_columns(fields, there, source=source, file=files[0].path.name)
+        inside = [key for key in fields.values() if key not in there and _reach(table, key)[1:]]
+        require_columns(fields, [*there, *inside], source=source, file=files[0].path.name)
         place = {name: f"c{number}" for number, name in enumerate(there)}
         nothing = ibis.null("string")
         table = table.select(
             "row", detail=nothing, raw=nothing, **{place[name]: table[name] for name in there}
         )
-        table = table.mutate(reason=_nul_byte(table, [place[name] for name in fields.values()]))
+        values = {
+            field: table[place[key]] if key in place else _inside(table, place, key)
+            for field, key in fields.items()
+        }
+        table = table.mutate(reason=_nul_byte(list(values.values())))
         says = [place[name] for name in sorted(there) if name != fields.get("known_at")]
         yield Rows(
-            table=table.mutate(**{field: table[place[name]] for field, name in fields.items()}),
+            table=table.mutate(**values),
             text=lambda rows: written_out(rows, place),
             content=lambda rows: joined([rows[column] for column in says]),
         )
+
+
+def _reach(table: Any, key: str) -> list[str]:
+    """Find the column, and the parts below it, that a key with points or a pointer names."""
+    for pointer in pointers(key):
+        column, *below = parts_of(pointer)
+        kind = table[column].type() if column in table.columns else None
+        for part in below:
+            if kind is not None and kind.is_struct() and part in kind.names:
+                kind = kind[part]
+            elif kind is not None and kind.is_array() and part.isdecimal():
+                kind = kind.value_type
+            else:
+                kind = None
+        if kind is not None and below:
+            return [column, *below]
+    return []
+
+
+def _inside(table: Any, place: dict[str, str], key: str) -> Any:
+    column, *below = _reach(table.rename(place), key)
+    value = table[place[column]]
+    for part in below:
+        value = value[part] if value.type().is_struct() else value[int(part)]
+    return value
 
 
 def columns_of_parquet(path: Path) -> list[str]:
@@ -91,9 +123,9 @@ def _numbered(plain: dict[str, InputFile], connection: Any) -> Any:
     return table.mutate(row=row).drop(*(n for n in (ROW, FILE_NAME) if n in table.columns))
 
 
-def _nul_byte(table: Any, columns: list[str]) -> Any:
+def _nul_byte(values: list[Any]) -> Any:
     """Refuse rows with a NUL in a text that is used; other formats see it as a byte."""
-    texts = [table[name] for name in dict.fromkeys(columns) if table[name].type().is_string()]
+    texts = [value for value in values if value.type().is_string()]
     return any_of(has_nul(text) for text in texts).ifelse("nul_byte", ibis.null("string"))
 
 
