@@ -120,10 +120,6 @@ def test_killed_and_run_again_it_is_as_if_nothing_had_happened(
     assert run.unfinished(outputs) == []
 
 
-@pytest.mark.xfail(
-    strict=False,
-    reason="known defect: with 2 threads the last bits of the regression have been seen to differ",
-)
 @pytest.mark.parametrize("threads", [1, 2, 4])
 def test_the_number_of_threads_changes_no_bit_of_model_or_list(undisturbed, tmp_path, threads):
     """The engine's, and those that the libraries start by themselves; else it is every core."""

@@ -188,11 +188,15 @@ def fit_voices(
 
     Each is grown by one thread, so they are grown side by side.
     """
+    from threadpoolctl import threadpool_limits
+
     known, model = known_labels(snapshots, known_before), recipe.model
     rows, weights = _weighed(snapshots, train, known, recipe)
     values, known = columns.pick(rows), known[rows]
     followed = follow(snapshots, recipe, now=known_before)
-    with ThreadPoolExecutor(recipe.threads) as pool:
+    # the regression limits BLAS by itself, but in a thread of a pool that does not reach past
+    # a limit that the caller has set
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(recipe.threads) as pool:
         boosted = pool.submit(
             fit_boosted,
             *(values, known, weights, model.boosted),
