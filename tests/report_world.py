@@ -30,6 +30,17 @@ FACTS = TrainingFacts(
     readiness={"state": "ready", "says": "There is enough to learn from."},
 )
 
+HOSTILE = [
+    "<script>document.title='taken'</script>",
+    "<img src=x onerror=\"document.title='taken'\">",
+    "</style></title><script>document.title='taken'</script>",
+    '=HYPERLINK("http://example.com")',
+    "{{ 7 * 7 }} {% raw %}",
+    "' onmouseover='document.title=1' x='",
+    "\u202eevil\u0000",
+]
+"""What people call themselves to make trouble."""
+
 ABOUT = About(
     horizon_days=30,
     active_within_days=60,

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 from markupsafe import Markup, escape
 
 from microconv.report.journey_pictures import Picture, pictures_of
 from microconv.report.journey_table import Table, table_of
-from microconv.report.pages import render
+from microconv.report.pages import inline_script, render
 
 TITLES = {
     "impact": "What small steps are worth",
@@ -63,15 +60,15 @@ def journey_page(journey: Mapping[str, Any]) -> str:
     """
     sections = {name: part for name, part in journey.items() if _is_section(part)}
     order = [*(n for n in TITLES if n in sections), *(n for n in sections if n not in TITLES)]
-    script = files("microconv.report").joinpath("templates", "sort.js").read_text(encoding="utf-8")
+    script, digest = inline_script("sort.js")
     return render(
         "journey.html.j2",
         {
             "overview": journey.get("overview"),
             "verdicts": sections.get("impact", {}).get("tables", {}).get("verdict", []),
             "parts": [_part(name, sections[name]) for name in order],
-            "script": Markup(script),  # ours, and no HTML
-            "script_digest": _digest(script),
+            "script": script,
+            "script_digest": digest,
         },
     )
 
@@ -101,8 +98,3 @@ def _part(name: str, section: Mapping[str, Any]) -> Part:
 def _marked(sentence: str) -> Markup:
     """Escape a sentence, and set off the names in it that stand between back ticks."""
     return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(sentence))))
-
-
-def _digest(script: str) -> str:
-    """Name the one script that the page's policy lets run."""
-    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

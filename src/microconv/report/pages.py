@@ -1,11 +1,13 @@
-"""Pages: one HTML file each, without scripts and without a single request to anywhere.
+"""Pages: one HTML file each, without a single request to anywhere.
 
-Every value is escaped by the template, and the page's own policy forbids
-scripts and requests besides: what a prospect is called cannot do anything.
+Every value is escaped by the template, and the page's own policy forbids requests and
+every script but ours, named by its digest: what a prospect is called cannot do anything.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from datetime import datetime
 from functools import cache
@@ -50,6 +52,20 @@ def _environment() -> Environment:
 
 def _read(name: str) -> str:
     return files("microconv.report").joinpath(FOLDER, name).read_text(encoding="utf-8")
+
+
+def inline_script(*names: str) -> tuple[Markup, str]:
+    """Join scripts of this package, and name them as a page's policy must to let them run.
+
+    Returns
+    -------
+    script : Markup
+    digest : str
+        SHA-256 in base 64.
+    """
+    script = "".join(_read(name) for name in names)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return Markup(script), digest  # ours, and no HTML
 
 
 def breakable(address: str) -> Markup:

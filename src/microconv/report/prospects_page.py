@@ -12,10 +12,15 @@ from microconv.model.facts import TrainingFacts
 from microconv.ranking.reasons import AGAINST, FOR
 from microconv.ranking.texts import FORMATS, days
 from microconv.report.belief import how_far
-from microconv.report.pages import percent, render
+from microconv.report.pages import inline_script, percent, render
 
-OPTIONAL = ("owner", "account_id", "name", "email", "expected_value")
+OPTIONAL = (
+    "owner", "account_id", "name", "email", "expected_value", "same_account", "listed_because",
+)  # fmt: skip
 """Columns that a list may lack, or have without a single value."""
+
+AT_ONCE = 100
+"""Rows that are laid out at a time: a browser takes half a minute to lay out 5,000 of these."""
 
 LEFT_OUT = {
     "converted": "already converted",
@@ -52,6 +57,7 @@ def prospects_page(
         Of the model.
     """
     has = {name: name in frame and bool(frame[name].notna().any()) for name in OPTIONAL}
+    script, digest = inline_script("sort.js", "filter.js")
     value = float(frame["expected_value"].sum()) if has["expected_value"] else None
     grades = manifest["grades"] or {}
     return render(
@@ -70,6 +76,10 @@ def prospects_page(
             "trust": how_far(evaluation),
             "rows": _rows(frame, list(grades), datetime.fromisoformat(manifest["as_of"])),
             "has": has,
+            "choices": _choices(frame),
+            "at_once": AT_ONCE,
+            "script": script,
+            "script_digest": digest,
             "left_out": [
                 {"says": _left_out(reason, manifest["counts"].get("exits", {})), "count": count}
                 for reason, count in manifest["counts"]["left_out"].items()
@@ -122,6 +132,15 @@ def _rows(frame: pd.DataFrame, grades: list[str], as_of: datetime) -> list[dict[
             }
         )
     return rows
+
+
+def _choices(frame: pd.DataFrame) -> dict[str, list[str]]:
+    """List what can be filtered by: the values there are, in the order of the alphabet."""
+    columns = [name for name in ("owner", "stage") if name in frame]
+    found = {name: {str(value) for value in frame[name].dropna()} for name in columns}
+    if "stage" in found:
+        found["stage"] = {str(_words(stage)) for stage in found["stage"]}
+    return {name: sorted(values) for name, values in found.items()}
 
 
 def _reason(text: str) -> dict[str, Any]:

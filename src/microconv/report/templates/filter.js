@@ -1,0 +1,55 @@
+"use strict";
+{
+  const filters = document.querySelector("form.filters");
+  const table = document.querySelector("table.prospects");
+  if (filters && table) {
+    const page = Number(table.dataset.page);  // so many rows are laid out at a time
+    const body = table.tBodies[0];
+    const more = document.querySelector("button.more");
+    const said = filters.querySelector("[role=status]");
+    const known = new Map();  // looked up at the first question: opening must not wait for it
+    const learn = () => {
+      for (const row of known.size ? [] : body.rows) {
+        const text = row.querySelector(".who").textContent.toLowerCase();
+        known.set(row, { text, ...row.dataset, hidden: row.hidden });
+      }
+    };
+    const write = (number) => number.toLocaleString("en");
+    const say = (count) => {
+      const rest = Math.max(0, count - room);
+      said.textContent = `${write(count)} of ${write(body.rows.length)} match`;
+      more.hidden = rest === 0;
+      more.textContent = `Show ${write(Math.min(page, rest))} more of ${write(rest)}`;
+    };
+    let room = page;
+    const apply = () => {
+      learn();
+      const find = filters.elements.find.value.trim().toLowerCase();
+      const chosen = [...filters.querySelectorAll("select")]
+        .filter((box) => box.value !== "*")
+        .map((box) => [box.name, box.value.slice(1)]);
+      let count = 0;
+      for (const row of body.rows) {
+        const its = known.get(row);
+        const fits = its.text.includes(find)
+          && chosen.every(([name, value]) => its[name] === value);
+        const hidden = !fits || count >= room;
+        count += fits;
+        if (its.hidden !== hidden) row.hidden = its.hidden = hidden;
+      }
+      say(count);
+    };
+    const again = () => { room = page; apply(); };
+    filters.addEventListener("input", again);
+    filters.addEventListener("submit", (event) => event.preventDefault());
+    filters.addEventListener("reset", () => setTimeout(again));
+    for (const button of table.querySelectorAll("thead button")) {
+      button.addEventListener("click", again);
+    }
+    more.addEventListener("click", () => { room += page; apply(); });
+    addEventListener("beforeprint", () => { room = Infinity; apply(); });
+    addEventListener("afterprint", again);
+    filters.hidden = false;
+    say(body.rows.length);
+  }
+}
