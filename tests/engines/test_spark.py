@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engines.spark_world import hard_log
+from microconv.engines import spark
 from microconv.engines.choice import opened
 from microconv.engines.wire import AS_JSON
 from microconv.errors import EngineError, EventLogError
@@ -151,6 +152,14 @@ def test_an_error_that_a_user_can_mend_arrives_as_it_was_raised(tmp_path):
     (broken.path / "events" / "0001.parquet").unlink()
     with pytest.raises(EventLogError, match=r"0001\.parquet is missing or damaged"):
         rank_prospects(broken, model=trained(), as_of=END, engine=SPARK)
+
+
+@pytest.mark.parametrize("at_once", [-1, spark.AT_ONCE])
+def test_results_come_in_the_order_of_the_buckets(cluster, monkeypatch, at_once):
+    """Fetched in one job or one by one, bucket 0 is handed out first."""
+    monkeypatch.setattr(spark, "AT_ONCE", at_once)
+    found = cluster.map_buckets(lambda bucket: bucket * 10, 5, wire=AS_JSON)
+    assert list(found) == [0, 10, 20, 30, 40]
 
 
 def test_a_session_that_runs_is_used_and_left_running(cluster):

@@ -32,6 +32,9 @@ ANSWER = pa.schema(
 )
 """What a task sends: a bucket's result, or the class of an error and what it says."""
 
+AT_ONCE = 64 << 20
+"""Results up to so many bytes are fetched by one Spark job, larger ones by a job per bucket."""
+
 SAME_EVERYWHERE = ("microconv", "numpy", "numba", "pandas", "pyarrow", "lightgbm")
 """Packages whose version decides the numbers, or whether a log can be read."""
 
@@ -47,8 +50,9 @@ class Spark:
     ) -> Iterator[Result]:
         """Apply a function to every bucket, one task each, and yield the results in order.
 
-        The results stay with the executors, on disk if need be, and are fetched
-        one at a time: this machine's memory is set by the bucket, not by the log.
+        The results stay with the executors, on disk if need be. Unless they are
+        small they are fetched one at a time: this machine's memory is set by the
+        bucket, not by the log.
 
         Parameters
         ----------
@@ -71,8 +75,9 @@ class Spark:
             numbers = self.session.range(0, buckets, 1, numPartitions=buckets)
             answers = numbers.mapInArrow(work, schema).persist()
             try:
-                answers.count()  # all tasks at once; the iterator alone would run one at a time
-                for answer in answers.toLocalIterator():
+                (size,) = answers.selectExpr("sum(octet_length(result))").head()  # runs every task
+                few = (size or 0) <= AT_ONCE
+                for answer in answers.collect() if few else answers.toLocalIterator():
                     if answer.error is not None:
                         raise getattr(errors, answer.error)(answer.says)
                     yield wire.unpack(bytes(answer.result))
