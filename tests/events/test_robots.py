@@ -109,7 +109,7 @@ def test_a_suspect_unsubscription_is_counted_and_kept(exports: Exports) -> None:
     assert all(row["visible_at"] == row["time"] for row in left)
 
 
-def test_every_option_changes_what_it_says(exports: Exports) -> None:
+def test_settings_reach_the_verdict(exports: Exports) -> None:
     """One click, judged under each setting: names of events, clients and priors all count."""
     rows = [mail("delivered", 0), mail("tap", 900, link=0, useragent="curl/8")]
     click = "tap:ada@firm.example:900:0"
