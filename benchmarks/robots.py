@@ -25,7 +25,7 @@ from microconv.settings import IngestSettings, SimulateSettings, read_settings
 from microconv.simulate import simulate
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
-SCANNERS = {0.1: 0.0033, 0.3: 0.0125, 0.6: 0.043}
+SCANNERS = {0.1: 0.0047, 0.3: 0.018, 0.6: 0.063}
 """Share of machines among clicks → share of prospects behind a scanner that brings it about."""
 
 

@@ -86,3 +86,45 @@ def test_switched_off_nothing_is_judged_and_nothing_waits(exports: Exports) -> N
     events = told(exports, SCAN, enabled=False)
     assert {row["human"] for row in events.values()} == {1.0}
     assert all(row["visible_at"] == row["time"] for row in events.values())
+
+
+def test_a_suspect_unsubscription_is_counted_and_kept(exports: Exports) -> None:
+    """One inside a scanner's burst is reported; one of a person, after one click, is not."""
+    person = {"who": "bob@firm.example"}
+    rows = [
+        *SCAN,
+        mail("unsubscribe", 12),
+        mail("delivered", 0, **person),
+        mail("click", 7200, link=2, **person),
+        mail("unsubscribe", 7206, **person),
+    ]
+    events = told(exports, rows)
+    facts = json.loads(exports.outputs.report.read_text(encoding="utf-8"))
+    assert facts["robots"] == {
+        "clicks": 4, "machine_clicks": 3, "opens": 0, "machine_opens": 0,
+        "suspect_unsubscribes": 1,
+    }  # fmt: skip
+    left = [row for row in events.values() if row["event_name"] == "unsubscribe"]
+    assert [row["human"] for row in left] == [1.0, 1.0]
+    assert all(row["visible_at"] == row["time"] for row in left)
+
+
+def test_settings_reach_the_verdict(exports: Exports) -> None:
+    """One click, judged under each setting: names of events, clients and priors all count."""
+    rows = [mail("delivered", 0), mail("tap", 900, link=0, useragent="curl/8")]
+    click = "tap:ada@firm.example:900:0"
+
+    def probability(**robots: Any) -> float:
+        return float(told(exports, rows, **robots)[click]["human"])
+
+    assert probability() == 1.0
+    tapped = {"clicked": ["ta*"]}
+    script = probability(**tapped)
+    assert script < 0.5
+    unknown = probability(**tapped, scanner_clients=[])
+    assert unknown > 0.5
+    proxy = probability(**tapped, scanner_clients=[], proxy_clients=["script"])
+    assert script < proxy < unknown
+    assert probability(**tapped, scanner_clients=[], prior_clicks=0.9) < unknown
+    without = probability(**tapped, scanner_clients=[], delivered=["handed_over"])
+    assert without < unknown  # 15 minutes after delivery speak for a person

@@ -25,20 +25,19 @@ OPEN_DELAYS = ((20, 1.0), (900, 0.0), (np.inf, -1.0))
 LINKS = (0.0, -1.0, 1.0, 2.5)
 """By distinct links clicked around (none known, 1, 2, 3 or more): scanners take every link."""
 
-QUICK = 2 * SECOND
-SLOW = 10 * SECOND
-QUICK_WEIGHT, SLOW_WEIGHT = 1.5, -1.5
-"""Between clicks on two links: nobody reads and aims within 2 s; programs rarely take 10."""
+GAPS = ((0.999999, 3.0), (2, 1.5), (10, 0.0), (np.inf, -1.5))
+"""Seconds to the nearest click on another link → weight: nobody reads and aims twice in one
+second, few in two; programs rarely take more than ten. The clocks of exports show whole seconds."""
 
 LEFT = 1.0
 """An unsubscription among clicks on several links; people who leave click the one for it."""
 
-CROWD = (0.0, 0.0, 0.0, 1.5, 2.0, 3.0)
+CROWD = (0.0, 0.0, 0.0, 1.5, 2.5, 4.0)
 """By recipients for whom one address clicked around. Two are colleagues behind one router."""
 
-SCANNER, PROXY, PERSON = 4.0, 2.0, -0.3
-"""A click by a client that says it is a scanner, that hides who it is, that looks like a
-person's: scanners pretend to be browsers, so that this says little."""
+SCANNER, PROXY, PERSON = 6.0, 2.0, -0.3
+"""A click by a client that says it is a scanner (no person's does), that hides who it is, that
+looks like a person's: scanners pretend to be browsers, so that this says little."""
 
 OPEN_BY_MACHINE, OPEN_BY_PERSON = 4.0, -2.0
 """An open by a scanner or proxy tells nothing of the person; proxies do not pretend."""
@@ -51,15 +50,13 @@ def click_odds(
     delay: np.ndarray, links: np.ndarray, gap: np.ndarray, left: np.ndarray
 ) -> np.ndarray:
     """Sum up the log odds that a machine clicked, from what :func:`look_around` found."""
-    odds = _by_delay(delay, CLICK_DELAYS) + np.array(LINKS)[links]
-    odds += np.where((gap >= 0) & (gap <= QUICK), QUICK_WEIGHT, 0.0)
-    odds += np.where(gap > SLOW, SLOW_WEIGHT, 0.0)
+    odds = _stepped(delay, CLICK_DELAYS) + _stepped(gap, GAPS) + np.array(LINKS)[links]
     return np.asarray(odds + np.where(left & (links > 1), LEFT, 0.0))
 
 
 def open_odds(delay: np.ndarray) -> np.ndarray:
     """Weigh how soon after delivery a mail was opened."""
-    return _by_delay(delay, OPEN_DELAYS)
+    return _stepped(delay, OPEN_DELAYS)
 
 
 def client_odds(client: pa.Array, *, opened: np.ndarray, robots: RobotSettings) -> np.ndarray:
@@ -88,7 +85,7 @@ def logit(share: np.ndarray | float) -> np.ndarray:
     return np.asarray(np.log(share) - np.log1p(-np.asarray(share)))
 
 
-def _by_delay(delay: np.ndarray, steps: tuple[tuple[float, float], ...]) -> np.ndarray:
+def _stepped(micros: np.ndarray, steps: tuple[tuple[float, float], ...]) -> np.ndarray:
     ends = np.array([seconds * SECOND for seconds, _ in steps])
     weights = np.array([weight for _, weight in steps])
-    return np.asarray(np.where(delay < 0, 0.0, weights[np.searchsorted(ends, delay)]))
+    return np.asarray(np.where(micros < 0, 0.0, weights[np.searchsorted(ends, micros)]))

@@ -1,0 +1,129 @@
+"""Human or machine, habit by habit: who is taken for a machine, and which machines are missed.
+
+    python benchmarks/robots_habits.py
+
+Every habit is that of 200 recipients of one mail with three links, each at a domain of its own.
+What cannot be told apart is in the table, too: it is no test that everything is found.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from microconv.events.ingest import Outputs, ingest
+from microconv.events.robots import PERSON
+from microconv.settings import IngestSettings
+
+BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Gecko/20100101 Firefox/115.0"
+HOUR = 3600
+RECIPIENTS = 200
+FIRST = 1_704_067_200
+"""The first of January 2024, when the mail is delivered to the first of them."""
+
+
+@dataclass(frozen=True)
+class Habit:
+    """How somebody or something clicks.
+
+    Attributes
+    ----------
+    machine : bool
+    wait : (float, float)
+        Seconds from delivery to the first click, drawn uniformly.
+    links : int
+        Of the three.
+    pace : (float, float)
+        Seconds from click to click.
+    team : int
+        So many recipients share an address and a delivery.
+    """
+
+    says: str
+    machine: bool
+    wait: tuple[float, float]
+    links: int = 1
+    pace: tuple[float, float] = (1, 6)
+    team: int = 1
+    agent: str = BROWSER
+
+
+HABITS = (
+    Habit("one link, hours later", False, (HOUR, 20 * HOUR)),
+    Habit("one link, 2 to 10 minutes later", False, (120, 600)),
+    Habit("one link, within 20 s", False, (5, 20)),
+    Habit("all links within 2 minutes, hours later", False, (HOUR, 20 * HOUR), 3, (20, 50)),
+    Habit("all links within 2 minutes of delivery", False, (10, 20), 3, (20, 50)),
+    Habit("five colleagues at one address, hours later", False, (HOUR, HOUR + 40), team=5),
+    Habit("all links, within 20 s", True, (1, 8), 3),
+    Habit("all links, after 5 minutes", True, (300, 320), 3),
+    Habit("all links at once, after 3 hours", True, (3 * HOUR, 3 * HOUR + 9), 3, (0, 0.4)),
+    Habit("all links within 12 s, after 3 hours", True, (3 * HOUR, 3 * HOUR + 9), 3),
+    Habit("one link, within 20 s", True, (1, 20)),
+    Habit("one link, after 5 minutes", True, (300, 320)),
+    Habit("one link for ten at one address, 5 minutes", True, (300, 320), team=10),
+    Habit("says it is a scanner, after 3 hours", True, (3 * HOUR, 3 * HOUR + 9),
+          agent="Mozilla/5.0 (compatible; LinkScanner/2.1)"),
+)  # fmt: skip
+
+
+def rows_of(number: int, habit: Habit) -> Iterator[dict[str, Any]]:
+    """Write what a webhook would tell of a habit's recipients."""
+    random = np.random.default_rng(number)
+    for recipient in range(RECIPIENTS):
+        team = recipient // habit.team
+        start = FIRST + team * 7_000
+        common = {"email": f"p{recipient}@h{number}r{recipient}.example", "sg_message_id": "m"}
+        ident = f"{number}.{recipient}"
+        yield common | {"event": "delivered", "timestamp": start, "sg_event_id": f"d{ident}"}
+        at = start + random.uniform(*habit.wait)
+        for link in range(habit.links):
+            yield common | {
+                "event": "click", "timestamp": int(at), "sg_event_id": f"{ident}.{link}",
+                "url": f"https://example.com/{link}", "useragent": habit.agent,
+                "ip": f"10.{number}.{team // 250}.{team % 250}",
+            }  # fmt: skip
+            at += random.uniform(*habit.pace)
+
+
+def share_called_machine() -> dict[Habit, float]:
+    """Ingest every habit; say which share of its clicks is taken for a machine's."""
+    settings = IngestSettings.model_validate(
+        {
+            "input_dir": ".",
+            "plausible_from": "2020-01-01T00:00:00Z",
+            "plausible_until": "2026-01-01T00:00:00Z",
+            "sources": [{"name": "mail", "format": "sendgrid", "files": "mail.jsonl"}],
+        }
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = (row for n, habit in enumerate(HABITS) for row in rows_of(n, habit))
+        text = "\n".join(json.dumps(row) for row in rows)
+        (folder / "mail.jsonl").write_text(text, encoding="utf-8")
+        outputs = Outputs(folder / "log", folder / "quarantine.parquet", folder / "ingest.json")
+        ingest(settings, outputs=outputs, input_dir=folder)
+        columns = ["event_id", "event_name", "human"]
+        log = pq.read_table(folder / "log" / "events", columns=columns).to_pandas()
+    clicks = log[log.event_name == "click"]
+    number = clicks.event_id.str.split(".").str[0].astype(int)
+    called = (clicks.human < PERSON).groupby(number).mean()
+    return {habit: float(called[n]) for n, habit in enumerate(HABITS)}
+
+
+def main() -> None:
+    """Print the table."""
+    for habit, share in share_called_machine().items():
+        who = "machine" if habit.machine else "person"
+        print(f"{who:8} {habit.says:45} {share:5.0%} called machine")
+
+
+if __name__ == "__main__":
+    main()
