@@ -38,81 +38,77 @@ def followed(rows, steps=SEQUENCE):
 
 @st.composite
 def histories(draw):
-    """Draw prospects as lists of (hour, step); no ties, no late rows."""
+    """Draw prospects as lists of (hour, step, hour of becoming known); no ties of the first."""
     steps = st.sampled_from([*SEQUENCE, *SEQUENCE, "opened", "sent", "left", "won"])
     hours = st.lists(st.integers(0, LENGTH - 1), min_size=1, max_size=12, unique=True)
     people = {}
     for name in ("ada", "bob")[: draw(st.integers(1, 2))]:
-        people[name] = [(hour, draw(steps)) for hour in sorted(draw(hours))]
+        rows = people[name] = []
+        for hour in sorted(draw(hours)):
+            step, late = draw(steps), draw(st.sampled_from([0, 0, 1, 2, 5, 12]))
+            seen = hour if step in ("left", "won") else min(hour + late, LENGTH - 1)
+            rows.append((hour, step, seen))
     return people
 
 
+def ways_of(rows, steps):
+    """List the hours at which rows complete the steps in their order, by trying all."""
+    return [
+        chosen[-1][0]
+        for chosen in combinations(rows, len(steps))
+        if tuple(row[1] for row in chosen) == steps and chosen[-1][0] - chosen[0][0] <= WITHIN
+    ]
+
+
+def meeting_of(rows, steps):
+    """Find the hour by which all the steps first lay together, in any order."""
+    for hour in sorted(row[0] for row in rows if row[1] in steps):
+        near = {row[1] for row in rows if hour - WITHIN <= row[0] <= hour}
+        if set(steps) <= near:
+            return hour
+    return None
+
+
 def oracle(people, steps):
-    """Say hour by hour, from all combinations of rows, what kind of time each hour is."""
+    """Say hour by hour, from all combinations of what was known, what kind of time each is."""
     events, days = {}, {}
     together = {True: [0, 0.0, 0], False: [0, 0.0, 0]}
     for rows in people.values():
-        ends = [hour for hour, step in rows if step in ("won", "left")]
-        first, end = rows[0][0], min([*ends, LENGTH])
-        if end <= first:
-            continue
-        won = (end, "won") in rows
-        did = [(hour, step) for hour, step in rows if hour < end and step in SEQUENCE]
-        opens = [hour for hour, step in rows if hour < end and step == "opened"]
-        ways = [
-            chosen[-1][0]
-            for chosen in combinations(did, len(steps))
-            if tuple(step for _, step in chosen) == steps and chosen[-1][0] - chosen[0][0] <= WITHIN
-        ]
-
-        def kind(hour, ways=ways):
-            if any(way <= hour < way + EFFECT for way in ways):
-                return "exposed"
-            return "not yet" if not any(way <= hour for way in ways) else None
-
-        def cell(hour, did=did, opens=opens):
-            count = sum(1 for when, _ in did if when <= hour)
-            band = 2 if count == 0 else 0  # within 30 hours a step is always recent
-            opened = sum(1 for when in opens if when <= hour)
-            return (
-                sum(opened >= low for low in OPEN_BANDS),
-                sum(count >= low for low in DONE_BANDS),
-                band,
-            )
-
+        ends = [hour for hour, step, _ in rows if step in ("won", "left")]
+        first, end = min(seen for _, _, seen in rows), min([*ends, LENGTH])
+        won = (end, "won", end) in rows
+        met = None
+        kinds = {}
         for hour in range(first, end):
-            key = kind(hour), cell(hour)
-            days[key] = days.get(key, 0) + 1 / 24
-        if won:
-            before = end - 1  # nothing happens between two hours
-            state = (
-                "exposed"
-                if any(way < end < way + EFFECT for way in ways)
-                else ("not yet" if not ways else None)
+            known = [row for row in rows if row[2] <= hour and row[1] in SEQUENCE]
+            opens = sum(1 for row in rows if row[2] <= hour and row[1] == "opened")
+            ways = ways_of(known, steps)
+            if met is None and meeting_of(known, steps) is not None:
+                met = meeting_of(known, steps)
+                ordered = met in ways
+            kind = "not yet" if not ways else None
+            if any(hour < way + EFFECT for way in ways):
+                kind = "exposed"
+            cell = (
+                sum(opens >= low for low in OPEN_BANDS),
+                sum(len(known) >= low for low in DONE_BANDS),
+                2 if not known else 0,  # within 30 hours a step is always recent
             )
-            key = state, cell(before)
+            side = None
+            if met is not None and hour < met + EFFECT and (ordered or not ways):
+                side = ordered
+            kinds[hour] = (kind, cell), side
+            days[kind, cell] = days.get((kind, cell), 0) + 1 / 24
+        sides = [side for _, side in kinds.values() if side is not None]
+        if sides:
+            together[sides[0]][0] += 1
+            together[sides[0]][1] += len(sides) / 24
+        if won and end > first:
+            # What counts is the instant just before, and nothing happens between two hours.
+            key, side = kinds[end - 1]
             events[key] = events.get(key, 0) + 1
-        met = next(
-            (
-                hour
-                for hour, _ in did
-                if all(
-                    any(step == each and hour - WITHIN <= when <= hour for when, step in did)
-                    for each in steps
-                )
-            ),
-            None,
-        )
-        if met is None:
-            continue
-        ordered = met in ways
-        stop = met + EFFECT
-        if not ordered:
-            stop = min([stop, *ways])
-        side = together[ordered]
-        side[0] += 1
-        side[1] += (min(stop, end) - met) / 24
-        side[2] += won and end < stop
+            if side is not None:
+                together[side][2] += 1
     return events, days, together
 
 
@@ -127,13 +123,13 @@ def by_cell(table):
     return found
 
 
-@example(people={"ada": [(0, "blog"), (1, "guide"), (3, "guide")]}, steps=SEQUENCE[:2])
-@example(people={"ada": [(0, "guide"), (1, "blog"), (2, "guide")]}, steps=SEQUENCE[:2])
+@example(people={"ada": [(0, "blog", 0), (1, "guide", 1), (3, "guide", 3)]}, steps=SEQUENCE[:2])
+@example(people={"ada": [(0, "guide", 0), (1, "blog", 1), (2, "guide", 2)]}, steps=SEQUENCE[:2])
+@example(people={"ada": [(0, "blog", 6), (1, "guide", 1), (3, "blog", 3)]}, steps=SEQUENCE[:2])
 @given(people=histories(), steps=st.sampled_from([SEQUENCE, SEQUENCE[:2], SEQUENCE[1:][::-1]]))
 def test_every_hour_and_conversion_is_counted_as_a_slow_reading_counts_it(people, steps):
     """Person-time is what every rate ratio stands on."""
-    rows = [event(name, step, at(hour)) for name, done in people.items() for hour, step in done]
-    _, found = followed(rows, steps)
+    found = followed(rows_of(people), steps)[1]
     events, days, together = oracle(people, steps)
     assert by_cell(found.days) == pytest.approx(
         {key: value for key, value in days.items() if key[0]}
@@ -143,6 +139,45 @@ def test_every_hour_and_conversion_is_counted_as_a_slow_reading_counts_it(people
         assert found.together[side] == together[ordered][0]
         assert found.together_days[side] == pytest.approx(together[ordered][1])
         assert found.together_events[side] == together[ordered][2]
+
+
+def rows_of(people):
+    """Make the rows of the log."""
+    return [
+        event(name, step, at(hour), seen=at(seen))
+        for name, done in people.items()
+        for hour, step, seen in done
+    ]
+
+
+def test_a_visit_matched_late_takes_back_no_time_already_counted():
+    """Else only those who convert before it keep theirs, and nothing looks like something.
+
+    The steps met in another order at hour 3, as far as anybody knew; at hour 6 an
+    earlier visit turns out to be Ada's too, by which the order had been right.
+    """
+    rows = [
+        event("ada", "guide", at(1)),
+        event("ada", "blog", at(3)),
+        event("ada", "blog", at(0), seen=at(6)),
+        event("ada", "left", at(20)),
+    ]
+    _, found = followed(rows, ("blog", "guide"))
+    assert found.together.tolist() == [0, 1]
+    assert found.together_days * 24 == pytest.approx([0, 3])
+
+
+def test_a_second_start_matched_late_delays_no_completion():
+    """Known at hour 2 to be complete, and so exposed from then, whatever is matched at hour 5."""
+    rows = [
+        event("ada", "blog", at(0)),
+        event("ada", "blog", at(1), seen=at(5)),
+        event("ada", "guide", at(2)),
+        event("ada", "left", at(20)),
+    ]
+    _, found = followed(rows, ("blog", "guide"))
+    assert found.known_at.tolist() == [int(at(2).timestamp() * 1e6)]
+    assert found.days.sum(axis=1) * 24 == pytest.approx([4, 2])
 
 
 def test_a_completion_exposes_nobody_before_it_was_known():

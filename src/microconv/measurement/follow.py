@@ -190,40 +190,77 @@ def _follow(sequence, doings, states, lines, given):  # type: ignore[no-untyped-
 
 @njit(cache=True, nogil=True)
 def _complete(sequence, time, seen_at, step, spans, exposed):  # type: ignore[no-untyped-def]
-    """Find one prospect's completions: when first known, when the steps met, when exposed."""
+    """Find one prospect's completions: when first known, when the steps met, when exposed.
+
+    Read in the order of becoming known, and each instant from what was known by
+    then: were the whole history read at once, a visit that was matched to its
+    visitor late would take back time already counted, but never that of those
+    who converted before it was matched.
+    """
     within, effect = spans
     k = len(sequence)
-    begun = np.full(k, NOT_YET, np.int64)  # latest start of a way through the first steps
-    known = np.empty(k, np.int64)  # when that way was known
-    latest = np.full(k, NOT_YET, np.int64)  # latest time of each step, whatever the order
-    latest_known = np.empty(k, np.int64)
     done, met, met_known, ordered, m = NEVER, NEVER, NEVER, False, 0
-    for i in range(len(time)):
-        place = -1
-        for j in range(k):
-            if sequence[j] == step[i]:
-                place = j
-        if place < 0:
+    row, place = _rows_of(sequence, step)
+    begun = np.full(k, NOT_YET, np.int64)  # latest start of a way through the first steps
+    latest = np.full(k, NOT_YET, np.int64)  # latest time of each step, whatever the order
+    known = np.zeros(len(row), np.bool_)
+    arrived = np.argsort(seen_at[row], kind="mergesort")
+    way, read, j = NOT_YET, 0, 0
+    while j < len(row):
+        now, first, stop = seen_at[row[arrived[j]]], len(row), read
+        while j < len(row) and seen_at[row[arrived[j]]] == now:
+            known[arrived[j]] = True
+            first, stop = min(first, arrived[j]), max(stop, arrived[j] + 1)
+            j += 1
+        if first < read:  # earlier than what was read: read all that is known again
+            begun[:], latest[:], first = NOT_YET, NOT_YET, 0
+        for r in range(first, stop):
+            if not known[r]:
+                continue
+            t, p = time[row[r]], place[r]
+            latest[p] = t
+            if p == 0:
+                begun[0] = t
+            elif begun[p - 1] > NOT_YET:
+                begun[p] = begun[p - 1]
+            completes = p == k - 1 and begun[p] > NOT_YET and t - begun[p] <= within
+            if completes:
+                way = max(way, t)
+            if met == NEVER and latest.min() > NOT_YET and t - latest.min() <= within:
+                met, met_known, ordered = t, now, completes
+        read = stop
+        if way == NOT_YET:
             continue
-        t = time[i]
-        latest[place], latest_known[place] = t, seen_at[i]
-        if place == 0:
-            begun[0], known[0] = t, seen_at[i]
-        elif begun[place - 1] > NOT_YET:
-            begun[place] = begun[place - 1]
-            known[place] = max(known[place - 1], seen_at[i])
-        completes = place == k - 1 and begun[place] > NOT_YET and t - begun[place] <= within
-        if completes:
-            done = min(done, known[place])
-            if m > 0 and known[place] <= exposed[m - 1, 1]:
-                exposed[m - 1, 0] = min(exposed[m - 1, 0], known[place])
-                exposed[m - 1, 1] = t + effect
-            elif known[place] < t + effect:
-                exposed[m, 0], exposed[m, 1] = known[place], t + effect
-                m += 1
-        if met == NEVER and latest.min() > NOT_YET and t - latest.min() <= within:
-            met, met_known, ordered = t, latest_known.max(), completes
+        done = min(done, now)
+        if m > 0 and now <= exposed[m - 1, 1]:
+            exposed[m - 1, 1] = way + effect
+        elif now < way + effect:
+            exposed[m, 0], exposed[m, 1] = now, way + effect
+            m += 1
     return done, met, met_known, ordered, m
+
+
+@njit(cache=True, nogil=True)
+def _rows_of(sequence, step):  # type: ignore[no-untyped-def]
+    """Find the rows of one prospect that are steps of a sequence; none unless each is there."""
+    place = np.full(len(step), -1, np.int64)
+    there = 0
+    for j in range(len(sequence)):
+        count = 0
+        for i in range(len(step)):
+            if step[i] == sequence[j]:
+                place[i] = j
+                count += 1
+        if count == 0:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        there += count
+    row = np.empty(there, np.int64)
+    m = 0
+    for i in range(len(step)):
+        if place[i] >= 0:
+            row[m] = i
+            m += 1
+    return row, place[row]
 
 
 @njit(cache=True, nogil=True)
