@@ -52,7 +52,7 @@ def test_a_thin_list_has_grades_and_says_that_it_is_thin():
 def test_the_manifest_carries_the_verdict(tmp_path):
     """A program that reads the list must be able to tell."""
     hesitant(200).save(tmp_path / "model")
-    files = ListFiles(*(tmp_path / name for name in ("list.parquet", "list.csv", "list.json")))
+    files = ListFiles.in_folder(tmp_path)
     origin = Origin(on_disk(tmp_path / "log").path, tmp_path / "model")
     write_list(ranking_of(200), origin, files, valid_for=timedelta(days=7))
     manifest = json.loads(files.manifest.read_text())

@@ -69,7 +69,7 @@ def origin(tmp_path: Path) -> Origin:
 def files(tmp_path: Path) -> ListFiles:
     """Say where the list goes."""
     out = tmp_path / "reports"
-    return ListFiles(out / "prospects.parquet", out / "prospects.csv", out / "manifest.json")
+    return ListFiles.in_folder(out)
 
 
 def write(ranking: Ranking, origin: Origin, files: ListFiles) -> dict[str, object]:
@@ -175,4 +175,4 @@ def test_a_full_disk_leaves_the_old_list_whole(
     with pytest.raises(MicroconvError, match="disk is full"):
         write(ranking_of(["Bob"]), origin, files)
     assert files.csv.read_bytes() == before[1]
-    assert files.manifest.read_bytes() == before[2]
+    assert files.manifest.read_bytes() == before[-1]

@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
         dict.fromkeys(["not_yet_known", "merged_away", "no_step"], 0),
     )  # fmt: skip
     out = tmp_path / "monday"
-    files = ListFiles(out / "prospects.parquet", out / "prospects.csv", out / MANIFEST)
+    files = ListFiles.in_folder(out)
     origin = Origin(tmp_path / "log", tmp_path / "model")
     write_list(ranking, origin, files, valid_for=timedelta(days=7))
     return out
@@ -67,7 +67,7 @@ def test_nobody_guesses_a_time_zone(folder: Path) -> None:
         read_list(folder, at=datetime(2024, 6, 4))  # noqa: DTZ001
 
 
-@pytest.mark.parametrize("name", ["prospects.parquet", "prospects.csv"])
+@pytest.mark.parametrize("name", ["prospects.parquet", "prospects.csv", "prospects.xlsx"])
 def test_a_file_that_is_not_the_one_vouched_for_is_refused(folder: Path, name: str) -> None:
     """A run cut short between two files, or somebody's edit in a spreadsheet."""
     with (folder / name).open("ab") as content:

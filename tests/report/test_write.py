@@ -29,7 +29,11 @@ def findings(tmp_path: Path) -> Findings:
     write_list(
         ranking,
         Origin(found.model, found.model),
-        ListFiles(found.prospects, tmp_path / "prospects.csv", found.manifest),
+        ListFiles(
+            found.prospects,
+            *(tmp_path / f"list.{kind}" for kind in ("csv", "xlsx", "jsonl")),
+            found.manifest,
+        ),
         valid_for=timedelta(days=7),
     )
     evaluation().write(found.evaluation, found.plots)
@@ -44,7 +48,7 @@ def test_both_pages_are_written_from_what_the_stages_left(
     manifest = write_pages(findings, page=page, model_page_at=model_page)
     html = page.read_text(encoding="utf-8")
     assert manifest["list_id"] in html
-    assert html.count('<tr>\n    <td class="number soft">') == 10
+    assert html.count(" data-grade=") == 10
     assert "<svg" in model_page.read_text(encoding="utf-8")
 
 

@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 from microconv.events.files import md5_of, replacing
 from microconv.ranking.grades import version_of
 from microconv.ranking.inputs import as_table
-from microconv.ranking.past_lists import FORMAT
+from microconv.ranking.past_lists import FORMAT, MANIFEST, NAMES
 from microconv.ranking.ranked import Ranking
-from microconv.ranking.spreadsheet import as_csv
+from microconv.ranking.spreadsheet import as_csv, as_json_lines
+from microconv.ranking.workbook import write_workbook
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,21 @@ class ListFiles:
 
     prospects: Path
     csv: Path
+    xlsx: Path
+    json_lines: Path
     manifest: Path
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> ListFiles:
+        """Name the files of a list that has a folder of its own."""
+        files = {kind: folder / name for kind, name in NAMES.items()}
+        return cls(manifest=folder / MANIFEST, **files)
 
 
 def write_list(
     ranking: Ranking, origin: Origin, files: ListFiles, *, valid_for: timedelta
 ) -> dict[str, Any]:
-    """Write a list as Parquet and CSV, and last the manifest that holds their md5.
+    """Write a list in every format, and last the manifest that holds their md5.
 
     Each file is replaced as a whole. Whoever reads them can tell a list that
     was interrupted between two files: its manifest has other sums.
@@ -74,8 +83,12 @@ def write_list(
     with replacing(files.csv) as fresh:
         # with a byte order mark: without one, spreadsheets read "Zoë" as "ZoÃ«"
         fresh.write_text(as_csv(ranking.frame), encoding="utf-8-sig", newline="")
+    with replacing(files.xlsx) as fresh:
+        write_workbook(ranking.frame, fresh, as_of=ranking.as_of)
+    with replacing(files.json_lines) as fresh:
+        fresh.write_text(as_json_lines(ranking.frame), encoding="utf-8")
     content = manifest_of(ranking, origin, valid_for=valid_for)
-    content["files"] = {"csv": md5_of(files.csv), "prospects": md5_of(files.prospects)}
+    content["files"] = {kind: md5_of(getattr(files, kind)) for kind in NAMES}
     with replacing(files.manifest) as fresh:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         fresh.write_text(text + "\n", encoding="utf-8")

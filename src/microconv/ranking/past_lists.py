@@ -20,6 +20,8 @@ FORMAT = 1
 NAMES = {
     "prospects": "prospects.parquet",
     "csv": "prospects.csv",
+    "xlsx": "prospects.xlsx",
+    "json_lines": "prospects.jsonl",
 }
 """Kind of file, as the manifest calls it → its name beside the manifest."""
 

@@ -62,7 +62,11 @@ METRICS = {"metrics": "reports/metrics.json"}
 PLOTS = {"plots": "reports/plots"}
 MANIFEST = {"manifest": "reports/prospects_manifest.json"}
 PROSPECTS = {"prospects": "reports/prospects.parquet"}
-CSV = {"csv": "reports/prospects.csv"}
+CSV = {
+    "csv": "reports/prospects.csv",
+    "xlsx": "reports/prospects.xlsx",
+    "json_lines": "reports/prospects.jsonl",
+}
 JOURNEY = {"journey": "reports/journey.json"}
 MODEL_PAGE = {"model_page": "reports/model.html"}
 PAGES = {

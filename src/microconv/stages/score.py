@@ -22,6 +22,8 @@ def score(
     journey: Path,
     prospects: Path,
     csv: Path,
+    xlsx: Path,
+    json_lines: Path,
     manifest: Path,
 ) -> str:
     """Rank everyone in the cohort with the model just trained; the list is a preview."""
@@ -39,9 +41,8 @@ def score(
         engine=settings.engine,
     )
     valid_for = timedelta(days=settings.score.valid_days)
-    write_list(
-        ranking, Origin(log, model), ListFiles(prospects, csv, manifest), valid_for=valid_for
-    )
+    files = ListFiles(prospects, csv, xlsx, json_lines, manifest)
+    write_list(ranking, Origin(log, model), files, valid_for=valid_for)
     why = "`score.as_of`" if as_of else "the end of the log, as `score.as_of` is null"
     said = f"{len(ranking.frame):,} of {ranking.scored:,} prospects as of {asked_at:%Y-%m-%d %H:%M}"
     return f"{said} ({why}); a preview" + "".join(f"\n  {note}" for note in ranking.notes)

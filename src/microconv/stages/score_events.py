@@ -108,9 +108,7 @@ def score_events(request: Request, *, params: Path | None, out: Path) -> str:
     engine = ONE_MACHINE if settings is None else settings.engine
     if request.engine is not None:
         engine = request.engine.model_copy(update={"threads": engine.threads})
-    files = ListFiles(
-        out / "prospects.parquet", out / "prospects.csv", out / "prospects_manifest.json"
-    )
+    files = ListFiles.in_folder(out)
     with ExitStack() as stack:
         stack.enter_context(progress("score"))
         stack.enter_context(alone_in(out, "making a list in"))
