@@ -201,10 +201,18 @@ def _complete(sequence, time, seen_at, step, spans, exposed):  # type: ignore[no
     k = len(sequence)
     done, met, met_known, ordered, m = NEVER, NEVER, NEVER, False, 0
     row, place = _rows_of(sequence, step)
+    if len(row) == 0:
+        return done, met, met_known, ordered, m
     begun = np.full(k, NOT_YET, np.int64)  # latest start of a way through the first steps
     latest = np.full(k, NOT_YET, np.int64)  # latest time of each step, whatever the order
     known = np.zeros(len(row), np.bool_)
-    arrived = np.argsort(seen_at[row], kind="mergesort")
+    arrived = np.arange(len(row))
+    for a in range(1, len(row)):  # nearly everything is known in the order in which it happened
+        b = a
+        while b > 0 and seen_at[row[arrived[b - 1]]] > seen_at[row[a]]:
+            arrived[b] = arrived[b - 1]
+            b -= 1
+        arrived[b] = a
     way, read, j = NOT_YET, 0, 0
     while j < len(row):
         now, first, stop = seen_at[row[arrived[j]]], len(row), read
