@@ -22,7 +22,7 @@ from worlds import JOURNEY
 MONDAY = END - timedelta(days=60)
 
 
-def lay_down(folder: Path, as_of=MONDAY, horizon: float = 30, **columns) -> Path:
+def lay_down(folder: Path, as_of=MONDAY, horizon: float = 30, learnt_until=None, **columns) -> Path:
     """Write a list as `microconv score` does, of whichever prospects."""
     frame = pd.DataFrame({"rank": [], "prospect_id": [], "probability": []} | columns)
     folder.mkdir(parents=True)
@@ -34,6 +34,7 @@ def lay_down(folder: Path, as_of=MONDAY, horizon: float = 30, **columns) -> Path
         "as_of": as_of.isoformat(),
         "valid_until": (as_of + timedelta(days=7)).isoformat(),
         "horizon_days": horizon,
+        "model": {"learnt_until": learnt_until},
         "files": {"prospects": md5_of(folder / "prospects.parquet")},
     }
     (folder / "prospects_manifest.json").write_text(json.dumps(manifest))
@@ -83,6 +84,19 @@ def test_a_window_that_is_still_open_is_not_counted(log, tmp_path):
     told = outcomes_of(log, lists, JOURNEY)
     assert len(told.rows) == 1
     assert list(told.open_until.values()) == [recent + timedelta(days=30)]
+
+
+def test_a_list_that_its_model_had_learnt_from_proves_nothing(log, tmp_path):
+    """Somebody tries the new model on last month: of course it is right."""
+    one = {"rank": [1], "prospect_id": ["p001@example.com"], "probability": [0.1]}
+    later = (MONDAY + timedelta(days=1)).isoformat()
+    lay_down(tmp_path / "in", learnt_until=later, **one)
+    lay_down(tmp_path / "out", MONDAY - timedelta(days=1), learnt_until=MONDAY.isoformat(), **one)
+    lay_down(tmp_path / "fair", MONDAY + timedelta(days=1), learnt_until=later, **one)
+    lists, _ = gather(tmp_path)
+    told = outcomes_of(log, lists, JOURNEY)
+    assert len(told.hindsight) == 2
+    assert len(told.rows) == 1
 
 
 def test_whoever_is_no_longer_in_the_log_is_counted(log, tmp_path):

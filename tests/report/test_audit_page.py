@@ -26,6 +26,7 @@ def findings():
         "lists": 2,
         "refused": {"<script>alert(1)</script>": "damaged"},
         "open_until": {"20240520-x": "2024-06-19T00:00:00Z"},
+        "hindsight": ["20240301-x"],
         "lost": {"no_longer_in_the_log": 3, "merged_away_since": 0},
         "overall": HELD,
         "by_grade": [{"grade": "A", **HELD}, {"grade": "B", **HELD, "kept": False}],
@@ -54,6 +55,7 @@ def test_the_page_says_what_was_found(findings):
     for said in (
         "Train a new model now? No.",
         "Could not be used: 1 of the lists",
+        "had learnt from what came after them: 1 of the lists",
         "3 rows have no outcome: no longer in the log",
         "<strong>more than promised</strong>",
         "stand for 900",

@@ -75,6 +75,7 @@ def audit(evidence: Evidence, settings: Settings, *, refused: dict[str, str]) ->
         "refused": refused,
         "open_until": {name: _iso(end) for name, end in told.open_until.items()},
         "lost": told.lost,
+        "hindsight": list(told.hindsight),
         "overall": held_against(rows, confidence=confidence) if some else None,
         "by_grade": by_grade(rows, confidence=confidence) if some else [],
         "by_tenth": by_tenth(rows, confidence=confidence) if some else [],

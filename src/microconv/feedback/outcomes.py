@@ -54,11 +54,14 @@ class Outcomes:
         List → when its window will have closed; its rows are not counted yet.
     lost : dict of str to int
         Why rows of closed lists have no outcome → how many.
+    hindsight : tuple of str
+        Lists whose model had learnt from what came after them: they prove nothing.
     """
 
     rows: pd.DataFrame = field(repr=False)
     open_until: dict[str, datetime]
     lost: dict[str, int]
+    hindsight: tuple[str, ...] = ()
 
 
 def outcomes_of(log: EventLog, lists: Sequence[PastList], journey: JourneyMap) -> Outcomes:
@@ -69,11 +72,13 @@ def outcomes_of(log: EventLog, lists: Sequence[PastList], journey: JourneyMap) -
     conversion may still come.
     """
     until = log.observed_until(journey)
+    late = tuple(past.manifest["list_id"] for past in lists if _in_hindsight(past))
+    lists = [past for past in lists if not _in_hindsight(past)]
     ends = {past.manifest["list_id"]: past.as_of + _horizon(past) for past in lists}
     closed = [past for past in lists if past.as_of + _horizon(past) <= until]
     still_open = {name: end for name, end in ends.items() if end > until}
     if not closed:
-        return Outcomes(_no_rows(), still_open, {})
+        return Outcomes(_no_rows(), still_open, {}, late)
     asked = pd.concat([_asked(past) for past in closed], ignore_index=True)
     found = [_found(log, bucket, asked, journey, until) for bucket in range(log.buckets)]
     rows = pd.concat([part for part in found if len(part)] or [_no_rows()], ignore_index=True)
@@ -82,7 +87,7 @@ def outcomes_of(log: EventLog, lists: Sequence[PastList], journey: JourneyMap) -
     rows = rows[~merged].drop(columns=["observed", "horizon"])
     rows["converted"] = rows["converted"].astype(bool)
     return Outcomes(
-        rows.sort_values(["as_of", "list_id", "rank"], ignore_index=True), still_open, lost
+        rows.sort_values(["as_of", "list_id", "rank"], ignore_index=True), still_open, lost, late
     )
 
 
@@ -98,6 +103,12 @@ def _asked(past: PastList) -> pd.DataFrame:
         listed_because=because,
         draw_probability=drawn,
     )
+
+
+def _in_hindsight(past: PastList) -> bool:
+    """Tell whether a list's model had seen what the list foretells."""
+    learnt_until = past.manifest.get("model", {}).get("learnt_until")
+    return learnt_until is not None and past.as_of < datetime.fromisoformat(learnt_until)
 
 
 def _horizon(past: PastList) -> timedelta:
