@@ -1,7 +1,7 @@
 """Human or machine, held against the demo world's truth: precision, recall, and what it costs.
 
     python benchmarks/robots.py             # accuracy at 10, 30 and 60 % machine clicks
-    python benchmarks/robots.py --cost      # seconds that robots add to an ingest of ~2 M events
+    python benchmarks/robots.py --cost --prospects 34000   # seconds added to ingest
 
 A machine is an event with `human` below one half. The shares of machine traffic are those of
 clicks: a scanner clicks all links of every mail, so that few scanners make many clicks.
@@ -93,7 +93,7 @@ def main() -> None:
     asked = parser.parse_args()
     settings = demo_ingest(Path(__file__).resolve().parents[1])
     if asked.cost:
-        _print_cost(settings)
+        _print_cost(settings, asked.prospects)
         return
     print(f"{'':8}{'machines':>9}{'precision':>11}{'recall':>8}")
     for scanners in SCANNERS.values():
@@ -106,12 +106,12 @@ def main() -> None:
                 print(f"{event + 's':8}{a.share:9.1%}{a.precision:11.3f}{a.recall:8.3f}")
 
 
-def _print_cost(settings: IngestSettings) -> None:
+def _print_cost(settings: IngestSettings, prospects: int) -> None:
     off = settings.robots.model_copy(update={"enabled": False})
     without = settings.model_copy(update={"robots": off})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = world(prospects=34_000, scanners=0.15)
+        made = world(prospects=prospects, scanners=0.15)
         simulate(made, out=folder / "raw", truth=folder / "truth")
         ingest_world(folder, settings)  # compiles, and fills the caches of the disk
         times: dict[str, list[float]] = {"without": [], "with": []}

@@ -203,3 +203,18 @@ def test_a_crowd_lies_within_the_window(apart: int, crowd: int) -> None:
     )
     assert found[0] == crowd
     assert found[4] == 1
+
+
+def test_a_burst_heard_of_the_next_day_leaves_the_first_click_as_it_was() -> None:
+    """The first click was judged and seen long before; the late ones are judged with it."""
+    base = {"email": "a@x.example", "sg_message_id": "m1", "useragent": "Firefox/115.0"}
+    some = dated(
+        [
+            base | {"event": "click", "timestamp": FIRST + 5 * n, "late": DAY * min(n, 1),
+                    "url": f"https://e.example/{n}"}
+            for n in range(3)
+        ]
+    )  # fmt: skip
+    alone, every = verdicts(some[:1]), verdicts(some)
+    assert alone["e0"] == every["e0"]
+    assert every["e1"][0] < every["e0"][0]
