@@ -255,8 +255,15 @@ def test_an_id_that_is_an_object_is_refused_and_a_guid_in_braces_is_not(exports:
     good = ["{3F2504E0-4F89-11D3-9A0C-0305E82C3301}", "[x]", "{x}"]
     exports.write("a.jsonl", "".join(line(who=who) for who in [*bad, *good]))
     exports.ingest({"files": "a.jsonl"})
-    assert [reason for _, _, reason in exports.refused()] == ["bad_id"] * len(bad)
+    assert [reason for _, _, reason in exports.refused()] == ["bad_type"] * len(bad)
     assert {who for (who,) in exports.events("prospect_id")} == set(good)
+
+
+def test_an_id_that_holds_an_object_as_text_is_refused_too(exports: Exports) -> None:
+    """A spreadsheet has no objects, only what a program wrote out in its stead."""
+    exports.write("a.csv", 'who,when,what\n"{""id"": 7}",2024-01-02T00:00:00Z,blog\n')
+    exports.ingest({"files": "a.csv"})
+    assert [reason for _, _, reason in exports.refused()] == ["bad_id"]
 
 
 def test_a_value_that_is_not_a_number_is_refused(exports: Exports) -> None:

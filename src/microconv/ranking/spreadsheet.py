@@ -44,7 +44,7 @@ def as_json_lines(frame: pd.DataFrame) -> str:
     Examples
     --------
     >>> as_json_lines(pd.DataFrame({"rank": [1], "grade": [None]}))
-    '{"rank": 1, "grade": null}\\n'
+    '{"rank": 1, "grade": null}\n'
     """
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
     lines = [json.dumps(row, ensure_ascii=False, allow_nan=False, default=_iso) for row in rows]
