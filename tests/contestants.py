@@ -55,10 +55,12 @@ def files_of(folder: Path, said: np.ndarray, *, alarms=(), model=None) -> dict[s
     model_saying(said, model).save(folder / "prospect_model")
     for name in ("ingest.json", "prospects_manifest.json", "model.html"):
         (folder / name).write_text("{}")
+    (folder / "search.json").write_text('{"trials": []}')
     (folder / "log").mkdir()
     (folder / "log/log.json").write_text("{}")
     names = {
         "summary": "ingest.json",
+        "search": "search.json",
         "evaluation": "evaluation.json",
         "plots": "plots",
         "manifest": "prospects_manifest.json",

@@ -208,8 +208,9 @@ def _register(name: str, model: Path) -> str:
 
 
 def _said(settings: Settings) -> dict[str, Any]:
-    """Say what can change a result: threads cannot, and a demo is known by its exports."""
-    return settings.model_dump(mode="json", exclude={"engine", "simulate"})
+    """Say what can change a result: threads and databases cannot, a demo is its exports."""
+    left_out = {"engine", "simulate", "extract", "deliver"}
+    return settings.model_dump(mode="json", exclude=left_out)
 
 
 def _commit() -> dict[str, str]:
