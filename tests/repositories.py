@@ -28,6 +28,22 @@ SMALL = {
 """What makes the demo small; the rest is the shipped params.yaml."""
 
 
+WITNESS = """
+import atexit, json, os, sys
+
+def testify():
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is not None and spec.name.startswith("microconv.stages."):
+        ours = [module for name, module in sys.modules.items() if name.startswith("microconv")]
+        files = [getattr(module, "__file__", None) for module in ours] + [spec.origin]
+        with open(os.path.join(os.environ["WITNESS"], spec.name), "w") as out:
+            json.dump(sorted({f for f in files if f}), out)
+
+atexit.register(testify)
+"""
+"""A `sitecustomize` that writes down which modules a stage has loaded when it ends."""
+
+
 def merged(base, changes):
     """Put changes into nested settings."""
     for key, value in changes.items():
@@ -90,3 +106,13 @@ def lay_out(path: Path, site: Path) -> Repository:
     }
     subprocess.run(["git", "init", "-q", path], check=True, env=env)
     return Repository(path, env)
+
+
+def run_once(path: Path, site: Path) -> Repository:
+    """Lay the pipeline out and run it; each stage writes down which modules it has loaded."""
+    (site / "sitecustomize.py").write_text(WITNESS)
+    made = lay_out(path, site)
+    made.env["WITNESS"] = str(site)
+    made.set(**SMALL)
+    made.dvc("repro")
+    return made

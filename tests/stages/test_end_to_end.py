@@ -10,39 +10,11 @@ import pytest
 from microconv.events.files import md5_of
 from microconv.settings import Settings, read_settings
 from microconv.stages import pipeline, shell
-from repositories import SMALL, Repository, lay_out
 from stage_code import declared, stages_of
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-
-WITNESS = """
-import atexit, json, os, sys
-
-def testify():
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    if spec is not None and spec.name.startswith("microconv.stages."):
-        ours = [module for name, module in sys.modules.items() if name.startswith("microconv")]
-        files = [getattr(module, "__file__", None) for module in ours] + [spec.origin]
-        with open(os.path.join(os.environ["WITNESS"], spec.name), "w") as out:
-            json.dump(sorted({f for f in files if f}), out)
-
-atexit.register(testify)
-"""
-"""A `sitecustomize` that writes down which modules a stage has loaded when it ends."""
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory) -> Repository:
-    """Lay the project's pipeline out in a fresh repository and run it once."""
-    site = tmp_path_factory.mktemp("site")
-    (site / "sitecustomize.py").write_text(WITNESS)
-    made = lay_out(tmp_path_factory.mktemp("repository"), site)
-    made.env["WITNESS"] = str(site)
-    made.set(**SMALL)
-    made.dvc("repro")
-    return made
 
 
 @pytest.fixture(scope="module")
