@@ -2,7 +2,7 @@
 # Both need git, make and python3, and install the rest into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-all check bench declare picture
+.PHONY: help repro test test-all fast-tests slow-tests check bench declare picture
 
 VENV := $(CURDIR)/.venv
 export UV_PROJECT_ENVIRONMENT := $(VENV)
@@ -26,9 +26,15 @@ test: ## Run the fast tests
 	$(SYNC) --group test
 	pytest -m "not slow"
 
-test-all: ## Run every test
+test-all: ## Run every test, the fast and the slow ones side by side
 	$(SYNC) --group test --extra postgres --extra spark
-	pytest
+	$(MAKE) --jobs=2 --output-sync=target fast-tests slow-tests
+
+fast-tests:
+	pytest -m "not slow"
+
+slow-tests:
+	pytest -m slow
 
 check: ## Run what CI runs: format, lint, types, imports, every test
 	$(SYNC) --group dev --extra postgres --extra spark

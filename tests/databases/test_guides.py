@@ -12,12 +12,12 @@ import sys
 import time
 from dataclasses import dataclass
 
-import psycopg
 import pytest
 import yaml
 
 from repositories import ROOT, Repository
 
+psycopg = pytest.importorskip("psycopg", reason="the extra `postgres` is not installed")
 pytestmark = pytest.mark.slow
 
 GUIDES = ("data-science", "sales", "marketing", "operations")
