@@ -19,22 +19,14 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from speed import prepare, run_step
+from speed import command_line, prepare, run_step
 
 ROUNDS = ("score", "featurize", "predict")
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=20_000_000)
-    parser.add_argument("--prospects", type=int, default=1_000_000)
-    parser.add_argument("--buckets", type=int, default=64)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, help="keep the data here and use what is there")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
-    arguments = parser.parse_args()
+    arguments = command_line(__doc__)
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)

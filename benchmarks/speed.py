@@ -30,15 +30,7 @@ ROUNDS = ("featurize", "floor", "featurize_as_peer", "polars")
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=20_000_000)
-    parser.add_argument("--prospects", type=int, default=1_000_000)
-    parser.add_argument("--buckets", type=int, default=64)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, help="keep the data here and use what is there")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
-    arguments = parser.parse_args()
+    arguments = command_line(__doc__)
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.folder or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,6 +40,19 @@ def main() -> None:
     figures = report(costs, arguments)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+def command_line(describes: str | None) -> argparse.Namespace:
+    """Read how large the log is, how often to measure, and where things are kept."""
+    parser = argparse.ArgumentParser(description=describes)
+    parser.add_argument("--events", type=int, default=20_000_000)
+    parser.add_argument("--prospects", type=int, default=1_000_000)
+    parser.add_argument("--buckets", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--folder", type=Path, help="keep the data here and use what is there")
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    return parser.parse_args()
 
 
 def prepare(folder: Path, arguments: argparse.Namespace) -> None:

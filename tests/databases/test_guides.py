@@ -63,18 +63,27 @@ def office(repository, server, tmp_path_factory) -> Repository:
     return made
 
 
-def test_the_commands_of_the_guides_run(office, server):
+@pytest.fixture
+def servers():
+    """Stop every server that a guide has started, whatever became of the test."""
+    started: list[subprocess.Popen[bytes]] = []
+    yield started
+    for process in started:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_the_commands_of_the_guides_run(office, server, servers):
     """A command that fails on the demo fails on Monday morning, too."""
     ran = []
     for block in blocks():
         if block.language == "yaml":
             office.set(**yaml.safe_load(block.text))
         elif block.language == "sh":
-            _run(block, office)
+            _run(block, office, servers)
             ran.append(block.text)
         elif block.language == "python" and "airflow" not in block.text:
             _shell([sys.executable, "-c", block.text], office)
-    _stop_servers()
     assert len(ran) > 12
     with psycopg.connect(server.url) as connection:
         listed = connection.execute("SELECT count(*) FROM calls_current").fetchone()
@@ -84,10 +93,7 @@ def test_the_commands_of_the_guides_run(office, server):
     assert '"lists": 1' in audit
 
 
-SERVERS: list[subprocess.Popen[bytes]] = []
-
-
-def _run(block: Block, repository: Repository) -> None:
+def _run(block: Block, repository: Repository, servers: list[subprocess.Popen[bytes]]) -> None:
     """Run a block as a person would: variables that it exports stay."""
     for name, value in re.findall(r"^export (\w+)=(.*)$", block.text, re.MULTILINE):
         repository.env[name] = value
@@ -96,7 +102,7 @@ def _run(block: Block, repository: Repository) -> None:
         process = subprocess.Popen(
             words, cwd=repository.path, env=repository.env, start_new_session=True
         )
-        SERVERS.append(process)
+        servers.append(process)
         _wait_for("http://127.0.0.1:5001/ping", process)
         return
     _shell(["bash", "-euo", "pipefail", "-c", block.text], repository)
@@ -119,12 +125,6 @@ def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
         assert process.poll() is None
         time.sleep(0.5)
     raise AssertionError(f"nothing answers at {address}")
-
-
-def _stop_servers() -> None:
-    for process in SERVERS:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from microconv.ranking.evidence import NO_EVIDENCE
 from microconv.report.prospects_page import prospects_page
 from report_world import FACTS, HOSTILE, evaluation, list_of, manifest_of
 
@@ -52,6 +53,21 @@ def test_a_row_says_who_how_likely_why_and_what_next() -> None:
         "consideration", "2 days ago", "case study",
     ):  # fmt: skip
         assert " ".join(piece.split()) in text, piece
+
+
+def test_a_row_says_what_changed_what_was_measured_and_whether_it_was_drawn() -> None:
+    """What the list knows and the page hides would be worked out for nobody."""
+    frame = list_of("Ada", "Bob").assign(
+        change=["+12: pricing visit", "new: nothing done yet"],
+        next_step_because=["associated with 2.1 times the rate <b>", NO_EVIDENCE],
+        listed_because=["rank", "exploration"],
+    )
+    page = write(frame)
+    text = Page(page).text
+    for piece in ("+12: pricing visit", "new: nothing done yet", "2.1 times the rate <b>", "drawn"):
+        assert piece in text, piece
+    assert NO_EVIDENCE not in text
+    assert "<b>" not in page.replace('<b aria-hidden="true">', "")
 
 
 def test_the_facts_of_the_list_are_on_the_page() -> None:

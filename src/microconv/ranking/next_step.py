@@ -39,15 +39,12 @@ class Standing:
     last_activity: Int64
 
 
-NO_EVIDENCE: Mapping[str, float] = {}
-"""Nothing was measured."""
-
 NO_ACTIVITY = np.iinfo(np.int64).min
 """`last_activity` of a prospect who has done nothing yet."""
 
 
 def standing(
-    visible: Visible, journey: JourneyMap, evidence: Mapping[str, float] = NO_EVIDENCE
+    visible: Visible, journey: JourneyMap, evidence: Mapping[str, float] | None = None
 ) -> Standing:
     """Say where prospects stand, from what each row may see.
 
@@ -63,7 +60,7 @@ def standing(
 
     Parameters
     ----------
-    evidence : mapping of str to float
+    evidence : mapping of str to float, optional
         Step → how much more often those convert who have done it, at least.
     """
     row, event = flat(visible)
@@ -76,7 +73,7 @@ def standing(
     np.maximum.at(last, row, visible.time[event])
     reached = np.where(done, journey.stage_codes, -1).max(axis=1, initial=-1)
     names = np.array([*journey.stages, None], dtype=object)
-    return Standing(names[reached], _next_steps(done, reached, journey, evidence), last)
+    return Standing(names[reached], _next_steps(done, reached, journey, evidence or {}), last)
 
 
 def _next_steps(

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from microconv.model.facts import TrainingFacts
+from microconv.ranking.evidence import NO_EVIDENCE
 from microconv.ranking.reasons import AGAINST, FOR
 from microconv.ranking.texts import FORMATS, days
 from microconv.report.belief import how_far
@@ -16,6 +17,7 @@ from microconv.report.pages import inline_script, percent, render
 
 OPTIONAL = (
     "owner", "account_id", "name", "email", "expected_value", "same_account", "listed_because",
+    "change", "next_step_because",
 )  # fmt: skip
 """Columns that a list may lack, or have without a single value."""
 
@@ -128,6 +130,7 @@ def _rows(frame: pd.DataFrame, grades: list[str], as_of: datetime) -> list[dict[
                 "reasons": [_reason(text) for text in reasons if text],
                 "stage": _words(row["stage"]),
                 "next_step": _words(row["next_step"]),
+                "evidence": _evidence(row.get("next_step_because")),
                 "last_activity": _ago(row["last_activity"], as_of),
             }
         )
@@ -150,6 +153,11 @@ def _reason(text: str) -> dict[str, Any]:
 
 def _words(name: str | None) -> str | None:
     return None if name is None else name.replace("_", " ")
+
+
+def _evidence(because: str | None) -> str | None:
+    """Repeat what was measured; that nothing was goes without saying on every row."""
+    return None if because == NO_EVIDENCE else because
 
 
 def _ago(instant: pd.Timestamp | None, as_of: datetime) -> str | None:
