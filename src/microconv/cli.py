@@ -153,13 +153,13 @@ def score(
     request = Request(
         events,
         model,
-        datetime.now(UTC),
-        as_of,
-        limit,
-        complete_until,
-        deliver,
-        last_list,
-        journey,
+        now=datetime.now(UTC),
+        as_of=as_of,
+        limit=limit,
+        complete_until=complete_until,
+        deliver=deliver,
+        last_list=last_list,
+        journey=journey,
         engine=_engine(engine, master),
     )
     _say(score_events(request, params=params, out=out))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
@@ -65,15 +65,32 @@ class Address:
         >>> Address("CRM", "postgresql://ada:s%40fe@db/crm").without_secrets("no entry: s@fe")
         'no entry: …'
         """
-        try:
-            parts = urlsplit(self.url)
-            password, query = parts.password, parts.query
-        except ValueError:  # not even a URL: the whole of it is hidden all the same
-            password, query = None, ""
-        secrets = [self.url, password and unquote(password), password, query]
-        for secret in sorted((secret for secret in secrets if secret), key=len, reverse=True):
-            message = message.replace(secret, HIDDEN)
-        return message
+        return hide(message, [self.url, *secrets_of(self.url)])
+
+
+def secrets_of(url: str) -> list[str]:
+    """List what of a URL is for nobody's eyes: its password, as written and as meant, its query.
+
+    Examples
+    --------
+    >>> secrets_of("https://ada:s%40fe@registry.example/?token=7")
+    ['s%40fe', 's@fe', 'token=7']
+    >>> secrets_of("sqlite:///mlflow.db")
+    []
+    """
+    try:
+        parts = urlsplit(url)
+        password, query = parts.password or "", parts.query
+    except ValueError:  # not even a URL
+        return [url]
+    return [secret for secret in (password, unquote(password), query) if secret]
+
+
+def hide(message: str, secrets: Iterable[str]) -> str:
+    """Put :data:`HIDDEN` in the place of every secret, the longest first."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        message = message.replace(secret, HIDDEN)
+    return message
 
 
 @contextmanager

@@ -50,15 +50,13 @@ def stability_index(then: Floats, now: Floats) -> float:
     """
     known = then[~np.isnan(then)]
     edges = np.unique(np.quantile(known, np.arange(1, PARTS) / PARTS)) if len(known) else known
-    one, other = (_shares(values, edges) for values in (then, now))
-    return float(((other - one) * np.log(other / one)).sum())
+    return _index(_shares(then, edges), _shares(now, edges))
 
 
 def _shares(values: Floats, edges: Floats) -> Floats:
     code = np.searchsorted(edges, values, side="left")
     code = np.where(np.isnan(values), len(edges) + 1, code)
-    shares = np.bincount(code, minlength=len(edges) + 2) / max(len(values), 1)
-    return np.maximum(shares, SMALLEST)
+    return np.bincount(code, minlength=len(edges) + 2) / max(len(values), 1)
 
 
 def column_drift(names: Sequence[str], then: Columns, now: Columns, *, top: int) -> dict[str, Any]:
@@ -80,10 +78,23 @@ def base_rate_drift(training_set: TrainingSet, fold: Fold) -> dict[str, float]:
     train, test = (labelled_at(training_set, dates) for dates in (fold.train, fold.test))
     then = float(known_labels(snapshots, fold.test[0])[train].mean())
     now = float(known_labels(snapshots, None)[test].mean())
-    one, other = np.array([1 - then, then]), np.array([1 - now, now])
-    one, other = np.maximum(one, SMALLEST), np.maximum(other, SMALLEST)
-    index = float(((other - one) * np.log(other / one)).sum())
-    return {"train": then, "test": now, "index": index}
+    return {"train": then, "test": now, "index": rate_index(then, now)}
+
+
+def rate_index(then: float, now: float) -> float:
+    """Compute the stability index of a share.
+
+    Examples
+    --------
+    >>> round(rate_index(0.5, 0.75), 4)  # as two parts of a column
+    0.2747
+    """
+    return _index(np.array([1 - then, then]), np.array([1 - now, now]))
+
+
+def _index(then: Floats, now: Floats) -> float:
+    one, other = np.maximum(then, SMALLEST), np.maximum(now, SMALLEST)
+    return float(((other - one) * np.log(other / one)).sum())
 
 
 def collapses(training_set: TrainingSet, folds: Sequence[Fold], *, seed: int) -> dict[str, Any]:

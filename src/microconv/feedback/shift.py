@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from microconv.errors import TimeError
-from microconv.evaluation.drift import SMALLEST, column_drift
+from microconv.evaluation.drift import column_drift, rate_index
 from microconv.events.log import EventLog
 from microconv.features.family import Columns
 from microconv.histories.load import load_histories
@@ -90,7 +90,4 @@ def _base_rate(log: EventLog, model: ProspectModel, as_ofs: Sequence[datetime]) 
     if not rows:
         raise TimeError("At the instants of the lists nobody of this log was in the cohort.")
     now = conversions / rows
-    one = np.maximum([then, 1 - then], SMALLEST)
-    other = np.maximum([now, 1 - now], SMALLEST)
-    index = float(((other - one) * np.log(other / one)).sum())
-    return {"then": then, "now": now, "rows": rows, "index": index}
+    return {"then": then, "now": now, "rows": rows, "index": rate_index(then, now)}

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
+from microconv.databases.address import hide, secrets_of
 from microconv.errors import TrackingAwayError, TrackingError
 
 if TYPE_CHECKING:
@@ -102,22 +102,12 @@ class Store:
             mlflow.set_tracking_uri(self.uri)
             yield mlflow.MlflowClient()
         except (mlflow.MlflowException, SQLAlchemyError, RequestException) as error:
-            reason = self._without_secrets(str(error).strip().splitlines()[0].rstrip("."))
+            reason = str(error).strip().splitlines()[0].rstrip(".")
+            said = f"The MLflow store {self.uri} refused: {reason}. Check MLFLOW_TRACKING_URI, or "
             raise (TrackingAwayError if _away(error) else TrackingError)(
-                f"The MLflow store {self._without_secrets(self.uri)} refused: {reason}. Check "
-                "MLFLOW_TRACKING_URI, or unset it to keep the diary in mlflow.db at the root."
+                hide(said, secrets_of(self.uri))
+                + "unset it to keep the diary in mlflow.db at the root."
             ) from error
-
-    def _without_secrets(self, message: str) -> str:
-        """Take user and password of the address out of a message."""
-        user_and_password = urlsplit(self.uri).netloc.rpartition("@")[0]
-        if not user_and_password:
-            return message
-        password = user_and_password.partition(":")[2]
-        secrets = [user_and_password, password, unquote(password)]
-        for secret in filter(None, secrets):
-            message = message.replace(secret, "…")
-        return message
 
     def experiment(self, client: MlflowClient, name: str) -> str:
         """Find the id of an experiment, or start it."""
