@@ -72,6 +72,19 @@ def test_a_list_arrives_with_every_value_as_it_is(postgres, address):
     ]
 
 
+def test_what_a_row_tells_in_detail_arrives_as_json(postgres, address):
+    """A CRM shows the latest steps beside the prospect; hostile words stay words."""
+    kind = pa.list_(pa.struct([("step", pa.string()), ("time", pa.timestamp("us", tz="UTC"))]))
+    at = datetime(2024, 6, 1, tzinfo=UTC)
+    steps = [[{"step": text, "time": at}] for text in HOSTILE]
+    table = a_list(len(HOSTILE), steps=pa.array(steps, kind))
+    deliver(table, a_manifest(), address=address, table="microconv")
+    got = rows_of(postgres, "SELECT steps->0->>'step', steps->0->>'time' FROM microconv "
+                            "ORDER BY rank")  # fmt: skip
+    words = [text.replace("\x00", "\ufffd") for text in HOSTILE]
+    assert got == [(text, "2024-06-01T00:00:00+00:00") for text in words]
+
+
 def test_values_from_data_never_become_statements(postgres, address):
     """Neither in a value, nor in the name of a column."""
     table = a_list(6, **{'bad"; DROP TABLE x; --': pa.array(HOSTILE)})

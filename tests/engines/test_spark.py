@@ -22,7 +22,7 @@ from microconv.errors import EngineError, EventLogError
 from microconv.features.featurize_log import featurize_log
 from microconv.histories.snapshot_log import snapshot_log
 from microconv.ranking.bucket import Question, score_bucket
-from microconv.ranking.rank import rank_prospects
+from microconv.ranking.rank import Beside, rank_prospects
 from microconv.ranking.shortlist import merge
 from microconv.ranking.wire import SCORES
 from microconv.settings import EngineSettings
@@ -91,9 +91,18 @@ def test_the_compared_features_are_of_the_hard_kind(log, made):
 def test_spark_ranks_the_same_list(log, limit):
     """Every probability, reason, percentile and tie, and the account of who is left out."""
     local, spark = (
-        rank_prospects(log, model=trained(), as_of=END, limit=limit, engine=engine)
+        rank_prospects(
+            log,
+            model=trained(),
+            as_of=END,
+            limit=limit,
+            engine=engine,
+            beside=Beside(details=True),
+        )
         for engine in (EngineSettings(), SPARK)
     )
+    assert spark.details == local.details
+    assert (local.details is None) == (limit is None)
     pd.testing.assert_frame_equal(spark.frame, local.frame, check_exact=True)
     assert len(local.frame) >= 10
     assert (spark.left_out, spark.notes, spark.scored) == (

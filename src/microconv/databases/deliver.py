@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -171,8 +172,7 @@ class _Delivery:
     def _rows(self) -> Iterator[list[Any]]:
         for batch in self.ranked.to_batches(max_chunksize=10_000):
             for row in batch.to_pylist():
-                values = [_without_nul(v) if isinstance(v, str) else v for v in row.values()]
-                yield [self.manifest["list_id"], *values]
+                yield [self.manifest["list_id"], *map(_value, row.values())]
 
     def _put_in_place(self) -> None:
         names = [name for name in self.kinds if name not in KEY]
@@ -211,7 +211,14 @@ def _kind(kind: pa.DataType) -> str:
         return "double precision"
     if pa.types.is_timestamp(kind):
         return "timestamptz"
-    return "text"
+    return "jsonb" if pa.types.is_nested(kind) else "text"
+
+
+def _value(value: Any) -> Any:
+    """Write a value as PostgreSQL takes it: what is nested as JSON."""
+    if isinstance(value, list):
+        value = json.dumps(value, ensure_ascii=False, default=datetime.isoformat)
+    return _without_nul(value) if isinstance(value, str) else value
 
 
 def _without_nul(text: str) -> str:

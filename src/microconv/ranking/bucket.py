@@ -69,6 +69,8 @@ class Question:
         For the trees of one bucket; changes no bit.
     texts : tuple of Text or None
         How reasons read; the package's table when None.
+    weighed : bool
+        Whether all reasons of the listed are told, with their weights.
     """
 
     model: ProspectModel
@@ -83,6 +85,7 @@ class Question:
     evidence: tuple[tuple[str, float], ...] = ()
     threads: int | None = None
     texts: tuple[Text, ...] | None = field(default=None, repr=False)
+    weighed: bool = False
 
 
 def score_bucket(log: Log, bucket: int, question: Question) -> BucketScores:
@@ -92,7 +95,7 @@ def score_bucket(log: Log, bucket: int, question: Question) -> BucketScores:
     as_of, journey = question.as_of, question.model.journey
     histories = load_histories(events, journey, prospects)
     status = cohort_status(histories, journey, question.model.snapshot_settings, [as_of])[:, 0]
-    everyone, cold = _ask(histories, np.flatnonzero(status == ASKED), question)
+    everyone, cold = _ask(histories, np.flatnonzero(status == ASKED), bucket, question)
     probability = everyone.rows["probability"].to_numpy()
     statuses = _count(status, _everyone(events, prospects) - len(histories))
     if cold.any():
@@ -100,8 +103,7 @@ def score_bucket(log: Log, bucket: int, question: Question) -> BucketScores:
         rows = everyone.rows.iloc[kept].reset_index(drop=True)
         everyone = Shortlist(rows, everyone.features[:, kept])
     if question.slim:
-        rows = everyone.rows.assign(bucket=np.int32(bucket))
-        rows = rows[[name for name in SLIM if name in rows]]
+        rows = everyone.rows[[name for name in SLIM if name in everyone.rows]]
         shortlist = everyone.with_rows(_known(rows, prospects, question, question.shared)).slim()
     else:
         shortlist = _told(everyone.best(question.limit, by=question.by), prospects, question)
@@ -133,24 +135,25 @@ def describe_bucket(
     """
     wanted = pa.array(listed.get(bucket, ()), pa.string())
     events, prospects = log.read_events(bucket).unify_dictionaries(), log.read_prospects(bucket)
-    events = _of(events, wanted)
+    events = rows_of(events, wanted)
     if prospects is not None:
-        prospects = _of(prospects, wanted)
+        prospects = rows_of(prospects, wanted)
     histories = load_histories(events, question.model.journey, prospects)
-    chosen, _ = _ask(histories, np.arange(len(histories)), question)
+    chosen, _ = _ask(histories, np.arange(len(histories)), bucket, question)
     told = _told(chosen, prospects, question).explained(
-        question.model, most=question.reasons, texts=question.texts
+        question.model, most=question.reasons, texts=question.texts, weighed=question.weighed
     )
     nobody = np.empty(0, np.float64)
     return BucketScores({}, {}, {}, probability=nobody, shortlist=told, seen=(None, None))
 
 
-def _of(table: pa.Table, ids: pa.Array) -> pa.Table:
+def rows_of(table: pa.Table, ids: pa.Array) -> pa.Table:
+    """Take the rows of some prospects, in their order."""
     return table.filter(pc.is_in(table.column("prospect_id").cast(pa.string()), ids))
 
 
 def _ask(
-    histories: Histories, asked: npt.NDArray[np.intp], question: Question
+    histories: Histories, asked: npt.NDArray[np.intp], bucket: int, question: Question
 ) -> tuple[Shortlist, npt.NDArray[np.bool_]]:
     """Score prospects, and say of each whether somebody spoke to them a moment ago."""
     model = question.model
@@ -158,6 +161,7 @@ def _ask(
     features = features_of(visible, model)
     probability = model.predict(features, threads=question.threads)
     rows = _rows(visible, probability, model.journey, dict(question.evidence))
+    rows = rows.assign(bucket=np.int32(bucket))
     if question.since is not None:
         done = done_since(visible, model.journey, question.since)
         rows = rows.assign(done_since=pd.Series(done, dtype="str"))

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from microconv.events.files import md5_of, replacing
@@ -62,7 +63,8 @@ def write_list(
 ) -> dict[str, Any]:
     """Write a list in every format, and last the manifest that holds their md5.
 
-    Each file is replaced as a whole. Whoever reads them can tell a list that
+    What a row tells in detail is in Parquet and JSON lines alone: a cell of a spreadsheet
+    has no room for it. Each file is replaced as a whole. Whoever reads them can tell a list that
     was interrupted between two files: its manifest has other sums.
 
     Parameters
@@ -79,14 +81,14 @@ def write_list(
         The manifest.
     """
     with replacing(files.prospects) as fresh:
-        pq.write_table(as_table(ranking.frame), fresh)
+        pq.write_table(_with_details(ranking), fresh)
     with replacing(files.csv) as fresh:
         # with a byte order mark: without one, spreadsheets read "Zoë" as "ZoÃ«"
         fresh.write_text(as_csv(ranking.frame), encoding="utf-8-sig", newline="")
     with replacing(files.xlsx) as fresh:
         write_workbook(ranking.frame, fresh, as_of=ranking.as_of)
     with replacing(files.json_lines) as fresh:
-        fresh.write_text(as_json_lines(ranking.frame), encoding="utf-8")
+        fresh.write_text(as_json_lines(ranking.frame, ranking.details), encoding="utf-8")
     content = manifest_of(ranking, origin, valid_for=valid_for)
     content["files"] = {kind: md5_of(getattr(files, kind)) for kind in NAMES}
     with replacing(files.manifest) as fresh:
@@ -139,9 +141,17 @@ def manifest_of(ranking: Ranking, origin: Origin, *, valid_for: timedelta) -> di
         "grades": ranking.grades,
         "grades_version": None if ranking.grades is None else version_of(ranking.grades),
         "readiness": ranking.readiness,
-        "columns": list(ranking.frame.columns),
+        "columns": _with_details(ranking).column_names,
         "notes": list(ranking.notes),
     }
+
+
+def _with_details(ranking: Ranking) -> pa.Table:
+    table, details = as_table(ranking.frame), ranking.details
+    if details is not None:
+        for field in details.schema:
+            table = table.append_column(field, details.column(field.name))
+    return table
 
 
 def _iso(instant: datetime) -> str:

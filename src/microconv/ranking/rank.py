@@ -27,6 +27,7 @@ from microconv.ranking import trust
 from microconv.ranking.allocate import BELOW, RANK, allocate
 from microconv.ranking.bucket import Question, describe_bucket, score_bucket
 from microconv.ranking.change import changed
+from microconv.ranking.details import MOST_ROWS, tell_details
 from microconv.ranking.evidence import Evidence, read_evidence
 from microconv.ranking.past_lists import PastList
 from microconv.ranking.ranked import Ranking, finish, rules_of
@@ -54,7 +55,7 @@ LEFT_OUT = {
 
 @dataclass(frozen=True)
 class Beside:
-    """What a ranking may look at besides the log.
+    """What a ranking may look at besides the log, and tell besides its rows.
 
     Attributes
     ----------
@@ -62,10 +63,14 @@ class Beside:
         To say what has changed since.
     journey : Path or None
         The measurement, `journey.json`, for the evidence behind next steps.
+    details : bool
+        Whether to tell of each row every reason and the latest steps, for a list of a
+        known length up to :data:`~microconv.ranking.details.MOST_ROWS`.
     """
 
     last_list: PastList | None = field(default=None, repr=False)
     journey: Path | None = None
+    details: bool = False
 
 
 def rank_prospects(
@@ -102,6 +107,7 @@ def rank_prospects(
         parts = cluster.map_buckets(ask, log.buckets, wire=SCORES)
         everyone = merge(parts, None if question.slim else limit, by=question.by)
         best, others, more = _listed(log, cluster, everyone, question, settings)
+        details = tell_details(log, cluster, best, question) if question.weighed else None
     earliest, latest = everyone.seen
     notes += trust.require_known_events(everyone.event_names, model.journey)
     trust.require_begun(earliest, instant)
@@ -135,6 +141,7 @@ def rank_prospects(
         evidence=None if beside.journey is None else md5_of(beside.journey),
         last_list=None if beside.last_list is None else beside.last_list.manifest["list_id"],
         learnt_until=model.facts.learnt_until,
+        details=details,
     )
 
 
@@ -154,6 +161,7 @@ def _question(
         reasons=REASONS,
         since=since,
         evidence=tuple(sorted(evidence.near_end.items())),
+        weighed=beside.details and limit is not None and limit <= MOST_ROWS,
     )
     if settings is None:
         return plain
@@ -205,7 +213,10 @@ def _listed(
     if not question.slim or settings is None:
         if question.limit is not None:
             candidates = candidates.explained(
-                question.model, most=question.reasons, texts=question.texts
+                question.model,
+                most=question.reasons,
+                texts=question.texts,
+                weighed=question.weighed,
             )
         rows = candidates.rows.assign(listed_because=RANK, draw_probability=1.0)
         return rows, {**cold, BELOW: asked - len(rows)}, ()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from microconv.ranking.contacts import CONTACT
 from microconv.ranking.grades import grade
@@ -85,6 +86,8 @@ class Ranking:
         The md5 of the measurement behind next steps.
     learnt_until : datetime or None
         The first instant whose outcomes the model cannot have learnt from.
+    details : Table or None
+        Row for row with `frame`: :data:`~microconv.ranking.details.DETAILS`.
     """
 
     frame: pd.DataFrame = field(repr=False)
@@ -101,6 +104,7 @@ class Ranking:
     last_list: str | None = None
     evidence: str | None = None
     learnt_until: datetime | None = None
+    details: pa.Table | None = field(default=None, repr=False)
 
     @property
     def prospects(self) -> int:

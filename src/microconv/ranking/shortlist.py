@@ -56,10 +56,15 @@ class Shortlist:
         return Shortlist(rows.reset_index(drop=True), self.features[:, rows.index.to_numpy()])
 
     def explained(
-        self, model: ProspectModel, *, most: int, texts: tuple[Text, ...] | None
+        self,
+        model: ProspectModel,
+        *,
+        most: int,
+        texts: tuple[Text, ...] | None,
+        weighed: bool = False,
     ) -> Shortlist:
         """Give every row its reasons, and let the features go."""
-        reasons = explain(self.features, model, most=most, texts=texts)
+        reasons = explain(self.features, model, most=most, texts=texts, weighed=weighed)
         return self.with_rows(self.rows.join(reasons)).slim()
 
     def with_rows(self, rows: pd.DataFrame) -> Shortlist:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pandas as pd
+import pyarrow as pa
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a spreadsheet may take for the beginning of a formula, in either width."""
@@ -38,8 +40,15 @@ def as_csv(frame: pd.DataFrame) -> str:
     return str(safe.to_csv(index=False, lineterminator="\r\n"))
 
 
-def as_json_lines(frame: pd.DataFrame) -> str:
+def as_json_lines(frame: pd.DataFrame, details: pa.Table | None = None) -> str:
     r"""Write a list as JSON lines: every bit of every number, null where there is nothing.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The table `ranked`.
+    details : Table, optional
+        Further columns, row for row.
 
     Examples
     --------
@@ -47,12 +56,14 @@ def as_json_lines(frame: pd.DataFrame) -> str:
     '{"rank": 1, "grade": null}\n'
     """
     rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    if details is not None:
+        rows = [row | more for row, more in zip(rows, details.to_pylist(), strict=True)]
     lines = [json.dumps(row, ensure_ascii=False, allow_nan=False, default=_iso) for row in rows]
     return "".join(f"{line}\n" for line in lines)
 
 
-def _iso(instant: pd.Timestamp) -> str:
-    return f"{instant.tz_convert('UTC'):%Y-%m-%dT%H:%M:%S.%fZ}"
+def _iso(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def inert(cell: object) -> object:

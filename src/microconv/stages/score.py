@@ -37,7 +37,7 @@ def score(
         model=prospect_model,
         as_of=asked_at,
         settings=settings.score,
-        beside=Beside(journey=journey),
+        beside=Beside(journey=journey, details=True),
         engine=settings.engine,
     )
     valid_for = timedelta(days=settings.score.valid_days)

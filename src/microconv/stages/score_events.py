@@ -132,7 +132,7 @@ def score_events(request: Request, *, params: Path | None, out: Path) -> str:
                 as_of=as_of,
                 limit=request.limit,
                 settings=asked,
-                beside=Beside(last, request.journey),
+                beside=Beside(last, request.journey, details=True),
                 engine=engine,
             )
             says |= {"scored": ranking.scored, "listed": len(ranking.frame)}
