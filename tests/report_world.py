@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pyarrow as pa
 from microconv.evaluation.backtest import PREDICTIONS, Backtest
 from microconv.evaluation.evaluate import Evaluation, evaluate
 from microconv.model.facts import TrainingFacts
+from microconv.ranking.details import DETAILS
 from microconv.report.about import About
 from microconv.settings import EvaluateSettings
 from worlds import AS_OF
@@ -38,6 +40,9 @@ HOSTILE = [
     "{{ 7 * 7 }} {% raw %}",
     "' onmouseover='document.title=1' x='",
     "\u202eevil\u0000",
+    "</script><script>document.title='taken'</script><!--",
+    "\u2067\u05d0\u05d1\u05d2 🙂 👩\u200d💻",
+    'two\nlines\r\n\u2028and "quotes" \\u003c',
 ]
 """What people call themselves to make trouble."""
 
@@ -72,6 +77,35 @@ def list_of(*names: str, **columns: list[Any]) -> pd.DataFrame:
         }
     )
     return frame.assign(**columns)
+
+
+def told(*words: str, reasons: int = 2, steps: int = 2) -> dict[str, Any]:
+    """Make the details of one row, its words in turns from those given."""
+    turn = cycle(words or ("visited pricing 2 days ago",))
+    return {
+        "reasons": [
+            {"text": next(turn), "weight": (0.7 - 0.02 * k) * (-1) ** k} for k in range(reasons)
+        ],
+        "weaker_reasons": -0.1,
+        "steps": [
+            {
+                "time": AS_OF - timedelta(days=k + 2, hours=1),
+                "step": "pricing_visit" if not words else next(turn),
+                "message": next(turn) if words else "A checklist",
+                "campaign": next(turn) if words else "nurture",
+                "human": 1.0 if k else 0.25,
+            }
+            for k in range(steps)
+        ],
+        "earlier_steps": 3,
+        "exposures": 7,
+    }
+
+
+def with_details(frame: pd.DataFrame, rows: list[dict[str, Any]] | None = None) -> pd.DataFrame:
+    """Add details to a list, as its file gives them back."""
+    table = pa.Table.from_pylist(rows or [told()] * len(frame), DETAILS)
+    return frame.join(table.to_pandas())
 
 
 def manifest_of(frame: pd.DataFrame, **changes: Any) -> dict[str, Any]:

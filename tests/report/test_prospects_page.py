@@ -2,18 +2,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 from microconv.ranking.evidence import NO_EVIDENCE
 from microconv.report.prospects_page import prospects_page
-from report_world import FACTS, HOSTILE, evaluation, list_of, manifest_of
+from report_world import FACTS, HOSTILE, evaluation, list_of, manifest_of, told, with_details
 
 
 class Page(HTMLParser):
@@ -67,7 +69,7 @@ def test_a_row_says_what_changed_what_was_measured_and_whether_it_was_drawn() ->
     for piece in ("+12: pricing visit", "new: nothing done yet", "2.1 times the rate <b>", "drawn"):
         assert piece in text, piece
     assert NO_EVIDENCE not in text
-    assert "<b>" not in page.replace('<b aria-hidden="true">', "")
+    assert "<b>" not in page
 
 
 def test_the_facts_of_the_list_are_on_the_page() -> None:
@@ -98,6 +100,62 @@ def test_a_list_that_ranks_by_nothing_says_so_at_the_top() -> None:
     assert "note alarm" in html
     warning = evaluation(0.0).report["verdict"]["says"].split(" (")[0]
     assert html.index(warning) < html.index("<tbody>")
+
+
+def embedded(html: str) -> dict[str, Any]:
+    """Read what the page carries for its opened rows."""
+    found = re.search(r'<script type="application/json" id="details-data">(.*?)</script>', html)
+    assert found is not None
+    return json.loads(found[1])
+
+
+def test_an_opened_row_has_every_reason_step_and_the_evidence_at_hand() -> None:
+    """By hand: 3 June less two days and an hour is 31 May 23:00, minute 28,619,940 since 1970."""
+    frame = list_of("Ada", next_step_because=["associated with 2.1 times the rate"])
+    page = write(with_details(frame))
+    content = embedded(page)
+    words = content["words"]
+    reasons, weaker, steps, earlier, exposures, because = content["rows"][0]
+    assert [words[place] for place in reasons[::2]] == ["visited pricing 2 days ago"] * 2
+    assert reasons[1::2] == [0.7, -0.68]
+    assert (weaker, earlier, exposures) == (-0.1, 3, 7)
+    assert steps[::4] == [28_619_940, 1_440]  # the second a day before the first
+    assert [words[place] for place in steps[1::4]] == ["pricing visit"] * 2
+    message, campaign = content["vias"][steps[2]]
+    assert (words[message], words[campaign]) == ("A checklist", "nurture")
+    assert steps[3::4] == [75, 0]
+    assert words[because] == "associated with 2.1 times the rate"
+    assert Page(page).tags.count("button") == Page(write(frame)).tags.count("button") + 1
+
+
+def test_a_list_without_details_has_nothing_to_open() -> None:
+    """Lists that an earlier version wrote, and long ones, are pages as before."""
+    page = write(list_of("Ada"))
+    assert "details-data" not in Page(page).text
+    assert 'id="details-data"' not in page
+    assert "aria-expanded=" not in page.split("<tbody>")[1].split("</tbody>")[0]
+
+
+def test_what_is_missing_in_the_details_is_no_word() -> None:
+    """A step on the web came through no message; nobody reads `None` or `nan`."""
+    row = told()
+    row["steps"][0] |= {"message": None, "campaign": None}
+    row["steps"][1] |= {"campaign": None}
+    content = embedded(write(with_details(list_of("Ada", next_step_because=[None]), [row])))
+    assert content["rows"][0][2][2::4] == [-1, 0]
+    assert content["vias"] == [[content["words"].index("A checklist"), -1]]
+    assert content["rows"][0][-1] == -1
+    assert not {"None", "nan", "NaT"} & set(content["words"])
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_words_in_the_details_are_data(text: str) -> None:
+    """Inside a script no angle bracket may stand: a browser would end the script there."""
+    page = write(with_details(list_of("Ada"), [told(text)]))
+    raw = page.split('id="details-data">')[1].split("</script>")[0]
+    assert not set("<>&\u2028\u2029") & set(raw)
+    assert text.replace("_", " ") in embedded(page)["words"]
+    assert Page(page).tags.count("script") == 2  # the data and ours
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -162,8 +220,9 @@ def test_an_empty_list_is_a_page() -> None:
 
 
 def test_five_thousand_rows_stay_a_few_megabytes() -> None:
-    """Large lists are opened on ordinary laptops."""
-    html = write(list_of(*[f"Ada Example {k}" for k in range(5000)]))
+    """Large lists are opened on ordinary laptops, everything that can be opened included."""
+    frame = list_of(*[f"Ada Example {k}" for k in range(5000)])
+    html = write(with_details(frame, [told(reasons=30, steps=20)] * 5000))
     assert len(html) < 8_000_000
 
 

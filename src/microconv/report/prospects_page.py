@@ -9,11 +9,13 @@ from typing import Any
 import pandas as pd
 
 from microconv.model.facts import TrainingFacts
+from microconv.ranking.details import DETAILS
 from microconv.ranking.evidence import NO_EVIDENCE
 from microconv.ranking.reasons import AGAINST, FOR
 from microconv.ranking.texts import FORMATS, days
 from microconv.report.belief import how_far
 from microconv.report.pages import inline_script, percent, render
+from microconv.report.row_details import embedded_details
 
 OPTIONAL = (
     "owner", "account_id", "name", "email", "expected_value", "same_account", "listed_because",
@@ -59,7 +61,7 @@ def prospects_page(
         Of the model.
     """
     has = {name: name in frame and bool(frame[name].notna().any()) for name in OPTIONAL}
-    script, digest = inline_script("sort.js", "filter.js")
+    script, digest = inline_script("sort.js", "filter.js", "open.js")
     value = float(frame["expected_value"].sum()) if has["expected_value"] else None
     grades = manifest["grades"] or {}
     return render(
@@ -80,6 +82,7 @@ def prospects_page(
             "has": has,
             "choices": _choices(frame),
             "at_once": AT_ONCE,
+            "details": embedded_details(frame),
             "script": script,
             "script_digest": digest,
             "left_out": [
@@ -119,6 +122,7 @@ def _rows(frame: pd.DataFrame, grades: list[str], as_of: datetime) -> list[dict[
     highest = float(frame["probability"].max()) if len(frame) else 1.0
     rows = []
     absent: dict[str, Any] = dict.fromkeys(OPTIONAL)
+    frame = frame.drop(columns=DETAILS.names, errors="ignore")  # they stand elsewhere on the page
     for row in frame.astype(object).where(frame.notna(), None).to_dict("records"):
         reasons = [row[name] for name in frame.columns if name.startswith("reason_")]
         rows.append(

@@ -7,9 +7,10 @@
     const body = table.tBodies[0];
     const more = document.querySelector("button.more");
     const said = filters.querySelector("[role=status]");
+    const all = body.rows.length;
     const known = new Map();  // looked up at the first question: opening must not wait for it
     const learn = () => {
-      for (const row of known.size ? [] : body.rows) {
+      for (const row of known.size ? [] : body.querySelectorAll(":scope > tr:not(.details)")) {
         const text = row.querySelector(".who").textContent.toLowerCase();
         known.set(row, { text, ...row.dataset, hidden: row.hidden });
       }
@@ -17,7 +18,8 @@
     const write = (number) => number.toLocaleString("en");
     const say = (count) => {
       const rest = Math.max(0, count - room);
-      said.textContent = `${write(count)} of ${write(body.rows.length)} match`;
+      const first = rest ? `, the first ${write(room)} are shown` : "";
+      said.textContent = `${write(count)} of ${write(all)} match${first}`;
       more.hidden = rest === 0;
       more.textContent = `Show ${write(Math.min(page, rest))} more of ${write(rest)}`;
     };
@@ -31,6 +33,7 @@
       let count = 0;
       for (const row of body.rows) {
         const its = known.get(row);
+        if (!its) continue;  // what an opened row tells goes with its row
         const fits = its.text.includes(find)
           && chosen.every(([name, value]) => its[name] === value);
         const hidden = !fits || count >= room;
@@ -50,6 +53,6 @@
     addEventListener("beforeprint", () => { room = Infinity; apply(); });
     addEventListener("afterprint", again);
     filters.hidden = false;
-    say(body.rows.length);
+    say(all);
   }
 }

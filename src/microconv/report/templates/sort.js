@@ -1,5 +1,5 @@
 "use strict";
-for (const button of document.querySelectorAll("th button")) {
+for (const button of document.querySelectorAll("thead button")) {
   button.addEventListener("click", () => {
     const head = button.closest("th");
     const rows = head.closest("table").tBodies[0];
@@ -9,7 +9,7 @@ for (const button of document.querySelectorAll("th button")) {
     const key = (row) => row.children[head.cellIndex].dataset.key;
     const number = head.classList.contains("number");
     const compare = (a, b) => (number ? Number(a) - Number(b) : a.localeCompare(b));
-    const sorted = [...rows.rows].sort((one, other) => {
+    const sorted = [...rows.querySelectorAll(":scope > tr:not(.details)")].sort((one, other) => {
       const [a, b] = [key(one), key(other)];
       if (a === "" || b === "") return (a === "") - (b === "");
       return falling ? compare(b, a) : compare(a, b);
