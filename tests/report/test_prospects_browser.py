@@ -116,27 +116,28 @@ def test_weaker_reasons_fold_away(browser, tmp_path) -> None:
 
 
 def test_a_row_opens_and_closes_from_the_keyboard(browser, tmp_path) -> None:
-    """Enter and Space open, Escape closes from within and gives the focus back, visibly."""
+    """Enter and Space open; Escape closes from within and gives the focus back, visibly."""
     page = browser.new_page()
-    page.goto(write(with_details(list_of("Ada", "Bob")), tmp_path / "p.html").as_uri())
-    button = page.get_by_role("button", name="Ada", exact=True)
-    button.focus()
+    frame = with_details(list_of("Ada", "Bob"), [told(reasons=30)] * 2)
+    page.goto(write(frame, tmp_path / "p.html").as_uri())
+    ada, bob = (page.get_by_role("button", name=name, exact=True) for name in ("Ada", "Bob"))
+    details = page.locator(f"#{ada.get_attribute('aria-controls')}")
     for key in ("Enter", "Space"):
-        assert button.get_attribute("aria-expanded") == "false"
+        ada.focus()
+        assert ada.get_attribute("aria-expanded") == "false"
         page.keyboard.press(key)
-        assert button.get_attribute("aria-expanded") == "true"
-        controlled = page.locator(f"#{button.get_attribute('aria-controls')}")
-        assert controlled.get_by_role("region").is_visible()
-        page.keyboard.press("Tab")  # on to the next row, whose Escape is not this one's
+        assert ada.get_attribute("aria-expanded") == "true"
+        assert details.get_by_role("region").is_visible()
+        bob.focus()
+        page.keyboard.press("Escape")  # Bob's is not Ada's
+        assert details.count() == 1
+        ada.focus()
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "22 weaker reasons"
         page.keyboard.press("Escape")
-        assert controlled.count() == 1
-        button.focus()
-        page.keyboard.press("Escape")
-        assert controlled.count() == 0
+        assert details.count() == 0
         assert page.evaluate("document.activeElement.textContent") == "Ada"
-    outline = "getComputedStyle(document.activeElement).outlineStyle"
-    page.keyboard.press("Tab")
-    assert page.evaluate(outline) == "solid"
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
 
 def test_opened_rows_go_where_their_rows_go(browser, tmp_path) -> None:
