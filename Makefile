@@ -49,7 +49,7 @@ bench: ## Measure speed and memory on 20 M events: some 15 minutes and 10 GB of 
 	python benchmarks/speed.py
 	python benchmarks/spark.py
 
-picture: ## Make the README's picture of the list, after `make repro`; needs Chromium
+picture: ## Make the pictures of README and guides, after `make repro`; needs Chromium
 	$(SYNC) --group dev
 	python tools/picture.py
 

@@ -1,6 +1,6 @@
 """What an opened row of the list shows, as data inside the page: laid out when it is asked for.
 
-Twenty steps and thirty reasons of 5,000 prospects would take a browser minutes to lay out,
+Twenty steps and thirty reasons of 5,000 prospects are a quarter of a million lines to lay out,
 so the page carries them as one small JSON: numbers, and every word once.
 """
 
