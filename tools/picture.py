@@ -20,6 +20,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 
+WIDTH = 1_280
 LARGEST = 150_000
 """Bytes. Guides are read on slow lines, too."""
 
@@ -41,8 +42,6 @@ class Shot:
         What is left out, as a CSS selector.
     click : str or None
         What is clicked first, as a CSS selector.
-    most, width : int
-        Pixels; what comes further down than `most` is cut off.
     colours : int
     """
 
@@ -50,8 +49,6 @@ class Shot:
     page: str
     hidden: str
     click: str | None = None
-    most: int = 4_000
-    width: int = 1_280
     colours: int = 128
 
 
@@ -74,7 +71,7 @@ SHOTS = (
         "main > .note, main > .scroll, main > p, h2, .three ~ *, h2 + .note",
     ),
     Shot("journey.png", "journey.html", "section:nth-of-type(n+2), section details, footer"),
-    Shot("audit.png", "audit/audit.html", "footer", most=1_150),
+    Shot("audit.png", "audit/audit.html", ".columns ~ *"),
 )
 """The list for the README, a row for sales, the model for data scientists, the journey for
 marketing, the audit for operations."""
@@ -104,13 +101,13 @@ def photograph(page: str, shot: Shot, picture: Path, *, browser: str) -> None:
             done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
             return done.stdout
 
-        found = _HEIGHT.search(run(f"--window-size={shot.width},1000", "--dump-dom"))
+        found = _HEIGHT.search(run(f"--window-size={WIDTH},1000", "--dump-dom"))
         if found is None:
             raise SystemExit(f"{browser} did not say how high {shot.page} is.")
         picture.parent.mkdir(parents=True, exist_ok=True)
-        height = min(int(found[1]) + 64, shot.most)  # the padding of 2 rem above and below
+        height = int(found[1]) + 64  # the padding of 2 rem above and below
         photo = Path(folder, "photo.png")
-        run(f"--window-size={shot.width},{height}", f"--screenshot={photo}")
+        run(f"--window-size={WIDTH},{height}", f"--screenshot={photo}")
         with Image.open(photo) as image:  # few colours are enough, and a third of the bytes
             image.convert("RGB").quantize(shot.colours).save(picture, optimize=True)
 
@@ -134,7 +131,7 @@ def main() -> None:
         size = picture.stat().st_size
         if size > LARGEST:
             raise SystemExit(f"{picture} has {size:,} bytes, more than {LARGEST:,}.")
-        sys.stdout.write(f"{picture}: {shot.width} pixels wide, {size:,} bytes\n")
+        sys.stdout.write(f"{picture}: {WIDTH} pixels wide, {size:,} bytes\n")
     if missing:
         missing.append("Run `make repro` first, and for the audit `microconv audit`.")
         raise SystemExit("\n".join(missing))
