@@ -25,7 +25,7 @@ from prefix_features import fill_families, load_cases, read_journey
 from prefix_protocol import Cases, Rows, outer_split, read_cases, split_rows, weighted_auc
 from prefix_search import CONTROLS, Choice, Matrix, choose_control, choose_ours
 
-from microconv.model.calibration import sigmoid
+from microconv.model.logistic import sigmoid
 from microconv.settings import BoostedSettings, LinearSettings
 
 PREFIX_TASKS = {
