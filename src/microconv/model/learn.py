@@ -39,7 +39,7 @@ TRIED_NEGATIVES = 50_000
 """The trial on the later slice, which shares and calibration are chosen by, learns from about so
 many rows without a conversion: its voices are as good as those of all rows but for a hair."""
 
-JUDGING_NEGATIVES = 100_000
+JUDGING_NEGATIVES = 50_000
 """Of the later slice's rows without a conversion about so many judge, each for several: how sure
 the judgement is hangs on the conversions, and all of those are there."""
 
