@@ -2,7 +2,7 @@
 # Both need git, make and python3, and install the rest into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-all fast-tests slow-tests check bench declare picture
+.PHONY: help repro test test-all check bench declare picture
 
 VENV := $(CURDIR)/.venv
 export UV_PROJECT_ENVIRONMENT := $(VENV)
@@ -14,6 +14,9 @@ export DO_NOT_TRACK := true
 # The locked versions and nothing newer; what another target installed stays.
 SYNC := tools/uv sync --frozen --inexact --quiet
 
+# Two at a time, the tests of a file in one process: they share what they set up.
+PYTEST := pytest --numprocesses=2 --dist=loadfile
+
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
@@ -24,17 +27,11 @@ repro: ## Run the whole pipeline: demo exports in, ranked list out
 
 test: ## Run the fast tests
 	$(SYNC) --group test
-	pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
-test-all: ## Run every test, the fast and the slow ones side by side
+test-all: ## Run every test, the slow ones too
 	$(SYNC) --group test --extra postgres --extra spark
-	$(MAKE) --jobs=2 --output-sync=target fast-tests slow-tests
-
-fast-tests:
-	pytest -m "not slow"
-
-slow-tests:
-	pytest -m slow
+	$(PYTEST)
 
 check: ## Run what CI runs: format, lint, types, imports, every test
 	$(SYNC) --group dev --extra postgres --extra spark

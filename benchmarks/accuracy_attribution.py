@@ -26,7 +26,7 @@ from microconv.histories.load import load_histories
 from microconv.histories.snapshots import label, microseconds
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
-from microconv.model.calibration import sigmoid
+from microconv.model.logistic import sigmoid
 from microconv.settings import BoostedSettings, FeatureSettings, JourneySettings, LinearSettings
 
 HORIZON = timedelta(days=7)

@@ -22,7 +22,7 @@ from microconv.features import attributes
 from microconv.features.training_set import select
 from microconv.histories.arrays import Attributes, Histories, Visible
 from microconv.journey import JourneyMap
-from microconv.model.calibration import sigmoid
+from microconv.model.logistic import sigmoid
 from microconv.settings import BoostedSettings, FeatureSettings, JourneySettings, LinearSettings
 
 FIRST_CONTACT = (

@@ -30,8 +30,8 @@ from training_world import HORIZON_DAYS, World, make
 
 from microconv.features.training_set import FittedColumns
 from microconv.model.blend import VOICES
-from microconv.model.calibration import sigmoid
 from microconv.model.learn import fit_voices, learn
+from microconv.model.logistic import sigmoid
 from microconv.model.training import Floats, Recipe, turn_weights
 from microconv.settings import ModelSettings
 

@@ -17,7 +17,6 @@ from microconv.errors import DatabaseAwayError, ListError, PromotionError
 from microconv.stages.deliver_list import deliver_list
 from microconv.stages.score_events import Request, score_events
 from microconv.tracking.champion import crown
-from microconv.tracking.store import Store
 from ranked_world import END, on_disk, settings, trained
 from registered import entry, files, store
 
@@ -43,11 +42,16 @@ def place(tmp_path_factory) -> Path:
     return folder
 
 
+def asked(place: Path, champion: str, **more: object) -> Request:
+    """Ask for the list of an hour after the log's end."""
+    return Request(place / "log", champion, END + timedelta(hours=1), **more)
+
+
 def listed(place: Path, champion: str, store, out: Path, **more: object) -> str:
     """Make a list and deliver it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", store.uri)
-        request = Request(place / "log", champion, END + timedelta(hours=1), **more)
+        request = asked(place, champion, **more)
         return score_events(request, params=place / "params.yaml", out=out)
 
 
@@ -112,16 +116,23 @@ def test_a_preview_is_not_delivered_later_either(postgres, place, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_job_leaves_one_whole_list(postgres, place, champion, store, tmp_path):
+def test_a_killed_job_leaves_one_whole_list(
+    postgres, place, champion, store, tmp_path, monkeypatch
+):
     """Killed at 20 moments from its first step to its last: the table holds whole lists alone."""
     jobs = multiprocessing.get_context("forkserver")  # reads the libraries once for all of them
     jobs.set_forkserver_preload(["lightgbm", "mlflow", "psycopg", "microconv.stages.score_events"])
 
     def begin(day: int) -> multiprocessing.process.BaseProcess:
-        job = jobs.Process(target=_ask, args=(place, champion, store, tmp_path, day))
+        """Start a list of another day than the other jobs', so that each is a new one."""
+        request = asked(place, champion, as_of=(END - timedelta(days=day)).isoformat())
+        files = {"params": place / "params.yaml", "out": tmp_path}
+        # The stage itself: a new process may not find the modules of these tests.
+        job = jobs.Process(target=score_events, args=(request,), kwargs=files)
         job.start()
         return job
 
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.uri)  # the server of processes takes it over
     listed(place, champion, store, tmp_path)  # what was there before
     begin(1).join(timeout=60)  # the server starts with the first
     begun = time.monotonic()
@@ -148,9 +159,3 @@ def test_a_killed_job_leaves_one_whole_list(postgres, place, champion, store, tm
         )
         assert postgres.execute(orphans).fetchall() == [(0,)]
     assert killed >= 15  # a machine that is busy only makes it more
-
-
-def _ask(place: Path, champion: str, store: Store, out: Path, day: int) -> None:
-    """Make a list of another day than the other jobs, so that each is a new one."""
-    as_of = (END - timedelta(days=day)).isoformat()
-    listed(place, champion, store, out, as_of=as_of)

@@ -291,6 +291,7 @@ def test_a_file_that_is_no_xes_is_an_error(exports: Exports, content: str, says:
         exports.ingest(XES_SOURCE)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("MICROCONV_REAL_DATA" not in os.environ, reason="needs MICROCONV_REAL_DATA")
 def test_the_loan_log_comes_out_as_its_flat_copy(exports: Exports) -> None:
     """262,200 events of 13,087 applications, against the same rows flattened by others."""

@@ -62,6 +62,7 @@ def dated(some: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(some=rows(), cut=st.tuples(st.integers(0, 3), st.integers(0, 250)))
 def test_what_becomes_known_later_changes_no_verdict(
@@ -82,6 +83,7 @@ def test_what_becomes_known_later_changes_no_verdict(
             assert every[row["sg_event_id"]] == before[row["sg_event_id"]], row
 
 
+@pytest.mark.slow
 @settings(max_examples=5, deadline=None)
 @given(some=rows(), today=rows())
 def test_rows_of_a_day_leave_the_days_before_as_they_were(

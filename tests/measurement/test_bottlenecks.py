@@ -70,12 +70,14 @@ def check_tests(tests):
     return verdicts["survey_cta"] == "winner", verdicts["story_subject"] == "no_difference"
 
 
+@pytest.mark.slow
 def test_every_planted_bottleneck_is_found_and_classified_and_no_other():
     """One of each kind; what each costs is stated with its interval."""
     found, _, truth = measured(3, 5000)
     check_bottlenecks(found, truth)
 
 
+@pytest.mark.slow
 def test_what_the_friction_costs_is_what_was_planted():
     """The world counts the assessments that could not be sent."""
     found, _, truth = measured(3, 5000)
@@ -85,6 +87,7 @@ def test_what_the_friction_costs_is_what_was_planted():
     assert row["lost"] == pytest.approx(planted["lost"], rel=0.25)
 
 
+@pytest.mark.slow
 def test_the_broken_split_is_refused():
     """42 to 58 instead of half and half, in a world of 5,000."""
     check_tests(measured(3, 5000)[1])

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microconv.model.blend import EQUAL, VOICES, Blend, choose_weights
-from microconv.model.calibration import UNCALIBRATED, Calibration, sigmoid
+from microconv.model.calibration import UNCALIBRATED, Calibration, Holdout
 from microconv.model.hazard import Hazard
 from microconv.model.linear import Linear, fit_linear
+from microconv.model.logistic import sigmoid
 from microconv.model.trees import Trees, fit_boosted
 from microconv.settings import BoostedSettings, LinearSettings
 
@@ -37,13 +38,24 @@ def said_and_happened(rows: int, seed: int, noise: tuple[float, float, float]):
     rng = np.random.default_rng(seed)
     truth = rng.normal(0, 1.5, rows)
     opinions = {n: truth + s * rng.normal(size=rows) for n, s in zip(VOICES, noise, strict=True)}
-    return opinions, rng.random(rows) < sigmoid(truth), np.arange(rows) // 2
+    return opinions, Holdout(rng.random(rows) < sigmoid(truth), np.arange(rows) // 2)
 
 
 def test_equals_are_averaged():
     """Equally good voices keep equal shares in most draws: noise moves nothing."""
     weights = [choose_weights(*said_and_happened(600, seed, (1, 1, 1))) for seed in range(20)]
     assert sum(chosen == EQUAL for chosen in weights) >= 15
+
+
+def test_rows_that_weigh_nothing_have_no_say():
+    """The voice that is right is wrong on every second row; where those weigh nothing it wins."""
+    opinions, holdout = said_and_happened(2000, 1, (0.1, 4.0, 4.0))
+    odd = np.arange(2000) % 2 == 1
+    right = opinions[VOICES[0]]
+    opinions[VOICES[0]] = np.where(odd, -4 * right, right)
+    weighed = Holdout(holdout.labels, holdout.prospects, np.where(odd, 0.0, 1.0))
+    assert choose_weights(opinions, weighed)[0] >= 0.8
+    assert choose_weights(opinions, holdout)[0] < 0.8
 
 
 @pytest.mark.parametrize("right", range(3), ids=VOICES)

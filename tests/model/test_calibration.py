@@ -13,9 +13,12 @@ from sklearn.linear_model import LogisticRegression
 from microconv.model.calibration import (
     UNCALIBRATED,
     Calibration,
+    Holdout,
     choose_calibration,
     choose_level,
     fit_calibration,
+)
+from microconv.model.logistic import (
     fit_logistic,
     level,
     log_sigmoid,
@@ -88,14 +91,14 @@ def test_what_is_calibrated_stays_as_it_is():
     kept = 0
     for seed in range(30):
         logit, labels, prospects = honest(600, seed=seed)
-        kept += choose_calibration(KINDS, logit + 0.3, labels, prospects) == UNCALIBRATED
+        kept += choose_calibration(KINDS, logit + 0.3, Holdout(labels, prospects)) == UNCALIBRATED
     assert kept >= 29
 
 
 def test_what_is_far_too_sure_of_itself_is_calibrated():
     """Logits three times too far from zero are no noise."""
     logit, labels, prospects = honest(1500, seed=6)
-    chosen = choose_calibration(KINDS, 3 * logit, labels, prospects)
+    chosen = choose_calibration(KINDS, 3 * logit, Holdout(labels, prospects))
     assert chosen.kind != "none"
     assert row_losses(chosen(3 * logit), labels).mean() < row_losses(3 * logit, labels).mean()
 
@@ -103,8 +106,9 @@ def test_what_is_far_too_sure_of_itself_is_calibrated():
 def test_only_the_kinds_asked_for_are_tried():
     """The settings name the candidates; the first is the one to beat."""
     logit, labels, prospects = honest(1500, seed=6)
-    assert choose_calibration(("none",), 3 * logit, labels, prospects) == UNCALIBRATED
-    assert choose_calibration(("sigmoid", "none"), 3 * logit, labels, prospects).kind == "sigmoid"
+    assert choose_calibration(("none",), 3 * logit, Holdout(labels, prospects)) == UNCALIBRATED
+    holdout = Holdout(labels, prospects)
+    assert choose_calibration(("sigmoid", "none"), 3 * logit, holdout).kind == "sigmoid"
 
 
 def test_the_level_makes_predicted_and_observed_agree():
@@ -117,8 +121,11 @@ def test_the_level_makes_predicted_and_observed_agree():
 def test_a_drifted_base_rate_is_found_and_noise_is_not():
     """A shift of 0.4 on 3,000 rows is far outside two standard errors; 0 is inside."""
     logit, labels, prospects = honest(3000, seed=8)
-    assert choose_level(logit + 0.4, labels, prospects) == pytest.approx(-0.4, abs=0.15)
-    left_alone = sum(choose_level(*honest(600, seed=seed)) == 0 for seed in range(40))
+    assert choose_level(logit + 0.4, Holdout(labels, prospects)) == pytest.approx(-0.4, abs=0.15)
+    left_alone = 0
+    for seed in range(40):
+        logit, *happened = honest(600, seed=seed)
+        left_alone += choose_level(logit, Holdout(*happened)) == 0
     assert left_alone >= 34
 
 
@@ -126,6 +133,25 @@ def test_the_noise_of_a_gain_counts_prospects_not_rows():
     """By hand: sums of gains 2 and 0 around a mean of 1 each; error sqrt(2 · 2) / 4."""
     gain, error = paired_gain(np.array([2.0, 2, 1, 1]), np.ones(4), np.array([0, 0, 1, 1]))
     assert (gain, error) == (0.5, pytest.approx(0.5))
+
+
+@given(st.integers(0, 200), st.floats(0.3, 3), st.floats(-1, 1))
+def test_a_row_that_weighs_three_is_three_rows(seed, stretch, shift):
+    """Of one prospect: the same level, map and gain as with the row written out."""
+    logit, labels, prospects = honest(200, seed=seed)
+    logit = stretch * logit + shift
+    times = np.random.default_rng(seed).integers(1, 4, 200)
+    written = [np.repeat(column, times) for column in (logit, labels, prospects)]
+    short, long = Holdout(labels, prospects, times.astype(float)), Holdout(*written[1:])
+    assert choose_level(logit, short) == pytest.approx(choose_level(written[0], long), abs=1e-7)
+    one, other = (
+        choose_calibration(KINDS, logit, short),
+        choose_calibration(KINDS, written[0], long),
+    )
+    assert one.kind == other.kind
+    assert [one.a, one.b, one.c] == pytest.approx([other.a, other.b, other.c], abs=1e-5)
+    gain = paired_gain(logit, logit**2, prospects, times)
+    assert gain == pytest.approx(paired_gain(written[0], written[0] ** 2, written[2]))
 
 
 def test_one_prospect_is_never_more_than_noise():

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from lifelines import NelsonAalenFitter
 
 from lessons import FIRST, MODEL
-from microconv.model.calibration import sigmoid
 from microconv.model.hazard import FollowUp, Hazard, add_up, fit_hazard, follow
+from microconv.model.logistic import sigmoid
 from microconv.model.training import Recipe
 from microconv.settings import BoostedSettings
 

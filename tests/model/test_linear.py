@@ -15,8 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from threadpoolctl import threadpool_limits
 
-from microconv.model.calibration import sigmoid
 from microconv.model.linear import Linear, fit_linear, missing_patterns
+from microconv.model.logistic import sigmoid
 from microconv.settings import LinearSettings
 
 SETTINGS = LinearSettings(inverse_penalty=0.5)

@@ -14,8 +14,8 @@ from training_world import HORIZON_DAYS, make
 from lessons import MODEL, planted_set
 from microconv.model import learn as learn_module
 from microconv.model import thinning
-from microconv.model.calibration import fit_logistic, sigmoid
 from microconv.model.learn import fit_voices, learn
+from microconv.model.logistic import fit_logistic, sigmoid
 from microconv.model.thinning import draws, share_drawn, thin_out
 from microconv.model.training import Recipe, rows_at
 from microconv.settings import ModelSettings
@@ -138,7 +138,7 @@ def test_a_lesson_says_that_rows_were_drawn(monkeypatch):
 
 
 def test_the_trial_is_sparing_where_the_refit_is_not(monkeypatch):
-    """It looks at no more than it needs; the slice that it is judged on is all there."""
+    """It looks at no more than it needs; the refit looks at every row."""
     monkeypatch.setattr(learn_module, "TRIED_NEGATIVES", 1000)
     monkeypatch.setattr(thinning, "PER_CONVERSION", 0)
     looked: list[int] = []
@@ -161,3 +161,28 @@ def test_the_trial_is_sparing_where_the_refit_is_not(monkeypatch):
     assert len(earlier) > 1.2 * tried
     assert refitted == len(snapshots)
     assert f"chosen on {int((snapshots['as_of'] >= begins).sum())} rows" in choice
+
+
+def test_few_rows_judge_for_many_and_every_conversion_is_heard(monkeypatch):
+    """Of the later slice 300 rows without a conversion weigh as much as all of them did."""
+    monkeypatch.setattr(learn_module, "JUDGING_NEGATIVES", 300)
+    monkeypatch.setattr(thinning, "PER_CONVERSION", 0)
+    heard = []
+    honest = learn_module.choose_level
+
+    def watched(logit, holdout):
+        heard.append((len(logit), holdout))
+        return honest(logit, holdout)
+
+    monkeypatch.setattr(learn_module, "choose_level", watched)
+    plain = planted_set(prospects=1000)
+    choice = learn(plain, np.ones(len(plain), bool), Recipe(MODEL, MONTH, threads=1)).choice
+    begins = pd.Timestamp(choice.split(" from ")[1][:10], tz="UTC")
+    asked = plain.snapshots[plain.snapshots["as_of"] >= begins]
+    [(rows, holdout)] = heard
+    assert rows == len(holdout)
+    assert holdout.labels.sum() == asked["converted"].sum()
+    assert (~holdout.labels).sum() == pytest.approx(300, rel=0.2)
+    assert holdout.weights.sum() == pytest.approx(len(asked))
+    assert set(holdout.weights[holdout.labels]) == {1.0}
+    assert f"chosen on {len(asked)} rows" in choice

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from microconv.model import trees as module
-from microconv.model.calibration import sigmoid
+from microconv.model.logistic import sigmoid
 from microconv.model.trees import Trees, fit_boosted
 from microconv.settings import BoostedSettings
 

@@ -40,6 +40,7 @@ def test_a_root_that_is_given_wins_over_dvc(monkeypatch, tmp_path):
     assert Store.find(tmp_path).uri == f"sqlite:///{tmp_path}/mlflow.db"
 
 
+@pytest.mark.slow
 def test_telemetry_is_off_before_mlflow_is_imported():
     """MLflow reads the switches when it is imported, so a switch set later is none."""
     code = (

@@ -21,8 +21,8 @@ from microconv.events.files import replacing
 from microconv.features.training_set import TrainingSet
 from microconv.histories.timeline import Fold
 from microconv.model.baselines import Lore, fit_baselines
-from microconv.model.calibration import sigmoid
 from microconv.model.learn import Lesson, learn
+from microconv.model.logistic import sigmoid
 from microconv.model.readiness import learnt_from, readiness
 from microconv.model.training import (
     Floats,

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from microconv.evaluation.metrics import Answers, Int64
-from microconv.model.calibration import fit_logistic, sigmoid
+from microconv.model.logistic import fit_logistic, sigmoid
 from microconv.model.training import Floats
 
 SIMULATIONS = 400

@@ -24,8 +24,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.features.family import Columns
-from microconv.model.calibration import paired_gain
 from microconv.model.linear import Linear, prepare
+from microconv.model.logistic import paired_gain
 from microconv.model.training import Floats, Mask, in_order
 
 HIGHEST = 0.99

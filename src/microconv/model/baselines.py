@@ -26,8 +26,8 @@ from microconv.errors import listed
 from microconv.features.family import Columns
 from microconv.features.picked import Picked
 from microconv.journey import JourneyMap
-from microconv.model.calibration import sigmoid
 from microconv.model.linear import Linear, fit_linear
+from microconv.model.logistic import sigmoid
 from microconv.model.training import Floats, Mask
 from microconv.settings import ForestSettings, LinearSettings, ModelSettings
 

@@ -17,20 +17,14 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from microconv.features.family import Columns
-from microconv.model.calibration import (
-    UNCALIBRATED,
-    Calibration,
-    paired_gain,
-    row_losses,
-    sigmoid,
-)
+from microconv.model.calibration import UNCALIBRATED, Calibration, Holdout
 from microconv.model.carried import carried
 from microconv.model.hazard import Hazard
 from microconv.model.linear import Linear
-from microconv.model.training import Floats, Mask
+from microconv.model.logistic import paired_gain, row_losses, sigmoid
+from microconv.model.training import Floats
 from microconv.model.trees import Trees
 
 VOICES = ("boosted", "hazard", "linear")
@@ -163,9 +157,7 @@ def mix(voices: Mapping[str, Floats], weights: Weights) -> Floats:
     return np.asarray(sum(weight * voices[name] for name, weight in said if weight))
 
 
-def choose_weights(
-    voices: Mapping[str, Floats], labels: Mask, prospects: npt.NDArray[np.int64]
-) -> Weights:
+def choose_weights(voices: Mapping[str, Floats], holdout: Holdout) -> Weights:
     """Pick the voices' shares by log loss on rows that none of them learnt from.
 
     Equal shares are kept unless the best beat them by more than the standard error,
@@ -175,11 +167,11 @@ def choose_weights(
     ----------
     voices : mapping of str to ndarray of float64, shape (n_rows,)
         Logits.
-    labels : ndarray of bool, shape (n_rows,)
-    prospects : ndarray of int64, shape (n_rows,)
-        Codes 0, 1, 2, …
+    holdout : Holdout
     """
-    losses = [row_losses(mix(voices, weights), labels) for weights in GRID]
-    best = int(np.argmin([loss.mean() for loss in losses]))
-    gain, error = paired_gain(row_losses(mix(voices, EQUAL), labels), losses[best], prospects)
+    losses = [row_losses(mix(voices, weights), holdout.labels) for weights in GRID]
+    weights = np.broadcast_to(holdout.weights, len(holdout))
+    best = int(np.argmin([weights @ loss for loss in losses]))
+    equal = row_losses(mix(voices, EQUAL), holdout.labels)
+    gain, error = paired_gain(equal, losses[best], holdout.prospects, weights)
     return GRID[best] if gain > error else EQUAL

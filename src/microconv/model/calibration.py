@@ -15,12 +15,20 @@ All three rise with the probability, so they change no ranking.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from microconv.model.logistic import (
+    fit_logistic,
+    level,
+    log_sigmoid,
+    paired_gain,
+    row_losses,
+    sigmoid,
+)
 from microconv.model.training import Floats, Mask
 
 Kind = Literal["none", "sigmoid", "beta"]
@@ -67,51 +75,53 @@ UNCALIBRATED = Calibration()
 """Each logit to itself."""
 
 
-def sigmoid(logit: Floats) -> Floats:
-    """Turn logits into probabilities, without overflow.
+@dataclass(frozen=True)
+class Holdout:
+    """Rows of the later slice that judge: what happened, to whom, and how much each weighs.
 
-    Examples
-    --------
-    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0])).tolist()
-    [0.0, 0.5, 1.0]
+    Attributes
+    ----------
+    labels : ndarray of bool, shape (n_rows,)
+    prospects : ndarray of int64, shape (n_rows,)
+        Codes 0, 1, 2, …; rows of one prospect stand or fall together.
+    weights : float or ndarray of float64, shape (n_rows,)
+        1 where every row of the slice is here.
     """
-    small = np.exp(-np.abs(logit))
-    return np.where(logit >= 0, 1 / (1 + small), small / (1 + small))
+
+    labels: Mask = field(repr=False)
+    prospects: npt.NDArray[np.int64] = field(repr=False)
+    weights: Floats | float = field(default=1.0, repr=False)
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.labels)
+
+    def of(self, rows: Mask) -> Holdout:
+        """Take some of the rows; the prospects keep their codes."""
+        weights = np.broadcast_to(self.weights, len(self))[rows]
+        return Holdout(self.labels[rows], self.prospects[rows], weights)
 
 
-def log_sigmoid(logit: Floats) -> Floats:
-    """Return the logarithm of the probability, exact far out in both tails."""
-    return np.minimum(logit, 0) - np.log1p(np.exp(-np.abs(logit)))
-
-
-def row_losses(logit: Floats, labels: Mask) -> Floats:
-    """Log loss of each row.
-
-    Examples
-    --------
-    >>> row_losses(np.array([0.0, 0.0]), np.array([True, False])).round(3).tolist()
-    [0.693, 0.693]
-    """
-    return -log_sigmoid(np.where(labels, logit, -logit))
-
-
-def fit_calibration(kind: Kind, logit: Floats, labels: Mask) -> Calibration:
+def fit_calibration(
+    kind: Kind, logit: Floats, labels: Mask, weights: Floats | float = 1.0
+) -> Calibration:
     """Fit one map by maximum likelihood, its slopes kept from falling below zero."""
     if kind == "none":
         return UNCALIBRATED
     if kind == "sigmoid":
-        a, c = _rising_fit(logit[:, None], labels)
+        a, c = _rising_fit(logit[:, None], labels, weights)
         return Calibration("sigmoid", a, a, c)
-    a, b, c = _rising_fit(np.column_stack([log_sigmoid(logit), -log_sigmoid(-logit)]), labels)
+    columns = np.column_stack([log_sigmoid(logit), -log_sigmoid(-logit)])
+    a, b, c = _rising_fit(columns, labels, weights)
     return Calibration("beta", a, b, c)
 
 
-def _rising_fit(columns: Floats, labels: Mask) -> list[float]:
+def _rising_fit(columns: Floats, labels: Mask, weights: Floats | float) -> list[float]:
     """Regress on the columns; one with a negative slope is left out and the rest refitted."""
     kept = list(range(columns.shape[1]))
     while True:
         design = np.column_stack([columns[:, kept], np.ones(len(columns))])
-        fitted = fit_logistic(design, labels)
+        fitted = fit_logistic(design, labels, weights=weights)
         slopes = fitted[:-1]
         if len(kept) == 0 or (slopes >= 0).all():
             break
@@ -122,59 +132,7 @@ def _rising_fit(columns: Floats, labels: Mask) -> list[float]:
     return [*out, float(fitted[-1])]
 
 
-def fit_logistic(
-    design: Floats, labels: Mask, *, offset: Floats | float = 0.0, ridge: float = 1e-6
-) -> Floats:
-    """Fit a small logistic regression by Newton's method.
-
-    Parameters
-    ----------
-    design : ndarray of float64, shape (n_rows, n_coefficients)
-        With its column of ones.
-    labels : ndarray of bool, shape (n_rows,)
-    offset : float or ndarray of float64, shape (n_rows,)
-        Added to each row's logit as it is.
-    ridge : float
-        A trace of penalty: rows that can be told apart without error have a
-        finite answer too.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_coefficients,)
-    """
-    beta = np.zeros(design.shape[1])
-    penalty = ridge * np.eye(design.shape[1])
-
-    def loss(at: Floats) -> float:
-        return float(row_losses(design @ at + offset, labels).sum() + 0.5 * at @ penalty @ at)
-
-    for _ in range(100):
-        p = sigmoid(design @ beta + offset)
-        gradient = design.T @ (labels - p) - penalty @ beta
-        curvature = (design * (p * (1 - p))[:, None]).T @ design + penalty
-        step = np.linalg.solve(curvature, gradient)
-        before, size = loss(beta), 1.0
-        while loss(beta + size * step) > before and size > 1e-8:
-            size /= 2
-        beta = beta + size * step
-        if np.abs(size * step).max() < 1e-10:
-            break
-    return beta
-
-
-def level(logit: Floats, labels: Mask) -> float:
-    """Return what, added to every logit, makes the mean probability that of the labels.
-
-    Examples
-    --------
-    >>> labels = np.array([True, False, False, False])
-    >>> round(level(np.zeros(4), labels), 4) == round(float(np.log(1 / 3)), 4)
-    True
-    """
-    return float(fit_logistic(np.ones((len(logit), 1)), labels, offset=logit)[0])
-
-
-def choose_level(logit: Floats, labels: Mask, prospects: npt.NDArray[np.int64]) -> float:
+def choose_level(logit: Floats, holdout: Holdout) -> float:
     """Return the shift that brings the latest training dates to their conversions.
 
     A model that sees no dates predicts the mean of its whole training period. Where
@@ -183,21 +141,18 @@ def choose_level(logit: Floats, labels: Mask, prospects: npt.NDArray[np.int64]) 
 
     Parameters
     ----------
-    logit, labels : ndarray, shape (n_rows,)
+    logit : ndarray of float64, shape (n_rows,)
         Of the refitted model, on the latest training dates.
-    prospects : ndarray of int64, shape (n_rows,)
-        Codes 0, 1, 2, …
+    holdout : Holdout
     """
-    shift = level(logit, labels)
+    shift = level(logit, holdout.labels, holdout.weights)
     p = sigmoid(logit + shift)
-    sums = np.bincount(prospects, weights=labels - p)
-    error = float(np.sqrt((sums**2).sum()) / (p * (1 - p)).sum())
+    sums = np.bincount(holdout.prospects, weights=holdout.weights * (holdout.labels - p))
+    error = float(np.sqrt((sums**2).sum()) / (holdout.weights * p * (1 - p)).sum())
     return shift if abs(shift) > 2 * error else 0.0
 
 
-def choose_calibration(
-    kinds: tuple[Kind, ...], logit: Floats, labels: Mask, prospects: npt.NDArray[np.int64]
-) -> Calibration:
+def choose_calibration(kinds: tuple[Kind, ...], logit: Floats, holdout: Holdout) -> Calibration:
     """Pick a map by log loss on rows that the models never learnt from, their level set aside.
 
     The first kind is kept unless another beats it by more than noise: each part
@@ -207,47 +162,26 @@ def choose_calibration(
     Parameters
     ----------
     kinds : tuple of {"none", "sigmoid", "beta"}
-    logit, labels : ndarray, shape (n_rows,)
-    prospects : ndarray of int64, shape (n_rows,)
-        Codes 0, 1, 2, …; rows of one prospect stand or fall together.
+    logit : ndarray of float64, shape (n_rows,)
+    holdout : Holdout
     """
-    logit = logit + level(logit, labels)
-    first = held_out_losses(kinds[0], logit, labels, prospects)
+    logit = logit + level(logit, holdout.labels, holdout.weights)
+    first = held_out_losses(kinds[0], logit, holdout)
     best, most = kinds[0], 0.0
     for kind in kinds[1:]:
-        other = held_out_losses(kind, logit, labels, prospects)
-        gain, error = paired_gain(first, other, prospects)
+        other = held_out_losses(kind, logit, holdout)
+        gain, error = paired_gain(first, other, holdout.prospects, holdout.weights)
         if gain > error and gain > most:
             best, most = kind, gain
-    return fit_calibration(best, logit, labels)
+    return fit_calibration(best, logit, holdout.labels, holdout.weights)
 
 
-def held_out_losses(
-    kind: Kind, logit: Floats, labels: Mask, prospects: npt.NDArray[np.int64]
-) -> Floats:
+def held_out_losses(kind: Kind, logit: Floats, holdout: Holdout) -> Floats:
     """Loss of each row under a map that its prospect's part had no say in."""
     losses = np.empty(len(logit))
     for part in range(FOLDS):
-        out = prospects % FOLDS == part
-        fitted = fit_calibration(kind, logit[~out], labels[~out])
-        losses[out] = row_losses(fitted(logit[out]), labels[out])
+        out = holdout.prospects % FOLDS == part
+        others = holdout.of(~out)
+        fitted = fit_calibration(kind, logit[~out], others.labels, others.weights)
+        losses[out] = row_losses(fitted(logit[out]), holdout.labels[out])
     return losses
-
-
-def paired_gain(
-    before: Floats, after: Floats, prospects: npt.NDArray[np.int64]
-) -> tuple[float, float]:
-    """Mean gain in loss per row, and its standard error by prospect.
-
-    Examples
-    --------
-    >>> paired_gain(np.ones(4), np.full(4, 0.5), np.array([0, 0, 1, 1]))
-    (0.5, 0.0)
-    """
-    sums = np.bincount(prospects, weights=before - after)
-    n, groups = len(before), len(sums)
-    if groups < 2:
-        return float(sums.sum() / n), float("inf")
-    scatter = sums - np.bincount(prospects) * sums.sum() / n
-    error = np.sqrt(groups / (groups - 1) * (scatter**2).sum()) / n
-    return float(sums.sum() / n), float(error)

@@ -24,8 +24,8 @@ import numpy as np
 import numpy.typing as npt
 
 from microconv.journey import JourneyMap
-from microconv.model.calibration import row_losses, sigmoid
 from microconv.model.linear import Design, Linear
+from microconv.model.logistic import row_losses, sigmoid
 from microconv.model.training import Floats, Mask
 from microconv.settings import ModelSettings
 

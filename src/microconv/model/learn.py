@@ -15,15 +15,11 @@ from microconv.features.picked import in_blocks
 from microconv.features.training_set import FittedColumns, TrainingSet
 from microconv.model.amount import Amount, conversions_of, fit_amount
 from microconv.model.blend import LINEAR_ALONE, VOICES, Blend, Weights, choose_weights, mix
-from microconv.model.calibration import (
-    Calibration,
-    choose_calibration,
-    choose_level,
-    level,
-)
+from microconv.model.calibration import Calibration, Holdout, choose_calibration, choose_level
 from microconv.model.cautious import evidence, fit_cautious, journey_points
 from microconv.model.hazard import fit_hazard, follow
 from microconv.model.linear import Design, fit_linear
+from microconv.model.logistic import level
 from microconv.model.readiness import count_conversions
 from microconv.model.thinning import thin_out, told
 from microconv.model.training import (
@@ -42,6 +38,10 @@ from microconv.model.trees import fit_boosted
 TRIED_NEGATIVES = 50_000
 """The trial on the later slice, which shares and calibration are chosen by, learns from about so
 many rows without a conversion: its voices are as good as those of all rows but for a hair."""
+
+JUDGING_NEGATIVES = 50_000
+"""Of the later slice's rows without a conversion about so many judge, each for several: how sure
+the judgement is hangs on the conversions, and all of those are there."""
 
 
 @dataclass(frozen=True)
@@ -106,12 +106,12 @@ def learn(
         return Lesson(blend, columns, amount, f"equal shares, uncalibrated: {plan}{drawn}")
     weights, calibration = chosen
     blend = replace(blend, weights=weights, calibration=calibration)
-    rows, prospects = _slice(snapshots, plan)
+    rows, holdout = _slice(snapshots, plan, labels)
     latest = in_blocks(partial(blend.logit, threads=1), columns.pick(rows), threads=recipe.threads)
-    blend = replace(blend, level=choose_level(latest, labels[rows], prospects))
+    blend = replace(blend, level=choose_level(latest, holdout))
     shares = ", ".join(f"{n} {w:.2g}" for n, w in zip(VOICES, blend.weights, strict=True))
     choice = (
-        f"chosen on {len(rows)} rows from {plan.begins:%Y-%m-%d} on: shares {shares}; "
+        f"chosen on {int(plan.test.sum())} rows from {plan.begins:%Y-%m-%d} on: shares {shares}; "
         f"calibration {blend.calibration.kind}, level {blend.level:+.3f}{drawn}"
     )
     return Lesson(blend, columns, amount, choice)
@@ -156,25 +156,31 @@ def _choose(
     most = min(recipe.model.max_negatives or TRIED_NEGATIVES, TRIED_NEGATIVES)
     sparing = replace(recipe, model=recipe.model.model_copy(update={"max_negatives": most}))
     tried = fit_voices(snapshots, columns, plan.train, sparing, plan.begins)
-    rows, prospects = _slice(snapshots, plan)
-    happened = labels[rows]
+    rows, holdout = _slice(snapshots, plan, labels)
     said = in_blocks(
         lambda block: np.array([*tried.voices(block, threads=1).values()]),
         columns.pick(rows),
         threads=recipe.threads,
     )
-    voices = {n: logit + level(logit, happened) for n, logit in zip(VOICES, said, strict=True)}
-    weights = choose_weights(voices, happened, prospects)
-    kinds = recipe.model.calibrations
-    return weights, choose_calibration(kinds, mix(voices, weights), happened, prospects)
+    voices = {
+        name: logit + level(logit, holdout.labels, holdout.weights)
+        for name, logit in zip(VOICES, said, strict=True)
+    }
+    weights = choose_weights(voices, holdout)
+    return weights, choose_calibration(recipe.model.calibrations, mix(voices, weights), holdout)
 
 
 def _slice(
-    snapshots: pd.DataFrame, plan: LaterSlice
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
-    """List the rows of the later slice in order, and whose they are."""
+    snapshots: pd.DataFrame, plan: LaterSlice, labels: Mask
+) -> tuple[npt.NDArray[np.intp], Holdout]:
+    """List the rows of the later slice that judge, in order."""
     rows = in_order(snapshots, plan.test)
-    return rows, pd.factorize(snapshots["prospect_id"].to_numpy()[rows])[0].astype(np.int64)
+    kept, weights = thin_out(
+        snapshots.iloc[rows], labels[rows], np.ones(len(rows)), JUDGING_NEGATIVES
+    )
+    rows = rows[kept]
+    prospects = pd.factorize(snapshots["prospect_id"].to_numpy()[rows])[0].astype(np.int64)
+    return rows, Holdout(labels[rows], prospects, weights)
 
 
 def fit_voices(

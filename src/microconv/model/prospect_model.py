@@ -33,9 +33,9 @@ from microconv.journey import JourneyMap
 from microconv.model.amount import Amount
 from microconv.model.artefact import read_files, sums_of, write_files
 from microconv.model.blend import Blend
-from microconv.model.calibration import sigmoid
 from microconv.model.facts import TrainingFacts
 from microconv.model.learn import learn
+from microconv.model.logistic import sigmoid
 from microconv.model.training import Floats, Recipe
 from microconv.settings import FeatureSettings, JourneySettings, Settings, SnapshotSettings
 

@@ -1,0 +1,123 @@
+"""Logistic regression in the small: losses, maximum likelihood, gains with their error.
+
+Rows may weigh: of many without a conversion some are drawn and stand for the others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from microconv.model.training import Floats, Mask
+
+
+def sigmoid(logit: Floats) -> Floats:
+    """Turn logits into probabilities, without overflow.
+
+    Examples
+    --------
+    >>> sigmoid(np.array([-1000.0, 0.0, 1000.0])).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    small = np.exp(-np.abs(logit))
+    return np.where(logit >= 0, 1 / (1 + small), small / (1 + small))
+
+
+def log_sigmoid(logit: Floats) -> Floats:
+    """Return the logarithm of the probability, exact far out in both tails."""
+    return np.minimum(logit, 0) - np.log1p(np.exp(-np.abs(logit)))
+
+
+def row_losses(logit: Floats, labels: Mask) -> Floats:
+    """Log loss of each row.
+
+    Examples
+    --------
+    >>> row_losses(np.array([0.0, 0.0]), np.array([True, False])).round(3).tolist()
+    [0.693, 0.693]
+    """
+    return -log_sigmoid(np.where(labels, logit, -logit))
+
+
+def fit_logistic(
+    design: Floats,
+    labels: Mask,
+    *,
+    offset: Floats | float = 0.0,
+    weights: Floats | float = 1.0,
+    ridge: float = 1e-6,
+) -> Floats:
+    """Fit a small logistic regression by Newton's method.
+
+    Parameters
+    ----------
+    design : ndarray of float64, shape (n_rows, n_coefficients)
+        With its column of ones.
+    labels : ndarray of bool, shape (n_rows,)
+    offset : float or ndarray of float64, shape (n_rows,)
+        Added to each row's logit as it is.
+    weights : float or ndarray of float64, shape (n_rows,)
+        How many rows each stands for.
+    ridge : float
+        A trace of penalty: rows that can be told apart without error have a
+        finite answer too.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_coefficients,)
+    """
+    beta = np.zeros(design.shape[1])
+    penalty = ridge * np.eye(design.shape[1])
+
+    def loss(at: Floats) -> float:
+        losses = weights * row_losses(design @ at + offset, labels)
+        return float(losses.sum() + 0.5 * at @ penalty @ at)
+
+    for _ in range(100):
+        p = sigmoid(design @ beta + offset)
+        gradient = design.T @ (weights * (labels - p)) - penalty @ beta
+        curvature = (design * (weights * p * (1 - p))[:, None]).T @ design + penalty
+        step = np.linalg.solve(curvature, gradient)
+        before, size = loss(beta), 1.0
+        while loss(beta + size * step) > before and size > 1e-8:
+            size /= 2
+        beta = beta + size * step
+        if np.abs(size * step).max() < 1e-10:
+            break
+    return beta
+
+
+def level(logit: Floats, labels: Mask, weights: Floats | float = 1.0) -> float:
+    """Return what, added to every logit, makes the mean probability that of the labels.
+
+    Examples
+    --------
+    >>> labels = np.array([True, False, False, False])
+    >>> round(level(np.zeros(4), labels), 4) == round(float(np.log(1 / 3)), 4)
+    True
+    """
+    ones = np.ones((len(logit), 1))
+    return float(fit_logistic(ones, labels, offset=logit, weights=weights)[0])
+
+
+def paired_gain(
+    before: Floats,
+    after: Floats,
+    prospects: npt.NDArray[np.int64],
+    weights: Floats | float = 1.0,
+) -> tuple[float, float]:
+    """Mean gain in loss per row, and its standard error by prospect.
+
+    Examples
+    --------
+    >>> paired_gain(np.ones(4), np.full(4, 0.5), np.array([0, 0, 1, 1]))
+    (0.5, 0.0)
+    """
+    weights = np.broadcast_to(weights, len(before))
+    sums = np.bincount(prospects, weights=weights * (before - after))
+    n, groups = weights.sum(), len(sums)
+    if groups < 2:
+        return float(sums.sum() / n), float("inf")
+    scatter = sums - np.bincount(prospects, weights=weights) * sums.sum() / n
+    error = np.sqrt(groups / (groups - 1) * (scatter**2).sum()) / n
+    return float(sums.sum() / n), float(error)
