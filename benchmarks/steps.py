@@ -92,7 +92,8 @@ def floor(folder: Path, settings: Settings) -> dict[str, float]:
     def copy(bucket: int) -> int:
         rows = log.read_events(bucket).num_rows
         rows += pq.read_table(folder / "snapshots" / f"{bucket:04d}.parquet").num_rows
-        write_columns(out / f"{bucket:04d}.parquet", *matrices[bucket])
+        columns, names = matrices[bucket]
+        write_columns(out / f"{bucket:04d}.parquet", [columns], names)
         return rows
 
     began = time.perf_counter()
@@ -152,7 +153,7 @@ def score(folder: Path, settings: Settings) -> dict[str, float]:
         model=model,
         as_of=until,
         limit=5000,
-        threads=settings.engine.threads,
+        engine=settings.engine,
     )
     seconds = time.perf_counter() - began
     return {"seconds": seconds, "scored": ranking.scored, "listed": len(ranking.frame)}

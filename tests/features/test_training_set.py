@@ -24,7 +24,7 @@ SECOND = np.array([[4, 5], [40, 50]], np.float32)
 def folder(tmp_path):
     """Write two buckets of features."""
     for bucket, columns in enumerate((FIRST, SECOND)):
-        write_columns(tmp_path / f"{bucket:04d}.parquet", columns, NAMES)
+        write_columns(tmp_path / f"{bucket:04d}.parquet", [columns], NAMES)
     return tmp_path
 
 

@@ -7,6 +7,7 @@ every event the columns are plain counts. A stage counts its micro steps.
 ``counts.pricing_visit.30d``    the step, in the 30 days before `as_of`
 ``counts.kind=micro.30d``       every step of a kind (the kinds the journey has)
 ``counts.stage=decision.ever``  every micro step of a stage, since ever
+``counts.(other).30d``          all steps without columns of their own (`max_steps`)
 ==============================  =============================================
 """
 
@@ -18,6 +19,7 @@ from numba import njit
 
 from microconv.features.family import Columns, State
 from microconv.features.kernel import event_arrays, window_names, window_spans
+from microconv.features.told_apart import told_apart
 from microconv.histories.arrays import Visible
 from microconv.journey import KINDS, JourneyMap
 from microconv.settings import FeatureSettings
@@ -37,7 +39,7 @@ def fit(
 
 def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[str]:
     """Name the columns: steps, kinds, stages; the windows of each side by side."""
-    groups, _ = _groups(journey)
+    groups, _ = _groups(journey, settings)
     return [f"counts.{group}.{window}" for group in groups for window in window_names(settings)]
 
 
@@ -45,37 +47,41 @@ def fill(
     out: Columns, visible: Visible, journey: JourneyMap, settings: FeatureSettings, state: State
 ) -> None:
     """Write every column for every row; 0 where nothing happened."""
-    _, parents = _groups(journey)
-    _fill(out, *event_arrays(visible), window_spans(settings), parents)
+    _, adds_to = _groups(journey, settings)
+    _fill(out, *event_arrays(visible), window_spans(settings), adds_to)
 
 
-def _groups(journey: JourneyMap) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Name what is counted, steps first, and say to which two other groups each step adds.
+def _groups(
+    journey: JourneyMap, settings: FeatureSettings
+) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Name what is counted, steps first, and say to which three groups each step adds.
 
     A step without a stage adds to a group that is not there, behind all others.
     """
+    told = told_apart(journey, settings)
     kinds = [kind for kind in KINDS if len(journey.codes_of_kind(kind))]
     groups = [
-        *journey.step_names,
+        *told.names,
         *(f"kind={kind}" for kind in kinds),
         *(f"stage={stage}" for stage in journey.stages),
     ]
-    parents = np.full((len(journey), 2), len(groups), dtype=np.int64)
-    first_kind, first_stage = len(journey), len(journey) + len(kinds)
+    adds_to = np.full((len(journey), 3), len(groups), dtype=np.int64)
+    adds_to[:, 0] = told.place
+    first_kind, first_stage = len(told.names), len(told.names) + len(kinds)
     for code, step in enumerate(journey.steps):
-        parents[code, 0] = first_kind + kinds.index(step.kind)
+        adds_to[code, 1] = first_kind + kinds.index(step.kind)
         if step.kind == "micro" and step.stage is not None:
-            parents[code, 1] = first_stage + journey.stages.index(step.stage)
-    return groups, parents
+            adds_to[code, 2] = first_stage + journey.stages.index(step.stage)
+    return groups, adds_to
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill(  # type: ignore[no-untyped-def]
-    out, as_of, start, end, time, step, human, spans, parents
+    out, as_of, start, end, time, step, human, spans, adds_to
 ):
     """Walk each history backwards: the windows an event lies in only grow."""
     n_columns, n_rows = out.shape
-    n_spans, n_steps = len(spans), len(parents)
+    n_spans, n_steps = len(spans), adds_to[:, 0].max() + 1
     n_windows = n_spans + 1
     n_groups = n_columns // n_windows
     sums = np.zeros(n_columns + n_windows)  # the last group is nobody's and never read
@@ -93,14 +99,15 @@ def _fill(  # type: ignore[no-untyped-def]
                 age = as_of[r] - time[i]
                 while w < n_spans and age > spans[w]:
                     w += 1
-                s = step[i]
+                code = step[i]
+                s = adds_to[code, 0]
                 if met_in[s] != r:
                     met_in[s] = r
                     met[n_met] = s
                     n_met += 1
                 sums[s * n_windows + w] += human[i]
-                sums[parents[s, 0] * n_windows + w] += human[i]
-                sums[parents[s, 1] * n_windows + w] += human[i]
+                sums[adds_to[code, 1] * n_windows + w] += human[i]
+                sums[adds_to[code, 2] * n_windows + w] += human[i]
             if n_met == 0:
                 continue
             for g in range(n_steps, n_groups):

@@ -12,7 +12,10 @@ from microconv.engines.choice import opened
 from microconv.engines.wire import AS_JSON
 from microconv.events.files import replacing, sweep
 from microconv.events.log import EventLog
-from microconv.features.matrix import build, check_steps, column_names, write_columns
+from microconv.features.blocks import blocks
+from microconv.features.family import Columns
+from microconv.features.matrix import build, column_names, write_columns
+from microconv.features.told_apart import check_steps
 from microconv.features.training_set import questions_of
 from microconv.histories.load import load_histories
 from microconv.histories.visible import visible_events
@@ -50,11 +53,16 @@ def featurize_log(
         asked = pq.read_table(
             snapshots / f"{bucket:04d}.parquet", columns=["prospect_id", "as_of"], use_threads=False
         )
-        visible = visible_events(histories, *questions_of(asked, histories))
-        columns = build(visible, journey, settings.features, {}, fitted=False)
+        prospect, as_of = questions_of(asked, histories)
+
+        def build_block(rows: slice) -> Columns:
+            visible = visible_events(histories, prospect[rows], as_of[rows])
+            return build(visible, journey, settings.features, {}, fitted=False)
+
+        parts = blocks(histories, prospect, n_columns=len(names))
         with replacing(out / f"{bucket:04d}.parquet") as fresh:  # a lost task may run twice
-            write_columns(fresh, columns, names)
-        return len(visible)
+            write_columns(fresh, map(build_block, parts), names)
+        return len(prospect)
 
     with opened(settings.engine) as engine:
         rows = sum(engine.map_buckets(fill, log.buckets, wire=AS_JSON))

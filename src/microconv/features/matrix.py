@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from microconv.errors import JourneyError, SettingsError, did_you_mean, listed
+from microconv.errors import SettingsError, did_you_mean, listed
 from microconv.features import (
     attributes,
     calendar,
@@ -63,24 +63,6 @@ def families(settings: FeatureSettings, *, fitted: bool) -> dict[str, Family]:
     }
 
 
-def check_steps(journey: JourneyMap, settings: FeatureSettings) -> None:
-    """Refuse pairs or sequences of steps that the journey does not have.
-
-    Raises
-    ------
-    JourneyError
-        Naming the first unknown step.
-    """
-    pairs = () if isinstance(settings.pairs, str) else settings.pairs
-    for sequence in (*pairs, *settings.sequences):
-        for step in sequence:
-            if step not in journey.step_names:
-                raise JourneyError(
-                    f"`features` follows the sequence {' > '.join(sequence)}, but the journey has "
-                    f"no step `{step}`." + did_you_mean(step, journey.step_names)
-                )
-
-
 def column_names(
     journey: JourneyMap, settings: FeatureSettings, states: States, *, fitted: bool
 ) -> list[str]:
@@ -127,22 +109,26 @@ def build(
     return out
 
 
-def write_columns(path: Path, columns: Columns, names: Iterable[str]) -> None:
-    """Write feature columns as Parquet: float32, plain, lz4, without statistics.
+def write_columns(path: Path, blocks: Iterable[Columns], names: Iterable[str]) -> None:
+    """Write feature columns as Parquet, a row group per block of rows.
 
-    The cheapest encoding to write and to read again: most cells are zero or
-    nan, which lz4 folds away, and nobody filters a feature matrix.
+    Float32, plain, lz4, without statistics: the cheapest encoding to write and to
+    read again. Most cells are zero or nan, which lz4 folds away, and nobody filters a
+    feature matrix.
     """
-    arrays = [pa.array(column) for column in columns]
-    table = pa.table(arrays, names=list(names))
-    pq.write_table(
-        table,
+    schema = pa.schema([(name, pa.float32()) for name in names])
+    writer = pq.ParquetWriter(
         path,
+        schema,
         compression="lz4",
         use_dictionary=False,
         write_statistics=False,
         store_schema=False,
     )
+    with writer:
+        for columns in blocks:
+            table = pa.table([pa.array(column) for column in columns], schema=schema)
+            writer.write_table(table)
 
 
 def read_columns(path: Path) -> tuple[Columns, list[str]]:

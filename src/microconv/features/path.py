@@ -19,7 +19,8 @@ between the steps of a pair or a sequence.
                                 1; nan without one. Likewise `last_2`, ...
 ``path.last_1.commitment``      its commitment
 ``path.last_1.days``            days since then
-``path.last=pricing_visit``     1 if the latest micro event was that step, else 0
+``path.last=pricing_visit``     1 if the latest micro event was that step, else 0;
+                                ``path.last=(other)`` for all without columns of their own
 ==============================  ===============================================
 """
 
@@ -34,6 +35,7 @@ from numba import njit
 
 from microconv.features.family import Columns, State
 from microconv.features.kernel import PERSON, event_arrays
+from microconv.features.told_apart import told_apart
 from microconv.histories.arrays import DAY, Visible
 from microconv.journey import MICRO, JourneyMap
 from microconv.settings import FeatureSettings
@@ -55,7 +57,7 @@ def fit(
 
 def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[str]:
     """Name the columns: pairs, longer sequences, the last steps."""
-    micro = _micro_steps(journey)
+    micro = set(_micro_steps(journey))
     columns = []
     for sequence in _sequences(journey, settings):
         measures = ["done", "since", "days"]
@@ -65,7 +67,7 @@ def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[
     for k in range(1, settings.last_steps + 1):
         columns += [f"path.last_{k}.{what}" for what in ("stage", "commitment", "days")]
     if settings.last_steps:
-        columns += [f"path.last={step}" for step in micro]
+        columns += [f"path.last={step}" for step in _told_micro(journey, settings)[0]]
     return columns
 
 
@@ -83,16 +85,18 @@ class _Plan(NamedTuple):
     ----------
     defaults : ndarray of float32, shape (n_columns,)
         What stands in a row without events.
-    done_column, next_column : ndarray of int64, shape (n_steps, n_steps)
+    done_column, next_column : ndarray of int64, shape (n_paired, n_paired)
         The column `done` (then `since`, `days`) and the column `next` of a pair; or -1.
+        Only steps that stand in a pair have a place here.
     last_column : ndarray of int64, shape (n_steps,)
         The column ``path.last=step``; or -1.
     last_steps : ndarray of int64, shape (2,)
         The column of ``path.last_1.stage``, and how many last steps there are.
     worth : ndarray of float32, shape (2, n_steps)
         Stage, counting from 1, and commitment.
-    micro, paired : ndarray of bool, shape (n_steps,)
-        Whether a step is micro, and whether it stands in a pair.
+    micro : ndarray of bool, shape (n_steps,)
+    paired : ndarray of int64, shape (n_steps,)
+        The place of a step that stands in a pair; else -1.
     offsets, places : ndarray of int64
         See :func:`_places`.
     """
@@ -104,33 +108,36 @@ class _Plan(NamedTuple):
     last_steps: Codes
     worth: npt.NDArray[np.float32]
     micro: npt.NDArray[np.bool_]
-    paired: npt.NDArray[np.bool_]
+    paired: Codes
     offsets: Codes
     places: Codes
 
 
 def _plan(journey: JourneyMap, settings: FeatureSettings) -> _Plan:
     """Give every pair, sequence and last step its columns, in the order of the names."""
-    micro, n_steps = _micro_steps(journey), len(journey)
-    done_column = np.full((n_steps, n_steps), -1, dtype=np.int64)
-    next_column = np.full((n_steps, n_steps), -1, dtype=np.int64)
+    micro, n_steps = set(_micro_steps(journey)), len(journey)
+    sequences = _sequences(journey, settings)
+    code_of = {name: code for code, name in enumerate(journey.step_names)}
+    paired = _paired([s for s in sequences if len(s) == 2], code_of)
+    shape = (paired.max(initial=-1) + 1,) * 2
+    done_column = np.full(shape, -1, dtype=np.int64)
+    next_column = np.full(shape, -1, dtype=np.int64)
     last_column = np.full(n_steps, -1, dtype=np.int64)
-    paired = np.zeros(n_steps, dtype=np.bool_)
     longer, column = [], 0
-    for sequence in _sequences(journey, settings):
-        codes = [journey.code_of(step) for step in sequence]
+    for sequence in sequences:
+        codes = [code_of[step] for step in sequence]
+        pair = tuple(paired[codes])
         if len(codes) == 2:
-            done_column[codes[0], codes[1]] = column
-            paired[codes] = True
+            done_column[pair] = column
         else:
             longer.append((codes, column))
         column += 3
         if _is_transition(sequence, micro):
-            next_column[codes[0], codes[1]] = column
+            next_column[pair] = column
             column += 1
     if settings.last_steps:
         one_hot = column + 3 * settings.last_steps
-        last_column[journey.codes_of_kind("micro")] = one_hot + np.arange(len(micro))
+        last_column[journey.codes_of_kind("micro")] = one_hot + _told_micro(journey, settings)[1]
     offsets, places = _places(longer, n_steps)
     return _Plan(
         _defaults(names(journey, settings, {})),
@@ -146,6 +153,21 @@ def _plan(journey: JourneyMap, settings: FeatureSettings) -> _Plan:
     )
 
 
+def _paired(pairs: list[tuple[str, ...]], code_of: dict[str, int]) -> Codes:
+    """Give the steps that stand in a pair a place each; -1 for the others."""
+    found = sorted({code_of[step] for pair in pairs for step in pair})
+    paired = np.full(len(code_of), -1, dtype=np.int64)
+    paired[found] = np.arange(len(found))
+    return paired
+
+
+def _told_micro(journey: JourneyMap, settings: FeatureSettings) -> tuple[list[str], Codes]:
+    """Name the micro steps that are told apart, and say which of them each micro step is."""
+    told = told_apart(journey, settings)
+    found, which = np.unique(told.place[journey.codes_of_kind("micro")], return_inverse=True)
+    return [told.names[place] for place in found], which.astype(np.int64)
+
+
 def _micro_steps(journey: JourneyMap) -> list[str]:
     """Name the micro steps, in the order of their codes."""
     return [step.name for step in journey.steps if step.kind == "micro"]
@@ -155,7 +177,8 @@ def _sequences(journey: JourneyMap, settings: FeatureSettings) -> list[tuple[str
     """List the pairs, then the longer sequences, each once."""
     pairs: list[tuple[str, ...]] = []
     if settings.pairs == "all":
-        pairs = list(permutations(_micro_steps(journey), 2))
+        own = set(told_apart(journey, settings).names)
+        pairs = list(permutations([s for s in _micro_steps(journey) if s in own], 2))
     elif settings.pairs != "none":
         pairs = list(settings.pairs)
     pairs += [sequence for sequence in settings.sequences if len(sequence) == 2]
@@ -163,7 +186,7 @@ def _sequences(journey: JourneyMap, settings: FeatureSettings) -> list[tuple[str
     return list(dict.fromkeys([*pairs, *longer]))
 
 
-def _is_transition(sequence: tuple[str, ...], micro: list[str]) -> bool:
+def _is_transition(sequence: tuple[str, ...], micro: set[str]) -> bool:
     return len(sequence) == 2 and all(step in micro for step in sequence)
 
 
@@ -207,13 +230,13 @@ def _fill(  # type: ignore[no-untyped-def]
     n_columns, n_rows = out.shape
     done_column, next_column, last_column = plan.done_column, plan.next_column, plan.last_column
     offsets, places, worth = plan.offsets, plan.places, plan.worth
-    n_steps, n_slots = len(offsets) - 1, len(places)
+    n_slots, n_paired = len(places), len(done_column)
     first_last, n_last = plan.last_steps
     lasts = np.empty(max(n_last, 1), np.int64)  # a ring of the latest micro events
-    met = np.empty(n_steps, np.int64)  # the steps met, in order
-    met_in = np.full(n_steps, -1, np.int64)
-    followed = np.empty(n_steps, np.int64)  # how many of them a step has come after already
-    latest = np.empty(n_steps, np.int64)
+    met = np.empty(n_paired, np.int64)  # the steps of pairs met, in order
+    met_in = np.full(n_paired, -1, np.int64)
+    followed = np.empty(n_paired, np.int64)  # how many of them a step has come after already
+    latest = np.empty(n_paired, np.int64)
     begun = np.empty(n_slots, np.int64)  # latest start of each beginning of a longer sequence
     begun_in = np.full(n_slots, -1, np.int64)
     block = max(16, 65_536 // max(n_columns, 1))
@@ -229,26 +252,27 @@ def _fill(  # type: ignore[no-untyped-def]
                 s, t = step[i], time[i]
                 if human[i] < person:
                     continue
+                p = plan.paired[s]
                 if plan.micro[s]:
-                    if before >= 0 and next_column[before, s] >= 0:
-                        out[next_column[before, s], r] += 1
-                    before = s
+                    if before >= 0 and p >= 0 and next_column[before, p] >= 0:
+                        out[next_column[before, p], r] += 1
+                    before = p
                     lasts[n_micro % n_last if n_last > 0 else 0] = i
                     n_micro += 1
-                if plan.paired[s]:
-                    new = met_in[s] != r
-                    for k in range(0 if new else followed[s], n_met):
-                        c = done_column[met[k], s]
+                if p >= 0:
+                    new = met_in[p] != r
+                    for k in range(0 if new else followed[p], n_met):
+                        c = done_column[met[k], p]
                         if c >= 0:
                             out[c, r] = 1
                             out[c + 1, r] = (cut - t) / day
                             out[c + 2, r] = (t - latest[met[k]]) / day
-                    followed[s] = n_met
+                    followed[p] = n_met
                     if new:
-                        met_in[s] = r
-                        met[n_met] = s
+                        met_in[p] = r
+                        met[n_met] = p
                         n_met += 1
-                    latest[s] = t
+                    latest[p] = t
                 for k in range(offsets[s], offsets[s + 1]):
                     slot, c = places[k, 0], places[k, 1]
                     if places[k, 2] == 1:

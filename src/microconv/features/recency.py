@@ -9,6 +9,7 @@ do not count. A step that never happened has no such day: nan.
 ``recency.pricing_visit.reached``  days it took from the first event of any step
 ``recency.(any).last``             days from the latest event of any step
 ``recency.(any).first``            days from the first
+``recency.(other).last``           likewise of all steps without columns of their own
 =================================  ==========================================
 """
 
@@ -19,7 +20,8 @@ import numpy.typing as npt
 from numba import njit
 
 from microconv.features.family import Columns, State
-from microconv.features.kernel import PERSON, event_arrays
+from microconv.features.kernel import PERSON, event_arrays, read_only
+from microconv.features.told_apart import told_apart
 from microconv.histories.arrays import DAY, Visible
 from microconv.journey import JourneyMap
 from microconv.settings import FeatureSettings
@@ -39,7 +41,8 @@ def fit(
 
 def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[str]:
     """Name the columns: the steps, then any of them."""
-    steps = [f"{step}.{w}" for step in journey.step_names for w in ("last", "first", "reached")]
+    told = told_apart(journey, settings).names
+    steps = [f"{step}.{w}" for step in told for w in ("last", "first", "reached")]
     return [f"recency.{column}" for column in (*steps, "(any).last", "(any).first")]
 
 
@@ -47,12 +50,13 @@ def fill(
     out: Columns, visible: Visible, journey: JourneyMap, settings: FeatureSettings, state: State
 ) -> None:
     """Write every column for every row; nan where a step never happened."""
-    _fill(out, *event_arrays(visible), PERSON, DAY)
+    (place,) = read_only(told_apart(journey, settings).place)
+    _fill(out, *event_arrays(visible), place, PERSON, DAY)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill(  # type: ignore[no-untyped-def]
-    out, as_of, start, end, time, step, human, person, day
+    out, as_of, start, end, time, step, human, place, person, day
 ):
     """Walk each history backwards: the first event met of a step is its latest."""
     n_columns, n_rows = out.shape
@@ -72,7 +76,7 @@ def _fill(  # type: ignore[no-untyped-def]
             for i in range(end[r] - 1, start[r] - 1, -1):
                 if human[i] < person:
                     continue
-                s, t = step[i], time[i]
+                s, t = place[step[i]], time[i]
                 if met_in[s] != r:
                     met_in[s] = r
                     if n_met == 0:

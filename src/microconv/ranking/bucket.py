@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from microconv.events.log import Log
+from microconv.features.blocks import blocks
 from microconv.histories.arrays import Histories, Visible
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import (
@@ -30,7 +31,7 @@ from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.change import done_since
 from microconv.ranking.contacts import CONTACT, contacts, require_contact_columns
 from microconv.ranking.next_step import standing
-from microconv.ranking.shortlist import BucketScores, Shortlist, features_of
+from microconv.ranking.shortlist import BucketScores, Shortlist, features_of, join
 from microconv.ranking.suppressed import cooling, exits
 from microconv.ranking.text_table import Text
 from microconv.settings import CoolOffSettings
@@ -95,29 +96,46 @@ def score_bucket(log: Log, bucket: int, question: Question) -> BucketScores:
     as_of, journey = question.as_of, question.model.journey
     histories = load_histories(events, journey, prospects)
     status = cohort_status(histories, journey, question.model.snapshot_settings, [as_of])[:, 0]
-    everyone, cold = _ask(histories, np.flatnonzero(status == ASKED), bucket, question)
-    probability = everyone.rows["probability"].to_numpy()
     statuses = _count(status, _everyone(events, prospects) - len(histories))
-    if cold.any():
-        kept = np.flatnonzero(~cold)
-        rows = everyone.rows.iloc[kept].reset_index(drop=True)
-        everyone = Shortlist(rows, everyone.features[:, kept])
-    if question.slim:
-        rows = everyone.rows[[name for name in SLIM if name in everyone.rows]]
-        shortlist = everyone.with_rows(_known(rows, prospects, question, question.shared)).slim()
-    else:
-        shortlist = _told(everyone.best(question.limit, by=question.by), prospects, question)
-        if question.limit is None:  # everyone is listed: their features need not be kept
-            shortlist = shortlist.explained(
-                question.model, most=question.reasons, texts=question.texts
-            )
+    probabilities, listed, cold = [], [], 0
+    for everyone, resting in _by_block(
+        histories, np.flatnonzero(status == ASKED), bucket, question
+    ):
+        probabilities.append(everyone.rows["probability"].to_numpy())
+        cold += int(resting.sum())
+        able = everyone.only(~resting) if resting.any() else everyone
+        if question.slim:
+            rows = able.rows[[name for name in SLIM if name in able.rows]]
+            listed.append(able.with_rows(_known(rows, prospects, question, question.shared)).slim())
+        elif question.limit is None:  # everyone is listed: their features need not be kept
+            listed.append(_explained(_told(able.best(None), prospects, question), question))
+        else:
+            listed.append(able)
+            listed = [join(listed).best(question.limit, by=question.by)]
+    shortlist = join(listed)
+    if not question.slim and question.limit is not None:
+        shortlist = _told(shortlist, prospects, question)
     return BucketScores(
-        statuses={**statuses, "cooling_off": int(cold.sum())},
+        statuses={**statuses, "cooling_off": cold},
         exits=exits(histories, journey, np.flatnonzero(status == EXITED), as_of),
         event_names=_names(events),
-        probability=probability,
+        probability=np.concatenate(probabilities),
         shortlist=shortlist,
         seen=_seen(histories, microseconds(as_of)),
+    )
+
+
+def _by_block(
+    histories: Histories, asked: npt.NDArray[np.intp], bucket: int, question: Question
+) -> Iterator[tuple[Shortlist, npt.NDArray[np.bool_]]]:
+    """Score prospects, so many at a time as fit into memory."""
+    for rows in blocks(histories, asked, n_columns=len(question.model.columns)):
+        yield _ask(histories, asked[rows], bucket, question)
+
+
+def _explained(told: Shortlist, question: Question) -> Shortlist:
+    return told.explained(
+        question.model, most=question.reasons, texts=question.texts, weighed=question.weighed
     )
 
 
@@ -139,12 +157,12 @@ def describe_bucket(
     if prospects is not None:
         prospects = rows_of(prospects, wanted)
     histories = load_histories(events, question.model.journey, prospects)
-    chosen, _ = _ask(histories, np.arange(len(histories)), bucket, question)
-    told = _told(chosen, prospects, question).explained(
-        question.model, most=question.reasons, texts=question.texts, weighed=question.weighed
-    )
+    told = [
+        _explained(_told(chosen, prospects, question), question)
+        for chosen, _ in _by_block(histories, np.arange(len(histories)), bucket, question)
+    ]
     nobody = np.empty(0, np.float64)
-    return BucketScores({}, {}, {}, probability=nobody, shortlist=told, seen=(None, None))
+    return BucketScores({}, {}, {}, probability=nobody, shortlist=join(told), seen=(None, None))
 
 
 def rows_of(table: pa.Table, ids: pa.Array) -> pa.Table:

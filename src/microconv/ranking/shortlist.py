@@ -55,6 +55,10 @@ class Shortlist:
         rows = rows.sort_values(list(order), ascending=list(order.values()))[:limit]
         return Shortlist(rows.reset_index(drop=True), self.features[:, rows.index.to_numpy()])
 
+    def only(self, kept: npt.NDArray[np.bool_]) -> Shortlist:
+        """Keep some rows, in their order."""
+        return Shortlist(self.rows[kept].reset_index(drop=True), self.features[:, kept])
+
     def explained(
         self,
         model: ProspectModel,
@@ -128,18 +132,21 @@ def merge(
         seen.append(part.seen)
         shortlists.append(part.shortlist)
         if limit is not None:
-            shortlists = [_join(shortlists).best(limit, by=by)]
+            shortlists = [join(shortlists).best(limit, by=by)]
     firsts, lasts = ([instant for instant in side if instant] for side in zip(*seen, strict=True))
     return BucketScores(
         statuses=dict(statuses),
         exits=dict(left),
         event_names=dict(event_names),
         probability=np.concatenate(probabilities),
-        shortlist=_join(shortlists).best(limit, by=by),
+        shortlist=join(shortlists).best(limit, by=by),
         seen=(min(firsts, default=None), max(lasts, default=None)),
     )
 
 
-def _join(parts: Sequence[Shortlist]) -> Shortlist:
+def join(parts: Sequence[Shortlist]) -> Shortlist:
+    """Put shortlists one behind the other."""
+    if len(parts) == 1:
+        return parts[0]
     rows = pd.concat([part.rows for part in parts], ignore_index=True)
     return Shortlist(rows, np.concatenate([part.features for part in parts], axis=1))

@@ -60,6 +60,9 @@ class FeatureSettings(Section):
         every ordered pair of distinct micro steps.
     sequences : tuple of tuple of str
         Longer ordered sequences to follow in the same way.
+    max_steps : int
+        So many steps have columns of their own: those named in `pairs` and `sequences`, then
+        the first of the journey. The others count together as `(other)`.
     last_steps : int
         How many of the latest steps become features.
     session_gap_minutes : float
@@ -81,6 +84,7 @@ class FeatureSettings(Section):
     windows_days: tuple[Days, ...] = (1, 7, 30, 90)
     pairs: Literal["all", "none"] | tuple[tuple[str, str], ...] = "none"
     sequences: tuple[tuple[str, ...], ...] = ()
+    max_steps: Annotated[int, Field(ge=2, le=2000)] = 500
     last_steps: Annotated[int, Field(ge=0, le=20)] = 5
     session_gap_minutes: Days = 30
     max_categories: Count = 20

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from microconv.events.files import replacing
 from microconv.events.log import EventLog
 from microconv.features.featurize_log import featurize_log
 from microconv.settings import Settings
+from microconv.stages.fresh_folder import fresh_folder
 from microconv.stages.shell import run
 
 
 def featurize(settings: Settings, *, log: Path, snapshots: Path, features: Path) -> str:
     """Build the features of every snapshot, row for row."""
-    with replacing(features) as fresh:
-        fresh.mkdir()
+    with fresh_folder(features) as fresh:
         facts = featurize_log(EventLog.open(log), settings, snapshots=snapshots, out=fresh)
     return f"{facts['rows']:,} rows of {facts['columns']} columns"
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from microconv.events.log import EventLog
 from microconv.journey import JourneyMap
+from microconv.measurement.asks import split_goals
+from microconv.measurement.gathered import gather_steps, named_in
 from microconv.measurement.measure import measure as measure_all
 from microconv.measurement.measure import write_measurement
 from microconv.measurement.study_load import load_study
@@ -15,15 +18,22 @@ from microconv.stages.shell import run
 
 def measure(settings: Settings, *, log: Path, journey: Path, tables: Path) -> str:
     """Measure the journey, looking back from the instant up to which outcomes are complete."""
-    opened, steps = EventLog.open(log), JourneyMap.from_settings(settings.journey)
+    opened, whole = EventLog.open(log), JourneyMap.from_settings(settings.journey)
+    messages = opened.read_messages()
+    goals = [] if messages is None else messages["goal"].unique().to_pylist()
+    named = named_in(settings, whole) | {step for goal in goals for step in split_goals(goal)}
+    steps, gathered = gather_steps(whole, opened.event_names, named=named)
     study = load_study(
         opened,
         steps,
         observed_until=opened.observed_until(steps),
-        messages=opened.read_messages(),
+        messages=messages,
         threads=settings.engine.threads,
     )
     sections = measure_all(study, settings, threads=settings.engine.threads)
+    if gathered:
+        first = sections["completion"]
+        sections["completion"] = replace(first, missing=(gathered, *first.missing))
     write_measurement(study, sections, report=journey, tables=tables)
     gaps = sum(len(section.missing) for section in sections.values())
     said = sections["impact"].says[0] if sections["impact"].says else "nothing to compare"

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from microconv.events.files import replacing
 from microconv.events.log import EventLog
 from microconv.histories.snapshot_log import snapshot_log
 from microconv.settings import Settings
+from microconv.stages.fresh_folder import fresh_folder
 from microconv.stages.shell import run
 
 
 def snapshot(settings: Settings, *, log: Path, snapshots: Path) -> str:
     """Take the snapshots of a log."""
-    with replacing(snapshots) as fresh:
-        fresh.mkdir()
+    with fresh_folder(snapshots) as fresh:
         facts = snapshot_log(EventLog.open(log), settings, out=fresh)
     unplaced = facts["unplaced"]
     aside = f"; {len(unplaced)} event names have no step: {', '.join(unplaced)}" if unplaced else ""

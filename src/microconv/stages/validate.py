@@ -65,12 +65,14 @@ def validate(settings: Settings, *, inputs: Path | None, log: Path | None) -> It
 
 
 def _journey(settings: Settings) -> Iterator[str]:
-    from microconv.features.matrix import check_steps
+    from microconv.features.told_apart import check_steps, say_folded
 
     journey = JourneyMap.from_settings(settings.journey)
     check_steps(journey, settings.features)
     kinds = Counter(step.kind for step in journey.steps)
     yield f"journey: {len(journey)} steps ({', '.join(f'{n} {kind}' for kind, n in kinds.items())})"
+    if folded := say_folded(journey, settings.features):
+        yield f"  {folded}"
 
 
 def _texts(settings: Settings) -> Iterator[str]:

@@ -1,0 +1,47 @@
+"""Questions by the block, so that no bucket is too large: rows times columns are bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from microconv.histories.arrays import Histories, Int64
+
+CELLS = 100_000_000
+"""So many float32 cells of columns and of copied events make a block: 400 MB."""
+
+COPIED = 6
+"""Cells that a copied event is worth: its time, step, value and human."""
+
+
+def blocks(
+    histories: Histories, prospect: Int64, *, n_columns: int, cells: int = CELLS
+) -> Iterator[slice]:
+    """Cut questions into runs whose columns, and whose events if copied, fit into memory.
+
+    A question that is too large on its own is a block of its own.
+
+    Parameters
+    ----------
+    histories : Histories
+    prospect : ndarray of int64, shape (n_rows,)
+        Whom each question is about.
+    n_columns : int
+    cells : int
+        Bound of a block.
+
+    Yields
+    ------
+    slice
+        Consecutive; one empty one where there is no question.
+    """
+    lengths = (histories.offsets[1:] - histories.offsets[:-1])[prospect]
+    total = np.cumsum(n_columns + COPIED * lengths)
+    begin, spent = 0, 0
+    while begin < len(total):
+        end = max(begin + 1, int(np.searchsorted(total, spent + cells, side="right")))
+        yield slice(begin, end)
+        begin, spent = end, int(total[end - 1])
+    if len(total) == 0:
+        yield slice(0, 0)
