@@ -100,9 +100,9 @@ def stage_from_parts(
     for number, (group, of_group) in enumerate(_groups(kind, fresh)):
         with kind.read(group, source, connection) as rows:
             name = f"read_{place}_{number}"
-            table = connection.create_table(name, clean_rows(rows, source, settings), temp=True)
+            connection.create_table(name, clean_rows(rows, source, settings), temp=True)
         for key in of_group:
-            parts.keep(key, _alone(table, fresh[key]), connection)
+            parts.keep(key, _alone(connection.con.table(name), fresh[key]))
         connection.raw_sql(f"DROP TABLE {name}")  # Ibis finds no temporary table
         parts.read += [file.path for file in group]
     befores = {key: _before(unit) for key, unit in keys.items()}
@@ -132,7 +132,8 @@ def _alone(table: Any, unit: list[InputFile]) -> Any:
     if len(unit) > 1:
         return table
     first, end = unit[0].rows_before, InputFile(unit[0].path, unit[0].number + 1).rows_before
-    return table.filter(table.row >= first, table.row < end).mutate(row=table.row - first)
+    of_file = table.filter(f"row >= {first} AND row < {end}")
+    return of_file.project(f"* REPLACE (row - {first} AS row)")
 
 
 def _digest(settings: IngestSettings, parts: Parts, files: list[tuple[str, Path]]) -> str:

@@ -86,10 +86,10 @@ class Parts:
         self.used[key] = self.known[key]
         return True
 
-    def keep(self, key: str, rows: Any, connection: Any) -> None:
-        """Write clean rows down as a part."""
+    def keep(self, key: str, rows: Any) -> None:
+        """Write clean rows, a relation of the engine, down as a part."""
         path = self.path_of(key)
-        connection.con.sql(connection.compile(rows)).write_parquet(str(path), compression="lz4")
+        rows.write_parquet(str(path), compression="lz4")
         self.used[key] = _sha256_of(path)
 
     def table_of(self, befores: dict[str, int], name: str, connection: Any) -> Any:
