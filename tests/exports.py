@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -24,6 +26,23 @@ def day(number: float) -> datetime:
 def iso(number: float) -> str:
     """Write :func:`day` as vendors do."""
     return day(number).isoformat().replace("+00:00", "Z")
+
+
+def calls(random: Random) -> list[str]:
+    """Make the calls of a website: anonymous, identified, merged, repeated, and broken ones."""
+    people, devices = ["ada", "bob", "cyd", "dan", "eve"], ["x", "y", "z"]
+    rows = []
+    for number in range(120):
+        at = random.randrange(40)
+        row = {"type": random.choice(["track"] * 6 + ["identify", "alias"]), "event": "Visit",
+               "timestamp": iso(at), "receivedAt": iso(at + random.choice([0, 0, 3])),
+               "anonymousId": random.choice([*devices, None]),
+               "userId": random.choice([*people, None, None]),
+               "previousId": random.choice(people)}  # fmt: skip
+        if random.random() < 0.5:
+            row["messageId"] = f"id{number % 50}"
+        rows.append(json.dumps(row))
+    return [*rows, *rows[:9], "{broken", json.dumps({"type": "track", "timestamp": "never"})]
 
 
 def section(*sources: dict[str, Any], **more: Any) -> IngestSettings:

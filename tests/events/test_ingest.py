@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exports import TABLE, Exports, day, iso
+from exports import TABLE, Exports, calls, day, iso
 from microconv.events.files import md5_of
 from microconv.events.relational import connect
 from microconv.events.schema import EVENT_ORDER, EVENTS, PROSPECT_COLUMNS, bucket_of
@@ -74,23 +74,6 @@ def test_csv_of_any_shape_is_accounted_for(data: list[bytes]) -> None:
         exports.write("a.csv", b"who,when,what\n" + b"".join(data))
         facts = exports.ingest({"files": "a.csv"})
         assert len(exports.refused()) == sum(facts["sources"][0]["quarantined"].values())
-
-
-def calls(random: Random) -> list[str]:
-    """Make the calls of a website: anonymous, identified, merged, repeated, and broken ones."""
-    people, devices = ["ada", "bob", "cyd", "dan", "eve"], ["x", "y", "z"]
-    rows = []
-    for number in range(120):
-        at = random.randrange(40)
-        row = {"type": random.choice(["track"] * 6 + ["identify", "alias"]), "event": "Visit",
-               "timestamp": iso(at), "receivedAt": iso(at + random.choice([0, 0, 3])),
-               "anonymousId": random.choice([*devices, None]),
-               "userId": random.choice([*people, None, None]),
-               "previousId": random.choice(people)}  # fmt: skip
-        if random.random() < 0.5:
-            row["messageId"] = f"id{number % 50}"
-        rows.append(json.dumps(row))
-    return [*rows, *rows[:9], "{broken", json.dumps({"type": "track", "timestamp": "never"})]
 
 
 def lay_down(exports: Exports, rows: list[str], files: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
@@ -34,7 +34,7 @@ from microconv.events.relational import connect
 from microconv.events.resolve import Identities, find_duplicates, resolve
 from microconv.events.robots import Judged, judge
 from microconv.events.spill import Spill
-from microconv.events.staging import refuse_twins, stage
+from microconv.events.staging import Staged, refuse_twins, stage
 from microconv.events.tally import (
     Tally,
     count_staged,
@@ -46,6 +46,9 @@ from microconv.settings import IngestSettings
 
 FORMAT = 1
 """Version of the folder layout, as in :data:`microconv.events.log.FORMAT`."""
+
+Staging = Callable[..., Staged]
+"""Called like :func:`microconv.events.staging.stage`."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def ingest(
     outputs: Outputs,
     input_dir: str | Path | None = None,
     threads: int | None = None,
+    staging: Staging = stage,
 ) -> dict[str, Any]:
     """Read every source and write one log, sorted, in hash buckets.
 
@@ -76,6 +80,8 @@ def ingest(
         Takes the place of `settings.input_dir`.
     threads : int, optional
         Every core by default; changes no byte.
+    staging : function, optional
+        Gives the clean rows of a source; by default reads every file of it.
 
     Returns
     -------
@@ -98,7 +104,14 @@ def ingest(
         work.mkdir()
         log.mkdir()
         with connect(work, threads=threads) as connection:
-            run = _Run(settings, work, connection, _stage_all(settings, folder, connection))
+            refuse_twins(settings.sources, folder)
+            tallies = [
+                count_staged(
+                    staging(place, settings, input_dir=folder, connection=connection), connection
+                )
+                for place in range(len(settings.sources))
+            ]
+            run = _Run(settings, work, connection, tallies)
             run.resolve()
             write_quarantine(run.tallies, outputs.quarantine)
             refuse_if_too_many(run.tallies, settings, outputs.quarantine)
@@ -112,15 +125,6 @@ def ingest(
     with replacing(outputs.report) as report:
         write_json(facts | {"unit": settings.unit}, report)
     return facts
-
-
-def _stage_all(settings: IngestSettings, folder: Path, connection: Any) -> list[Tally]:
-    refuse_twins(settings.sources, folder)
-    tallies = []
-    for place in range(len(settings.sources)):
-        staged = stage(place, settings, input_dir=folder, connection=connection)
-        tallies.append(count_staged(staged, connection))
-    return tallies
 
 
 def _sort_buckets(events: Spill, folder: Path, judged: Judged | None, threads: int | None) -> int:

@@ -16,6 +16,7 @@ from microconv.events.inputs import InputFile, find_files
 from microconv.events.people import clean_messages, clean_prospects
 from microconv.events.sources.formats import FORMATS, Format, check_mapping, fill_constants
 from microconv.events.sources.keys import require_keys
+from microconv.events.sources.rows import Rows
 from microconv.settings import IngestSettings, SourceSettings
 
 
@@ -106,15 +107,16 @@ def stage(
     for number, group in enumerate(groups):
         with kind.read(group, source, connection) as rows:
             rows = rows if most is None else replace(rows, table=rows.table.limit(most))
-            clean = _clean(rows, source, settings)
+            clean = clean_rows(rows, source, settings)
             name = f"staged_{place}_{number}"
             tables.append(connection.create_table(name, clean, temp=True))
     table = ibis.union(*tables) if len(tables) > 1 else tables[0]
     require_keys(source, files, table, connection)
-    return Staged(place, source, [_name(file, input_dir) for file in files], table)
+    return Staged(place, source, [name_of(file, input_dir) for file in files], table)
 
 
-def _clean(rows: Any, source: SourceSettings, settings: IngestSettings) -> Any:
+def clean_rows(rows: Rows, source: SourceSettings, settings: IngestSettings) -> Any:
+    """Judge and normalise what a reader made of a source's files, as its format asks for."""
     kind = FORMATS[source.format]
     rows = replace(rows, table=fill_constants(deal_instants(rows.table, source), source))
     if kind.makes == "prospects":
@@ -124,5 +126,6 @@ def _clean(rows: Any, source: SourceSettings, settings: IngestSettings) -> Any:
     return clean_events(rows, source, settings, nobody=kind.nobody)
 
 
-def _name(file: Path, input_dir: Path) -> str:
+def name_of(file: Path, input_dir: Path) -> str:
+    """Name a file relative to the input folder, if it lies in it."""
     return file.relative_to(input_dir).as_posix() if file.is_relative_to(input_dir) else file.name

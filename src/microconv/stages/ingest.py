@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from microconv.events.incremental import ingest_changes
 from microconv.events.ingest import Outputs
-from microconv.events.ingest import ingest as read_sources
 from microconv.settings import Settings
 from microconv.stages.shell import run
 
 
 def ingest(settings: Settings, *, inputs: Path, log: Path, quarantine: Path, summary: Path) -> str:
-    """Read every source of the settings and write the log."""
-    facts = read_sources(
+    """Read the exports that are new or changed and write the log."""
+    facts, said = ingest_changes(
         settings.ingest,
         outputs=Outputs(log, quarantine, summary),
         input_dir=inputs,
         threads=settings.engine.threads,
     )
-    lines = [f"{facts['events']:,} events"]
+    lines = [f"{facts['events']:,} events", f"  {said}"]
     for source in facts["sources"]:
         ignored, refused = sum(source["ignored"].values()), sum(source["quarantined"].values())
         lines.append(

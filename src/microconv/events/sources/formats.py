@@ -41,6 +41,8 @@ class Format:
         Of each group, at least one field must be mapped.
     nobody : str
         Reason code of a row that names nobody.
+    together : bool
+        Whether the rows of a file follow from the files that are read with it, too.
     """
 
     read: Reader
@@ -49,6 +51,7 @@ class Format:
     fields: tuple[str, ...] = EVENT_FIELDS
     needs: tuple[tuple[str, ...], ...] = ()
     nobody: str = "no_prospect"
+    together: bool = False
 
 
 ITS_OWN = (
@@ -64,7 +67,7 @@ FORMATS: dict[str, Format] = {
     "mailgun": Format(read_mailgun),
     "segment": Format(read_segment),
     "ga4": Format(read_ga4),
-    "hubspot": Format(read_hubspot, by_event_table),
+    "hubspot": Format(read_hubspot, by_event_table, together=True),
     "xes": Format(read_xes),
     "deals": Format(read_deals, alike, needs=(WHO, ("time",), ("event",)), nobody="no_contact"),
     "prospects": Format(

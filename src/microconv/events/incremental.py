@@ -1,0 +1,162 @@
+"""Ingest again after exports came, changed or went: only those are read, and nothing for nothing.
+
+The log is, byte for byte, the one that :func:`microconv.events.ingest.ingest` writes.
+See docs/decisions/0024: what is kept, and why identities and robots are worked out anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from microconv.events.files import md5_of
+from microconv.events.ingest import Outputs, ingest
+from microconv.events.inputs import InputFile, expand, find_files
+from microconv.events.parts import Parts, open_parts
+from microconv.events.sources.formats import FORMATS, Format, check_mapping
+from microconv.events.sources.keys import require_keys
+from microconv.events.staging import Staged, clean_rows, name_of
+from microconv.settings import IngestSettings
+
+
+def parts_beside(log: Path) -> Path:
+    """Say where the parts of a log are kept.
+
+    Examples
+    --------
+    >>> parts_beside(Path("data/log")).as_posix()
+    'data/.log.parts'
+    """
+    return log.with_name(f".{log.name}.parts")
+
+
+def ingest_changes(
+    settings: IngestSettings,
+    *,
+    outputs: Outputs,
+    input_dir: str | Path | None = None,
+    threads: int | None = None,
+) -> tuple[dict[str, Any], str]:
+    """Bring a log up to its exports; read those that are new or changed.
+
+    Parameters
+    ----------
+    settings, outputs, input_dir, threads
+        As :func:`microconv.events.ingest.ingest` takes them.
+
+    Returns
+    -------
+    facts : dict
+        The report, as of an ingest of everything.
+    said : str
+        One line: how many exports were read, and why if it was all of them.
+
+    Raises
+    ------
+    MicroconvError
+        Whatever an ingest of everything refuses; BusyError while another one runs.
+    """
+    folder = expand(settings.input_dir) if input_dir is None else Path(input_dir)
+    with open_parts(parts_beside(outputs.log)) as parts:
+        files = [
+            (source.name, file)
+            for source in settings.sources
+            for file in find_files(source, folder)
+        ]
+        asked = _digest(settings, parts, files)
+        if parts.last.get("asked") == asked and parts.last.get("outputs") == _sums_of(outputs):
+            facts = json.loads((outputs.log / "log.json").read_text(encoding="utf-8"))
+            return facts, f"none of the {len(files):,} exports changed; the log stays as it is"
+        staging = partial(stage_from_parts, parts=parts)
+        facts = ingest(
+            settings, outputs=outputs, input_dir=folder, threads=threads, staging=staging
+        )
+        said = _say(len({file for _, file in files}), parts)
+        parts.save(asked=asked, outputs=_sums_of(outputs))
+    return facts, said
+
+
+def stage_from_parts(
+    place: int, settings: IngestSettings, *, input_dir: Path, connection: Any, parts: Parts
+) -> Staged:
+    """Give the clean rows of a source; read the files of which there is no part.
+
+    Raises
+    ------
+    SourceError, SettingsError
+        As :func:`microconv.events.staging.stage` does.
+    """
+    source = settings.sources[place]
+    check_mapping(source)
+    kind = FORMATS[source.format]
+    paths = find_files(source, input_dir)
+    files = [InputFile(path, number) for number, path in enumerate(paths)]
+    units = kind.alike(files) if kind.together else [[file] for file in files]
+    keys = {parts.key_of(unit, source, settings): unit for unit in units}
+    fresh = {key: unit for key, unit in keys.items() if not parts.holds(key)}
+    for number, (group, of_group) in enumerate(_groups(kind, fresh)):
+        with kind.read(group, source, connection) as rows:
+            name = f"read_{place}_{number}"
+            connection.create_table(name, clean_rows(rows, source, settings), temp=True)
+        for key in of_group:
+            parts.keep(key, _alone(connection.con.table(name), fresh[key]))
+        connection.raw_sql(f"DROP TABLE {name}")  # Ibis finds no temporary table
+        parts.read += [file.path for file in group]
+    befores = {key: _before(unit) for key, unit in keys.items()}
+    table = parts.table_of(befores, f"staged_{place}", connection)
+    require_keys(source, paths, table, connection)
+    return Staged(place, source, [name_of(path, input_dir) for path in paths], table)
+
+
+def _groups(
+    kind: Format, fresh: dict[str, list[InputFile]]
+) -> list[tuple[list[InputFile], list[str]]]:
+    """Put together what is read at once, and say which parts come of it."""
+    if kind.together:
+        return [(unit, [key]) for key, unit in fresh.items()]
+    key_of = {unit[0]: key for key, unit in fresh.items()}
+    groups = kind.alike(list(key_of)) if key_of else []
+    return [(group, [key_of[file] for file in group]) for group in groups]
+
+
+def _before(unit: list[InputFile]) -> int:
+    """Say what a part's row numbers lack: files that are read as one keep theirs."""
+    return unit[0].rows_before if len(unit) == 1 else 0
+
+
+def _alone(table: Any, unit: list[InputFile]) -> Any:
+    """Take the rows of one file, numbered as if there were no other."""
+    if len(unit) > 1:
+        return table
+    first, end = unit[0].rows_before, InputFile(unit[0].path, unit[0].number + 1).rows_before
+    of_file = table.filter(f"row >= {first} AND row < {end}")
+    return of_file.project(f"* REPLACE (row - {first} AS row)")
+
+
+def _digest(settings: IngestSettings, parts: Parts, files: list[tuple[str, Path]]) -> str:
+    """Fingerprint all that the outputs follow from."""
+    sums = [[name, str(file), parts.sum_of(file)] for name, file in files]
+    says = [parts.code, settings.model_dump(mode="json"), sums]
+    return hashlib.sha256(json.dumps(says, sort_keys=True).encode()).hexdigest()
+
+
+def _sums_of(outputs: Outputs) -> list[str] | None:
+    """Fingerprint the outputs; None if one is not there."""
+    paths = [outputs.log, outputs.quarantine, outputs.report]
+    return [md5_of(path) for path in paths] if all(path.exists() for path in paths) else None
+
+
+def _say(files: int, parts: Parts) -> str:
+    read = len(set(parts.read))
+    if read < files:
+        return f"read {read:,} of {files:,} exports; the others had not changed"
+    if not parts.last:
+        why = "nothing is kept of an earlier ingest"
+    elif parts.last.get("code") != parts.code:
+        why = "microconv or a library of its own changed"
+    else:
+        why = "the settings or each of the files changed"
+    return f"read all {files:,} exports: {why}"
