@@ -23,9 +23,8 @@ from blended import Lessons, listen
 from prefix_controls import Control, encode, predict
 from prefix_features import fill_families, load_cases, read_journey
 from prefix_protocol import Cases, Rows, outer_split, read_cases, split_rows, weighted_auc
-from prefix_search import CONTROLS, Choice, Matrix, choose_control, choose_ours, logit_of
+from prefix_search import CONTROLS, Choice, Matrix, choose_control, choose_ours
 
-from microconv.model.calibration import Calibration
 from microconv.model.logistic import sigmoid
 from microconv.settings import BoostedSettings, LinearSettings
 
@@ -86,17 +85,13 @@ def run_prefixes(
         found["ours"] = asdict_of(choose_ours(cases, matrix))
     for name, candidates in CONTROLS.items():
         if name not in found:
-            control, inner, line = choose_control(cases, encoded, candidates)
-            found[name] = {
-                **asdict(control), "inner_auc": inner, "calibration": line.to_json()
-            }  # fmt: skip
+            control, inner = choose_control(cases, encoded, candidates)
+            found[name] = {**asdict(control), "inner_auc": inner}
     if open_test:
         choice = choice_of(found["ours"])
         controls = {name: control_of(found[name]) for name in CONTROLS}
         found["test"] = judge(task, cases, ours(cases, matrix, choice), {
             name: by_control(cases, encoded, control) for name, control in controls.items()
-        }, {
-            name: Calibration.from_json(found[name]["calibration"]) for name in ("ours", *CONTROLS)
         })  # fmt: skip
     return found
 
@@ -126,11 +121,7 @@ def by_control(cases: Cases, encoded: np.ndarray, control: Control) -> np.ndarra
 
 
 def judge(
-    task: str,
-    cases: Cases,
-    probability: np.ndarray,
-    controls: dict[str, np.ndarray],
-    lines: dict[str, Calibration],
+    task: str, cases: Cases, probability: np.ndarray, controls: dict[str, np.ndarray]
 ) -> dict[str, Any]:
     """Compare with each control on the test prefixes, cases drawn in pairs."""
     rows = split_rows(cases, *outer_split(cases))[1]
@@ -144,11 +135,7 @@ def judge(
         for name, p in predictions.items()
     }
     found: dict[str, Any] = {
-        name: {
-            "weighted_auc": interval(sample),
-            "brier": brier(predictions[name], rows),
-            "brier_calibrated": brier(sigmoid(lines[name](logit_of(predictions[name]))), rows),
-        }
+        name: {"weighted_auc": interval(sample), "brier": brier(predictions[name], rows)}
         for name, sample in samples.items()
     }
     for name in controls:
@@ -176,7 +163,6 @@ def asdict_of(choice: Choice) -> dict[str, Any]:
         "linear": choice.linear.model_dump(),
         "weight": choice.weight,
         "inner_auc": choice.inner_auc,
-        "calibration": choice.calibration.to_json(),
     }
 
 
@@ -188,7 +174,6 @@ def choice_of(content: dict[str, Any]) -> Choice:
         LinearSettings.model_validate(content["linear"]),
         content["weight"],
         content["inner_auc"],
-        Calibration.from_json(content["calibration"]),
     )
 
 

@@ -19,34 +19,33 @@ from prefix_controls import Control, predict
 from prefix_protocol import Cases, Rows, outer_split, split_rows, weighted_auc
 
 from microconv.features.family import Columns
-from microconv.model.calibration import Calibration, fit_calibration
 from microconv.model.linear import fit_linear
 from microconv.model.trees import fit_boosted
 from microconv.settings import BoostedSettings, LinearSettings
 
 FOLDS = ((0.40, 0.65), (0.65, 0.90))
-SHARE = 0.7
+SHARE = 0.3
 """Of the rows of an inner fold that are learnt from: neighbouring prefixes hardly differ."""
 
 FAMILIES = {
     "counts": ("counts.", "recency.", "attributes."),
     "all": ("counts.", "recency.", "tempo.", "path.", "ladder.", "calendar.", "attributes."),
 }
-BOOSTED = tuple(
+BOOSTED = (
     BoostedSettings(
-        num_iterations=trees, learning_rate=0.03, num_leaves=leaves, min_data_in_leaf=least,
-        feature_fraction=share, bagging_fraction=0.7, lambda_l2=pull,
-    )
-    for leaves, trees, share, least, pull in (
-        (3, 1000, 0.1, 40, 3),
-        (4, 600, 0.1, 100, 10),
-        (4, 600, 0.3, 20, 1),
-        (7, 300, 0.1, 20, 1),
-        (7, 300, 0.1, 40, 10),
-        (15, 300, 0.1, 80, 30),
-    )
+        num_iterations=300, learning_rate=0.03, num_leaves=7, min_data_in_leaf=40,
+        feature_fraction=0.1, bagging_fraction=0.7, lambda_l2=10,
+    ),
+    BoostedSettings(
+        num_iterations=300, learning_rate=0.03, num_leaves=15, min_data_in_leaf=80,
+        feature_fraction=0.1, bagging_fraction=0.7, lambda_l2=30,
+    ),
+    BoostedSettings(
+        num_iterations=300, learning_rate=0.03, num_leaves=31, min_data_in_leaf=80,
+        feature_fraction=0.1, bagging_fraction=0.7, lambda_l2=30,
+    ),
 )  # fmt: skip
-LINEAR = tuple(LinearSettings(inverse_penalty=c) for c in (0.01, 0.1, 0.5))
+LINEAR = tuple(LinearSettings(inverse_penalty=c) for c in (0.001, 0.01, 0.1))
 WEIGHTS = np.arange(11) / 10
 
 _TREES = {"learning_rate": 0.03, "colsample_bytree": 0.3, "subsample": 0.7, "subsample_freq": 1}
@@ -80,7 +79,6 @@ class Choice:
     linear: LinearSettings
     weight: float
     inner_auc: float
-    calibration: Calibration
 
 
 @dataclass(frozen=True)
@@ -127,25 +125,14 @@ def choose_ours(cases: Cases, matrix: Matrix) -> Choice:
             trees[name, settings] = [_trees(*part, settings) for part in parts]
         for penalty in LINEAR:
             regressions[name, penalty] = [_regression(*part, penalty) for part in parts]
-    blends = {
-        (name, boosted, linear, float(weight)): [
+    choices = [
+        Choice(name, boosted, linear, float(weight), _mean(asked, [
             Voices(t, r).mixed(weight)
             for t, r in zip(trees[name, boosted], regressions[name, linear], strict=True)
-        ]
+        ]))
         for name, boosted, linear, weight in product(FAMILIES, BOOSTED, LINEAR, WEIGHTS)
-    }
-    settings, inner = best(list(blends), lambda blend: _mean(asked, blends[blend]))
-    return Choice(*settings, inner, calibrate(asked, blends[settings]))
-
-
-def calibrate(asked: Sequence[Rows], logits: Sequence[np.ndarray]) -> Calibration:
-    """Fit a line on the logits to all prefixes asked about on the inner folds.
-
-    Learning weighs the prefixes so that every length counts alike; the Brier score counts
-    them as they are, so the level moves too.
-    """
-    labels = np.concatenate([rows.labels for rows in asked])
-    return fit_calibration("sigmoid", np.concatenate(logits), labels)
+    ]  # fmt: skip
+    return max(choices, key=lambda choice: choice.inner_auc)
 
 
 def _trees(x: Columns, learn: Rows, z: Columns, settings: BoostedSettings) -> np.ndarray:
@@ -159,19 +146,16 @@ def _regression(x: Columns, learn: Rows, z: Columns, settings: LinearSettings) -
 
 def choose_control(
     cases: Cases, encoded: np.ndarray, candidates: Sequence[Control]
-) -> tuple[Control, float, Calibration]:
-    """Return the control of the highest inner AUC, that AUC, and its calibration."""
+) -> tuple[Control, float]:
+    """Return the control of the highest inner AUC, and that AUC."""
     folds = inner_folds(cases)
-    asked = [ask for _, ask in folds]
-    said = [[predict(c, encoded, *fold) for fold in folds] for c in candidates]
-    top, inner = best(range(len(candidates)), lambda c: _mean(asked, said[c]))
-    return candidates[top], inner, calibrate(asked, [logit_of(p) for p in said[top]])
-
-
-def logit_of(probability: np.ndarray) -> np.ndarray:
-    """Return the logits, of 0 and 1 finite ones."""
-    kept = np.clip(probability, 1e-4, 1 - 1e-4)
-    return np.log(kept / (1 - kept))
+    return best(
+        candidates,
+        lambda c: _mean(
+            [ask for _, ask in folds],
+            [predict(c, encoded, learn, ask) for learn, ask in folds],
+        ),
+    )
 
 
 def best(candidates: Sequence[T], score: Callable[[T], float]) -> tuple[T, float]:
