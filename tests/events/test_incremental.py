@@ -136,6 +136,19 @@ def test_a_file_sent_again_changes_nothing_and_touches_no_file(exports: Exports)
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+def test_where_the_folders_are_named_from_changes_nothing(
+    exports: Exports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pipeline names its folders from where it stands."""
+    exports.write("table1.csv", table(("ada", 1, "visit"), ("bob", 2, "visit")))
+    monkeypatch.chdir(exports.folder)
+    bring_up(Exports(Path()), TABLE)
+    exports.write("table2.csv", table(("cyd", 3, "visit")))
+    assert bring_up(Exports(Path()), TABLE).startswith("read 1 of 2 exports")
+    assert exports.events("prospect_id") == [("ada",), ("bob",), ("cyd",)]
+    assert all_bytes(exports) == fully(exports, TABLE)
+
+
 def test_a_day_with_other_columns_and_a_file_taken_away(exports: Exports) -> None:
     """Files of one source need not look alike; one that goes takes its events along."""
     exports.write("table1.csv", table(("ada", 1, "visit"), ("bob", 2, "visit")))

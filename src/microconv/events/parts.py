@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from microconv.events.files import alone_in, replacing
 from microconv.events.inputs import InputFile
@@ -94,13 +95,21 @@ class Parts:
 
     def table_of(self, befores: dict[str, int], name: str, connection: Any) -> Any:
         """Give the rows of parts as one table: key → what is added to its row numbers."""
-        paths = {str(self.path_of(key)): before for key, before in befores.items()}
-        table = connection.read_parquet(list(paths), table_name=name, filename=True)
-        places = pa.table({"part": list(paths), "before": list(paths.values())})
+        paths = [self.path_of(key) for key in befores]
+        table = connection.read_parquet(list(map(str, paths)), table_name=name, filename=True)
+        places = pa.table({"part": list(befores), "before": list(befores.values())})
         connection.con.register(f"{name}_places", places)
         places = connection.table(f"{name}_places")
-        joined = table.join(places, table.filename == places.part)
-        return joined.mutate(row=joined.row + joined.before).drop("filename", "part", "before")
+        # by the key alone: how the engine spells the folder is its own affair
+        part = table.filename.re_extract(r"([0-9a-f]+)\.parquet$", 1)
+        joined = table.join(places, part == places.part)
+        joined = joined.mutate(row=joined.row + joined.before).drop("filename", "part", "before")
+        kept = sum(pq.read_metadata(path).num_rows for path in paths)
+        if joined.count().to_pyarrow().as_py() != kept:
+            raise RuntimeError(
+                f"of {kept:,} rows in the parts of {name} not every one came back once"
+            )
+        return joined
 
     def save(self, **more: Any) -> None:
         """Remember the parts of an ingest that came to its end, and drop all others."""
