@@ -132,3 +132,16 @@ def test_a_disk_that_fills_up_under_the_features_leaves_the_old_ones_whole(tmp_p
     assert done.stderr.count("\n") == 1
     assert {file.name: file.read_bytes() for file in (tmp_path / "features").iterdir()} == before
     assert sorted(tmp_path.iterdir()) == around
+
+
+def test_a_matrix_in_which_steps_share_columns_says_so(tmp_path):
+    """Whoever looks for a step's own columns should not have to guess where they went."""
+    given = settings()
+    log = write_log(tmp_path / "log", events_of(*random_log(40, 200)))
+    places = {"log": log, "snapshots": tmp_path / "snapshots"}
+    snapshot(given, **places)
+    assert "(other)" not in featurize(given, **places, features=tmp_path / "features")
+    narrow = given.features.model_copy(update={"max_steps": 4, "pairs": "none"})
+    given = given.model_copy(update={"features": narrow})
+    said = featurize(given, **places, features=tmp_path / "features")
+    assert "steps have no columns of their own and count together as `(other)`" in said

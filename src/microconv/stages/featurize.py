@@ -6,6 +6,8 @@ from pathlib import Path
 
 from microconv.events.log import EventLog
 from microconv.features.featurize_log import featurize_log
+from microconv.features.told_apart import say_folded
+from microconv.journey import JourneyMap
 from microconv.settings import Settings
 from microconv.stages.fresh_folder import fresh_folder
 from microconv.stages.shell import run
@@ -15,7 +17,8 @@ def featurize(settings: Settings, *, log: Path, snapshots: Path, features: Path)
     """Build the features of every snapshot, row for row."""
     with fresh_folder(features) as fresh:
         facts = featurize_log(EventLog.open(log), settings, snapshots=snapshots, out=fresh)
-    return f"{facts['rows']:,} rows of {facts['columns']} columns"
+    folded = say_folded(JourneyMap.from_settings(settings.journey), settings.features)
+    return f"{facts['rows']:,} rows of {facts['columns']} columns" + (folded and f"\n  {folded}")
 
 
 if __name__ == "__main__":
