@@ -96,17 +96,17 @@ def stage_from_parts(
     files = [InputFile(path, number) for number, path in enumerate(paths)]
     units = kind.alike(files) if kind.together else [[file] for file in files]
     keys = {parts.key_of(unit, source, settings): unit for unit in units}
+    parts.find(keys)
     fresh = {key: unit for key, unit in keys.items() if not parts.holds(key)}
-    for number, (group, of_group) in enumerate(_groups(kind, fresh)):
+    for group, of_group in _groups(kind, fresh):
         with kind.read(group, source, connection) as rows:
-            name = f"read_{place}_{number}"
-            connection.create_table(name, clean_rows(rows, source, settings), temp=True)
-        for key in of_group:
-            parts.keep(key, _alone(connection.con.table(name), fresh[key]))
-        connection.raw_sql(f"DROP TABLE {name}")  # Ibis finds no temporary table
+            starts = {key: _before(fresh[key]) for key in of_group}
+            parts.keep(starts, clean_rows(rows, source, settings), connection)
         parts.read += [file.path for file in group]
     befores = {key: _before(unit) for key, unit in keys.items()}
-    table = parts.table_of(befores, f"staged_{place}", connection)
+    if not kind.together:
+        parts.tidy(befores, connection)
+    table = parts.table_of(befores, connection)
     require_keys(source, paths, table, connection)
     return Staged(place, source, [name_of(path, input_dir) for path in paths], table)
 
@@ -123,17 +123,8 @@ def _groups(
 
 
 def _before(unit: list[InputFile]) -> int:
-    """Say what a part's row numbers lack: files that are read as one keep theirs."""
+    """Say what the row numbers of a part begin behind: files that are read as one keep theirs."""
     return unit[0].rows_before if len(unit) == 1 else 0
-
-
-def _alone(table: Any, unit: list[InputFile]) -> Any:
-    """Take the rows of one file, numbered as if there were no other."""
-    if len(unit) > 1:
-        return table
-    first, end = unit[0].rows_before, InputFile(unit[0].path, unit[0].number + 1).rows_before
-    of_file = table.filter(f"row >= {first} AND row < {end}")
-    return of_file.project(f"* REPLACE (row - {first} AS row)")
 
 
 def _digest(settings: IngestSettings, parts: Parts, files: list[tuple[str, Path]]) -> str:
