@@ -23,6 +23,7 @@ from microconv.errors import MicroconvError
 from microconv.events import parts
 from microconv.events.files import md5_of
 from microconv.events.incremental import ingest_changes, parts_beside
+from microconv.settings import EngineSettings
 
 WEB = {"format": "segment", "files": "web*.jsonl"}
 MAIL = {"format": "sendgrid", "files": "mail*.jsonl"}
@@ -33,7 +34,7 @@ def bring_up(exports: Exports, *sources: dict[str, Any], **more: Any) -> str:
     """Ingest what changed; return the line that is said of it."""
     _, said = ingest_changes(
         section(*sources, **more), outputs=exports.outputs, input_dir=exports.folder / "raw",
-        threads=1,
+        engine=EngineSettings(threads=1),
     )  # fmt: skip
     return said
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from microconv.events.files import md5_of
-from microconv.events.ingest import Outputs, ingest
+from microconv.events.ingest import ONE_MACHINE, Outputs, ingest
 from microconv.events.inputs import InputFile, expand, find_files
 from microconv.events.parts import Parts, open_parts
 from microconv.events.sources.formats import FORMATS, Format, check_mapping
 from microconv.events.sources.keys import require_keys
 from microconv.events.staging import Staged, clean_rows, name_of
-from microconv.settings import IngestSettings
+from microconv.settings import EngineSettings, IngestSettings
 
 
 def parts_beside(log: Path) -> Path:
@@ -38,13 +38,13 @@ def ingest_changes(
     *,
     outputs: Outputs,
     input_dir: str | Path | None = None,
-    threads: int | None = None,
+    engine: EngineSettings = ONE_MACHINE,
 ) -> tuple[dict[str, Any], str]:
     """Bring a log up to its exports; read those that are new or changed.
 
     Parameters
     ----------
-    settings, outputs, input_dir, threads
+    settings, outputs, input_dir, engine
         As :func:`microconv.events.ingest.ingest` takes them.
 
     Returns
@@ -66,14 +66,12 @@ def ingest_changes(
             for source in settings.sources
             for file in find_files(source, folder)
         ]
-        asked = _digest(settings, parts, files)
+        asked = _digest(settings, engine, parts, files)
         if parts.last.get("asked") == asked and parts.last.get("outputs") == _sums_of(outputs):
             facts = json.loads((outputs.log / "log.json").read_text(encoding="utf-8"))
             return facts, f"none of the {len(files):,} exports changed; the log stays as it is"
         staging = partial(stage_from_parts, parts=parts)
-        facts = ingest(
-            settings, outputs=outputs, input_dir=folder, threads=threads, staging=staging
-        )
+        facts = ingest(settings, outputs=outputs, input_dir=folder, engine=engine, staging=staging)
         said = _say(len({file for _, file in files}), parts)
         parts.save(asked=asked, outputs=_sums_of(outputs))
     return facts, said
@@ -127,10 +125,13 @@ def _before(unit: list[InputFile]) -> int:
     return unit[0].rows_before if len(unit) == 1 else 0
 
 
-def _digest(settings: IngestSettings, parts: Parts, files: list[tuple[str, Path]]) -> str:
+def _digest(
+    settings: IngestSettings, engine: EngineSettings, parts: Parts, files: list[tuple[str, Path]]
+) -> str:
     """Fingerprint all that the outputs follow from."""
     sums = [[name, str(file), parts.sum_of(file)] for name, file in files]
-    says = [parts.code, settings.model_dump(mode="json"), sums]
+    memory = engine.memory_gb if settings.buckets is None else None
+    says = [parts.code, memory, settings.model_dump(mode="json"), sums]
     return hashlib.sha256(json.dumps(says, sort_keys=True).encode()).hexdigest()
 
 
