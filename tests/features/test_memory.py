@@ -14,8 +14,7 @@ from microconv.events import memory
 from microconv.events.incremental import ingest_changes
 from microconv.events.ingest import Outputs
 from microconv.events.log import EventLog
-from microconv.features import blocks
-from microconv.features.featurize_log import featurize_log
+from microconv.features import featurize_log as featurizing
 from microconv.histories.snapshot_log import snapshot_log
 from microconv.settings import Settings, read_settings
 from microconv.simulate import simulate
@@ -40,7 +39,7 @@ def features_of(raw: Path, folder: Path, settings: Settings) -> tuple[int, pa.Ta
     asked.mkdir()
     built.mkdir()
     snapshot_log(log, settings, out=asked)
-    featurize_log(log, settings, snapshots=asked, out=built)
+    featurizing.featurize_log(log, settings, snapshots=asked, out=built)
     tables = []
     for file in sorted(asked.glob("*.parquet")):
         rows, columns = pq.read_table(file), pq.read_table(built / file.name)
@@ -55,7 +54,7 @@ def features_of(raw: Path, folder: Path, settings: Settings) -> tuple[int, pa.Ta
 def test_little_memory_changes_no_feature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows made out to be large ask for 16 or 64 buckets; blocks hold a few questions each."""
     monkeypatch.setattr(memory, "ROW_BYTES", 300_000)
-    monkeypatch.setattr(blocks, "CELLS", 10_000)
+    monkeypatch.setattr(featurizing, "cells_within", lambda gb: round(20_000 * gb))
     simulate(world(prospects=400, days=200), out=tmp_path / "raw", truth=tmp_path / "truth")
     found = {}
     for memory_gb in (1, 4):
