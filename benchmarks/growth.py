@@ -1,8 +1,9 @@
 """How time and memory grow with the log: ingest, featurize and score at several sizes.
 
 ``python benchmarks/growth.py`` makes 1, 5 and 20 M events (``--millions 1 5 20 100`` for a
-larger one: some 60 GB of disk), 20 a prospect and 312,500 a bucket or fewer, and runs each
-step once in a process of its own. A list of 5,000 is made by a model that is trained at
+larger one: some 60 GB of disk), 20 a prospect, in as many buckets as follow from
+`--memory-gb`, and runs each step once in a process of its own; its peak stands beside what
+it was given. A list of 5,000 is made by a model that is trained at
 the smallest size. The exponent is the slope of log seconds over log events, by least
 squares: 1 is proportional. On a busy machine the processor's seconds say more than the
 clock's.
@@ -12,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import shutil
 import tempfile
 from pathlib import Path
@@ -22,7 +22,7 @@ from speed import prepare, run_step
 
 MEASURED = ("ingest", "featurize", "score")
 
-PER_PROSPECT, PER_BUCKET = 20, 312_500
+PER_PROSPECT = 20
 
 
 def main() -> None:
@@ -30,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--millions", type=float, nargs="+", default=[1, 5, 20])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--memory-gb", type=float, default=4)
     parser.add_argument("--folder", type=Path, help="keep the exports here and use what is there")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     arguments = parser.parse_args()
@@ -39,24 +40,29 @@ def main() -> None:
         model = Path(scratch) / "trained"
         for millions in sorted(arguments.millions):
             events = round(millions * 1e6)
-            costs[events] = measure(place / str(events), events, model, arguments.threads)
+            costs[events] = measure(place / str(events), events, model, arguments)
             if arguments.folder is None:
                 shutil.rmtree(place / str(events))
-    exponents = report(costs)
+    exponents = report(costs, arguments.memory_gb)
     if arguments.json:
         figures = {"costs": costs, "exponents": exponents}
         arguments.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
-def measure(folder: Path, events: int, model: Path, threads: int) -> dict[str, dict[str, float]]:
+def measure(
+    folder: Path, events: int, model: Path, arguments: argparse.Namespace
+) -> dict[str, dict[str, float]]:
     """Run every step at one size; the model is trained where there is none yet."""
-    buckets = 2 ** math.ceil(math.log2(max(1, events / PER_BUCKET)))
     size = argparse.Namespace(
-        events=events, prospects=events // PER_PROSPECT, buckets=buckets, threads=threads
+        events=events,
+        prospects=events // PER_PROSPECT,
+        buckets=None,
+        threads=arguments.threads,
+        memory_gb=arguments.memory_gb,
     )
     folder.mkdir(parents=True, exist_ok=True)
     prepare(folder, size)
-    print(f"{events:,} events, {size.prospects:,} prospects, {buckets} buckets", flush=True)
+    print(f"{events:,} events, {size.prospects:,} prospects", flush=True)
     if not (folder / "raw").exists():
         run_step("export", folder)
     costs = {step: run_step(step, folder) for step in ("ingest", "snapshot", "featurize")}
@@ -67,8 +73,10 @@ def measure(folder: Path, events: int, model: Path, threads: int) -> dict[str, d
     return {**costs, "score": run_step("score", folder)}
 
 
-def report(costs: dict[int, dict[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
-    """Print seconds (of the processor), peaks by size, and the exponents."""
+def report(
+    costs: dict[int, dict[str, dict[str, float]]], memory_gb: float
+) -> dict[str, dict[str, float]]:
+    """Print seconds (of the processor), peaks beside what was given by size, and the exponents."""
     exponents = {}
     sizes = np.log(list(costs))
     for step in (*MEASURED, "all three"):
@@ -83,7 +91,8 @@ def report(costs: dict[int, dict[str, dict[str, float]]]) -> dict[str, dict[str,
             for clock, spent in took.items()
         }
         rows = zip(took["seconds"], took["processor"], peaks, strict=True)
-        print(f"{step:10}", "; ".join(f"{s:.1f} s ({p:.1f} s) {g:.2f} GB" for s, p, g in rows))
+        said = [f"{s:.1f} s ({p:.1f} s) {g:.2f} of {memory_gb:g} GB" for s, p, g in rows]
+        print(f"{step:10}", "; ".join(said))
         clock, processor = exponents[step].values()
         print(f"{'':10} exponent {clock:.2f} (processor {processor:.2f})")
     return exponents

@@ -41,7 +41,7 @@ def ingest(folder: Path, settings: Settings) -> dict[str, float]:
         settings.ingest,
         outputs=outputs,
         input_dir=Path(settings.ingest.input_dir),
-        threads=settings.engine.threads,
+        engine=settings.engine,
     )
     return {"seconds": time.perf_counter() - began, "events": facts["events"]}
 
