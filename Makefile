@@ -11,6 +11,10 @@ export DVC_NO_ANALYTICS := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 
+# Images set this, and then every process compiles every library it imports anew: seconds
+# for each stage, and for each test that starts a program.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The locked versions and nothing newer; what another target installed stays.
 SYNC := tools/uv sync --frozen --inexact --quiet
 

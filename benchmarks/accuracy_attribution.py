@@ -22,8 +22,9 @@ from microconv.evaluation.metrics import RANKING, Answers, draw_resamples, ranki
 from microconv.events.schema import INSTANT
 from microconv.features.matrix import build
 from microconv.histories.arrays import Histories, Int64
+from microconv.histories.instants import microseconds
 from microconv.histories.load import load_histories
-from microconv.histories.snapshots import label, microseconds
+from microconv.histories.snapshots import label
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
 from microconv.model.logistic import sigmoid

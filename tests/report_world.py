@@ -14,7 +14,7 @@ import pyarrow as pa
 from microconv.evaluation.backtest import PREDICTIONS, Backtest
 from microconv.evaluation.evaluate import Evaluation, evaluate
 from microconv.model.facts import TrainingFacts
-from microconv.ranking.details import DETAILS
+from microconv.ranking.details_schema import DETAILS
 from microconv.report.about import About
 from microconv.settings import EvaluateSettings
 from worlds import AS_OF

@@ -12,7 +12,7 @@ from demo_worlds import world
 from microconv.events.log import MemoryLog
 from microconv.events.schema import INSTANT
 from microconv.histories.arrays import DAY
-from microconv.histories.snapshots import microseconds
+from microconv.histories.instants import microseconds
 from microconv.journey import JourneyMap
 from microconv.measurement.study_load import load_study
 from microconv.settings import read_settings

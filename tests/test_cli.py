@@ -13,7 +13,7 @@ import yaml
 
 import microconv
 from microconv import cli
-from microconv.ranking.details import DETAILS
+from microconv.ranking.details_schema import DETAILS
 from ranked_world import END, trained, world
 
 ROOT = Path(__file__).parents[1]

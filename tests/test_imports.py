@@ -31,3 +31,32 @@ def test_the_package_imports_nothing_heavy(module):
 def test_settings_and_journey_import_no_engine(module):
     """Checking a params.yaml needs no dataframe, no database and no model library."""
     assert not (HEAVY - {"pydantic", "yaml", "numpy"}) & loaded_by(f"import {module}")
+
+
+NOT_USED = {
+    "ingest": {"pandas", "sklearn", "lightgbm", "mlflow", "altair", "statsmodels"},
+    "snapshot": {"pandas", "sklearn", "lightgbm", "mlflow", "altair", "duckdb", "ibis"},
+    "featurize": {"pandas", "sklearn", "lightgbm", "mlflow", "altair", "duckdb", "ibis"},
+    "search": {"pyarrow", "pandas", "numba", "sklearn", "lightgbm", "mlflow", "optuna"},
+    "backtest": {"mlflow", "altair", "duckdb", "ibis", "statsmodels"},
+    "evaluate": {"lightgbm", "mlflow", "altair", "duckdb", "ibis", "statsmodels"},
+    "train": {"mlflow", "altair", "duckdb", "ibis", "statsmodels"},
+    "measure": {"lightgbm", "mlflow", "altair", "duckdb", "ibis"},
+    "score": {"mlflow", "altair", "duckdb", "ibis", "statsmodels"},
+    "report": {"numba", "scipy", "sklearn", "lightgbm", "mlflow", "duckdb", "ibis"},
+    "track": {"numba", "sklearn", "lightgbm", "altair", "duckdb", "ibis"},
+}
+"""What a stage has no use for, and must not wait for before it begins."""
+
+
+@pytest.mark.parametrize("stage", NOT_USED)
+def test_a_stage_imports_no_library_that_it_does_not_use(stage):
+    """Each stage is a program of its own: what its modules import it pays for at every run."""
+    assert not NOT_USED[stage] & loaded_by(f"import microconv.stages.{stage}")
+
+
+def test_every_stage_is_listed():
+    """A stage that is added says what it does without."""
+    from microconv.stages.pipeline import STAGES
+
+    assert list(NOT_USED) == [stage.name for stage in STAGES]

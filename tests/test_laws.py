@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from microconv.features.matrix import FAMILIES, build, column_names
 from microconv.features.training_set import select
+from microconv.histories.instants import microseconds
 from microconv.histories.load import concat_histories, load_histories
-from microconv.histories.snapshots import microseconds
 from microconv.histories.visible import visible_events
 from microconv.settings import FeatureSettings
 from worlds import AS_OF, JOURNEY, event, event_rows, instant, log_of

@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from microconv.histories.arrays import DAY, FOREVER, Histories, Visible
-from microconv.histories.snapshots import microseconds
+from microconv.histories.instants import microseconds
 from microconv.settings import FeatureSettings
 from worlds import AS_OF, JOURNEY
 

@@ -17,7 +17,7 @@ from features.questions import SETTINGS, asked, filled, visible_of
 from microconv.errors import EventLogError
 from microconv.features import attributes
 from microconv.histories.arrays import DAY, Attributes
-from microconv.histories.snapshots import microseconds
+from microconv.histories.instants import microseconds
 from worlds import AS_OF, JOURNEY
 
 NOW = microseconds(AS_OF)

@@ -14,8 +14,8 @@ from microconv.errors import JourneyError, SettingsError
 from microconv.features import counts, path, recency
 from microconv.features.matrix import build, column_names
 from microconv.features.told_apart import check_steps, say_folded, told_apart
+from microconv.histories.instants import microseconds
 from microconv.histories.load import load_histories
-from microconv.histories.snapshots import microseconds
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
 from microconv.settings import FeatureSettings, JourneySettings

@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from microconv.histories.instants import microseconds
 from microconv.histories.load import concat_histories
-from microconv.histories.snapshots import microseconds
 from microconv.histories.visible import prefixes, visible_events
 from worlds import AS_OF, JOURNEY, event, event_rows, histories_of, instant
 

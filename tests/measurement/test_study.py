@@ -10,7 +10,7 @@ from hypothesis import given
 from microconv.errors import NotEnoughDataError
 from microconv.events.log import MemoryLog
 from microconv.events.schema import MESSAGES
-from microconv.histories.snapshots import microseconds
+from microconv.histories.instants import microseconds
 from microconv.measurement.study import NEVER
 from microconv.measurement.study_load import halves, load_study
 from studies import study_of

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 
 from microconv.events.schema import MESSAGES
-from microconv.histories.snapshots import microseconds
-from microconv.ranking.details import DETAILS, LATEST, latest_steps
+from microconv.histories.instants import microseconds
+from microconv.ranking.details import LATEST, latest_steps
+from microconv.ranking.details_schema import DETAILS
 from microconv.ranking.lists import ListFiles, Origin, write_list
 from microconv.ranking.rank import Beside, rank_prospects
 from microconv.settings import EngineSettings

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from microconv.histories.instants import microseconds
 from microconv.histories.load import load_histories
-from microconv.histories.snapshots import microseconds
 from microconv.histories.visible import visible_events
 from microconv.model.blend import EQUAL, VOICES
 from microconv.model.calibration import UNCALIBRATED

@@ -168,7 +168,7 @@ def _asked_before(snapshots: pd.DataFrame, fold: Fold) -> pd.Series[str]:
     names: pd.Series[str] = snapshots["prospect_id"][
         snapshots["as_of"] < pd.Timestamp(fold.test[0])
     ]
-    return names
+    return names.drop_duplicates()  # `isin` takes each of them to Python
 
 
 def _lore(

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from microconv.errors import EventLogError, MissingInputError, TimeError, listed
+from microconv.events.parquet import read_parquet
 from microconv.events.schema import MESSAGES
 from microconv.journey import JourneyMap
 
@@ -204,9 +204,7 @@ class MemoryLog:
 
 def _read(file: Path, columns: list[str] | None) -> pa.Table:
     try:
-        return pq.read_table(
-            file, columns=columns, read_dictionary=DICTIONARIES, use_threads=False, memory_map=True
-        )
+        return read_parquet(file, columns, dictionaries=DICTIONARIES)
     except (OSError, pa.ArrowInvalid) as error:
         raise EventLogError(
             f"{file} is missing or damaged ({error}). Run the stage `ingest` again."

@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from microconv.engines.choice import opened
 from microconv.engines.wire import AS_JSON
 from microconv.events.files import replacing, sweep
 from microconv.events.log import EventLog
+from microconv.events.parquet import read_parquet
 from microconv.features.blocks import blocks, cells_within
 from microconv.features.family import Columns
 from microconv.features.matrix import build, column_names, write_columns
@@ -51,9 +50,7 @@ def featurize_log(
 
     def fill(bucket: int) -> int:
         histories = load_histories(log.read_events(bucket), journey)
-        asked = pq.read_table(
-            snapshots / f"{bucket:04d}.parquet", columns=["prospect_id", "as_of"], use_threads=False
-        )
+        asked = read_parquet(snapshots / f"{bucket:04d}.parquet", ["prospect_id", "as_of"])
         prospect, as_of = questions_of(asked, histories)
 
         def build_block(rows: slice) -> Columns:

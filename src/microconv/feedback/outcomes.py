@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 
 from microconv.events.log import EventLog
 from microconv.events.schema import INSTANT
+from microconv.histories.instants import microseconds
 from microconv.histories.load import load_histories
-from microconv.histories.snapshots import label, microseconds
+from microconv.histories.snapshots import label
 from microconv.journey import JourneyMap
 from microconv.ranking.past_lists import PastList
 

@@ -12,8 +12,9 @@ from microconv.errors import TimeError
 from microconv.evaluation.drift import column_drift, rate_index
 from microconv.events.log import EventLog
 from microconv.features.family import Columns
+from microconv.histories.instants import microseconds
 from microconv.histories.load import load_histories
-from microconv.histories.snapshots import ASKED, ask, cohort_status, microseconds
+from microconv.histories.snapshots import ASKED, ask, cohort_status
 from microconv.histories.visible import visible_events
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.shortlist import features_of

@@ -14,16 +14,17 @@ she *was* asked then, and the answer is no: nothing more followed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from microconv.errors import TimeError, UnobservedOutcomeError
+from microconv.errors import UnobservedOutcomeError
 from microconv.events.schema import INSTANT
 from microconv.histories.arrays import DAY, Histories, Int64
+from microconv.histories.instants import microseconds
 from microconv.journey import EXIT, KINDS, MAJOR, JourneyMap
 from microconv.settings import SnapshotSettings
 
@@ -34,8 +35,6 @@ ASKED, UNKNOWN, MERGED, CONVERTED, EXITED, INACTIVE = range(6)
 
 NEVER = np.iinfo(np.int64).min
 """`known_at` of an outcome that did not happen."""
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 SNAPSHOTS = pa.schema(
     [
@@ -58,27 +57,6 @@ in ``[as_of, followed_until)``, and there the first conversion came after
 `days_to_conversion` (null without one). `known_at` is when it became known; with
 several in the window, when the first of them did.
 """
-
-
-def microseconds(instant: datetime) -> int:
-    """Turn an instant into microseconds since 1970, UTC.
-
-    Raises
-    ------
-    TimeError
-        If the instant is naive.
-
-    Examples
-    --------
-    >>> from datetime import UTC
-    >>> microseconds(datetime(1970, 1, 2, tzinfo=UTC)) == DAY
-    True
-    """
-    if instant.tzinfo is None:
-        raise TimeError(
-            f"The instant {instant} has no time zone. Write it with one, like {instant}+00:00."
-        )
-    return (instant - EPOCH) // timedelta(microseconds=1)
 
 
 def cohort_status(

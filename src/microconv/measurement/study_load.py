@@ -17,8 +17,8 @@ from microconv.errors import NotEnoughDataError
 from microconv.events.log import HISTORY_COLUMNS, Log
 from microconv.events.schema import INSTANT
 from microconv.histories.arrays import FOREVER, Histories, Int64
+from microconv.histories.instants import microseconds
 from microconv.histories.load import concat_histories, load_histories
-from microconv.histories.snapshots import microseconds
 from microconv.journey import MAJOR, JourneyMap
 from microconv.measurement.segments import segments_of
 from microconv.measurement.study import NONE, Bools, Codes, Int32, Study, outline

@@ -42,14 +42,14 @@ def bin_rows(
     rows = picked.shape[1]
     names = [f"f{position:04d}" for position in range(len(picked))]
     if rows <= MANY:
-        matrix = finite_or_missing(picked.block(0, rows)).T
+        matrix = _row_by_row(picked, 0, rows)
         return lightgbm.Dataset(matrix, feature_name=names, params=parameters, **target)
     # what is rare in the sample is not rare in the rows: no column is left out for it
     parameters = {**parameters, "feature_pre_filter": False}
     drawn = np.random.default_rng(parameters["seed"]).choice(rows, SAMPLED, replace=False)
-    sample = Picked(picked.parts, picked.rows[np.sort(drawn)]).block(0, SAMPLED)
+    sample = Picked(picked.parts, picked.rows[np.sort(drawn)])
     bins = lightgbm.Dataset(
-        finite_or_missing(sample).T,
+        _row_by_row(sample, 0, SAMPLED),
         label=np.zeros(SAMPLED, np.float32),
         feature_name=names,
         params=parameters,
@@ -74,9 +74,21 @@ def _stream(picked: Picked) -> Any:
 
         def __getitem__(self, rows: slice) -> Columns:
             """Copy a block, shape (n_rows, n_columns)."""
-            return np.ascontiguousarray(finite_or_missing(picked.block(rows.start, rows.stop)).T)
+            return _row_by_row(picked, rows.start, rows.stop)
 
     return Stream()
+
+
+def _row_by_row(picked: Picked, begin: int, end: int) -> npt.NDArray[np.float32]:
+    """Copy some of the rows, shape (n_rows, n_columns), as LightGBM goes through them.
+
+    Handed over column by column, they take it half as long again to bin, to the same bytes.
+    """
+    out = np.empty((min(end, picked.shape[1]) - begin, len(picked)), np.float32)
+    for at in range(0, len(out), BLOCK):
+        upto = min(begin + at + BLOCK, end)  # no name for the block: it is gone before the next
+        out[at : at + BLOCK] = finite_or_missing(picked.block(begin + at, upto)).T
+    return out
 
 
 def finite_or_missing(values: Columns) -> Columns:

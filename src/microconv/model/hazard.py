@@ -39,7 +39,7 @@ import pandas as pd
 from microconv.features.family import Columns
 from microconv.features.picked import Picked, in_blocks
 from microconv.histories.arrays import DAY
-from microconv.histories.snapshots import microseconds
+from microconv.histories.instants import microseconds
 from microconv.model.carried import carried
 from microconv.model.thinning import thin_out
 from microconv.model.training import Floats, Mask, Recipe, in_order, turn_weights

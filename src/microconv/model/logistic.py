@@ -73,15 +73,17 @@ def fit_logistic(
         losses = weights * row_losses(design @ at + offset, labels)
         return float(losses.sum() + 0.5 * at @ penalty @ at)
 
+    before = loss(beta)
     for _ in range(100):
         p = sigmoid(design @ beta + offset)
         gradient = design.T @ (weights * (labels - p)) - penalty @ beta
         curvature = (design * (weights * p * (1 - p))[:, None]).T @ design + penalty
         step = np.linalg.solve(curvature, gradient)
-        before, size = loss(beta), 1.0
-        while loss(beta + size * step) > before and size > 1e-8:
+        size, after = 1.0, loss(beta + step)
+        while after > before and size > 1e-8:
             size /= 2
-        beta = beta + size * step
+            after = loss(beta + size * step)
+        beta, before = beta + size * step, after
         if np.abs(size * step).max() < 1e-10:
             break
     return beta

@@ -19,7 +19,7 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,16 +28,17 @@ import pyarrow.parquet as pq
 
 from microconv.errors import DamagedModelError, ModelError, OtherJourneyError, listed
 from microconv.features.family import Columns, State
-from microconv.features.training_set import TrainingSet
 from microconv.journey import JourneyMap
 from microconv.model.amount import Amount
 from microconv.model.artefact import read_files, sums_of, write_files
 from microconv.model.blend import Blend
 from microconv.model.facts import TrainingFacts
-from microconv.model.learn import learn
 from microconv.model.logistic import sigmoid
 from microconv.model.training import Floats, Recipe
 from microconv.settings import FeatureSettings, JourneySettings, Settings, SnapshotSettings
+
+if TYPE_CHECKING:
+    from microconv.features.training_set import TrainingSet
 
 FORMAT = 2
 """Version of the artefact's layout."""
@@ -110,6 +111,8 @@ class ProspectModel:
         OtherJourneyError
             If the training set was made with another journey than the settings'.
         """
+        from microconv.model.learn import learn  # numba and more: whoever only loads waits for none
+
         given = JourneyMap.from_settings(settings.journey)
         require_same(training_set.journey, given, "The training set", "the settings")
         closed = training_set.labelled

@@ -13,15 +13,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from microconv.errors import NotEnoughDataError
-from microconv.features.training_set import TrainingSet
 from microconv.histories.timeline import trainable
 from microconv.settings import ModelSettings, Settings
+
+if TYPE_CHECKING:
+    from microconv.features.training_set import TrainingSet
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]

@@ -16,14 +16,13 @@ import pyarrow.compute as pc
 from microconv.events.log import Log
 from microconv.features.blocks import CELLS, blocks
 from microconv.histories.arrays import Histories, Visible
+from microconv.histories.instants import EPOCH, microseconds
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import (
     ASKED,
-    EPOCH,
     EXITED,
     STATUSES,
     cohort_status,
-    microseconds,
 )
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap

@@ -10,7 +10,7 @@ import pandas as pd
 
 from microconv.features.kernel import PERSON
 from microconv.histories.arrays import Visible
-from microconv.histories.snapshots import microseconds
+from microconv.histories.instants import microseconds
 from microconv.journey import MICRO, JourneyMap
 from microconv.ranking.next_step import flat
 from microconv.ranking.past_lists import PastList

@@ -20,11 +20,11 @@ import pyarrow.compute as pc
 from microconv.engines.choice import Engine
 from microconv.engines.wire import AS_JSON
 from microconv.events.log import EventLog, Log
-from microconv.events.schema import INSTANT
 from microconv.histories.arrays import FOREVER
-from microconv.histories.snapshots import microseconds
+from microconv.histories.instants import microseconds
 from microconv.journey import EXPOSURE, JourneyMap
 from microconv.ranking.bucket import Question, rows_of
+from microconv.ranking.details_schema import DETAILS
 from microconv.ranking.reasons import WEIGHED
 from microconv.ranking.texts import clean
 
@@ -45,34 +45,6 @@ COLUMNS = (
     "campaign_id",
 )
 """What is read of the log."""
-
-_REASON = pa.struct([("text", pa.string()), ("weight", pa.float64())])
-_STEP = pa.struct(
-    [
-        ("time", INSTANT),
-        ("step", pa.string()),
-        ("message", pa.string()),
-        ("campaign", pa.string()),
-        ("human", pa.float64()),
-    ]
-)
-
-DETAILS = pa.schema(
-    [
-        ("reasons", pa.list_(_REASON)),
-        ("weaker_reasons", pa.float64()),
-        ("steps", pa.list_(_STEP)),
-        ("earlier_steps", pa.int64()),
-        ("exposures", pa.int64()),
-    ]
-)
-"""Columns of the details, row for row with the list.
-
-`reasons` are all that move the logit by :data:`~microconv.ranking.reasons.FAINT` or more,
-the heaviest first, and `weaker_reasons` is what the others add to it together. `steps` are
-the latest :data:`LATEST` of what the prospect did (`message` is its subject where the log
-knows it; `human` the probability that a person did it), the latest first; `earlier_steps`
-and `exposures`, what was done *to* the prospect, are counted."""
 
 
 def tell_details(log: Log, cluster: Engine, rows: pd.DataFrame, question: Question) -> pa.Table:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from microconv.features.kernel import PERSON
 from microconv.histories.arrays import Histories, Visible
-from microconv.histories.snapshots import microseconds
+from microconv.histories.instants import microseconds
 from microconv.histories.visible import visible_events
 from microconv.journey import EXIT, JourneyMap
 from microconv.ranking.next_step import flat

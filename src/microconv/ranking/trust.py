@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from microconv.errors import OtherJourneyError, TimeError, listed
 from microconv.events.log import EventLog, Log
 from microconv.features.matrix import column_names
-from microconv.histories.snapshots import microseconds
+from microconv.histories.instants import microseconds
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
 

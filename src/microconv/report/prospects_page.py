@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from microconv.model.facts import TrainingFacts
-from microconv.ranking.details import DETAILS
+from microconv.ranking.details_schema import DETAILS
 from microconv.ranking.evidence import NO_EVIDENCE
 from microconv.ranking.reasons import AGAINST, FOR
 from microconv.ranking.texts import FORMATS, days

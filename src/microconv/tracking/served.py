@@ -15,7 +15,6 @@ import pandas as pd
 
 from microconv.errors import MicroconvError, TimeError, listed
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.score import score
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -73,6 +72,8 @@ class ServedModel:
                 "`as_of` is missing: a list is about one instant. Pass it with the events, like "
                 '`predict(events, params={"as_of": "2024-06-03T00:00:00Z"})`.'
             )
+        from microconv.ranking.score import score  # kernels: whoever only writes the model has none
+
         return score(
             with_instants(events),
             model=self.model,

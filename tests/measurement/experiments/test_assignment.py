@@ -10,7 +10,7 @@ import pytest
 
 from microconv.errors import JourneyError, NotEnoughDataError, SettingsError, TimeError
 from microconv.events.schema import MESSAGES
-from microconv.histories.snapshots import microseconds
+from microconv.histories.instants import microseconds
 from microconv.measurement.experiments.assignment import draw_units
 from microconv.measurement.experiments.section import experiments
 from microconv.measurement.experiments.units import measured_after

@@ -10,7 +10,7 @@ import numpy as np
 
 from microconv.errors import NotEnoughDataError, SettingsError, TimeError, did_you_mean, listed
 from microconv.histories.arrays import DAY
-from microconv.histories.snapshots import microseconds
+from microconv.histories.instants import microseconds
 from microconv.measurement.experiments.units import NEVER, Bools, Ints, Units, measured_after
 from microconv.measurement.experiments.windows import Windows
 from microconv.measurement.study import Study
