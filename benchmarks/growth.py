@@ -5,6 +5,11 @@ larger one: some 60 GB of disk), 20 a prospect and 312,500 a bucket or fewer, an
 step once in a process of its own. A list of 5,000 is made by a model that is trained at
 the smallest size. The exponent is the slope of log seconds over log events, by least
 squares: 1 is proportional.
+
+``python benchmarks/growth.py --each 1 --buckets 4 --millions 0.2 0.8`` gives every prospect
+one event on average, and keeps the number of buckets, so that each grows fourfold: what is
+quadratic in the prospects of a bucket would show. The model is then trained on a log of
+the smallest size with 20 events a prospect, as one event each teaches nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ import json
 import math
 import shutil
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +34,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--millions", type=float, nargs="+", default=[1, 5, 20])
+    parser.add_argument("--each", type=float, default=PER_PROSPECT, help="events a prospect")
+    parser.add_argument("--buckets", type=int, help="at every size; else they grow with it")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--folder", type=Path, help="keep the exports here and use what is there")
     parser.add_argument("--json", type=Path, help="write the figures here too")
@@ -36,9 +44,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         place = arguments.folder or Path(scratch)
         model = Path(scratch) / "trained"
+        if arguments.each != PER_PROSPECT:
+            apart = argparse.Namespace(**{**vars(arguments), "each": PER_PROSPECT})
+            measure(Path(scratch) / "apart", round(min(arguments.millions) * 1e6), model, apart)
         for millions in sorted(arguments.millions):
             events = round(millions * 1e6)
-            costs[events] = measure(place / str(events), events, model, arguments.threads)
+            costs[events] = measure(place / str(events), events, model, arguments)
             if arguments.folder is None:
                 shutil.rmtree(place / str(events))
     exponents = report(costs)
@@ -47,11 +58,16 @@ def main() -> None:
         arguments.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
-def measure(folder: Path, events: int, model: Path, threads: int) -> dict[str, dict[str, float]]:
+def measure(
+    folder: Path, events: int, model: Path, arguments: argparse.Namespace
+) -> dict[str, dict[str, float]]:
     """Run every step at one size; the model is trained where there is none yet."""
-    buckets = 2 ** math.ceil(math.log2(max(1, events / PER_BUCKET)))
+    buckets = arguments.buckets or 2 ** math.ceil(math.log2(max(1, events / PER_BUCKET)))
     size = argparse.Namespace(
-        events=events, prospects=events // PER_PROSPECT, buckets=buckets, threads=threads
+        events=events,
+        prospects=round(events / arguments.each),
+        buckets=buckets,
+        threads=arguments.threads,
     )
     folder.mkdir(parents=True, exist_ok=True)
     prepare(folder, size)
@@ -77,6 +93,9 @@ def report(costs: dict[int, dict[str, dict[str, float]]]) -> dict[str, float]:
         exponents[step] = float(np.polyfit(sizes, np.log(seconds), 1)[0]) if len(costs) > 1 else 1.0
         said = ", ".join(f"{s:.1f} s {p:.2f} GB" for s, p in zip(seconds, peaks, strict=True))
         print(f"{step:10} {said}; exponent {exponents[step]:.2f}")
+        busy = [sum(cost[part]["processor"] for part in parts) for cost in costs.values()]
+        times = ", ".join(f"{after / before:.2f}" for before, after in pairwise(busy))
+        print(f"{'':10} of the processor {', '.join(f'{s:.1f} s' for s in busy)}; times {times}")
     return exponents
 
 
