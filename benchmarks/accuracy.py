@@ -12,7 +12,9 @@ import argparse
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,10 @@ from blended import Lessons, listen
 from prefix_controls import Control, encode, predict
 from prefix_features import fill_families, load_cases, read_journey
 from prefix_protocol import Cases, Rows, outer_split, read_cases, split_rows, weighted_auc
-from prefix_search import CONTROLS, Choice, Matrix, choose_control, choose_ours
+from prefix_search import CONTROLS, Choice, Matrix, calibrate, choose_control, choose_ours
+from scipy.special import logit
 
+from microconv.model.calibration import Calibration
 from microconv.model.logistic import sigmoid
 from microconv.settings import BoostedSettings, LinearSettings
 
@@ -38,6 +42,8 @@ GOALS = {"accepted": 0.71, "declined": 0.64, "cancelled": 0.72, "accepted_cut": 
 TABLES = ("attribution", "x_education")
 FOREST_TREES = 200
 RESAMPLES = 500
+
+Logits = Callable[[Rows, Rows], np.ndarray]
 
 
 def main() -> None:
@@ -87,12 +93,17 @@ def run_prefixes(
         if name not in found:
             control, inner = choose_control(cases, encoded, candidates)
             found[name] = {**asdict(control), "inner_auc": inner}
+    logits: dict[str, Logits] = {"ours": partial(ours, matrix, choice_of(found["ours"]))} | {
+        name: partial(by_control, encoded, control_of(found[name])) for name in CONTROLS
+    }
+    for name, say in logits.items():
+        if "line" not in found[name]:
+            found[name]["line"] = calibrate(cases, say).to_json()
     if open_test:
-        choice = choice_of(found["ours"])
-        controls = {name: control_of(found[name]) for name in CONTROLS}
-        found["test"] = judge(task, cases, ours(cases, matrix, choice), {
-            name: by_control(cases, encoded, control) for name, control in controls.items()
-        })  # fmt: skip
+        split = split_rows(cases, *outer_split(cases))
+        said = {name: say(*split) for name, say in logits.items()}
+        lines = {name: Calibration.from_json(found[name]["line"]) for name in logits}
+        found["test"] = judge(task, cases, said, lines)
     return found
 
 
@@ -106,39 +117,45 @@ def our_matrix(cases: Cases) -> Matrix:
     return Matrix(*fill_families(histories, rows, journey))
 
 
-def ours(cases: Cases, matrix: Matrix, choice: Choice) -> np.ndarray:
-    """Fit our blend on the training cases and return the test prefixes' probabilities."""
-    train, test = split_rows(cases, *outer_split(cases))
-    lessons = Lessons(matrix.of(train, choice.families), train.labels, train.weights())
-    asked = matrix.of(test, choice.families)
-    voices = listen(lessons, asked, choice.boosted, choice.linear)
-    return sigmoid(voices.mixed(choice.weight))
+def ours(matrix: Matrix, choice: Choice, learn: Rows, ask: Rows) -> np.ndarray:
+    """Fit our blend on some prefixes and return the logits of others."""
+    lessons = Lessons(matrix.of(learn, choice.families), learn.labels, learn.weights())
+    asked = matrix.of(ask, choice.families)
+    return listen(lessons, asked, choice.boosted, choice.linear).mixed(choice.weight)
 
 
-def by_control(cases: Cases, encoded: np.ndarray, control: Control) -> np.ndarray:
-    """Fit a control on the training cases and return the test prefixes' probabilities."""
-    return predict(control, encoded, *split_rows(cases, *outer_split(cases)))
+def by_control(encoded: np.ndarray, control: Control, learn: Rows, ask: Rows) -> np.ndarray:
+    """Fit a control on some prefixes and return the logits of others."""
+    sure = np.finfo(np.float32).eps  # a forest may be certain
+    return logit(np.clip(predict(control, encoded, learn, ask), sure, 1 - sure))
 
 
 def judge(
-    task: str, cases: Cases, probability: np.ndarray, controls: dict[str, np.ndarray]
+    task: str, cases: Cases, said: dict[str, np.ndarray], lines: dict[str, Calibration]
 ) -> dict[str, Any]:
-    """Compare with each control on the test prefixes, cases drawn in pairs."""
+    """Compare with each control on the test prefixes, cases drawn in pairs.
+
+    The Brier scores are of the probabilities as they are, and of those on the line that
+    the inner folds gave; a line moves no AUC.
+    """
     rows = split_rows(cases, *outer_split(cases))[1]
-    predictions = {"ours": probability, **controls}
     tested = np.unique(rows.case)
     rng = np.random.default_rng(11)
     draws = [np.bincount(rng.choice(tested, len(tested)), minlength=len(cases))
              for _ in range(RESAMPLES)]  # fmt: skip
     samples = {
         name: np.array([weighted_auc(p, rows, drawn) for drawn in [None, *draws]])
-        for name, p in predictions.items()
+        for name, p in said.items()
     }
     found: dict[str, Any] = {
-        name: {"weighted_auc": interval(sample), "brier": brier(predictions[name], rows)}
+        name: {
+            "weighted_auc": interval(sample),
+            "brier": brier(sigmoid(said[name]), rows),
+            "brier_on_line": brier(sigmoid(lines[name](said[name])), rows),
+        }
         for name, sample in samples.items()
     }
-    for name in controls:
+    for name in CONTROLS:
         found[f"ours - {name}"] = interval(samples["ours"] - samples[name])
     found["goal"], found["short_of_goal"] = GOALS[task], GOALS[task] - samples["ours"][0]
     return {"rows": len(rows), "cases": len(tested), **found}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -62,7 +63,9 @@ def _labels(letter: str, numbers: np.ndarray) -> pa.Array:
     return pc.binary_join_element_wise(letter, digits, "")
 
 
-def params_for(input_dir: Path, *, buckets: int, threads: int | None = None) -> dict[str, object]:
+def params_for(
+    input_dir: Path, *, buckets: int | None, threads: int | None = None
+) -> dict[str, Any]:
     """Write the params.yaml, as a dictionary, that reads this export."""
     end = datetime.fromtimestamp(START.timestamp() + DAYS * 86_400, UTC)
     stages = np.minimum(np.arange(len(MICRO)) * len(STAGES) // len(MICRO), len(STAGES) - 1)

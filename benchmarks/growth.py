@@ -1,10 +1,12 @@
 """How time and memory grow with the log: ingest, featurize and score at several sizes.
 
 ``python benchmarks/growth.py`` makes 1, 5 and 20 M events (``--millions 1 5 20 100`` for a
-larger one: some 60 GB of disk), 20 a prospect and 312,500 a bucket or fewer, and runs each
-step once in a process of its own. A list of 5,000 is made by a model that is trained at
+larger one: some 60 GB of disk), 20 a prospect, in as many buckets as follow from
+`--memory-gb`, and runs each step once in a process of its own; its peak stands beside what
+it was given. A list of 5,000 is made by a model that is trained at
 the smallest size. The exponent is the slope of log seconds over log events, by least
-squares: 1 is proportional.
+squares: 1 is proportional. On a busy machine the processor's seconds say more than the
+clock's.
 
 ``python benchmarks/growth.py --each 1 --buckets 4 --millions 0.2 0.8`` gives every prospect
 one event on average, and keeps the number of buckets, so that each grows fourfold: what is
@@ -16,10 +18,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import shutil
 import tempfile
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from speed import prepare, run_step
 
 MEASURED = ("ingest", "featurize", "score")
 
-PER_PROSPECT, PER_BUCKET = 20, 312_500
+PER_PROSPECT = 20
 
 
 def main() -> None:
@@ -35,8 +35,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--millions", type=float, nargs="+", default=[1, 5, 20])
     parser.add_argument("--each", type=float, default=PER_PROSPECT, help="events a prospect")
-    parser.add_argument("--buckets", type=int, help="at every size; else they grow with it")
+    parser.add_argument("--buckets", type=int, help="at every size; else as memory says")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--memory-gb", type=float, default=4)
     parser.add_argument("--folder", type=Path, help="keep the exports here and use what is there")
     parser.add_argument("--json", type=Path, help="write the figures here too")
     arguments = parser.parse_args()
@@ -52,7 +53,7 @@ def main() -> None:
             costs[events] = measure(place / str(events), events, model, arguments)
             if arguments.folder is None:
                 shutil.rmtree(place / str(events))
-    exponents = report(costs)
+    exponents = report(costs, arguments.memory_gb)
     if arguments.json:
         figures = {"costs": costs, "exponents": exponents}
         arguments.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
@@ -62,16 +63,16 @@ def measure(
     folder: Path, events: int, model: Path, arguments: argparse.Namespace
 ) -> dict[str, dict[str, float]]:
     """Run every step at one size; the model is trained where there is none yet."""
-    buckets = arguments.buckets or 2 ** math.ceil(math.log2(max(1, events / PER_BUCKET)))
     size = argparse.Namespace(
         events=events,
         prospects=round(events / arguments.each),
-        buckets=buckets,
+        buckets=arguments.buckets,
         threads=arguments.threads,
+        memory_gb=arguments.memory_gb,
     )
     folder.mkdir(parents=True, exist_ok=True)
     prepare(folder, size)
-    print(f"{events:,} events, {size.prospects:,} prospects, {buckets} buckets", flush=True)
+    print(f"{events:,} events, {size.prospects:,} prospects", flush=True)
     if not (folder / "raw").exists():
         run_step("export", folder)
     costs = {step: run_step(step, folder) for step in ("ingest", "snapshot", "featurize")}
@@ -82,20 +83,28 @@ def measure(
     return {**costs, "score": run_step("score", folder)}
 
 
-def report(costs: dict[int, dict[str, dict[str, float]]]) -> dict[str, float]:
-    """Print seconds and peaks by size, and the exponents."""
+def report(
+    costs: dict[int, dict[str, dict[str, float]]], memory_gb: float
+) -> dict[str, dict[str, float]]:
+    """Print seconds (of the processor), peaks beside what was given by size, and the exponents."""
     exponents = {}
     sizes = np.log(list(costs))
     for step in (*MEASURED, "all three"):
         parts = MEASURED if step == "all three" else (step,)
-        seconds = [sum(cost[part]["seconds"] for part in parts) for cost in costs.values()]
+        took = {
+            clock: [sum(cost[part][clock] for part in parts) for cost in costs.values()]
+            for clock in ("seconds", "processor")
+        }
         peaks = [max(cost[part]["peak_gb"] for part in parts) for cost in costs.values()]
-        exponents[step] = float(np.polyfit(sizes, np.log(seconds), 1)[0]) if len(costs) > 1 else 1.0
-        said = ", ".join(f"{s:.1f} s {p:.2f} GB" for s, p in zip(seconds, peaks, strict=True))
-        print(f"{step:10} {said}; exponent {exponents[step]:.2f}")
-        busy = [sum(cost[part]["processor"] for part in parts) for cost in costs.values()]
-        times = ", ".join(f"{after / before:.2f}" for before, after in pairwise(busy))
-        print(f"{'':10} of the processor {', '.join(f'{s:.1f} s' for s in busy)}; times {times}")
+        exponents[step] = {
+            clock: float(np.polyfit(sizes, np.log(spent), 1)[0]) if len(costs) > 1 else 1.0
+            for clock, spent in took.items()
+        }
+        rows = zip(took["seconds"], took["processor"], peaks, strict=True)
+        said = [f"{s:.1f} s ({p:.1f} s) {g:.2f} of {memory_gb:g} GB" for s, p, g in rows]
+        print(f"{step:10}", "; ".join(said))
+        clock, processor = exponents[step].values()
+        print(f"{'':10} exponent {clock:.2f} (processor {processor:.2f})")
     return exponents
 
 

@@ -19,6 +19,7 @@ from prefix_controls import Control, predict
 from prefix_protocol import Cases, Rows, outer_split, split_rows, weighted_auc
 
 from microconv.features.family import Columns
+from microconv.model.calibration import Calibration, fit_calibration
 from microconv.model.linear import fit_linear
 from microconv.model.trees import fit_boosted
 from microconv.settings import BoostedSettings, LinearSettings
@@ -156,6 +157,17 @@ def choose_control(
             [predict(c, encoded, learn, ask) for learn, ask in folds],
         ),
     )
+
+
+def calibrate(cases: Cases, logits: Callable[[Rows, Rows], np.ndarray]) -> Calibration:
+    """Fit a line on the logits that a model gives all prefixes asked about on the inner folds.
+
+    Learning weighs the prefixes so that every case counts alike; the Brier score counts
+    them as they are, so the level moves too.
+    """
+    folds = inner_folds(cases)
+    said = np.concatenate([logits(learn, ask) for learn, ask in folds])
+    return fit_calibration("sigmoid", said, np.concatenate([ask.labels for _, ask in folds]))
 
 
 def best(candidates: Sequence[T], score: Callable[[T], float]) -> tuple[T, float]:

@@ -81,7 +81,7 @@ def ingest_world(folder: Path, settings: IngestSettings) -> float:
     """Ingest the exports in `folder`; return the seconds it took."""
     begin = time.perf_counter()
     outputs = Outputs(folder / "log", folder / "quarantine.parquet", folder / "ingest.json")
-    ingest(settings, outputs=outputs, input_dir=folder / "raw", threads=2)
+    ingest(settings, outputs=outputs, input_dir=folder / "raw")
     return time.perf_counter() - begin
 
 

@@ -102,7 +102,7 @@ def write_log(folder: Path, events: int, prospects: int, buckets: int) -> Settin
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     settings = read_settings(folder / "params.yaml")
     outputs = Outputs(folder / "log", folder / "quarantine.parquet", folder / "ingest.json")
-    ingest(settings.ingest, outputs=outputs, threads=2)
+    ingest(settings.ingest, outputs=outputs, engine=settings.engine)
     return settings
 
 

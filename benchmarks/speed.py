@@ -58,6 +58,7 @@ def command_line(describes: str | None) -> argparse.Namespace:
 def prepare(folder: Path, arguments: argparse.Namespace) -> None:
     """Write the settings of this run."""
     params = params_for(folder / "raw", buckets=arguments.buckets, threads=arguments.threads)
+    params["engine"] |= {"memory_gb": getattr(arguments, "memory_gb", 4)}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     size = {"events": arguments.events, "prospects": arguments.prospects}
     (folder / "size.json").write_text(json.dumps(size), encoding="utf-8")

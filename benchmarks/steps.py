@@ -1,7 +1,8 @@
 """The measured steps of the speed benchmark; each runs in a process of its own.
 
 ``python benchmarks/steps.py STEP FOLDER`` prints one JSON line: seconds of the
-step itself, imports and compilation apart, and the peak memory of the process.
+step itself, imports and compilation apart, seconds of the processor that it took with
+all it had to prepare, and the peak memory of the process.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from microconv.settings import Settings, read_settings
 PEER_FAMILIES = ("counts", "recency", "path")
 
 TRAINED_ON = 4
-"""Buckets whose prospects the model of the scoring benchmark learns from."""
+"""Buckets at most whose prospects the model of the scoring benchmark learns from."""
 
 
 def ingest(folder: Path, settings: Settings) -> dict[str, float]:
@@ -40,7 +41,7 @@ def ingest(folder: Path, settings: Settings) -> dict[str, float]:
         settings.ingest,
         outputs=outputs,
         input_dir=Path(settings.ingest.input_dir),
-        threads=settings.engine.threads,
+        engine=settings.engine,
     )
     return {"seconds": time.perf_counter() - began, "events": facts["events"]}
 
@@ -125,7 +126,8 @@ def train(folder: Path, settings: Settings) -> dict[str, float]:
     log, journey = EventLog.open(folder / "log"), JourneyMap.from_settings(settings.journey)
     until = log.observed_until(journey)
     as_ofs = [until - timedelta(days=35 + 14 * k) for k in (3, 2, 1, 0)]
-    events = pa.concat_tables([log.read_events(bucket) for bucket in range(TRAINED_ON)])
+    learnt = range(min(TRAINED_ON, log.buckets))
+    events = pa.concat_tables([log.read_events(bucket) for bucket in learnt])
     began = time.perf_counter()
     histories = load_histories(events.unify_dictionaries(), journey)
     snapshots, _ = ask(histories, journey, settings.snapshots, as_ofs, until)
@@ -217,7 +219,7 @@ def main() -> None:
         warm(settings)
     before = time.process_time()
     cost = STEPS[step](folder, settings)
-    cost["processor"] = time.process_time() - before  # with what the step prepares unclocked
+    cost["processor"] = time.process_time() - before
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     print(json.dumps({"step": step, **cost, "peak_gb": peak}))
 

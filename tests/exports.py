@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from microconv.events.ingest import Outputs, ingest
-from microconv.settings import IngestSettings
+from microconv.settings import EngineSettings, IngestSettings
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 TABLE = {"prospect_id": "who", "time": "when", "event": "what"}
@@ -87,13 +87,15 @@ class Exports:
             self.folder / "log", self.folder / "quarantine.parquet", self.folder / "ingest.json"
         )
 
-    def ingest(self, *sources: dict[str, Any], threads: int = 1, **more: Any) -> dict[str, Any]:
+    def ingest(
+        self, *sources: dict[str, Any], threads: int = 1, memory_gb: float = 4, **more: Any
+    ) -> dict[str, Any]:
         """Ingest, and check that every row of every source is accounted for."""
         facts = ingest(
             section(*sources, **more),
             outputs=self.outputs,
             input_dir=self.folder / "raw",
-            threads=threads,
+            engine=EngineSettings(threads=threads, memory_gb=memory_gb),
         )
         for source in facts["sources"]:
             ignored, refused = source["ignored"].values(), source["quarantined"].values()

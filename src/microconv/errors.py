@@ -9,6 +9,7 @@
     │   ├── MissingInputError    no file where one was promised
     │   └── MissingColumnError   a mapping names a column the file does not have
     ├── RefusedRowsError         more rows were refused than `ingest.max_refused_share` allows
+    ├── MemoryLimitError         a bucket does not fit into `engine.memory_gb`
     ├── UnplacedEventsError      event names without a step, and the run was asked to mind
     ├── EventLogError            a log (or a table of events) is not what it says it is
     ├── TimeError                an instant is naive, missing or outside what was observed
@@ -71,6 +72,10 @@ class MissingColumnError(SourceError):
 
 class RefusedRowsError(MicroconvError):
     """More rows were refused than the settings allow."""
+
+
+class MemoryLimitError(MicroconvError):
+    """A bucket of a log does not fit into `engine.memory_gb`."""
 
 
 class UnplacedEventsError(MicroconvError):

@@ -13,6 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from microconv.errors import MicroconvError
 from microconv.events import parts
 from microconv.events.files import md5_of
 from microconv.events.incremental import ingest_changes, parts_beside
+from microconv.settings import EngineSettings
 
 WEB = {"format": "segment", "files": "web*.jsonl"}
 MAIL = {"format": "sendgrid", "files": "mail*.jsonl"}
@@ -32,7 +34,7 @@ def bring_up(exports: Exports, *sources: dict[str, Any], **more: Any) -> str:
     """Ingest what changed; return the line that is said of it."""
     _, said = ingest_changes(
         section(*sources, **more), outputs=exports.outputs, input_dir=exports.folder / "raw",
-        threads=1,
+        engine=EngineSettings(threads=1),
     )  # fmt: skip
     return said
 
@@ -164,6 +166,41 @@ def test_a_day_with_other_columns_and_a_file_taken_away(exports: Exports) -> Non
     assert len(list(parts_beside(exports.outputs.log).glob("*.parquet"))) == 2
 
 
+def test_what_was_read_together_parts_again(exports: Exports) -> None:
+    """Rows of a deleted export leave no trace in what is kept; those beside them stay."""
+    exports.write("table1.csv", table(("ada", 1, "visit")))
+    exports.write("table2.csv", table(("bob", 2, "visit"), ("bob", -999, "never")))
+    exports.write("table3.csv", table(("cyd", 3, "visit"), ("cyd", -999, "never")))
+    bring_up(exports, TABLE)
+    (exports.folder / "raw" / "table2.csv").unlink()
+    assert bring_up(exports, TABLE) == "read 0 of 2 exports; the others had not changed"
+    assert people_kept(exports) == {"ada", "cyd"}
+    assert all_bytes(exports) == fully(exports, TABLE)
+    exports.write("table0.csv", table(("dan", -999, "never")))
+    assert bring_up(exports, TABLE) == "read 1 of 3 exports; the others had not changed"
+    assert people_kept(exports) == {"ada", "cyd", "dan"}
+    assert all_bytes(exports) == fully(exports, TABLE)
+
+
+def people_kept(exports: Exports) -> set[str]:
+    """Name whoever occurs in what is kept beside the log."""
+    kept = sorted(parts_beside(exports.outputs.log).glob("*.parquet"))
+    return {name for path in kept for name in pq.read_table(path)["prospect_id"].to_pylist()}
+
+
+def test_a_file_a_day_does_not_pile_up(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept of many days is put together now and then, and nothing is read for it."""
+    monkeypatch.setattr(parts, "MOST", 2)
+    for day in (3, 1, 4, 2, 5):
+        exports.write(f"table{day}.csv", table((f"p{day}", day, "visit"), ("ada", -999, "never")))
+        assert bring_up(exports, TABLE).startswith("read ")
+        assert len(list(parts_beside(exports.outputs.log).glob("*.parquet"))) <= 2
+        assert all_bytes(exports) == fully(exports, TABLE)
+    exports.write("table5.csv", table(("p5", 5, "call")))
+    assert bring_up(exports, TABLE) == "read 1 of 5 exports; the others had not changed"
+    assert all_bytes(exports) == fully(exports, TABLE)
+
+
 def test_two_files_of_equal_bytes_are_two_files(exports: Exports) -> None:
     """Equal content in two folders: duplicates are counted as a full ingest counts them."""
     source = {"files": "*/table.csv"}
@@ -207,7 +244,7 @@ def test_damage_is_mended_not_passed_on(exports: Exports, what: str) -> None:
         next(kept.glob("*.parquet")).write_bytes(b"PAR1 no more")
         exports.write("table2.csv", table(("bob", 1, "visit")))
     elif what == "manifest":
-        (kept / parts.MANIFEST).write_text('{"parts": 7')
+        (kept / parts.MANIFEST).write_text('{"segments": {"x": 7}}')
     elif what == "bucket":
         (exports.outputs.log / "events" / "0000.parquet").write_bytes(b"?")
     else:

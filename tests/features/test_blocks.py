@@ -49,8 +49,8 @@ def test_no_question_is_one_empty_block():
 def small_blocks(monkeypatch):
     """Let a block hold a dozen questions, whatever it is for."""
 
-    def few(histories, prospect, *, n_columns):
-        return blocks(histories, prospect, n_columns=n_columns, cells=12 * n_columns)
+    def few(histories, prospect, *, n_columns, cells):
+        return blocks(histories, prospect, n_columns=n_columns, cells=min(cells, 12 * n_columns))
 
     def use():
         monkeypatch.setattr(featurizing, "blocks", few)

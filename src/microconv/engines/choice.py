@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,16 @@ class Threads:
         return map_buckets(function, buckets, threads=self.threads)
 
 
+def _at_once(settings: EngineSettings) -> int:
+    """Say how many buckets may be in work: each takes a block of features and a copy of it.
+
+    A block is a tenth of the memory or 400 MB; half a GB is the libraries' own.
+    """
+    one = min(settings.memory_gb / 5, 0.8)
+    fit = max(1, int((settings.memory_gb - 0.5) / one))
+    return min(settings.threads or os.cpu_count() or 1, fit)
+
+
 @contextmanager
 def opened(settings: EngineSettings) -> Iterator[Engine]:
     """Open the engine that the settings ask for, and close it.
@@ -54,7 +65,7 @@ def opened(settings: EngineSettings) -> Iterator[Engine]:
     [0, 10, 20]
     """
     if settings.master is None:
-        yield Threads(settings.threads)
+        yield Threads(_at_once(settings))
         return
     from microconv.engines.spark import Spark  # an extra, and a second to import
     from microconv.engines.spark_session import spark_session

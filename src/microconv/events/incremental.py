@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from microconv.events.files import md5_of
-from microconv.events.ingest import Outputs, ingest
+from microconv.events.ingest import ONE_MACHINE, Outputs, ingest
 from microconv.events.inputs import InputFile, expand, find_files
 from microconv.events.parts import Parts, open_parts
 from microconv.events.sources.formats import FORMATS, Format, check_mapping
 from microconv.events.sources.keys import require_keys
 from microconv.events.staging import Staged, clean_rows, name_of
-from microconv.settings import IngestSettings
+from microconv.settings import EngineSettings, IngestSettings
 
 
 def parts_beside(log: Path) -> Path:
@@ -38,13 +38,13 @@ def ingest_changes(
     *,
     outputs: Outputs,
     input_dir: str | Path | None = None,
-    threads: int | None = None,
+    engine: EngineSettings = ONE_MACHINE,
 ) -> tuple[dict[str, Any], str]:
     """Bring a log up to its exports; read those that are new or changed.
 
     Parameters
     ----------
-    settings, outputs, input_dir, threads
+    settings, outputs, input_dir, engine
         As :func:`microconv.events.ingest.ingest` takes them.
 
     Returns
@@ -66,14 +66,12 @@ def ingest_changes(
             for source in settings.sources
             for file in find_files(source, folder)
         ]
-        asked = _digest(settings, parts, files)
+        asked = _digest(settings, engine, parts, files)
         if parts.last.get("asked") == asked and parts.last.get("outputs") == _sums_of(outputs):
             facts = json.loads((outputs.log / "log.json").read_text(encoding="utf-8"))
             return facts, f"none of the {len(files):,} exports changed; the log stays as it is"
         staging = partial(stage_from_parts, parts=parts)
-        facts = ingest(
-            settings, outputs=outputs, input_dir=folder, threads=threads, staging=staging
-        )
+        facts = ingest(settings, outputs=outputs, input_dir=folder, engine=engine, staging=staging)
         said = _say(len({file for _, file in files}), parts)
         parts.save(asked=asked, outputs=_sums_of(outputs))
     return facts, said
@@ -96,17 +94,17 @@ def stage_from_parts(
     files = [InputFile(path, number) for number, path in enumerate(paths)]
     units = kind.alike(files) if kind.together else [[file] for file in files]
     keys = {parts.key_of(unit, source, settings): unit for unit in units}
+    parts.find(keys)
     fresh = {key: unit for key, unit in keys.items() if not parts.holds(key)}
-    for number, (group, of_group) in enumerate(_groups(kind, fresh)):
+    for group, of_group in _groups(kind, fresh):
         with kind.read(group, source, connection) as rows:
-            name = f"read_{place}_{number}"
-            connection.create_table(name, clean_rows(rows, source, settings), temp=True)
-        for key in of_group:
-            parts.keep(key, _alone(connection.con.table(name), fresh[key]))
-        connection.raw_sql(f"DROP TABLE {name}")  # Ibis finds no temporary table
+            starts = {key: _before(fresh[key]) for key in of_group}
+            parts.keep(starts, clean_rows(rows, source, settings), connection)
         parts.read += [file.path for file in group]
     befores = {key: _before(unit) for key, unit in keys.items()}
-    table = parts.table_of(befores, f"staged_{place}", connection)
+    if not kind.together:
+        parts.tidy(befores, connection)
+    table = parts.table_of(befores, connection)
     require_keys(source, paths, table, connection)
     return Staged(place, source, [name_of(path, input_dir) for path in paths], table)
 
@@ -123,23 +121,17 @@ def _groups(
 
 
 def _before(unit: list[InputFile]) -> int:
-    """Say what a part's row numbers lack: files that are read as one keep theirs."""
+    """Say what the row numbers of a part begin behind: files that are read as one keep theirs."""
     return unit[0].rows_before if len(unit) == 1 else 0
 
 
-def _alone(table: Any, unit: list[InputFile]) -> Any:
-    """Take the rows of one file, numbered as if there were no other."""
-    if len(unit) > 1:
-        return table
-    first, end = unit[0].rows_before, InputFile(unit[0].path, unit[0].number + 1).rows_before
-    of_file = table.filter(f"row >= {first} AND row < {end}")
-    return of_file.project(f"* REPLACE (row - {first} AS row)")
-
-
-def _digest(settings: IngestSettings, parts: Parts, files: list[tuple[str, Path]]) -> str:
+def _digest(
+    settings: IngestSettings, engine: EngineSettings, parts: Parts, files: list[tuple[str, Path]]
+) -> str:
     """Fingerprint all that the outputs follow from."""
     sums = [[name, str(file), parts.sum_of(file)] for name, file in files]
-    says = [parts.code, settings.model_dump(mode="json"), sums]
+    memory = engine.memory_gb if settings.buckets is None else None
+    says = [parts.code, memory, settings.model_dump(mode="json"), sums]
     return hashlib.sha256(json.dumps(says, sort_keys=True).encode()).hexdigest()
 
 

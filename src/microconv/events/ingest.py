@@ -23,6 +23,7 @@ from microconv.events.identity import (
     links_of_prospects,
 )
 from microconv.events.inputs import expand
+from microconv.events.memory import batch_rows, buckets_at_once, buckets_for
 from microconv.events.people import (
     gather_prospects,
     prospects_of_events,
@@ -42,10 +43,12 @@ from microconv.events.tally import (
     write_json,
     write_quarantine,
 )
-from microconv.settings import IngestSettings
+from microconv.settings import EngineSettings, IngestSettings
 
 FORMAT = 1
 """Version of the folder layout, as in :data:`microconv.events.log.FORMAT`."""
+
+ONE_MACHINE = EngineSettings()
 
 Staging = Callable[..., Staged]
 """Called like :func:`microconv.events.staging.stage`."""
@@ -65,7 +68,7 @@ def ingest(
     *,
     outputs: Outputs,
     input_dir: str | Path | None = None,
-    threads: int | None = None,
+    engine: EngineSettings = ONE_MACHINE,
     staging: Staging = stage,
 ) -> dict[str, Any]:
     """Read every source and write one log, sorted, in hash buckets.
@@ -78,8 +81,8 @@ def ingest(
         What is there stays whole until the new log is complete.
     input_dir : path, optional
         Takes the place of `settings.input_dir`.
-    threads : int, optional
-        Every core by default; changes no byte.
+    engine : EngineSettings
+        Its `threads` change no byte; its `memory_gb` none if the settings say `buckets`.
     staging : function, optional
         Gives the clean rows of a source; by default reads every file of it.
 
@@ -97,13 +100,15 @@ def ingest(
     RefusedRowsError
         If a source has more refused rows than the settings allow; the quarantine
         is written, the log is not.
+    MemoryLimitError
+        If a bucket cannot be sorted within `engine.memory_gb`.
     """
     folder = expand(settings.input_dir) if input_dir is None else Path(input_dir)
     with replacing(outputs.log) as log:
         work = log.parent / "work"
         work.mkdir()
         log.mkdir()
-        with connect(work, threads=threads) as connection:
+        with connect(work, threads=engine.threads, memory_gb=engine.memory_gb) as connection:
             refuse_twins(settings.sources, folder)
             tallies = [
                 count_staged(
@@ -111,13 +116,13 @@ def ingest(
                 )
                 for place in range(len(settings.sources))
             ]
-            run = _Run(settings, work, connection, tallies)
+            run = _Run(settings, work, connection, tallies, engine.memory_gb)
             run.resolve()
             write_quarantine(run.tallies, outputs.quarantine)
             refuse_if_too_many(run.tallies, settings, outputs.quarantine)
             prospects = run.write_people(log)
         judged = judge(run.events, settings.robots) if settings.robots.enabled else None
-        events = _sort_buckets(run.events, log / "events", judged, threads)
+        events = _sort_buckets(run.events, log / "events", judged, engine)
         facts = run.facts(events, prospects)
         if judged is not None:
             facts["robots"] = judged.facts
@@ -127,15 +132,18 @@ def ingest(
     return facts
 
 
-def _sort_buckets(events: Spill, folder: Path, judged: Judged | None, threads: int | None) -> int:
+def _sort_buckets(
+    events: Spill, folder: Path, judged: Judged | None, engine: EngineSettings
+) -> int:
     folder.mkdir()
+    at_once = buckets_at_once(events.rows, events.buckets, engine.memory_gb)
 
     def sort(bucket: int) -> int:
         human = None if judged is None else judged.human[bucket]
         rows, path = events.read(bucket), folder / f"{bucket:04d}.parquet"
         return write_bucket(rows, path, human=None if rows is None else human)
 
-    with ThreadPoolExecutor(min(threads or 2, 2)) as pool:
+    with ThreadPoolExecutor(min(engine.threads or 2, 2, at_once)) as pool:
         return sum(pool.map(sort, range(events.buckets)))
 
 
@@ -147,9 +155,15 @@ class _Run:
     work: Path
     connection: Any
     tallies: list[Tally]
+    memory_gb: float
 
     def __post_init__(self) -> None:
-        self.events = Spill(self.work / "events.arrows", self.settings.buckets)
+        rows = sum(tally.events for tally in self._making("events"))
+        self.buckets = self.settings.buckets or buckets_for(rows, self.memory_gb)
+        self.events = self._spill("events")
+
+    def _spill(self, name: str) -> Spill:
+        return Spill(self.work / f"{name}.arrows", self.buckets, batch_rows(self.memory_gb))
 
     def _making(self, makes: str) -> list[Tally]:
         return [tally for tally in self.tallies if tally.staged.format.makes == makes]
@@ -261,7 +275,7 @@ class _Run:
         return write_prospects(
             type_attributes(people, attributes, self.connection),
             log / "prospects",
-            Spill(self.work / "prospects.arrows", self.settings.buckets),
+            self._spill("prospects"),
             self.connection,
         )
 
@@ -272,7 +286,7 @@ class _Run:
             names.update(tally.event_names)
         return {
             "format": FORMAT,
-            "buckets": self.settings.buckets,
+            "buckets": self.buckets,
             "events": events,
             "copies": sum(tally.copies for tally in self.tallies),
             "prospects": prospects,

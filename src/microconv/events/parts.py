@@ -1,7 +1,8 @@
 """Clean rows of every export, kept beside the log: a file that did not change is not read again.
 
-A part is named by all that its rows follow from: the bytes of the export, the settings that
-read it, and the code. So it is either right or not found. See docs/decisions/0024.
+The rows of what is read at once lie in one segment. A file's rows in it are named by all that
+they follow from: the bytes of the export, the settings that read it, and the code. So they are
+either right or not found. See docs/decisions/0024.
 """
 
 from __future__ import annotations
@@ -9,18 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from functools import reduce
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import ibis
 
 from microconv.events.files import alone_in, replacing
-from microconv.events.inputs import InputFile
+from microconv.events.inputs import ROWS_OF_A_FILE, InputFile
 from microconv.settings import IngestSettings, SourceSettings
 
 MANIFEST = "parts.json"
@@ -31,6 +32,25 @@ LIBRARIES = ("duckdb", "ibis-framework", "numpy", "pyarrow")
 _WHOLE = ("sources", "buckets", "input_dir", "max_refused_share")
 """Settings of the whole ingest that no clean row follows from."""
 
+MOST = 16
+"""So many segments of a source may lie side by side before they are put together."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The parts that were written at once, in one file.
+
+    Attributes
+    ----------
+    sha256 : str
+        Of the file.
+    starts : dict of str to int
+        Key of each part → what its row numbers begin behind.
+    """
+
+    sha256: str
+    starts: dict[str, int]
+
 
 @dataclass
 class Parts:
@@ -38,11 +58,11 @@ class Parts:
 
     Attributes
     ----------
-    known : dict of str to str
-        Key → sha256 of the part's file, of the last ingest that came to its end.
+    known : dict of str to Segment
+        Name → segment, of the last ingest that came to its end.
     last : dict of str to object
         What else that ingest left in the manifest.
-    used : dict of str to str
+    used : dict of str to Segment
         As `known`, of the present ingest.
     read : list of Path
         The exports that had to be read.
@@ -50,9 +70,9 @@ class Parts:
 
     folder: Path
     code: str
-    known: dict[str, str] = field(default_factory=dict)
+    known: dict[str, Segment] = field(default_factory=dict)
     last: dict[str, Any] = field(default_factory=dict)
-    used: dict[str, str] = field(default_factory=dict)
+    used: dict[str, Segment] = field(default_factory=dict)
     read: list[Path] = field(default_factory=list)
     _sums: dict[Path, str] = field(default_factory=dict)
 
@@ -75,48 +95,78 @@ class Parts:
         }
         return hashlib.sha256(json.dumps(says, sort_keys=True).encode()).hexdigest()
 
-    def path_of(self, key: str) -> Path:
-        """Say where a part lies."""
-        return self.folder / f"{key}.parquet"
+    def find(self, keys: Iterable[str]) -> None:
+        """Take up the segments that hold any of these parts, if their bytes are as written."""
+        wanted = set(keys)
+        for name, segment in self.known.items():
+            path = self._path_of(name)
+            there = bool(wanted.intersection(segment.starts)) and path.is_file()
+            if there and _sha256_of(path) == segment.sha256:
+                self.used[name] = segment
 
     def holds(self, key: str) -> bool:
-        """Say whether there is such a part, with the bytes that were written."""
-        path = self.path_of(key)
-        if key not in self.known or not path.is_file() or _sha256_of(path) != self.known[key]:
-            return False
-        self.used[key] = self.known[key]
-        return True
+        """Say whether a part was found, or kept by now."""
+        return any(key in segment.starts for segment in self.used.values())
 
-    def keep(self, key: str, rows: Any) -> None:
-        """Write clean rows, a relation of the engine, down as a part."""
-        path = self.path_of(key)
-        rows.write_parquet(str(path), compression="lz4")
-        self.used[key] = _sha256_of(path)
+    def keep(self, starts: dict[str, int], rows: Any, connection: Any) -> None:
+        """Write clean rows down as one segment: key → what its row numbers begin behind."""
+        name = hashlib.sha256(json.dumps(starts, sort_keys=True).encode()).hexdigest()
+        path = self._path_of(name)
+        connection.to_parquet(rows, path, compression="lz4")
+        self.used[name] = Segment(_sha256_of(path), starts)
 
-    def table_of(self, befores: dict[str, int], name: str, connection: Any) -> Any:
-        """Give the rows of parts as one table: key → what is added to its row numbers."""
-        paths = [self.path_of(key) for key in befores]
-        table = connection.read_parquet(list(map(str, paths)), table_name=name, filename=True)
-        places = pa.table({"part": list(befores), "before": list(befores.values())})
-        connection.con.register(f"{name}_places", places)
-        places = connection.table(f"{name}_places")
-        # by the key alone: how the engine spells the folder is its own affair
-        part = table.filename.re_extract(r"([0-9a-f]+)\.parquet$", 1)
-        joined = table.join(places, part == places.part)
-        joined = joined.mutate(row=joined.row + joined.before).drop("filename", "part", "before")
-        kept = sum(pq.read_metadata(path).num_rows for path in paths)
-        if joined.count().to_pyarrow().as_py() != kept:
-            raise RuntimeError(
-                f"of {kept:,} rows in the parts of {name} not every one came back once"
-            )
-        return joined
+    def tidy(self, befores: dict[str, int], connection: Any) -> None:
+        """Write anew what holds rows of files that went, and everything if segments are many."""
+        ours = self._holding(befores)
+        stale = [name for name in ours if not befores.keys() >= self.used[name].starts.keys()]
+        stale = ours if len(ours) > MOST else stale
+        if not stale:
+            return
+        kept = {key for name in stale for key in self.used[name].starts}.intersection(befores)
+        starts = {key: before for key, before in befores.items() if key in kept}
+        self.keep(starts, self.table_of(starts, connection), connection)
+        for name in stale:
+            del self.used[name]
+
+    def table_of(self, befores: dict[str, int], connection: Any) -> Any:
+        """Give the rows of parts as one table: key → what its row numbers are to begin behind."""
+        there, moved = [], []
+        for name in self._holding(befores):
+            path, starts = str(self._path_of(name)), self.used[name].starts
+            wanted = {key: befores[key] for key in starts if key in befores}
+            if wanted == starts:
+                there.append(path)
+            else:
+                moves = [(starts[key], befores[key] - starts[key]) for key in wanted]
+                moved.append(_moved(connection.read_parquet(path), moves))
+        tables = [connection.read_parquet(there)] if there else []
+        return reduce(lambda one, other: one.union(other), [*tables, *moved])
 
     def save(self, **more: Any) -> None:
         """Remember the parts of an ingest that came to its end, and drop all others."""
+        segments = {name: asdict(segment) for name, segment in self.used.items()}
         with replacing(self.folder / MANIFEST) as fresh:
-            content = {"code": self.code, "parts": self.used, **more}
+            content = {"code": self.code, "segments": segments, **more}
             fresh.write_text(json.dumps(content, indent=1), encoding="utf-8")
         _drop_others(self.folder, self.used)
+
+    def _path_of(self, name: str) -> Path:
+        return self.folder / f"{name}.parquet"
+
+    def _holding(self, befores: dict[str, int]) -> list[str]:
+        return [
+            name
+            for name, segment in self.used.items()
+            if not befores.keys().isdisjoint(segment.starts)
+        ]
+
+
+def _moved(rows: Any, moves: Sequence[tuple[int, int]]) -> Any:
+    """Give rows of wanted files the numbers that are theirs now; drop all others."""
+    said = [{"file": start // ROWS_OF_A_FILE, "move": move} for start, move in moves]
+    files = ibis.memtable(said, schema={"file": "int64", "move": "int64"})
+    found = rows.join(files, (rows.row / ROWS_OF_A_FILE).floor().cast("int64") == files.file)
+    return found.mutate(row=found.row + found.move).drop("file", "move")
 
 
 @contextmanager
@@ -131,21 +181,21 @@ def open_parts(folder: Path) -> Iterator[Parts]:
     with alone_in(folder, "ingesting with"):
         folder.chmod(0o700)  # clean rows name people as the exports do
         last = _read_manifest(folder / MANIFEST)
-        known = last.get("parts", {})
+        known = last.get("segments", {})
         _drop_others(folder, known)
         yield Parts(folder, _code(), known, last)
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        segments = {name: Segment(**said) for name, said in content["segments"].items()}
+    except (FileNotFoundError, ValueError, KeyError, AttributeError, TypeError):
         return {}
-    sound = isinstance(content, dict) and isinstance(content.get("parts"), dict)
-    return content if sound else {}
+    return content | {"segments": segments}
 
 
-def _drop_others(folder: Path, kept: dict[str, str]) -> None:
+def _drop_others(folder: Path, kept: dict[str, Segment]) -> None:
     for path in folder.glob("*.parquet"):
         if path.stem not in kept:
             path.unlink()

@@ -14,8 +14,7 @@ import duckdb
 import ibis
 import pyarrow as pa
 
-MEMORY = "1200MB"
-"""What DuckDB may hold before it spills to disk; a bucket is sorted within it."""
+from microconv.events.memory import engine_bytes
 
 
 def _engine(name: str, stub: Callable[..., None], takes: tuple[str, ...], gives: str) -> Any:
@@ -102,8 +101,13 @@ def trimmed(text: Any) -> Any:
 
 
 @contextmanager
-def connect(folder: Path, *, threads: int | None) -> Iterator[Any]:
+def connect(folder: Path, *, threads: int | None, memory_gb: float = 4) -> Iterator[Any]:
     """Open an engine that spills into `folder`, and close it.
+
+    Parameters
+    ----------
+    memory_gb : float
+        What the whole process may take; the engine gets its share of it.
 
     Raises
     ------
@@ -112,7 +116,10 @@ def connect(folder: Path, *, threads: int | None) -> Iterator[Any]:
     """
     options = {} if threads is None else {"threads": threads}
     connection = ibis.duckdb.connect(
-        ":memory:", memory_limit=MEMORY, temp_directory=str(folder / "spill"), **options
+        ":memory:",
+        memory_limit=f"{engine_bytes(memory_gb)}B",
+        temp_directory=str(folder / "spill"),
+        **options,
     )
     try:
         connection.raw_sql("SET TimeZone = 'UTC'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import reduce
@@ -14,7 +15,6 @@ import pyarrow as pa
 
 from microconv.events.relational import batches_of
 
-BATCH_ROWS = 500_000
 _HEXADECIMAL = "0123456789abcdef"
 
 
@@ -39,18 +39,24 @@ class Spill:
     ----------
     path : Path
         Holds Arrow batches one behind the other, each of one bucket.
+    batch_rows : int
+        So many are held while they are dealt to their buckets.
+    rows : dict of int to int
+        How many each bucket has by now.
     """
 
     path: Path
     buckets: int
+    batch_rows: int = 500_000
     schema: pa.Schema | None = None
+    rows: Counter[int] = field(default_factory=Counter)
     _places: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
     def add(self, rows: Any, connection: Any) -> Iterator[pa.RecordBatch]:
         """Write the rows of a query with `prospect_id`; yield them, batch by batch, as they go."""
         rows = rows.mutate(bucket=bucket_of_column(rows.prospect_id, self.buckets))
         with self.path.open("ab") as file:
-            for batch in batches_of(rows, connection, rows=BATCH_ROWS):
+            for batch in batches_of(rows, connection, rows=self.batch_rows):
                 self._write(batch, file)
                 yield batch
 
@@ -67,6 +73,7 @@ class Spill:
                 content = sorted_batch.slice(start, end - start).serialize()
                 self._places.setdefault(number, []).append((file.tell(), content.size))
                 file.write(content)
+                self.rows[number] += end - start
             start = end
 
     def read(self, bucket: int) -> pa.Table | None:

@@ -9,10 +9,21 @@ import numpy as np
 from microconv.histories.arrays import Histories, Int64
 
 CELLS = 100_000_000
-"""So many float32 cells of columns and of copied events make a block: 400 MB."""
+"""At most so many float32 cells of columns and of copied events make a block: 400 MB."""
 
 COPIED = 6
 """Cells that a copied event is worth: its time, step, value and human."""
+
+
+def cells_within(memory_gb: float) -> int:
+    """Say how many cells a block may have where a process may take so much memory: a tenth.
+
+    Examples
+    --------
+    >>> cells_within(1), cells_within(64)
+    (25000000, 100000000)
+    """
+    return min(CELLS, round(memory_gb * 1e9 / 10 / 4))
 
 
 def blocks(

@@ -12,7 +12,7 @@ from microconv.engines.choice import opened
 from microconv.engines.wire import AS_JSON
 from microconv.events.files import replacing, sweep
 from microconv.events.log import EventLog
-from microconv.features.blocks import blocks
+from microconv.features.blocks import blocks, cells_within
 from microconv.features.family import Columns
 from microconv.features.matrix import build, column_names, write_columns
 from microconv.features.told_apart import check_steps
@@ -46,6 +46,7 @@ def featurize_log(
     journey = JourneyMap.from_settings(settings.journey)
     check_steps(journey, settings.features)
     names = column_names(journey, settings.features, {}, fitted=False)
+    cells = cells_within(settings.engine.memory_gb)
     snapshots, out = snapshots.absolute(), out.absolute()
 
     def fill(bucket: int) -> int:
@@ -59,7 +60,7 @@ def featurize_log(
             visible = visible_events(histories, prospect[rows], as_of[rows])
             return build(visible, journey, settings.features, {}, fitted=False)
 
-        parts = blocks(histories, prospect, n_columns=len(names))
+        parts = blocks(histories, prospect, n_columns=len(names), cells=cells)
         with replacing(out / f"{bucket:04d}.parquet") as fresh:  # a lost task may run twice
             write_columns(fresh, map(build_block, parts), names)
         return len(prospect)

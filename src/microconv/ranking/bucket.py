@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from microconv.events.log import Log
-from microconv.features.blocks import blocks
+from microconv.features.blocks import CELLS, blocks
 from microconv.histories.arrays import Histories, Visible
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import (
@@ -68,6 +68,8 @@ class Question:
         Steps that are worth asking for, and the near end of what they are worth.
     threads : int or None
         For the trees of one bucket; changes no bit.
+    cells : int
+        Of columns and events that are held at once; changes no bit.
     texts : tuple of Text or None
         How reasons read; the package's table when None.
     weighed : bool
@@ -85,6 +87,7 @@ class Question:
     since: datetime | None = None
     evidence: tuple[tuple[str, float], ...] = ()
     threads: int | None = None
+    cells: int = CELLS
     texts: tuple[Text, ...] | None = field(default=None, repr=False)
     weighed: bool = False
 
@@ -129,7 +132,9 @@ def _by_block(
     histories: Histories, asked: npt.NDArray[np.intp], bucket: int, question: Question
 ) -> Iterator[tuple[Shortlist, npt.NDArray[np.bool_]]]:
     """Score prospects, so many at a time as fit into memory."""
-    for rows in blocks(histories, asked, n_columns=len(question.model.columns)):
+    for rows in blocks(
+        histories, asked, n_columns=len(question.model.columns), cells=question.cells
+    ):
         yield _ask(histories, asked[rows], bucket, question)
 
 

@@ -22,6 +22,7 @@ from microconv.engines.choice import Engine, opened
 from microconv.errors import EngineError, SettingsError, did_you_mean
 from microconv.events.files import md5_of
 from microconv.events.log import EventLog, Log
+from microconv.features.blocks import cells_within
 from microconv.model.prospect_model import OUT_OF_TIME, ProspectModel
 from microconv.ranking import trust
 from microconv.ranking.allocate import BELOW, RANK, allocate
@@ -101,7 +102,11 @@ def rank_prospects(
     evidence = read_evidence(beside.journey, as_of=instant)
     question = _question(model, instant, limit, settings, beside, evidence)
     alone = engine.name == "local" and log.buckets == 1  # else the buckets are the threads
-    question = replace(question, threads=engine.threads if alone else 1)
+    question = replace(
+        question,
+        threads=engine.threads if alone else 1,
+        cells=cells_within(engine.memory_gb),
+    )
     with opened(engine) as cluster:
         ask = partial(score_bucket, log, question=question)
         parts = cluster.map_buckets(ask, log.buckets, wire=SCORES)

@@ -154,8 +154,9 @@ class IngestSettings(Section):
         Rows dated outside `[plausible_from, plausible_until)` are quarantined.
     max_refused_share : float
         Above this share of quarantined rows in any one source the run stops.
-    buckets : int
-        Hash buckets of the log; a bucket is the unit of memory. A power of two.
+    buckets : int or None
+        Hash buckets of the log; a bucket is the unit of memory. A power of two;
+        None lets it follow from the log's size and `engine.memory_gb`.
     robots : RobotSettings
         How people's clicks and opens are told from machines'.
     """
@@ -166,7 +167,7 @@ class IngestSettings(Section):
     plausible_from: datetime
     plausible_until: datetime
     max_refused_share: Share = 0.05
-    buckets: Annotated[int, Field(ge=1, le=4096)] = 16
+    buckets: Annotated[int, Field(ge=1, le=4096)] | None = None
     robots: RobotSettings = RobotSettings()
     sources: tuple[SourceSettings, ...] = Field(min_length=1)
 
@@ -177,8 +178,8 @@ class IngestSettings(Section):
 
     @field_validator("buckets")
     @classmethod
-    def _power_of_two(cls, buckets: int) -> int:
-        if buckets & (buckets - 1):
+    def _power_of_two(cls, buckets: int | None) -> int | None:
+        if buckets is not None and buckets & (buckets - 1):
             raise ValueError(f"{buckets} is not a power of two")
         return buckets
 

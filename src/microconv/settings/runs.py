@@ -28,11 +28,16 @@ class EngineSettings(Section):
         Spark's master: ``local[2]``, ``spark://host:7077``, ``yarn``, …
     threads : int or None
         Of this machine; None takes every core.
+    memory_gb : float
+        What a process may take of this machine's memory, about. How many buckets
+        are in work at once, and how much of one, follow from it, and the number of
+        buckets of a new log where `ingest.buckets` does not say it.
     """
 
     name: Literal["local", "spark"] = "local"
     master: Annotated[str, Field(min_length=1)] | None = None
     threads: Count | None = None
+    memory_gb: Annotated[float, Field(ge=1, le=100_000)] = 4
 
     @model_validator(mode="after")
     def _master_of_spark(self) -> EngineSettings:

@@ -16,7 +16,7 @@ def ingest(settings: Settings, *, inputs: Path, log: Path, quarantine: Path, sum
         settings.ingest,
         outputs=Outputs(log, quarantine, summary),
         input_dir=inputs,
-        threads=settings.engine.threads,
+        engine=settings.engine,
     )
     lines = [f"{facts['events']:,} events", f"  {said}"]
     for source in facts["sources"]:

@@ -1,0 +1,68 @@
+"""With little memory or much, the same features: from the exports to the last column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from demo_worlds import world
+from microconv.events import memory
+from microconv.events.incremental import ingest_changes
+from microconv.events.ingest import Outputs
+from microconv.events.log import EventLog
+from microconv.features import featurize_log as featurizing
+from microconv.histories.snapshot_log import snapshot_log
+from microconv.settings import Settings, read_settings
+from microconv.simulate import simulate
+
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+
+
+def with_memory(memory_gb: float) -> Settings:
+    """Take the project's own settings; the number of buckets follows from the memory."""
+    settings = read_settings(PARAMS)
+    ingest = settings.ingest.model_copy(update={"buckets": None})
+    engine = settings.engine.model_copy(update={"memory_gb": memory_gb})
+    return settings.model_copy(update={"ingest": ingest, "engine": engine})
+
+
+def features_of(raw: Path, folder: Path, settings: Settings) -> tuple[int, pa.Table]:
+    """Ingest, take snapshots, build the features; return buckets and all rows, by question."""
+    outputs = Outputs(folder / "log", folder / "quarantine.parquet", folder / "ingest.json")
+    ingest_changes(settings.ingest, outputs=outputs, input_dir=raw, engine=settings.engine)
+    log = EventLog.open(outputs.log)
+    asked, built = folder / "snapshots", folder / "features"
+    asked.mkdir()
+    built.mkdir()
+    snapshot_log(log, settings, out=asked)
+    featurizing.featurize_log(log, settings, snapshots=asked, out=built)
+    tables = []
+    for file in sorted(asked.glob("*.parquet")):
+        rows, columns = pq.read_table(file), pq.read_table(built / file.name)
+        for name in ("prospect_id", "as_of"):
+            columns = columns.append_column(name, rows[name])
+        tables.append(columns)
+    order = [("prospect_id", "ascending"), ("as_of", "ascending")]
+    return log.buckets, pa.concat_tables(tables).unify_dictionaries().sort_by(order)
+
+
+@pytest.mark.slow
+def test_little_memory_changes_no_feature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows made out to be large ask for 16 or 64 buckets; blocks hold a few questions each."""
+    monkeypatch.setattr(memory, "ROW_BYTES", 300_000)
+    monkeypatch.setattr(featurizing, "cells_within", lambda gb: round(20_000 * gb))
+    simulate(world(prospects=400, days=200), out=tmp_path / "raw", truth=tmp_path / "truth")
+    found = {}
+    for memory_gb in (1, 4):
+        place = tmp_path / str(memory_gb)
+        place.mkdir()
+        found[memory_gb] = features_of(tmp_path / "raw", place, with_memory(memory_gb))
+    (many, little), (few, much) = found[1], found[4]
+    assert many > few
+    assert little.num_rows == much.num_rows > 1000
+    for name in much.column_names:
+        np.testing.assert_array_equal(little[name].to_numpy(), much[name].to_numpy())
