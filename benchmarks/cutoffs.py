@@ -4,6 +4,9 @@
 ``--events`` and ``--prospects``), asks everybody at 1, 6 and 26 weekly instants, and
 builds every column of every row, in turn, ``--rounds`` times. It prints the
 microseconds of a row.
+
+Weeks earlier a history is shorter, and so is the work on it: with ``--every-days 0.25``
+all instants lie in the last week, and every row has as much to read.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ def main() -> None:
     parser.add_argument("--buckets", type=int, default=32)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--every-days", type=float, default=7, help="between two instants")
     arguments = parser.parse_args()
     costs: dict[int, list[float]] = {n: [] for n in INSTANTS}
     rows: dict[int, int] = {}
@@ -60,7 +64,9 @@ def _settings(folder: Path, arguments: argparse.Namespace, *, instants: int) -> 
     snapshots = params["snapshots"]
     assert isinstance(snapshots, dict)
     last = datetime.fromisoformat(snapshots["first"])
-    snapshots["first"] = (last - timedelta(days=7 * (instants - 1))).isoformat()
+    snapshots["every_days"] = arguments.every_days
+    back = timedelta(days=arguments.every_days * (instants - 1))
+    snapshots["first"] = (last - back).isoformat()
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
 

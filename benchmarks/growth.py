@@ -7,6 +7,11 @@ it was given. A list of 5,000 is made by a model that is trained at
 the smallest size. The exponent is the slope of log seconds over log events, by least
 squares: 1 is proportional. On a busy machine the processor's seconds say more than the
 clock's.
+
+``python benchmarks/growth.py --each 1 --buckets 4 --millions 0.2 0.8`` gives every prospect
+one event on average, and keeps the number of buckets, so that each grows fourfold: what is
+quadratic in the prospects of a bucket would show. The model is then trained on a log of
+the smallest size with 20 events a prospect, as one event each teaches nothing.
 """
 
 from __future__ import annotations
@@ -29,6 +34,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--millions", type=float, nargs="+", default=[1, 5, 20])
+    parser.add_argument("--each", type=float, default=PER_PROSPECT, help="events a prospect")
+    parser.add_argument("--buckets", type=int, help="at every size; else as memory says")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--memory-gb", type=float, default=4)
     parser.add_argument("--folder", type=Path, help="keep the exports here and use what is there")
@@ -38,6 +45,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         place = arguments.folder or Path(scratch)
         model = Path(scratch) / "trained"
+        if arguments.each != PER_PROSPECT:
+            apart = argparse.Namespace(**{**vars(arguments), "each": PER_PROSPECT})
+            measure(Path(scratch) / "apart", round(min(arguments.millions) * 1e6), model, apart)
         for millions in sorted(arguments.millions):
             events = round(millions * 1e6)
             costs[events] = measure(place / str(events), events, model, arguments)
@@ -55,8 +65,8 @@ def measure(
     """Run every step at one size; the model is trained where there is none yet."""
     size = argparse.Namespace(
         events=events,
-        prospects=events // PER_PROSPECT,
-        buckets=None,
+        prospects=round(events / arguments.each),
+        buckets=arguments.buckets,
         threads=arguments.threads,
         memory_gb=arguments.memory_gb,
     )

@@ -23,20 +23,22 @@ STATES = {
 }
 
 
-def wording_of(params: str) -> Wording:
+def wording_of(params: str, **features: object) -> Wording:
     """Apply the table to every column that a params.yaml makes."""
     settings = read_settings(ROOT / params)
     journey = JourneyMap.from_settings(settings.journey)
+    asked = settings.features.model_copy(update=features)
     names = [
         name
         for fitted in (False, True)
-        for name in column_names(journey, settings.features, STATES, fitted=fitted)
+        for name in column_names(journey, asked, STATES, fitted=fitted)
     ]
     return Wording(tuple(names), journey)
 
 
 DEMO = wording_of("params.yaml")
 LOANS = wording_of("examples/bpi2012/params.yaml")
+FOLDED = wording_of("params.yaml", max_steps=6, pairs="none")
 
 
 def say(column: str, wording: Wording = DEMO, **values: float) -> str:
@@ -116,7 +118,18 @@ def test_every_column_has_a_sentence(wording: Wording, value: float) -> None:
         assert len(text) <= 120, (name, text)
 
 
-@pytest.mark.parametrize("wording", [DEMO, LOANS], ids=["demo", "loans"])
+def test_steps_without_columns_of_their_own_read_as_another_step() -> None:
+    """The column says of many steps that one of them was done, and so does the reason."""
+    values = {"recency.(other).last": 2.4, "counts.(other).7d": 3}
+    said = "did another step 3 times in 7 days, last 2 days ago"
+    assert say("counts.(other).7d", FOLDED, **values) == said
+    assert say("recency.(other).last", FOLDED, **values) == "did another step 2 days ago"
+    assert say("path.last=(other)", FOLDED, **{"path.last=(other)": 1}) == (
+        "latest step: did another step"
+    )
+
+
+@pytest.mark.parametrize("wording", [DEMO, LOANS, FOLDED], ids=["demo", "loans", "folded"])
 def test_no_column_that_can_occur_falls_to_the_generic_text(wording: Wording) -> None:
     """A family added without texts shows here, before it shows on a list."""
     generic = [

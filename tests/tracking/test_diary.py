@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from microconv.errors import MissingInputError
 from microconv.events.files import md5_of
+from microconv.settings import check_settings
 from microconv.tracking.diary import CHALLENGER, record
 from ranked_world import settings
 
@@ -71,6 +75,20 @@ def test_settings_are_parameters_and_threads_are_not(client, entry):
     assert params["model.boosted.num_iterations"] == "20"
     assert params["journey.steps.pricing.commitment"] == "3"
     assert not [name for name in params if name.startswith("engine")]
+
+
+def test_a_journey_of_very_many_steps_is_one_parameter_and_a_file(client, files, store):
+    """Five thousand steps were 35,000 parameters, written one row each for minutes."""
+    given = settings().model_dump(mode="json")
+    pages = {f"page_{k}": {"kind": "exposure"} for k in range(600)}
+    given["journey"]["steps"] |= pages
+    entry = record(check_settings(given), files, store=store)
+    params = client.get_run(entry.run_id).data.params
+    assert params["journey.steps"] == f"{len(given['journey']['steps'])} steps, in params.json"
+    assert params["model.seed"] == "1"
+    assert not [name for name in params if "page_" in name]
+    kept = client.download_artifacts(entry.run_id, "params.json")
+    assert "page_599" in json.loads(Path(kept).read_text())["journey"]["steps"]
 
 
 def test_inputs_are_named_by_their_md5(client, entry, files):

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from microconv.errors import listed
 from microconv.journey import MICRO, JourneyMap
 from microconv.measurement.asks import NO_GOAL, Asks, split_goals
 from microconv.measurement.intervals import wilson
-from microconv.measurement.section import Section
+from microconv.measurement.section import MOST_NAMED, Section
 from microconv.measurement.sent import is_beside
 from microconv.measurement.study import Bools, Study
 from microconv.settings import AuditSettings
@@ -224,8 +225,8 @@ def _says(table: pd.DataFrame) -> tuple[str, ...]:
     says = []
     for kind, rows in table.groupby("kind", sort=False):
         if kind == "unasked_step":
-            names = ", ".join(f"`{text.split(':')[0]}`" for text in rows["detail"])
-            says.append(f"No message asks for {names}.")
+            steps = (text.rpartition(":")[0] for text in rows["detail"])
+            says.append(f"No message asks for {listed(steps, most=MOST_NAMED)}.")
             continue
         names = ", ".join(
             f"`{message}`" + (f" ({detail})" if detail else "")

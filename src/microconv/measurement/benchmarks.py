@@ -6,11 +6,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from microconv.errors import listed
 from microconv.journey import JourneyMap
 from microconv.measurement.asks import NO_GOAL, Asks
 from microconv.measurement.expected import APART, MOST_JUMPS, expect, histories_of
 from microconv.measurement.intervals import wilson
-from microconv.measurement.section import Section
+from microconv.measurement.section import MOST_NAMED, Section
 from microconv.measurement.shrinkage import fit_strength, shrink
 from microconv.measurement.study import Floats, Study
 from microconv.settings import BenchmarkSettings
@@ -46,15 +47,13 @@ def benchmarks(
         return Section(missing=(NO_MESSAGES,))
     cells = ask_table(study.journey, study.messages, asked)
     table = _compare(cells, settings, confidence)
-    unasked = [
-        name
-        for name in study.names_of("micro")
-        if study.journey.code_of(name) not in set(asked.goal.tolist())
-    ]
+    goals = set(asked.goal.tolist())
+    unasked = [name for name in study.names_of("micro") if study.journey.code_of(name) not in goals]
     missing = []
     if unasked:
         missing.append(
-            f"No message asks for {', '.join(unasked)}: these steps have no benchmark of their own."
+            f"No message asks for {listed(unasked, most=MOST_NAMED)}: these steps have no "
+            "benchmark of their own."
         )
     if table["expected"].isna().any():
         missing.append(

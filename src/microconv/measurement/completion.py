@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from microconv.errors import listed
 from microconv.histories.arrays import DAY, Int64
 from microconv.measurement.asks import NO_GOAL, goals_of
 from microconv.measurement.intervals import wilson
 from microconv.measurement.offers import Offers, count_offers
-from microconv.measurement.section import Section
+from microconv.measurement.section import MOST_NAMED, Section
 from microconv.measurement.study import NONE, Int32, Study
 from microconv.measurement.tally import count_done
 from microconv.settings import MeasureSettings
@@ -200,7 +201,7 @@ def _missing(study: Study, steps: pd.DataFrame, offers: Offers) -> tuple[str, ..
     missing = []
     never = steps.loc[steps["completed"] == 0, "step"].tolist()
     if never:
-        missing.append(f"Nobody completed {', '.join(never)} while at risk.")
+        missing.append(f"Nobody completed {listed(never, most=MOST_NAMED)} while at risk.")
     if study.messages is None:
         missing.append(
             "The log has no table of messages, so nobody knows what a message asked for: no "

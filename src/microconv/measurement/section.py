@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+MOST_NAMED = 20
+"""A sentence names so many steps, and counts the others."""
+
 
 @dataclass(frozen=True)
 class Section:

@@ -67,36 +67,67 @@ def standing(
     step = visible.step[event]
     micro = (journey.kinds[step] == MICRO) & (visible.human[event] >= PERSON)
     row, event, step = row[micro], event[micro], step[micro]
-    done = np.zeros((len(visible), len(journey)), dtype=bool)
-    done[row, step] = True
     last = np.full(len(visible), NO_ACTIVITY, dtype=np.int64)
     np.maximum.at(last, row, visible.time[event])
-    reached = np.where(done, journey.stage_codes, -1).max(axis=1, initial=-1)
+    reached = np.full(len(visible), -1, dtype=np.int64)
+    np.maximum.at(reached, row, journey.stage_codes[step])
     names = np.array([*journey.stages, None], dtype=object)
-    return Standing(names[reached], _next_steps(done, reached, journey, evidence or {}), last)
+    return Standing(names[reached], _next_steps(row, step, reached, journey, evidence or {}), last)
 
 
 def _next_steps(
-    done: npt.NDArray[np.bool_],
-    reached: npt.NDArray[np.int8],
+    row: Int64,
+    step: npt.NDArray[np.int16],
+    reached: Int64,
     journey: JourneyMap,
     evidence: Mapping[str, float],
 ) -> npt.NDArray[np.object_]:
+    """Choose the first step not done of those that may be asked for.
+
+    Rows of the same stage and commitment are offered the same steps in the same order. If a
+    row did the steps at places 0, 1, 2 and 5 of them, its next step is at place 3: no table of
+    rows and steps is needed, which for thousands of steps would not fit into memory.
+    """
     commitments, stages = journey.commitments, journey.stage_codes
     micro = journey.codes_of_kind("micro")
-    chosen = np.full(len(done), None, dtype=object)
+    chosen = np.full(len(reached), None, dtype=object)
     if len(micro) == 0:
         return chosen
-    highest = np.where(done, commitments, commitments[micro].min() - 1).max(axis=1)
-    stage = np.maximum(reached, 0)
+    highest = np.full(len(reached), commitments[micro].min() - 1, dtype=np.int64)
+    np.maximum.at(highest, row, commitments[step])
     worth = [-evidence.get(name, 0.0) for name in journey.step_names]
-    order = sorted(micro, key=lambda c: (worth[c], commitments[c], stages[c], c), reverse=True)
-    for code in order:  # the last that fits stays
-        fits = (stages[code] == stage) | (stages[code] == stage + 1)
-        chosen[~done[:, code] & fits & (commitments[code] <= highest + 1)] = journey.step_names[
-            code
-        ]
+    order = np.array(sorted(micro, key=lambda c: (worth[c], commitments[c], stages[c], c)))
+    row, step = np.divmod(np.unique(row * len(journey) + step), len(journey))
+    stands, stand = np.unique(np.maximum(reached, 0) * _LEVELS + highest, return_inverse=True)
+    for position, (stage, level) in enumerate(zip(*np.divmod(stands, _LEVELS), strict=True)):
+        fits = (stages[order] == stage) | (stages[order] == stage + 1)
+        offered = order[fits & (commitments[order] <= level + 1)]
+        place = np.full(len(journey), -1, dtype=np.int64)
+        place[offered] = np.arange(len(offered))
+        rows = stand == position
+        first = _first_missing(row, np.where(rows[row], place[step], -1), len(rows))
+        names = np.array([*(journey.step_names[code] for code in offered), None], dtype=object)
+        chosen[rows] = names[first[rows]]
     return chosen
+
+
+_LEVELS = 100
+"""More than there are levels of commitment."""
+
+
+def _first_missing(row: Int64, place: Int64, n_rows: int) -> Int64:
+    """Find the least number from 0 on that is not among each row's places, all distinct.
+
+    Sorted, places 0, 1, 2, 5 stand at positions 0, 1, 2, 3: the least missing number is how many
+    of them stand at their own position.
+    """
+    there = place >= 0
+    row, place = row[there], place[there]
+    order = np.lexsort((place, row))
+    row, place = row[order], place[order]
+    begins = np.searchsorted(row, np.arange(n_rows))
+    at_home = place == np.arange(len(row)) - begins[row]
+    return np.bincount(row[at_home], minlength=n_rows)
 
 
 def flat(visible: Visible) -> tuple[Int64, Int64]:

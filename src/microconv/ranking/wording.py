@@ -12,6 +12,7 @@ from functools import cached_property, partial
 import numpy as np
 import numpy.typing as npt
 
+from microconv.features.told_apart import OTHER
 from microconv.journey import KINDS, JourneyMap
 from microconv.ranking.text_rules import SLOT, WORD, Condition
 from microconv.ranking.text_table import Text, shipped
@@ -73,7 +74,8 @@ class Wording:
 
     @cached_property
     def _texts(self) -> list[list[tuple[Text, dict[str, str]]]]:
-        patterns = [(_regex(text.pattern, self.journey), text) for text in self.texts]
+        steps = _steps_in(self.columns, self.journey)
+        patterns = [(_regex(text.pattern, self.journey, steps), text) for text in self.texts]
         return [
             [
                 (text, found.groupdict())
@@ -130,6 +132,8 @@ class Wording:
     def _word(self, how: str, word: str) -> str:
         """Write a word that the pattern found."""
         if how == "says":
+            if word == OTHER:
+                return "did another step"
             return self.journey.steps[self.journey.code_of(word)].says
         if how == "chain":
             return ", then ".join(step.replace("_", " ") for step in word.split(">"))
@@ -144,12 +148,19 @@ class Wording:
 def idle_patterns(columns: Iterable[str], journey: JourneyMap, texts: Iterable[Text]) -> list[str]:
     """List the patterns of a table that fit none of the columns: their texts are never used."""
     names = list(columns)
+    steps = _steps_in(names, journey)
     patterns = dict.fromkeys(text.pattern for text in texts)
-    return [p for p in patterns if not any(map(_regex(p, journey).fullmatch, names))]
+    return [p for p in patterns if not any(map(_regex(p, journey, steps).fullmatch, names))]
 
 
-def _regex(pattern: str, journey: JourneyMap) -> re.Pattern[str]:
-    steps = "|".join(re.escape(name) for name in journey.step_names)
+def _steps_in(columns: Iterable[str], journey: JourneyMap) -> list[str]:
+    """List the steps that a column may be about: of thousands most are in no column's name."""
+    said = "\n".join(columns)
+    return [name for name in (*journey.step_names, OTHER) if name in said]
+
+
+def _regex(pattern: str, journey: JourneyMap, names: Iterable[str]) -> re.Pattern[str]:
+    steps = "|".join(re.escape(name) for name in names) or "(?!)"  # which fits nothing
     known = {
         "step": steps,
         "sequence": f"(?:{steps})(?:>(?:{steps}))+",

@@ -38,6 +38,9 @@ KEPT = ("evaluation", "search", "plots", "summary", "manifest", "model_page")
 LONGEST_PARAM = 500
 """Settings longer than this, like a journey, are kept as a file and not as a parameter."""
 
+MANY_STEPS = 500
+"""Of a longer journey the parameters say how many steps it has; params.json has them all."""
+
 MANY_PARAMS = 100
 """As many parameters as MLflow takes in one call."""
 
@@ -149,12 +152,21 @@ def _log_params(client: MlflowClient, run_id: str, settings: Settings) -> None:
     said = _said(settings)
     params = [
         Param(key, text)
-        for key, value in _leaves(said)
+        for key, value in _leaves(_in_short(said))
         if len(text := value if isinstance(value, str) else json.dumps(value)) <= LONGEST_PARAM
     ]
     for first in range(0, len(params), MANY_PARAMS):
         client.log_batch(run_id, params=params[first : first + MANY_PARAMS])
     client.log_dict(run_id, said, "params.json")
+
+
+def _in_short(said: dict[str, Any]) -> dict[str, Any]:
+    """Leave very many steps to the file: each is seven parameters, and a row of each is slow."""
+    journey = said["journey"]
+    n_steps = len(journey["steps"])
+    if n_steps <= MANY_STEPS:
+        return said
+    return {**said, "journey": {**journey, "steps": f"{n_steps:,} steps, in params.json"}}
 
 
 def _log_figures(client: MlflowClient, run_id: str, figures: dict[str, Any]) -> None:
