@@ -77,20 +77,6 @@ def test_settings_are_parameters_and_threads_are_not(client, entry):
     assert not [name for name in params if name.startswith("engine")]
 
 
-def test_a_journey_of_very_many_steps_is_one_parameter_and_a_file(client, files, store):
-    """Five thousand steps were 35,000 parameters, written one row each for minutes."""
-    given = settings().model_dump(mode="json")
-    pages = {f"page_{k}": {"kind": "exposure"} for k in range(600)}
-    given["journey"]["steps"] |= pages
-    entry = record(check_settings(given), files, store=store)
-    params = client.get_run(entry.run_id).data.params
-    assert params["journey.steps"] == f"{len(given['journey']['steps'])} steps, in params.json"
-    assert params["model.seed"] == "1"
-    assert not [name for name in params if "page_" in name]
-    kept = client.download_artifacts(entry.run_id, "params.json")
-    assert "page_599" in json.loads(Path(kept).read_text())["journey"]["steps"]
-
-
 def test_inputs_are_named_by_their_md5(client, entry, files):
     """Whoever holds a file can tell whether it is the one."""
     inputs = {
@@ -141,3 +127,17 @@ def test_a_missing_file_is_named_before_anything_is_written(files, store, tmp_pa
     """Half an entry is worse than none."""
     with pytest.raises(MissingInputError, match=r"nowhere\.html"):
         record(settings(), {**files, "model_page": tmp_path / "nowhere.html"}, store=store)
+
+
+def test_a_journey_of_very_many_steps_is_one_parameter_and_a_file(client, files, store):
+    """Five thousand steps were 35,000 parameters, written one row each for minutes."""
+    given = settings().model_dump(mode="json")
+    pages = {f"page_{k}": {"kind": "exposure"} for k in range(600)}
+    given["journey"]["steps"] |= pages
+    entry = record(check_settings(given), files, store=store)
+    params = client.get_run(entry.run_id).data.params
+    assert params["journey.steps"] == f"{len(given['journey']['steps'])} steps, in params.json"
+    assert params["model.seed"] == "1"
+    assert not [name for name in params if "page_" in name]
+    kept = client.download_artifacts(entry.run_id, "params.json")
+    assert "page_599" in json.loads(Path(kept).read_text())["journey"]["steps"]
