@@ -41,10 +41,9 @@ class Threads:
 def _at_once(settings: EngineSettings) -> int:
     """Say how many buckets may be in work: each takes a block of features and a copy of it.
 
-    A block is a tenth of the memory or 400 MB; half a GB is the libraries' own.
+    Half a GB is the libraries' own.
     """
-    one = min(settings.memory_gb / 5, 0.8)
-    fit = max(1, int((settings.memory_gb - 0.5) / one))
+    fit = max(1, int((settings.memory_gb - 0.5) * 1e9 / (2 * settings.block_bytes)))
     return min(settings.threads or os.cpu_count() or 1, fit)
 
 

@@ -165,7 +165,7 @@ def _moved(rows: Any, moves: Sequence[tuple[int, int]]) -> Any:
     """Give rows of wanted files the numbers that are theirs now; drop all others."""
     said = [{"file": start // ROWS_OF_A_FILE, "move": move} for start, move in moves]
     files = ibis.memtable(said, schema={"file": "int64", "move": "int64"})
-    found = rows.join(files, (rows.row / ROWS_OF_A_FILE).floor().cast("int64") == files.file)
+    found = rows.join(files, rows.row // ROWS_OF_A_FILE == files.file)
     return found.mutate(row=found.row + found.move).drop("file", "move")
 
 

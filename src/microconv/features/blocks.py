@@ -7,23 +7,25 @@ from collections.abc import Iterator
 import numpy as np
 
 from microconv.histories.arrays import Histories, Int64
-
-CELLS = 100_000_000
-"""At most so many float32 cells of columns and of copied events make a block: 400 MB."""
+from microconv.settings import EngineSettings
 
 COPIED = 6
 """Cells that a copied event is worth: its time, step, value and human."""
 
 
-def cells_within(memory_gb: float) -> int:
-    """Say how many cells a block may have where a process may take so much memory: a tenth.
+def cells_within(engine: EngineSettings) -> int:
+    """Say how many float32 cells of columns and of copied events make a block.
 
     Examples
     --------
-    >>> cells_within(1), cells_within(64)
+    >>> cells_within(EngineSettings(memory_gb=1)), cells_within(EngineSettings(memory_gb=64))
     (25000000, 100000000)
     """
-    return min(CELLS, round(memory_gb * 1e9 / 10 / 4))
+    return engine.block_bytes // 4
+
+
+CELLS = cells_within(EngineSettings())
+"""As many where nothing else is said."""
 
 
 def blocks(

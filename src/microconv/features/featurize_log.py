@@ -45,7 +45,7 @@ def featurize_log(
     journey = JourneyMap.from_settings(settings.journey)
     check_steps(journey, settings.features)
     names = column_names(journey, settings.features, {}, fitted=False)
-    cells = cells_within(settings.engine.memory_gb)
+    cells = cells_within(settings.engine)
     snapshots, out = snapshots.absolute(), out.absolute()
 
     def fill(bucket: int) -> int:

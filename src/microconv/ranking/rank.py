@@ -105,7 +105,7 @@ def rank_prospects(
     question = replace(
         question,
         threads=engine.threads if alone else 1,
-        cells=cells_within(engine.memory_gb),
+        cells=cells_within(engine),
     )
     with opened(engine) as cluster:
         ask = partial(score_bucket, log, question=question)

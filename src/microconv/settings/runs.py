@@ -39,6 +39,11 @@ class EngineSettings(Section):
     threads: Count | None = None
     memory_gb: Annotated[float, Field(ge=1, le=100_000)] = 4
 
+    @property
+    def block_bytes(self) -> int:
+        """What a block of features may take: a tenth of the memory, 400 MB at most."""
+        return round(min(self.memory_gb / 10, 0.4) * 1e9)
+
     @model_validator(mode="after")
     def _master_of_spark(self) -> EngineSettings:
         if self.name == "spark" and self.master is None:
