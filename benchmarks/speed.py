@@ -77,7 +77,9 @@ def measure(folder: Path, rounds: int) -> dict[str, list[dict[str, float]]]:
 def run_step(step: str, folder: Path) -> dict[str, float]:
     """Run one step in a process of its own, and say what it cost."""
     command = [sys.executable, str(HERE / "steps.py"), step, str(folder)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(f"The step {step} failed.")
     cost: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     print(f"  {step}: {cost['seconds']:.1f} s, peak {cost['peak_gb']:.2f} GB", flush=True)
     return cost

@@ -9,7 +9,7 @@
     │   ├── MissingInputError    no file where one was promised
     │   └── MissingColumnError   a mapping names a column the file does not have
     ├── RefusedRowsError         more rows were refused than `ingest.max_refused_share` allows
-    ├── MemoryLimitError         a bucket does not fit into `engine.memory_gb`
+    ├── MemoryLimitError         something does not fit into `engine.memory_gb`
     ├── UnplacedEventsError      event names without a step, and the run was asked to mind
     ├── EventLogError            a log (or a table of events) is not what it says it is
     ├── TimeError                an instant is naive, missing or outside what was observed
@@ -75,7 +75,7 @@ class RefusedRowsError(MicroconvError):
 
 
 class MemoryLimitError(MicroconvError):
-    """A bucket of a log does not fit into `engine.memory_gb`."""
+    """A bucket of a log, or what is made of the exports, does not fit into `engine.memory_gb`."""
 
 
 class UnplacedEventsError(MicroconvError):

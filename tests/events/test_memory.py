@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from exports import TABLE as NAMED
 from exports import Exports, iso, section
 from microconv.errors import MemoryLimitError
 from microconv.events import memory
 from microconv.events.incremental import ingest_changes
 from microconv.events.log import EventLog
 from microconv.events.memory import buckets_at_once, buckets_for
+from microconv.events.relational import connect
 from microconv.settings import EngineSettings
 
 TABLE = {"files": "table*.csv"}
@@ -99,3 +103,29 @@ def test_other_memory_lays_the_log_out_anew_only_where_buckets_follow_from_it(
     assert EventLog.open(exports.outputs.log).buckets == 16
     bring_up(4, 4)
     assert bring_up(4, 1) == "none of the 1 exports changed; the log stays as it is"
+
+
+def test_duplicates_are_found_however_often_the_keys_are_gone_through(
+    exports: Exports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """300 events, every third of them sent twice: with the keys in 7 parts as with all at once."""
+    ids = [n for n in range(300) for _ in range(2 if n % 3 == 0 else 1)]
+    rows = [f"p{n},{iso(n)},visit,e{n}" for n in ids]
+    exports.write("table.csv", "\n".join(["who,when,what,id", *rows]) + "\n")
+    source = TABLE | {"columns": {**NAMED, "event_id": "id"}}
+    counted = {}
+    for key_bytes in (1, 7 * memory.engine_bytes(4) / 4 / len(ids)):
+        monkeypatch.setattr(memory, "_KEY_BYTES", key_bytes)
+        passes = memory.passes_over(len(ids), 4)
+        (facts,) = exports.ingest(source)["sources"]
+        counted[passes] = (facts["rows"], facts["events"], facts["duplicates"])
+    assert counted == {1: (400, 300, 100), 7: (400, 300, 100)}
+
+
+def test_exports_that_do_not_fit_say_what_would_do(tmp_path: Path) -> None:
+    """A list of ten million numbers cannot be held in 30 MB, and no disk helps."""
+    with (
+        pytest.raises(MemoryLimitError, match=r"`engine.memory_gb: 0.1` leaves .* set it to 0.2"),
+        connect(tmp_path, threads=1, memory_gb=0.1) as connection,
+    ):
+        connection.con.sql("SELECT list(range) FROM range(10_000_000)").fetchall()

@@ -23,7 +23,7 @@ from microconv.events.identity import (
     links_of_prospects,
 )
 from microconv.events.inputs import expand
-from microconv.events.memory import batch_rows, buckets_at_once, buckets_for
+from microconv.events.memory import batch_rows, buckets_at_once, buckets_for, passes_over
 from microconv.events.people import (
     gather_prospects,
     prospects_of_events,
@@ -209,7 +209,8 @@ class _Run:
     def _resolve_source(self, tally: Tally, identities: Identities) -> None:
         staged, connection = tally.staged, self.connection
         rows = staged.table.filter(staged.table.reason.isnull() & staged.table.ignored.isnull())
-        losers = find_duplicates(rows, connection)
+        passes = passes_over(tally.events, self.memory_gb)
+        losers = find_duplicates(rows, connection, passes=passes)
         if losers is not None:
             losers = connection.create_table(f"losers_{staged.place}", losers)
             tally.duplicates = self._count(losers)

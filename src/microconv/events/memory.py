@@ -5,6 +5,7 @@ See docs/decisions/0025.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from microconv.errors import MemoryLimitError
@@ -18,6 +19,10 @@ ROW_BYTES = 1_000
 _ENGINE, _BUCKET, _SORTING = 0.3, 0.125, 0.6
 """Shares of the memory: the engine's, a bucket's as planned, and all that are being sorted."""
 
+_KEY_BYTES = 64
+"""What a key takes while it is counted how often each occurs; a quarter of the engine's memory
+is for that, the rest for what it reads."""
+
 _BATCH_ROWS = 125_000
 """Rows for each GB that leave the engine at once; they are held twice while they are dealt."""
 
@@ -30,6 +35,17 @@ def engine_bytes(memory_gb: float) -> int:
 def batch_rows(memory_gb: float) -> int:
     """Say how many rows may be on their way from the engine to their buckets."""
     return min(500_000, round(_BATCH_ROWS * memory_gb))
+
+
+def passes_over(rows: int, memory_gb: float) -> int:
+    """Say how many parts the keys of rows are to be grouped in, to stay within the engine's share.
+
+    Examples
+    --------
+    >>> passes_over(1_000_000, memory_gb=4), passes_over(100_000_000, memory_gb=4)
+    (1, 22)
+    """
+    return max(1, math.ceil(rows * _KEY_BYTES / (engine_bytes(memory_gb) / 4)))
 
 
 def buckets_for(rows: int, memory_gb: float) -> int:

@@ -14,6 +14,7 @@ import duckdb
 import ibis
 import pyarrow as pa
 
+from microconv.errors import MemoryLimitError
 from microconv.events.memory import engine_bytes
 
 
@@ -113,6 +114,8 @@ def connect(folder: Path, *, threads: int | None, memory_gb: float = 4) -> Itera
     ------
     OSError
         If the disk is full or refuses: an enclosing `replacing` tells it.
+    MemoryLimitError
+        If a query needs more memory than there is, and cannot do with the disk.
     """
     options = {} if threads is None else {"threads": threads}
     connection = ibis.duckdb.connect(
@@ -126,8 +129,15 @@ def connect(folder: Path, *, threads: int | None, memory_gb: float = 4) -> Itera
         connection.raw_sql("SET preserve_insertion_order = false")
         yield connection
     except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
-        full = "No space left" in str(error) or "failed to offload" in str(error)
-        raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
+        if "No space left" in str(error) or "failed to offload" in str(error):
+            raise OSError(errno.ENOSPC, str(error)) from error
+        if isinstance(error, duckdb.IOException):
+            raise OSError(errno.EIO, str(error)) from error
+        raise MemoryLimitError(
+            f"The {engine_bytes(memory_gb) / 1e9:.1f} GB that `engine.memory_gb: {memory_gb:g}` "
+            f"leaves for reading and matching the exports do not suffice: set it to "
+            f"{2 * memory_gb:g}, say."
+        ) from error
     finally:
         connection.disconnect()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import ibis
+import pyarrow as pa
 
 from microconv.events.identity import ANONYMOUS, EMAIL, MEMBER, linked
 from microconv.events.mail import KEYS, grouped, keyed, visible_from
@@ -35,19 +36,24 @@ class Identities:
     spans: Any | None = None
 
 
-def find_duplicates(rows: Any, connection: Any) -> Any | None:
+def find_duplicates(rows: Any, connection: Any, *, passes: int = 1) -> Any | None:
     """Find the rows to drop: of each `event_id` all but the earliest known, smallest one.
 
     Equal ids are found by `key`, a hash of theirs, first: a log without
     duplicates is not sorted by its ids.
+
+    Parameters
+    ----------
+    passes : int
+        So many times the keys are gone through, for another part of them each time: all of
+        a large log at once are more than the engine may hold. Changes no row.
 
     Returns
     -------
     Ibis table or None
         The column `row`; None if no id occurs twice.
     """
-    counts = rows.group_by("key").agg(rows_of_key=rows.count())
-    twice = connection.to_pyarrow(counts.filter(counts.rows_of_key > 1).select("key"))
+    twice = pa.concat_tables(_twice(rows, connection, part, passes) for part in range(passes))
     if not len(twice):
         return None
     doubtful = rows.semi_join(ibis.memtable(twice), "key")
@@ -56,6 +62,13 @@ def find_duplicates(rows: Any, connection: Any) -> Any | None:
     best = ibis.window(group_by="event_id", order_by=["known_at", "content", "row"])
     placed = doubtful.mutate(place=ibis.row_number().over(best))
     return placed.filter(placed.place > 0).select("row")
+
+
+def _twice(rows: Any, connection: Any, part: int, parts: int) -> pa.Table:
+    # a key may be negative, and then is what is left of it
+    here = rows.filter((rows.key % parts).abs() == part) if parts > 1 else rows
+    counts = here.group_by("key").agg(rows_of_key=here.count())
+    return connection.to_pyarrow(counts.filter(counts.rows_of_key > 1).select("key"))
 
 
 def resolve(rows: Any, identities: Identities, settings: IngestSettings, *, deals: bool) -> Any:
