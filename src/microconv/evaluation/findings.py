@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from microconv.evaluation.column_kinds import is_attribute
@@ -49,19 +51,23 @@ def look_for_leaks(
     if isinstance(sampled, str):
         return {"reason": sampled}
     names, values = columns_of(sampled)
-    return {
-        "fold": folds[-1].name,
-        "rows": {"train": int(sampled.train.sum()), "test": int((~sampled.train).sum())},
-        "history_columns": sum(not is_attribute(name) for name in names),
-        "probes": run_probes(sampled, seed=seed),
-        "history": history_suspects(sampled, names, values, seed=seed),
-        "attributes": attribute_strengths(sampled, names, values),
-        "fills": fill_figures(sampled, names, values),
-        "late_fills": late_fills(training_set),
-        "collapses": collapses(training_set, folds, seed=seed),
-        "base_rate": base_rate_drift(training_set, folds[-1]),
-        "drift": None if latest is None else _drift(sampled, latest),
-    }
+    with ThreadPoolExecutor(recipe.threads or os.cpu_count()) as pool:
+        probes = run_probes(sampled, seed=seed, pool=pool)
+        history = pool.submit(history_suspects, sampled, names, values, seed=seed)
+        fallen = pool.submit(collapses, training_set, folds, seed=seed)
+        return {
+            "fold": folds[-1].name,
+            "rows": {"train": int(sampled.train.sum()), "test": int((~sampled.train).sum())},
+            "history_columns": sum(not is_attribute(name) for name in names),
+            "probes": probes(),
+            "history": history.result(),
+            "attributes": attribute_strengths(sampled, names, values),
+            "fills": fill_figures(sampled, names, values),
+            "late_fills": late_fills(training_set),
+            "collapses": fallen.result(),
+            "base_rate": base_rate_drift(training_set, folds[-1]),
+            "drift": None if latest is None else _drift(sampled, latest),
+        }
 
 
 def _drift(sampled: Sampled, latest: Latest) -> dict[str, Any]:

@@ -14,6 +14,8 @@ shuffled_labels     every column, outcomes dealt to the rows anew: must be chanc
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from typing import Any
 
@@ -47,47 +49,55 @@ SHUFFLES = 2
 RESAMPLES, CONFIDENCE = 200, 0.95
 
 
-def run_probes(sampled: Sampled, *, seed: int) -> dict[str, Any]:
-    """Fit the probes and measure their AUC.
+def run_probes(sampled: Sampled, *, seed: int, pool: Executor) -> Callable[[], dict[str, Any]]:
+    """Hand the probes in; what comes back waits for them and says their AUC.
 
     Parameters
     ----------
     sampled : Sampled
     seed : int
+    pool : Executor
+        Each probe is fitted by one of its threads.
 
     Returns
     -------
-    dict
-        Probe → `value`, `low`, `high`; and `order_adds` (all − order_shuffled),
+    callable
+        Returns a dict: probe → `value`, `low`, `high`; and `order_adds` (all − order_shuffled),
         `steps_add` (all − volume) and `random_gap` (random_rows − all), alike.
         A probe without columns is None with a reason.
     """
     rng = np.random.default_rng(seed)
     names, values = columns_of(sampled)
     history = np.array([not is_attribute(name) for name in names], dtype=bool)
-    samples = {
-        "all": _tested(sampled, values, seed),
-        "history": _tested(sampled, values[history], seed),
-        "attributes": _tested(sampled, values[~history], seed),
-        "volume": _tested(sampled, volume_columns(sampled.rows), seed),
-        "order_shuffled": _tested(
-            sampled, columns_of(replace(sampled, rows=shuffle_order(sampled.rows, rng)))[1], seed
-        ),
-    }
+    reordered = replace(sampled, rows=shuffle_order(sampled.rows, rng))
     mixed = sampled.resplit(rng.permutation(sampled.train))
-    samples["random_rows"] = _tested(mixed, columns_of(mixed)[1], seed + 1)
-    shuffled = []
-    for _ in range(SHUFFLES):
-        dealt = sampled.relabelled(rng.permutation(sampled.labels))
-        shuffled.append(_tested(dealt, columns_of(dealt)[1], seed))
-    samples["shuffled_labels"] = np.mean(shuffled, axis=0)
-    samples["order_adds"] = samples["all"] - samples["order_shuffled"]
-    samples["steps_add"] = samples["all"] - samples["volume"]
-    samples["random_gap"] = samples["random_rows"] - samples["all"]
-    return {
-        name: figure(sample, CONFIDENCE, why="there are no such columns")
-        for name, sample in samples.items()
+    dealt = [sampled.relabelled(rng.permutation(sampled.labels)) for _ in range(SHUFFLES)]
+
+    def tested(rows: Sampled, values: Columns | None = None, seed: int = seed) -> Future[Floats]:
+        return pool.submit(_tested, rows, values, seed)
+
+    fitted = {
+        "all": tested(sampled, values),
+        "history": tested(sampled, values[history]),
+        "attributes": tested(sampled, values[~history]),
+        "volume": tested(sampled, volume_columns(sampled.rows)),
+        "order_shuffled": tested(reordered),
+        "random_rows": tested(mixed, seed=seed + 1),
     }
+    shuffled = [tested(rows) for rows in dealt]
+
+    def wait() -> dict[str, Any]:
+        samples = {name: probe.result() for name, probe in fitted.items()}
+        samples["shuffled_labels"] = np.mean([probe.result() for probe in shuffled], axis=0)
+        samples["order_adds"] = samples["all"] - samples["order_shuffled"]
+        samples["steps_add"] = samples["all"] - samples["volume"]
+        samples["random_gap"] = samples["random_rows"] - samples["all"]
+        return {
+            name: figure(sample, CONFIDENCE, why="there are no such columns")
+            for name, sample in samples.items()
+        }
+
+    return wait
 
 
 def columns_of(sampled: Sampled) -> tuple[list[str], Columns]:
@@ -104,8 +114,13 @@ def probe(sampled: Sampled, values: Columns, *, seed: int) -> Floats:
     return model.raw(values[:, ~train], threads=1)
 
 
-def _tested(sampled: Sampled, values: Columns, seed: int) -> Floats:
-    """Return a probe's AUC on the test rows, then its resamples by prospect."""
+def _tested(sampled: Sampled, values: Columns | None, seed: int) -> Floats:
+    """Return a probe's AUC on the test rows, then its resamples by prospect.
+
+    The columns are made here unless given: each probe's are gone once it is fitted.
+    """
+    if values is None:
+        values = columns_of(sampled)[1]
     tested = ~sampled.train
     who = sampled.rows.snapshots["prospect_id"].to_numpy(str)[tested]
     prospect = np.unique(who, return_inverse=True)[1].astype(np.int64)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -97,10 +100,16 @@ def learn(
     if conversions < recipe.model.ready.conversions:
         return _learn_cautiously(training_set, train, recipe, known_before, conversions)
     plan = plan_later_slice(snapshots, train, labels, recipe)
-    chosen = None if isinstance(plan, str) else _choose(training_set, plan, labels, recipe)
-    columns = training_set.fit_columns(train, labels)
-    blend = fit_voices(snapshots, columns, train, recipe, known_before)
-    amount = learn_amount(snapshots, columns, train & labels)
+    with side_by_side(recipe) as pool:
+        # the trial is handed in first: cores that it leaves idle go on to what ships
+        trial = (
+            None if isinstance(plan, str) else _try_out(training_set, plan, labels, recipe, pool)
+        )
+        columns = training_set.fit_columns(train, labels)
+        grown = grow_voices(snapshots, columns, train, recipe, known_before, pool)
+        worth = pool.submit(learn_amount, snapshots, columns, train & labels)
+        chosen = None if trial is None else trial()
+        blend, amount = grown(), worth.result()
     drawn = told(labels[train], recipe.model.max_negatives)
     if isinstance(plan, str) or chosen is None:
         return Lesson(blend, columns, amount, f"equal shares, uncalibrated: {plan}{drawn}")
@@ -146,28 +155,33 @@ def _learn_cautiously(
     return Lesson(blend, columns, learn_amount(snapshots, columns, train & labels), choice)
 
 
-def _choose(
-    training_set: TrainingSet, plan: LaterSlice, labels: Mask, recipe: Recipe
-) -> tuple[Weights, Calibration]:
-    """Try the voices out on the latest training dates."""
+def _try_out(
+    training_set: TrainingSet, plan: LaterSlice, labels: Mask, recipe: Recipe, pool: Executor
+) -> Callable[[], tuple[Weights, Calibration]]:
+    """Try the voices out on the latest training dates; what comes back waits and then chooses."""
     snapshots = training_set.snapshots
     earlier = known_labels(snapshots, plan.begins)
     columns = training_set.fit_columns(plan.train, earlier)
     most = min(recipe.model.max_negatives or TRIED_NEGATIVES, TRIED_NEGATIVES)
     sparing = replace(recipe, model=recipe.model.model_copy(update={"max_negatives": most}))
-    tried = fit_voices(snapshots, columns, plan.train, sparing, plan.begins)
+    grown = grow_voices(snapshots, columns, plan.train, sparing, plan.begins, pool)
     rows, holdout = _slice(snapshots, plan, labels)
-    said = in_blocks(
-        lambda block: np.array([*tried.voices(block, threads=1).values()]),
-        columns.pick(rows),
-        threads=recipe.threads,
-    )
-    voices = {
-        name: logit + level(logit, holdout.labels, holdout.weights)
-        for name, logit in zip(VOICES, said, strict=True)
-    }
-    weights = choose_weights(voices, holdout)
-    return weights, choose_calibration(recipe.model.calibrations, mix(voices, weights), holdout)
+
+    def choose() -> tuple[Weights, Calibration]:
+        tried = grown()
+        said = in_blocks(
+            lambda block: np.array([*tried.voices(block, threads=1).values()]),
+            columns.pick(rows),
+            threads=recipe.threads,
+        )
+        voices = {
+            name: logit + level(logit, holdout.labels, holdout.weights)
+            for name, logit in zip(VOICES, said, strict=True)
+        }
+        weights = choose_weights(voices, holdout)
+        return weights, choose_calibration(recipe.model.calibrations, mix(voices, weights), holdout)
+
+    return choose
 
 
 def _slice(
@@ -183,6 +197,22 @@ def _slice(
     return rows, Holdout(labels[rows], prospects, weights)
 
 
+@contextmanager
+def side_by_side(recipe: Recipe) -> Iterator[Executor]:
+    """Open a pool of the recipe's threads, in which no fit starts threads of BLAS.
+
+    A regression limits BLAS by itself, but from a thread of a pool that lifts the limit of
+    another that still runs: the limit is set here, before any of them.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with (
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(recipe.threads or os.cpu_count()) as pool,
+    ):
+        yield pool
+
+
 def fit_voices(
     snapshots: pd.DataFrame,
     columns: FittedColumns,
@@ -190,28 +220,33 @@ def fit_voices(
     recipe: Recipe,
     known_before: datetime | None,
 ) -> Blend:
-    """Fit the voices on what was known at an instant, and mix them equally.
+    """Fit the voices on what was known at an instant, and mix them equally."""
+    with side_by_side(recipe) as pool:
+        return grow_voices(snapshots, columns, train, recipe, known_before, pool)()
 
-    Each is grown by one thread, so they are grown side by side.
-    """
-    from threadpoolctl import threadpool_limits
 
+def grow_voices(
+    snapshots: pd.DataFrame,
+    columns: FittedColumns,
+    train: Mask,
+    recipe: Recipe,
+    known_before: datetime | None,
+    pool: Executor,
+) -> Callable[[], Blend]:
+    """Hand the voices in, a thread each; what comes back waits for them and mixes them equally."""
     known, model = known_labels(snapshots, known_before), recipe.model
     rows, weights = _weighed(snapshots, train, known, recipe)
     values, known = columns.pick(rows), known[rows]
     followed = follow(snapshots, recipe, now=known_before)
-    # the regression limits BLAS by itself, but in a thread of a pool that does not reach past
-    # a limit that the caller has set
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(recipe.threads) as pool:
-        boosted = pool.submit(
-            fit_boosted,
-            *(values, known, weights, model.boosted),
-            seed=model.seed,
-            threads=recipe.threads,
-        )
-        hazard = pool.submit(fit_hazard, columns.parts, followed, recipe)
-        linear = pool.submit(fit_linear, values, known, weights, model.linear)
-        return Blend(boosted.result(), hazard.result(), linear.result())
+    boosted = pool.submit(
+        fit_boosted,
+        *(values, known, weights, model.boosted),
+        seed=model.seed,
+        threads=recipe.threads,
+    )
+    hazard = pool.submit(fit_hazard, columns.parts, followed, recipe)
+    linear = pool.submit(fit_linear, values, known, weights, model.linear)
+    return lambda: Blend(boosted.result(), hazard.result(), linear.result())
 
 
 def _weighed(
