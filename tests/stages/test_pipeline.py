@@ -31,11 +31,13 @@ def options(stage):
 
 
 @pytest.mark.parametrize("name", EVERY_STAGE)
-def test_a_stage_declares_exactly_the_code_it_runs(name):
+def test_a_stage_declares_the_code_it_runs(name):
     """Edit a module that a stage runs but does not declare, and DVC reports a stale result."""
     stage = EVERY_STAGE[name]
-    runs, says = code_of(module_of(stage)), declared(stage)
-    assert says == runs, "run `make declare`"
+    runs = code_of(module_of(stage))
+    assert runs <= declared(stage), "run `make declare`"
+    code = [dep for dep in paths(stage["deps"]) if dep.startswith("src/")]
+    assert sorted(code) == sorted(folded(runs)), "run `make declare`"
 
 
 @pytest.mark.parametrize("name", EVERY_STAGE)
@@ -89,12 +91,15 @@ def test_code_is_imported_by_name_only():
     assert set(hidden) <= allowed
 
 
-def test_a_folder_stands_for_its_files_only_if_all_of_them_are_run():
-    """Declaring a folder is short; declaring a file too many reruns a stage for nothing."""
-    events = {Path("src/microconv") / name for name in ("errors.py", "stages/shell.py")}
-    assert folded(events) == ["src/microconv/errors.py", "src/microconv/stages/shell.py"]
-    stages = {file.relative_to(ROOT) for file in (ROOT / "src/microconv/stages").glob("*.py")}
-    assert folded(stages) == ["src/microconv/stages"]
+def test_a_folder_stands_for_its_files_if_most_of_them_are_run():
+    """DVC's lock is read and written around every stage, so it is kept short."""
+    few = {Path("src/microconv") / name for name in ("errors.py", "stages/shell.py")}
+    assert folded(few) == ["src/microconv/errors.py", "src/microconv/stages/shell.py"]
+    room = Path("src/microconv/histories")
+    files = sorted(f.relative_to(ROOT) for f in (ROOT / room).iterdir() if f.is_file())
+    half = len(files) // 2
+    assert folded(set(files[:half])) == [file.as_posix() for file in files[:half]]
+    assert folded(set(files[: half + 1])) == [room.as_posix()]
 
 
 def test_the_receipt_of_tracking_is_no_cached_data():
