@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from microconv.errors import SettingsError
-from microconv.stages.shell import inert, one_line, one_sentence_errors
+from microconv.stages.shell import end_at_once, inert, one_line, one_sentence_errors
 
 if TYPE_CHECKING:
     from microconv.settings import EngineSettings
@@ -36,6 +36,7 @@ Master = Annotated[
 
 def main() -> None:
     """Run the command line: a user's mistake ends in one sentence and exit code 2."""
+    end_at_once()
     with one_sentence_errors("microconv"):
         try:
             code = app(sys.argv[1:] or ["--help"], standalone_mode=False)

@@ -200,7 +200,7 @@ def _predict(
     out = {name: baseline.predict(values) for name, baseline in baselines.items()}
     voices = lesson.blend.voices(values, threads=lore.threads)
     out |= {name: sigmoid(logit) for name, logit in voices.items()}
-    out["blend"] = lesson.blend.predict(values, threads=lore.threads)
+    out["blend"] = lesson.blend.predict_from(voices)
     return out, left_out
 
 

@@ -86,7 +86,9 @@ class Blend:
 
     def logit(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Score rows on the logit scale; no row's score depends on another row."""
-        mixed = self._mixed(self._logits(threads), values)
+        return self._calibrated(self._mixed(self._logits(threads), values))
+
+    def _calibrated(self, mixed: Floats) -> Floats:
         return self.calibration(mixed) + self.level
 
     def _mixed(self, said: Mapping[str, Callable[[Columns], Floats]], values: Columns) -> Floats:
@@ -97,6 +99,10 @@ class Blend:
     def predict(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Return each row's probability of converting, shape (n_rows,)."""
         return sigmoid(self.logit(values, threads=threads))
+
+    def predict_from(self, voices: Mapping[str, Floats]) -> Floats:
+        """Return what :meth:`predict` would, of rows whose :meth:`voices` have been heard."""
+        return sigmoid(self._calibrated(mix(voices, self.weights)))
 
     def contributions(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Split each row's logit into its columns.

@@ -8,6 +8,8 @@ returns is printed. Nothing else about a stage is hidden here.
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -37,8 +39,17 @@ TRY_AGAIN = 75
 
 def run(stage: Stage) -> None:
     """Run a stage as the program ``python -m microconv.stages.NAME`` and leave."""
+    end_at_once()
     with one_sentence_errors(stage.__name__):
         sys.stdout.write(f"{inert(call(stage, sys.argv[1:]))}\n")
+
+
+def end_at_once() -> None:
+    """Spare the end of this process a last search for cycles: the libraries' take it a second.
+
+    Not where DuckDB is loaded, which would report as leaked what only that search releases.
+    """
+    atexit.register(lambda: None if "duckdb" in sys.modules else gc.freeze())
 
 
 def call(stage: Stage, arguments: Sequence[str], *, engine: EngineSettings | None = None) -> str:
