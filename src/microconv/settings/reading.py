@@ -103,7 +103,7 @@ def _explain_engine(error: ValidationError) -> str:
     return problem["msg"].removeprefix("Value error, ") + "."
 
 
-class _EachKeyOnce(yaml.SafeLoader):
+class _EachKeyOnce(yaml.CSafeLoader):
     """Refuses a key that stands twice: of two sections `score`, YAML keeps the last, silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
