@@ -28,7 +28,8 @@ def _unprivileged() -> list[str]:
         return []
     names = {entry.pw_name for entry in pwd.getpwall()}
     user = "postgres" if "postgres" in names else "nobody"
-    return ["runuser", "-u", user, "--"]
+    anywhere = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"  # `su` leaves out the last two
+    return [shutil.which("runuser", path=anywhere) or "runuser", "-u", user, "--"]
 
 
 def _free_port() -> int:
