@@ -134,6 +134,13 @@ def test_a_sigmoid_scales_contributions_by_its_slope():
     assert np.allclose(scaled[:, -1], 0.5 * plain[:, -1] + 1.0, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("shares", [SHARES, (0.0, 0.0, 1.0)])
+def test_voices_that_have_been_heard_give_the_same_bits_as_asking_them(shares):
+    """The backtest hears each voice for itself, and then not again for the blend."""
+    blend = Blend(*parts(), shares, Calibration("sigmoid", 0.8, 0.8, -0.2), 0.1)
+    assert (blend.predict_from(blend.voices(VALUES)) == blend.predict(VALUES)).all()
+
+
 def test_json_and_the_texts_of_the_trees_keep_every_bit():
     """The artefact holds the blend as these."""
     blend = Blend(*parts(), SHARES, Calibration("beta", 1.4, 0.5, 0.2), 0.05)

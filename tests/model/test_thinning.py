@@ -14,10 +14,11 @@ from training_world import HORIZON_DAYS, make
 from lessons import MODEL, planted_set
 from microconv.model import learn as learn_module
 from microconv.model import thinning
-from microconv.model.learn import fit_voices, learn
+from microconv.model.learn import learn
 from microconv.model.logistic import fit_logistic, sigmoid
 from microconv.model.thinning import draws, share_drawn, thin_out
 from microconv.model.training import Recipe, rows_at
+from microconv.model.voices import fit_voices
 from microconv.settings import ModelSettings
 
 MONTH = timedelta(days=HORIZON_DAYS)

@@ -118,6 +118,18 @@ def test_counted_steps_become_a_bar_of_what_is_under_way(monkeypatch):
     assert shell.UNDER_WAY.get() is None
 
 
+def test_a_program_that_used_duckdb_ends_without_a_word():
+    """Cut short at its end, DuckDB would print what it takes for leaks on everybody's stderr."""
+    lines = (
+        "from microconv.stages.shell import end_at_once",
+        "end_at_once()",
+        "import duckdb",
+        "duckdb.connect().sql('select 1 as one').arrow()",
+    )
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_stage_is_a_program_that_fails_in_one_sentence(tmp_path):
     """What DVC runs: the real interpreter, a params.yaml with a typo, no traceback."""
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text() + "\nscroe: {}\n")

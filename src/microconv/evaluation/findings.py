@@ -52,7 +52,7 @@ def look_for_leaks(
         return {"reason": sampled}
     names, values = columns_of(sampled)
     with ThreadPoolExecutor(recipe.threads or os.cpu_count()) as pool:
-        probes = run_probes(sampled, seed=seed, pool=pool)
+        probes = run_probes(sampled, names, values, seed=seed, pool=pool)
         history = pool.submit(history_suspects, sampled, names, values, seed=seed)
         fallen = pool.submit(collapses, training_set, folds, seed=seed)
         return {

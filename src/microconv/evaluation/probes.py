@@ -49,12 +49,16 @@ SHUFFLES = 2
 RESAMPLES, CONFIDENCE = 200, 0.95
 
 
-def run_probes(sampled: Sampled, *, seed: int, pool: Executor) -> Callable[[], dict[str, Any]]:
+def run_probes(
+    sampled: Sampled, names: list[str], values: Columns, *, seed: int, pool: Executor
+) -> Callable[[], dict[str, Any]]:
     """Hand the probes in; what comes back waits for them and says their AUC.
 
     Parameters
     ----------
     sampled : Sampled
+    names, values
+        Its columns, by :func:`columns_of`.
     seed : int
     pool : Executor
         Each probe is fitted by one of its threads.
@@ -67,7 +71,6 @@ def run_probes(sampled: Sampled, *, seed: int, pool: Executor) -> Callable[[], d
         A probe without columns is None with a reason.
     """
     rng = np.random.default_rng(seed)
-    names, values = columns_of(sampled)
     history = np.array([not is_attribute(name) for name in names], dtype=bool)
     reordered = replace(sampled, rows=shuffle_order(sampled.rows, rng))
     mixed = sampled.resplit(rng.permutation(sampled.train))

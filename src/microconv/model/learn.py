@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -20,13 +18,11 @@ from microconv.model.amount import Amount, conversions_of, fit_amount
 from microconv.model.blend import LINEAR_ALONE, VOICES, Blend, Weights, choose_weights, mix
 from microconv.model.calibration import Calibration, Holdout, choose_calibration, choose_level
 from microconv.model.cautious import evidence, fit_cautious, journey_points
-from microconv.model.hazard import fit_hazard, follow
-from microconv.model.linear import Design, fit_linear
+from microconv.model.linear import Design
 from microconv.model.logistic import level
 from microconv.model.readiness import count_conversions
 from microconv.model.thinning import thin_out, told
 from microconv.model.training import (
-    Floats,
     LaterSlice,
     Mask,
     Recipe,
@@ -34,9 +30,8 @@ from microconv.model.training import (
     known_labels,
     plan_later_slice,
     require_both,
-    turn_weights,
 )
-from microconv.model.trees import fit_boosted
+from microconv.model.voices import fit_voices, grow_voices, side_by_side, weighed
 
 TRIED_NEGATIVES = 50_000
 """The trial on the later slice, which shares and calibration are chosen by, learns from about so
@@ -137,7 +132,7 @@ def _learn_cautiously(
     snapshots = training_set.snapshots
     labels = known_labels(snapshots, known_before)
     columns = training_set.fit_columns(train, labels)
-    rows, weights = _weighed(snapshots, train, labels, recipe)
+    rows, weights = weighed(snapshots, train, labels, recipe)
     cautious = fit_cautious(
         Design.of(columns.pick(rows)),
         labels[rows],
@@ -195,68 +190,6 @@ def _slice(
     rows = rows[kept]
     prospects = pd.factorize(snapshots["prospect_id"].to_numpy()[rows])[0].astype(np.int64)
     return rows, Holdout(labels[rows], prospects, weights)
-
-
-@contextmanager
-def side_by_side(recipe: Recipe) -> Iterator[Executor]:
-    """Open a pool of the recipe's threads, in which no fit starts threads of BLAS.
-
-    A regression limits BLAS by itself, but from a thread of a pool that lifts the limit of
-    another that still runs: the limit is set here, before any of them.
-    """
-    from threadpoolctl import threadpool_limits
-
-    with (
-        threadpool_limits(1, user_api="blas"),
-        ThreadPoolExecutor(recipe.threads or os.cpu_count()) as pool,
-    ):
-        yield pool
-
-
-def fit_voices(
-    snapshots: pd.DataFrame,
-    columns: FittedColumns,
-    train: Mask,
-    recipe: Recipe,
-    known_before: datetime | None,
-) -> Blend:
-    """Fit the voices on what was known at an instant, and mix them equally."""
-    with side_by_side(recipe) as pool:
-        return grow_voices(snapshots, columns, train, recipe, known_before, pool)()
-
-
-def grow_voices(
-    snapshots: pd.DataFrame,
-    columns: FittedColumns,
-    train: Mask,
-    recipe: Recipe,
-    known_before: datetime | None,
-    pool: Executor,
-) -> Callable[[], Blend]:
-    """Hand the voices in, a thread each; what comes back waits for them and mixes them equally."""
-    known, model = known_labels(snapshots, known_before), recipe.model
-    rows, weights = _weighed(snapshots, train, known, recipe)
-    values, known = columns.pick(rows), known[rows]
-    followed = follow(snapshots, recipe, now=known_before)
-    boosted = pool.submit(
-        fit_boosted,
-        *(values, known, weights, model.boosted),
-        seed=model.seed,
-        threads=recipe.threads,
-    )
-    hazard = pool.submit(fit_hazard, columns.parts, followed, recipe)
-    linear = pool.submit(fit_linear, values, known, weights, model.linear)
-    return lambda: Blend(boosted.result(), hazard.result(), linear.result())
-
-
-def _weighed(
-    snapshots: pd.DataFrame, train: Mask, known: Mask, recipe: Recipe
-) -> tuple[npt.NDArray[np.intp], Floats]:
-    """List the rows to learn from in order, and what each weighs."""
-    rows = in_order(snapshots, train)
-    asked, most = snapshots.iloc[rows], recipe.model.max_negatives
-    kept, weights = thin_out(asked, known[rows], turn_weights(asked), most)
-    return rows[kept], weights
 
 
 def learn_amount(snapshots: pd.DataFrame, columns: FittedColumns, known: Mask) -> Amount | None:
