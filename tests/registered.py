@@ -1,4 +1,4 @@
-"""A pipeline run's files around a real model, and a real MLflow store, made once."""
+"""A pipeline run's files around a real model, made once, and a real MLflow store for each file."""
 
 from __future__ import annotations
 
@@ -58,17 +58,17 @@ def files(tmp_path_factory) -> dict[str, Path]:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def store(tmp_path_factory) -> Store:
-    """Open a store of our own, whatever the environment says."""
+    """Open a store for a file's tests: what those of another record does not count here."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         return Store.find(tmp_path_factory.mktemp("store"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def entry(files, store):
-    """Write the run into the diary, once for all tests."""
+    """Write the run into the diary, once for the tests of a file."""
     return record(settings(), files, store=store)
 
 

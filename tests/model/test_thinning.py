@@ -14,6 +14,7 @@ from training_world import HORIZON_DAYS, make
 from lessons import MODEL, planted_set
 from microconv.model import learn as learn_module
 from microconv.model import thinning
+from microconv.model import voices as voices_module
 from microconv.model.learn import learn
 from microconv.model.logistic import fit_logistic, sigmoid
 from microconv.model.thinning import draws, share_drawn, thin_out
@@ -96,7 +97,7 @@ def test_uncorrected_probabilities_would_be_seen(monkeypatch):
     """A quarter of the rows without weights make every probability several times too high."""
     honest = voices_of(0, 5000)
     plain = thinning.thin_out
-    for place in ("microconv.model.learn.thin_out", "microconv.model.hazard.thin_out"):
+    for place in ("microconv.model.voices.thin_out", "microconv.model.hazard.thin_out"):
         monkeypatch.setattr(
             place, lambda rows, yes, w, most: (kept := plain(rows, yes, w, most)[0], w[kept])
         )
@@ -143,13 +144,13 @@ def test_the_trial_is_sparing_where_the_refit_is_not(monkeypatch):
     monkeypatch.setattr(learn_module, "TRIED_NEGATIVES", 1000)
     monkeypatch.setattr(thinning, "PER_CONVERSION", 0)
     looked: list[int] = []
-    honest = learn_module.fit_boosted
+    honest = voices_module.fit_boosted
 
     def watched(values, *rest, **given):
         looked.append(values.shape[1])
         return honest(values, *rest, **given)
 
-    monkeypatch.setattr(learn_module, "fit_boosted", watched)
+    monkeypatch.setattr(voices_module, "fit_boosted", watched)
     plain = planted_set(prospects=1000)
     every = np.ones(len(plain), bool)
     choice = learn(plain, every, Recipe(MODEL, MONTH, threads=1)).choice

@@ -1,4 +1,4 @@
-"""A run in a real MLflow store for all tests of this folder."""
+"""A run in a real MLflow store for the tests of each file."""
 
 from registered import client, entry, files, store
 
