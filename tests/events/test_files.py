@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from microconv.errors import MicroconvError
+from microconv.events import files
 from microconv.events.files import md5_of, replacing
 
 
@@ -89,7 +91,8 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 def test_a_failed_rename_puts_the_old_directory_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The moment between the two renames is the only one in which the old output is away."""
+    """Without exchange, the moment between the two renames is the only one without an output."""
+    monkeypatch.setattr(files, "_exchange", lambda one, other: False)
     target = tmp_path / "log"
     target.mkdir()
     (target / "0000.parquet").write_text("old")
@@ -104,6 +107,29 @@ def test_a_failed_rename_puts_the_old_directory_back(
     with pytest.raises(MicroconvError, match="Input/output error"):
         write(target, Path.mkdir)
     assert (target / "0000.parquet").read_text() == "old"
+
+
+def test_a_directory_is_there_at_every_instant_while_another_takes_its_place(
+    tmp_path: Path,
+) -> None:
+    """Who reads a model while it is trained anew, or after a kill, finds one that is whole."""
+    target = tmp_path / "model"
+    write(target, Path.mkdir)
+    done, looks = threading.Event(), [0, 0]
+
+    def look() -> None:
+        while not done.is_set():
+            looks[target.exists()] += 1
+
+    watching = threading.Thread(target=look)
+    watching.start()
+    for _ in range(200):
+        write(target, Path.mkdir)
+    done.set()
+    watching.join()
+    away, there = looks
+    assert away == 0
+    assert there > 200
 
 
 def test_the_fingerprint_of_a_directory_follows_names_and_bytes(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,9 @@ from pathlib import Path
 
 from microconv.errors import BusyError, MicroconvError
 from microconv.events.beside import OLD, folder_beside
+
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+"""Of Linux's `renameat2(2)`: paths from the working directory, and what is asked for."""
 
 
 @contextmanager
@@ -54,8 +59,14 @@ def sweep(folder: Path) -> None:
 
 
 def _put_in_place(fresh: Path, path: Path) -> None:
-    """Rename; a directory cannot be renamed over another, so the old one steps aside first."""
-    if path.is_dir() and not path.is_symlink():
+    """Rename. A directory cannot be renamed over another: the two change places.
+
+    Where the file system has no exchange, the old one steps aside first, and whoever is killed
+    in between leaves it there for the next run to put back.
+    """
+    if not path.is_dir() or path.is_symlink():
+        fresh.replace(path)
+    elif not _exchange(fresh, path):
         old = fresh.with_name(f"{fresh.name}{OLD}")
         path.rename(old)
         try:
@@ -63,9 +74,15 @@ def _put_in_place(fresh: Path, path: Path) -> None:
         except OSError:
             old.rename(path)
             raise
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        fresh.replace(path)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Let two paths change places in one step; False where that cannot be done (`renameat2`)."""
+    renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
+    if renameat2 is None:
+        return False
+    failed = renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE)
+    return not failed
 
 
 def _explain(error: OSError, path: Path) -> str:
