@@ -23,7 +23,7 @@ from microconv.events.identity import (
     links_of_prospects,
 )
 from microconv.events.inputs import expand
-from microconv.events.memory import batch_rows, buckets_at_once, buckets_for, passes_over
+from microconv.events.memory import batch_rows, buckets_at_once, buckets_for, parts_of, passes_over
 from microconv.events.people import (
     gather_prospects,
     prospects_of_events,
@@ -121,8 +121,13 @@ def ingest(
             write_quarantine(run.tallies, outputs.quarantine)
             refuse_if_too_many(run.tallies, settings, outputs.quarantine)
             prospects = run.write_people(log)
-        judged = judge(run.events, settings.robots) if settings.robots.enabled else None
-        events = _sort_buckets(run.events, log / "events", judged, engine)
+        at_once = buckets_at_once(run.events.rows, run.buckets, engine.memory_gb)
+        threads = min(engine.threads or 2, 2, at_once)
+        judged = None
+        if settings.robots.enabled:
+            parts = parts_of(run.events.rows.total(), engine.memory_gb)
+            judged = judge(run.events, settings.robots, work, parts=parts, threads=threads)
+        events = _sort_buckets(run.events, log / "events", judged, threads=threads)
         facts = run.facts(events, prospects)
         if judged is not None:
             facts["robots"] = judged.facts
@@ -132,18 +137,16 @@ def ingest(
     return facts
 
 
-def _sort_buckets(
-    events: Spill, folder: Path, judged: Judged | None, engine: EngineSettings
-) -> int:
+def _sort_buckets(events: Spill, folder: Path, judged: Judged | None, *, threads: int) -> int:
     folder.mkdir()
-    at_once = buckets_at_once(events.rows, events.buckets, engine.memory_gb)
 
     def sort(bucket: int) -> int:
-        human = None if judged is None else judged.human[bucket]
         rows, path = events.read(bucket), folder / f"{bucket:04d}.parquet"
-        return write_bucket(rows, path, human=None if rows is None else human)
+        if rows is None or judged is None:
+            return write_bucket(rows, path)
+        return write_bucket(rows, path, human=judged.human(bucket, len(rows)))
 
-    with ThreadPoolExecutor(min(engine.threads or 2, 2, at_once)) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         return sum(pool.map(sort, range(events.buckets)))
 
 

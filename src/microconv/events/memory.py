@@ -23,6 +23,10 @@ _KEY_BYTES = 64
 """What a key takes while it is counted how often each occurs; a quarter of the engine's memory
 is for that, the rest for what it reads."""
 
+_JUDGED_BYTES = 160
+"""What a click or a day of a domain takes while those of a part are compared across buckets;
+a part gets a quarter of the memory."""
+
 _BATCH_ROWS = 125_000
 """Rows for each GB that leave the engine at once; they are held twice while they are dealt."""
 
@@ -46,6 +50,17 @@ def passes_over(rows: int, memory_gb: float) -> int:
     (1, 22)
     """
     return max(1, math.ceil(rows * _KEY_BYTES / (engine_bytes(memory_gb) / 4)))
+
+
+def parts_of(rows: int, memory_gb: float) -> int:
+    """Say in how many parts rows are dealt to be compared across buckets, by address or domain.
+
+    Examples
+    --------
+    >>> parts_of(1_000_000, memory_gb=4), parts_of(100_000_000, memory_gb=4)
+    (1, 16)
+    """
+    return max(1, math.ceil(rows * _JUDGED_BYTES / (memory_gb * 1e9 / 4)))
 
 
 def buckets_for(rows: int, memory_gb: float) -> int:

@@ -5,14 +5,16 @@ See docs/decisions/0015: what is judged from what, and when it becomes visible.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from microconv.events.evidence import count_crowd, look_around
+from microconv.events.across import EARLIER, begins, count_crowds, sum_earlier_days
+from microconv.events.evidence import look_around
 from microconv.events.mail import Act
 from microconv.events.odds import (
     CROWD,
@@ -23,12 +25,17 @@ from microconv.events.odds import (
     logit,
     open_odds,
 )
-from microconv.events.spill import Spill
+from microconv.events.spill import Beside, Spill
 from microconv.settings import RobotSettings
+
+Arrays = dict[str, np.ndarray]
 
 DAY = 86_400_000_000
 PERSON = 0.5
 """Below this probability an event counts as a machine's."""
+
+FACTS = ("clicks", "machine_clicks", "opens", "machine_opens", "suspect_unsubscribes")
+"""What is counted for the report."""
 
 
 @dataclass(frozen=True)
@@ -37,23 +44,45 @@ class Judged:
 
     Attributes
     ----------
-    human : list of ndarray of float32
-        One entry per row of each bucket, in the order of the spill.
     facts : dict of str to int
         Counts for the report.
     """
 
-    human: list[np.ndarray]
     facts: dict[str, int]
+    _mail: Spill = field(repr=False)
+    _human: Beside = field(repr=False)
+
+    def human(self, bucket: int, rows: int) -> np.ndarray:
+        """Return the probability that a person made it for each row of a bucket, in its order.
+
+        Returns
+        -------
+        ndarray of float32, shape (rows,)
+        """
+        of_all = np.ones(rows, np.float32)
+        mail = self._mail.read(bucket)
+        if mail is not None:
+            judged = mail["act"].to_numpy() != Act.UNSUBSCRIBED
+            of_all[mail["row"].to_numpy()[judged]] = self._human.of(bucket)[judged]
+        return of_all
 
 
-def judge(spill: Spill, robots: RobotSettings, *, threads: int = 2) -> Judged:
+def judge(
+    spill: Spill, robots: RobotSettings, folder: Path, *, parts: int = 1, threads: int = 2
+) -> Judged:
     """Tell machines' clicks and opens from people's.
 
     Parameters
     ----------
     spill : Spill
         Resolved events with :data:`microconv.events.mail.KEYS`.
+    robots : RobotSettings
+    folder : Path
+        For what is compared across buckets; the result reads from there.
+    parts : int
+        So many times less of it is in memory at once. Changes no value.
+    threads : int
+        So many buckets, or parts, are in memory at once.
 
     Notes
     -----
@@ -61,47 +90,29 @@ def judge(spill: Spill, robots: RobotSettings, *, threads: int = 2) -> Judged:
     from what was known by then; the share of machines at a domain is that of earlier days.
     Every step counts rows or compares them, so that their order does not matter.
     """
+    mail = Spill(folder / "mail.arrows", spill.buckets)
+    clicks, days = (Spill(folder / f"{name}.arrows", parts) for name in ("clicks", "days"))
+    buckets = range(spill.buckets)
     with ThreadPoolExecutor(threads) as pool:
-        found = list(pool.map(lambda b: _weigh(spill.read(b), robots), range(spill.buckets)))
-    mail = _Mail.joined([part for _, part in found])
-    odds = mail.odds + _crowd_odds(mail, robots.window)
-    odds += _domain_odds(mail, odds, robots)
-    human = (1 / (1 + np.exp(odds))).astype(np.float32)
-    ends = np.cumsum([len(part.row) for _, part in found])
-    out = []
-    for (rows, part), probability in zip(found, np.split(human, ends[:-1]), strict=True):
-        of_all = np.ones(rows, np.float32)
-        judged = part.act != Act.UNSUBSCRIBED
-        of_all[part.row[judged]] = probability[judged]
-        out.append(of_all)
-    return Judged(out, _count(mail, human))
+        list(pool.map(lambda bucket: _weigh(spill, bucket, robots, mail, clicks), buckets))
+        crowd = Beside(folder / "crowd", np.int8, mail.counts())
+        count_crowds(clicks, crowd, robots.window, len(CROWD) - 1, pool)
+        asked = _Mail(mail, crowd, robots)
+        domains = list(pool.map(lambda bucket: asked.deal_days(bucket, days), buckets))
+        earlier = Beside(folder / "earlier", EARLIER, domains)
+        sum_earlier_days(days, earlier, pool)
+        human = Beside(folder / "human", np.float32, mail.counts())
+        facts = Counter(dict.fromkeys(FACTS, 0))
+        for found in pool.map(lambda bucket: asked.conclude(bucket, earlier, human), buckets):
+            facts.update(found)
+    return Judged(dict(facts), mail, human)
 
 
-@dataclass(frozen=True)
-class _Mail:
-    """Clicks, opens and unsubscriptions; `odds` are what their recipient's mail says."""
-
-    row: np.ndarray
-    act: np.ndarray
-    time: np.ndarray
-    seen: np.ndarray
-    judged_at: np.ndarray
-    recipient: np.ndarray
-    domain: np.ndarray
-    address: np.ndarray
-    links: np.ndarray
-    odds: np.ndarray
-
-    @classmethod
-    def joined(cls, parts: Sequence[_Mail]) -> _Mail:
-        names = cls.__dataclass_fields__
-        return cls(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
-
-
-def _weigh(rows: pa.Table | None, robots: RobotSettings) -> tuple[int, _Mail]:
-    """Weigh what lies within one bucket; return how many rows it has, too."""
+def _weigh(spill: Spill, bucket: int, robots: RobotSettings, mail: Spill, clicks: Spill) -> None:
+    """Weigh what lies within one bucket, and deal its clicks to the part of their address."""
+    rows = spill.read(bucket)
     if rows is None:
-        return 0, _Mail(**{name: np.zeros(0, np.int64) for name in _Mail.__dataclass_fields__})
+        return
     act = rows["act"].to_numpy()
     row = np.flatnonzero(act)
     key = rows["group_key"].to_numpy()[row]
@@ -123,65 +134,100 @@ def _weigh(rows: pa.Table | None, robots: RobotSettings) -> tuple[int, _Mail]:
     )
     client = rows["client"].combine_chunks().take(pa.array(row[asked]))
     odds += client_odds(client, opened=opened, robots=robots)
-    return rows.num_rows, _Mail(
-        row=row[asked],
-        act=act[asked],
-        time=time[asked],
-        seen=seen[asked],
-        judged_at=judged_at[asked],
-        recipient=recipient[asked],
-        domain=domain[asked],
-        address=address[asked],
-        links=links[asked],
-        odds=odds,
-    )
+    told = {"row": row, "act": act, "links": links, "day": judged_at // DAY, "domain": domain}
+    mail.deal(_take(told, asked) | {"odds": odds}, np.full(len(asked), bucket))
+    place = np.flatnonzero((act[asked] == Act.CLICKED) & (address[asked] != 0))
+    around = {"address": address, "time": time, "seen": seen, "judged_at": judged_at}
+    around = _take(around | {"recipient": recipient}, asked[place])
+    whose = {"bucket": np.full(len(place), bucket), "place": place}
+    clicks.deal(around | whose, around["address"] % clicks.buckets)
 
 
-def _crowd_odds(mail: _Mail, window: int) -> np.ndarray:
-    """Weigh for how many recipients an address clicked at the same time."""
-    clicks = np.flatnonzero(mail.act == Act.CLICKED)
-    order = clicks[np.lexsort((mail.time[clicks], mail.address[clicks]))]
-    columns = (mail.address, mail.time, mail.seen, mail.judged_at, mail.recipient)
-    crowd = count_crowd(*(column[order] for column in columns), window, len(CROWD) - 1)
-    odds = np.zeros(len(mail.row))
-    odds[order] = np.array(CROWD)[crowd]
-    return odds
+def _take(columns: Arrays, rows: np.ndarray) -> Arrays:
+    return {name: column[rows] for name, column in columns.items()}
 
 
-def _domain_odds(mail: _Mail, odds: np.ndarray, robots: RobotSettings) -> np.ndarray:
-    """Turn the machines' share at each recipient's domain on earlier days into log odds.
+@dataclass(frozen=True)
+class _Mail:
+    """What is known of clicks, opens and unsubscriptions before their domains are asked."""
 
-    The share is drawn towards the one that holds for all; the verdicts it is made of are
-    those reached without it, so that a domain cannot talk itself into anything.
+    rows: Spill
+    crowd: Beside
+    robots: RobotSettings
+
+    def _of(self, bucket: int) -> Arrays | None:
+        """Read a bucket's; `odds` with the crowd's, `prior` the share of machines among all."""
+        table = self.rows.read(bucket)
+        if table is None:
+            return None
+        told = {name: table[name].to_numpy() for name in table.column_names}
+        opened = told["act"] == Act.OPENED
+        return told | {
+            "opened": opened,
+            "odds": told["odds"] + np.array(CROWD)[self.crowd.of(bucket)],
+            "prior": np.where(opened, self.robots.prior_opens, self.robots.prior_clicks),
+        }
+
+    def deal_days(self, bucket: int, days: Spill) -> int:
+        """Deal what machines did here, day by day, to the part of its domain; count the days.
+
+        These verdicts are reached without the domain's share: it cannot talk itself into anything.
+        """
+        told = self._of(bucket)
+        if told is None:
+            return 0
+        counted, day_of, keys = _days(told)
+        machine = (told["odds"] + logit(told["prior"]) > 0)[counted]
+        n = len(keys["day"])
+        counts = {
+            "machines": np.bincount(day_of[machine], minlength=n),
+            "events": np.bincount(day_of, minlength=n),
+        }
+        whose = {"bucket": np.full(n, bucket), "place": np.arange(n)}
+        days.deal(keys | counts | whose, keys["domain"] % days.buckets)
+        return n
+
+    def conclude(self, bucket: int, earlier: Beside, human: Beside) -> dict[str, int]:
+        """Write who made each click and open, its domain's earlier days included; count them.
+
+        The domain's share is drawn towards the one that holds for all.
+        """
+        told = self._of(bucket)
+        if told is None:
+            return {}
+        share, weight = told["prior"], self.robots.prior_events
+        counted, day_of, _ = _days(told)
+        before = earlier.of(bucket)[day_of]
+        learnt = share[counted] * weight + before["machines"]
+        share[counted] = np.clip(learnt / (weight + before["events"]), LEAST, MOST)
+        found = (1 / (1 + np.exp(told["odds"] + logit(share)))).astype(np.float32)
+        human.of(bucket)[:] = found
+        return _count(told["act"], told["links"], found)
+
+
+def _days(told: Arrays) -> tuple[np.ndarray, np.ndarray, Arrays]:
+    """Give each day on which something of a kind happened at a domain a number.
+
+    Returns
+    -------
+    counted : ndarray of int64
+        The rows that count: clicks and opens with a domain.
+    day_of : ndarray of int64, of the same shape
+        The number of each one's day.
+    keys : dict of str to ndarray of int64
+        `domain`, `opened` and `day` of each number.
     """
-    opened = mail.act == Act.OPENED
-    share = np.where(opened, robots.prior_opens, robots.prior_clicks)
-    machine = odds + logit(share) > 0
-    counted = np.flatnonzero((mail.act != Act.UNSUBSCRIBED) & (mail.domain != 0))
-    day = mail.judged_at[counted] // DAY
-    order = np.lexsort((day, mail.domain[counted], opened[counted]))
-    who = counted[order]
-    domain, kind, day = mail.domain[who], opened[who], day[order]
-    place = np.arange(len(who))
-    new = np.append(True, (domain[1:] != domain[:-1]) | (kind[1:] != kind[:-1]))[: len(who)]
-    begins = np.maximum.accumulate(np.where(new, place, 0))
-    new_day = new | np.append(True, day[1:] != day[:-1])[: len(who)]
-    today = np.maximum.accumulate(np.where(new_day, place, 0))
-    machines = np.append(0, np.cumsum(machine[who]))
-    weight = robots.prior_events
-    learnt = share[who] * weight + machines[today] - machines[begins]
-    share[who] = np.clip(learnt / (weight + today - begins), LEAST, MOST)
-    return logit(share)
+    counted = np.flatnonzero((told["act"] != Act.UNSUBSCRIBED) & (told["domain"] != 0))
+    keys = {name: told[name][counted].astype(np.int64) for name in ("domain", "opened", "day")}
+    order = np.lexsort([*keys.values()])
+    keys = _take(keys, order)
+    new = begins(*keys.values())
+    return counted[order], np.cumsum(new) - 1, _take(keys, np.flatnonzero(new))
 
 
-def _count(mail: _Mail, human: np.ndarray) -> dict[str, int]:
+def _count(act: np.ndarray, links: np.ndarray, human: np.ndarray) -> dict[str, int]:
     machine = human < PERSON
-    clicked, opened = mail.act == Act.CLICKED, mail.act == Act.OPENED
-    suspect = (mail.act == Act.UNSUBSCRIBED) & machine & (mail.links > 1)
-    return {
-        "clicks": int(clicked.sum()),
-        "machine_clicks": int((clicked & machine).sum()),
-        "opens": int(opened.sum()),
-        "machine_opens": int((opened & machine).sum()),
-        "suspect_unsubscribes": int(suspect.sum()),
-    }
+    clicked, opened = act == Act.CLICKED, act == Act.OPENED
+    suspect = (act == Act.UNSUBSCRIBED) & machine & (links > 1)
+    counts = (clicked, clicked & machine, opened, opened & machine, suspect)
+    return {name: int(count.sum()) for name, count in zip(FACTS, counts, strict=True)}

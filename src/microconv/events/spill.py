@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
+from threading import Lock
 from typing import Any, BinaryIO
 
 import ibis
@@ -51,18 +53,24 @@ class Spill:
     schema: pa.Schema | None = None
     rows: Counter[int] = field(default_factory=Counter)
     _places: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    _alone: Lock = field(default_factory=Lock)
 
     def add(self, rows: Any, connection: Any) -> Iterator[pa.RecordBatch]:
         """Write the rows of a query with `prospect_id`; yield them, batch by batch, as they go."""
         rows = rows.mutate(bucket=bucket_of_column(rows.prospect_id, self.buckets))
         with self.path.open("ab") as file:
             for batch in batches_of(rows, connection, rows=self.batch_rows):
-                self._write(batch, file)
+                bucket = batch["bucket"].to_numpy()
+                self._write(batch.drop_columns(["bucket"]), bucket, file)
                 yield batch
 
-    def _write(self, batch: pa.RecordBatch, file: BinaryIO) -> None:
-        bucket = batch["bucket"].to_numpy()
-        batch = batch.drop_columns(["bucket"])
+    def deal(self, columns: Mapping[str, np.ndarray], bucket: np.ndarray) -> None:
+        """Write rows to the bucket each belongs to; from any thread."""
+        batch = pa.record_batch({name: pa.array(column) for name, column in columns.items()})
+        with self._alone, self.path.open("ab") as file:
+            self._write(batch, bucket, file)
+
+    def _write(self, batch: pa.RecordBatch, bucket: np.ndarray, file: BinaryIO) -> None:
         self.schema = self.schema or batch.schema
         order = np.argsort(bucket, kind="stable")
         sorted_batch = batch.take(pa.array(order))
@@ -76,6 +84,10 @@ class Spill:
                 self.rows[number] += end - start
             start = end
 
+    def counts(self) -> list[int]:
+        """List how many rows each bucket has by now."""
+        return [self.rows[bucket] for bucket in range(self.buckets)]
+
     def read(self, bucket: int) -> pa.Table | None:
         """Read the rows of a bucket; None if it has none."""
         places = self._places.get(bucket)
@@ -87,3 +99,36 @@ class Spill:
     def _at(self, place: tuple[int, int], file: BinaryIO) -> pa.RecordBatch:
         file.seek(place[0])
         return pa.ipc.read_record_batch(pa.py_buffer(file.read(place[1])), self.schema)
+
+
+class Beside:
+    """A value for each row of each bucket, in a file: it takes no memory for long.
+
+    Parameters
+    ----------
+    path : Path
+    kind : dtype
+    rows : sequence of int
+        How many each bucket has.
+
+    Raises
+    ------
+    OSError
+        If the disk has no room for it.
+    """
+
+    def __init__(self, path: Path, kind: Any, rows: Sequence[int]) -> None:
+        self._ends = np.cumsum(rows)
+        self._begins = self._ends - rows
+        size = max(1, int(self._ends[-1]))
+        with path.open("wb") as file:  # room first: a page that finds none later ends the process
+            os.posix_fallocate(file.fileno(), 0, size * np.dtype(kind).itemsize)
+        self._values = np.memmap(path, kind, "r+", shape=(size,))
+
+    def of(self, bucket: int) -> np.ndarray:
+        """Return the values of a bucket, to be read or written."""
+        return self._values[self._begins[bucket] : self._ends[bucket]]
+
+    def put(self, bucket: np.ndarray, place: np.ndarray, values: np.ndarray) -> None:
+        """Write the values of rows of several buckets, each named by its place in its bucket."""
+        self._values[self._begins[bucket] + place] = values
