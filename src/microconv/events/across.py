@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from microconv.events.evidence import count_crowd
-from microconv.events.spill import Beside, Spill
+from microconv.events.spill import ColumnFile, Spill
 
 EARLIER = np.dtype([("machines", np.int64), ("events", np.int64)])
 """How many a machine's events, and how many events, there were on earlier days."""
 
 
-def count_crowds(clicks: Spill, beside: Beside, window: int, most: int, pool: Executor) -> None:
+def count_crowds(clicks: Spill, beside: ColumnFile, window: int, most: int, pool: Executor) -> None:
     """Count for how many recipients each address clicked around each click.
 
     Parameters
@@ -26,7 +26,7 @@ def count_crowds(clicks: Spill, beside: Beside, window: int, most: int, pool: Ex
     clicks : Spill
         By part of the address: `address`, `time`, `seen`, `judged_at`, `recipient`, and the
         click's `bucket` and `place` there.
-    beside : Beside
+    beside : ColumnFile
         Where the counts are written.
     window : int
         Microseconds on either side.
@@ -47,7 +47,7 @@ def count_crowds(clicks: Spill, beside: Beside, window: int, most: int, pool: Ex
     list(pool.map(count, range(clicks.buckets)))
 
 
-def sum_earlier_days(days: Spill, beside: Beside, pool: Executor) -> None:
+def sum_earlier_days(days: Spill, beside: ColumnFile, pool: Executor) -> None:
     """Sum up what was seen of each kind at each domain before each day.
 
     Parameters
@@ -55,7 +55,7 @@ def sum_earlier_days(days: Spill, beside: Beside, pool: Executor) -> None:
     days : Spill
         By part of the domain: `domain`, `opened`, `day`, of that day in one bucket how many
         `machines` and `events`, and the row's `bucket` and `place` there.
-    beside : Beside
+    beside : ColumnFile
         Where the sums over all buckets are written, of kind :data:`EARLIER`.
     """
 

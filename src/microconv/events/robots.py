@@ -25,7 +25,7 @@ from microconv.events.odds import (
     logit,
     open_odds,
 )
-from microconv.events.spill import Beside, Spill
+from microconv.events.spill import ColumnFile, Spill
 from microconv.settings import RobotSettings
 
 Arrays = dict[str, np.ndarray]
@@ -50,7 +50,7 @@ class Judged:
 
     facts: dict[str, int]
     _mail: Spill = field(repr=False)
-    _human: Beside = field(repr=False)
+    _human: ColumnFile = field(repr=False)
 
     def human(self, bucket: int, rows: int) -> np.ndarray:
         """Return the probability that a person made it for each row of a bucket, in its order.
@@ -95,13 +95,13 @@ def judge(
     buckets = range(spill.buckets)
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda bucket: _weigh(spill, bucket, robots, mail, clicks), buckets))
-        crowd = Beside(folder / "crowd", np.int8, mail.counts())
+        crowd = ColumnFile(folder / "crowd", np.int8, mail.counts())
         count_crowds(clicks, crowd, robots.window, len(CROWD) - 1, pool)
         asked = _Mail(mail, crowd, robots)
         domains = list(pool.map(lambda bucket: asked.deal_days(bucket, days), buckets))
-        earlier = Beside(folder / "earlier", EARLIER, domains)
+        earlier = ColumnFile(folder / "earlier", EARLIER, domains)
         sum_earlier_days(days, earlier, pool)
-        human = Beside(folder / "human", np.float32, mail.counts())
+        human = ColumnFile(folder / "human", np.float32, mail.counts())
         facts = Counter(dict.fromkeys(FACTS, 0))
         for found in pool.map(lambda bucket: asked.conclude(bucket, earlier, human), buckets):
             facts.update(found)
@@ -152,7 +152,7 @@ class _Mail:
     """What is known of clicks, opens and unsubscriptions before their domains are asked."""
 
     rows: Spill
-    crowd: Beside
+    crowd: ColumnFile
     robots: RobotSettings
 
     def _of(self, bucket: int) -> Arrays | None:
@@ -187,7 +187,7 @@ class _Mail:
         days.deal(keys | counts | whose, keys["domain"] % days.buckets)
         return n
 
-    def conclude(self, bucket: int, earlier: Beside, human: Beside) -> dict[str, int]:
+    def conclude(self, bucket: int, earlier: ColumnFile, human: ColumnFile) -> dict[str, int]:
         """Write who made each click and open, its domain's earlier days included; count them.
 
         The domain's share is drawn towards the one that holds for all.

@@ -101,7 +101,7 @@ class Spill:
         return pa.ipc.read_record_batch(pa.py_buffer(file.read(place[1])), self.schema)
 
 
-class Beside:
+class ColumnFile:
     """A value for each row of each bucket, in a file: it takes no memory for long.
 
     Parameters
