@@ -2,6 +2,9 @@
 
 20 M events of 1 M prospects by default; 2 % arrive up to five days late, half a
 percent share their prospect and second with another event. Seeded.
+
+As mail, every event is a delivery, an open or a click, of one of 40 messages, with the
+recipient's address at one of 5,000 domains and one of 200,000 network addresses.
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ SHARES = np.array([6, 4, *np.geomspace(3, 0.3, len(MICRO)), 0.15, 0.2])
 FILES = 8
 
 
-def write_export(folder: Path, *, events: int, prospects: int, seed: int = 5) -> None:
+def write_export(
+    folder: Path, *, events: int, prospects: int, seed: int = 5, mail: bool = False
+) -> None:
     """Write the export, one file per slice of time."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
@@ -55,7 +60,22 @@ def write_export(folder: Path, *, events: int, prospects: int, seed: int = 5) ->
                 "id": _labels("e", part * n + np.arange(n)),
             }
         )
+        if mail:
+            for name, column in _mail_columns(who, step, rng).items():
+                table = table.append_column(name, column)
         pq.write_table(table, folder / f"events_{part}.parquet", compression="lz4")
+
+
+def _mail_columns(
+    who: np.ndarray, step: np.ndarray, rng: np.random.Generator
+) -> dict[str, pa.Array]:
+    domain = _labels("d", who % 5_000)
+    return {
+        "email": pc.binary_join_element_wise(_labels("p", who), domain, "@"),
+        "message": _labels("m", rng.integers(0, 40, len(who))),
+        "link": _labels("https://mail.example/", step),
+        "ip": _labels("a", rng.integers(0, 200_000, len(who))),
+    }
 
 
 def _labels(letter: str, numbers: np.ndarray) -> pa.Array:
@@ -64,7 +84,7 @@ def _labels(letter: str, numbers: np.ndarray) -> pa.Array:
 
 
 def params_for(
-    input_dir: Path, *, buckets: int | None, threads: int | None = None
+    input_dir: Path, *, buckets: int | None, threads: int | None = None, mail: bool = False
 ) -> dict[str, Any]:
     """Write the params.yaml, as a dictionary, that reads this export."""
     end = datetime.fromtimestamp(START.timestamp() + DAYS * 86_400, UTC)
@@ -81,6 +101,10 @@ def params_for(
         "value": "amount",
         "event_id": "id",
     }
+    acts: dict[str, object] = {}
+    if mail:
+        columns |= {"email": "email", "message_id": "message", "link": "link", "address": "ip"}
+        acts = {"delivered": ["sent"], "opened": ["opened"], "clicked": ["step_*"]}
     source = {
         "name": "big",
         "format": "table",
@@ -96,6 +120,7 @@ def params_for(
             "plausible_until": "2030-01-01T00:00:00Z",
             "buckets": buckets,
             "sources": [source],
+            "robots": acts,
         },
         "journey": {"stages": list(STAGES), "steps": steps},
         "snapshots": {

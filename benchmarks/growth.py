@@ -12,6 +12,8 @@ clock's.
 one event on average, and keeps the number of buckets, so that each grows fourfold: what is
 quadratic in the prospects of a bucket would show. The model is then trained on a log of
 the smallest size with 20 events a prospect, as one event each teaches nothing.
+
+``--mail`` makes every event one of mail, so that ingest tells machines from people in all.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ def main() -> None:
     parser.add_argument("--millions", type=float, nargs="+", default=[1, 5, 20])
     parser.add_argument("--each", type=float, default=PER_PROSPECT, help="events a prospect")
     parser.add_argument("--buckets", type=int, help="at every size; else as memory says")
+    parser.add_argument("--mail", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--memory-gb", type=float, default=4)
     parser.add_argument("--folder", type=Path, help="keep the exports here and use what is there")
@@ -69,6 +72,7 @@ def measure(
         buckets=arguments.buckets,
         threads=arguments.threads,
         memory_gb=arguments.memory_gb,
+        mail=arguments.mail,
     )
     folder.mkdir(parents=True, exist_ok=True)
     prepare(folder, size)

@@ -57,10 +57,13 @@ def command_line(describes: str | None) -> argparse.Namespace:
 
 def prepare(folder: Path, arguments: argparse.Namespace) -> None:
     """Write the settings of this run."""
-    params = params_for(folder / "raw", buckets=arguments.buckets, threads=arguments.threads)
+    mail = getattr(arguments, "mail", False)
+    params = params_for(
+        folder / "raw", buckets=arguments.buckets, threads=arguments.threads, mail=mail
+    )
     params["engine"] |= {"memory_gb": getattr(arguments, "memory_gb", 4)}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
-    size = {"events": arguments.events, "prospects": arguments.prospects}
+    size = {"events": arguments.events, "prospects": arguments.prospects, "mail": mail}
     (folder / "size.json").write_text(json.dumps(size), encoding="utf-8")
 
 
