@@ -1,4 +1,4 @@
-"""Speed and memory of ingest and featurize, beside the floor and beside Polars.
+"""Speed and memory of ingest and featurize, beside the floor, Polars and pandas.
 
 ``python benchmarks/speed.py`` makes 20 M events of 1 M prospects (or ``--events``
 and ``--prospects``), runs every step in a process of its own, the compared ones
@@ -25,7 +25,8 @@ import yaml
 from big_export import params_for
 
 HERE = Path(__file__).parent
-ROUNDS = ("featurize", "floor", "featurize_as_peer", "polars")
+PEERS = ("polars", "pandas")
+ROUNDS = ("featurize", "floor", "featurize_as_peer", *PEERS)
 
 
 def main() -> None:
@@ -36,7 +37,8 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         prepare(folder, arguments)
         costs = measure(folder, arguments.rounds)
-        check_same(folder)
+        for peer in PEERS:
+            check_same(folder, peer)
     figures = report(costs, arguments)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
@@ -88,11 +90,11 @@ def run_step(step: str, folder: Path) -> dict[str, float]:
     return cost
 
 
-def check_same(folder: Path) -> None:
-    """Hold every column of the peer against ours, prospect by prospect."""
+def check_same(folder: Path, name_of_peer: str) -> None:
+    """Hold every column of a peer against ours, prospect by prospect."""
     import polars as pl  # of the group `bench`, which benchmarks of one side do without
 
-    peer = pl.read_parquet(folder / "polars.parquet").sort("prospect_id")
+    peer = pl.read_parquet(folder / f"{name_of_peer}.parquet").sort("prospect_id")
     names = [name for name in peer.columns if name != "prospect_id"]
     ids, parts = [], []
     for file in sorted((folder / "features_peer").glob("*.parquet")):
@@ -108,9 +110,12 @@ def check_same(folder: Path) -> None:
         both_nan = np.isnan(ours) & np.isnan(theirs)
         gap = np.abs(np.where(both_nan, 0, ours - theirs))
         if not (gap <= 1e-4 * np.maximum(1, np.abs(np.nan_to_num(theirs)))).all():
-            raise SystemExit(f"{name} differs from the peer's, by up to {np.nanmax(gap)}")
+            raise SystemExit(
+                f"{name} differs from that of {name_of_peer}, by up to {np.nanmax(gap)}"
+            )
         worst = max(worst, float(gap.max()))
-    print(f"the same {len(names)} columns of {len(ids):,} prospects (largest gap {worst:.1e})")
+    print(f"{name_of_peer}: the same {len(names)} columns of {len(ids):,} prospects "
+          f"(largest gap {worst:.1e})")  # fmt: skip
 
 
 def report(costs: dict[str, list[dict[str, float]]], arguments: argparse.Namespace) -> dict:
@@ -123,11 +128,12 @@ def report(costs: dict[str, list[dict[str, float]]], arguments: argparse.Namespa
             a["seconds"] / b["seconds"]
             for a, b in zip(costs["featurize"], costs["floor"], strict=True)
         ],
-        "polars / featurize, shared families": [
-            a["seconds"] / b["seconds"]
-            for a, b in zip(costs["polars"], costs["featurize_as_peer"], strict=True)
-        ],
     }
+    for peer in PEERS:
+        ratios[f"{peer} / featurize, shared families"] = [
+            a["seconds"] / b["seconds"]
+            for a, b in zip(costs[peer], costs["featurize_as_peer"], strict=True)
+        ]
     print(f"{arguments.events:,} events, {rows:,} prospects, {columns} columns, "
           f"{arguments.threads} threads, {arguments.buckets} buckets, lz4, plain")  # fmt: skip
     for step in seconds:

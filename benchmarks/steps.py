@@ -111,6 +111,15 @@ def polars(folder: Path, settings: Settings) -> dict[str, float]:
     return {"seconds": time.perf_counter() - began, "columns": columns}
 
 
+def pandas(folder: Path, settings: Settings) -> dict[str, float]:
+    """Build the shared columns with pandas."""
+    from pandas_peer import build_with_pandas
+
+    began = time.perf_counter()
+    columns = build_with_pandas(folder / "log" / "events", settings, folder / "pandas.parquet")
+    return {"seconds": time.perf_counter() - began, "columns": columns}
+
+
 def train(folder: Path, settings: Settings) -> dict[str, float]:
     """Train a model on the first buckets, as of five weeks before the end."""
     from datetime import timedelta
@@ -196,6 +205,7 @@ STEPS: dict[str, Callable[[Path, Settings], dict[str, float]]] = {
         featurize_as_peer,
         floor,
         polars,
+        pandas,
         train,
         score,
         predict,
@@ -215,7 +225,7 @@ def main() -> None:
     """Run one step and print what it cost."""
     step, folder = sys.argv[1], Path(sys.argv[2])
     settings = read_settings(folder / "params.yaml")
-    if step not in ("export", "ingest", "polars"):
+    if step not in ("export", "ingest", "polars", "pandas"):
         warm(settings)
     before = time.process_time()
     cost = STEPS[step](folder, settings)
