@@ -35,7 +35,9 @@ ANSWER = pa.schema(
 AT_ONCE = 64 << 20
 """Results up to so many bytes are fetched by one Spark job, larger ones by a job per bucket."""
 
-SAME_EVERYWHERE = ("microconv", "numpy", "numba", "pandas", "pyarrow", "lightgbm")
+SAME_EVERYWHERE = (
+    "microconv", "numpy", "numba", "pandas", "pyarrow", "lightgbm", "duckdb", "ibis-framework",
+)  # fmt: skip
 """Packages whose version decides the numbers, or whether a log can be read."""
 
 

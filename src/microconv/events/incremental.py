@@ -12,13 +12,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from microconv.engines.choice import opened
 from microconv.events.files import md5_of
 from microconv.events.ingest import ONE_MACHINE, Outputs, ingest
 from microconv.events.inputs import InputFile, expand, find_files
 from microconv.events.parts import Parts, open_parts
-from microconv.events.sources.formats import FORMATS, Format, check_mapping
+from microconv.events.reading import Machines, begins_behind, read
+from microconv.events.sources.formats import FORMATS, check_mapping
 from microconv.events.sources.keys import require_keys
-from microconv.events.staging import Staged, clean_rows, name_of
+from microconv.events.staging import Staged, name_of
 from microconv.settings import EngineSettings, IngestSettings
 
 
@@ -70,15 +72,25 @@ def ingest_changes(
         if parts.last.get("asked") == asked and parts.last.get("outputs") == _sums_of(outputs):
             facts = json.loads((outputs.log / "log.json").read_text(encoding="utf-8"))
             return facts, f"none of the {len(files):,} exports changed; the log stays as it is"
-        staging = partial(stage_from_parts, parts=parts)
-        facts = ingest(settings, outputs=outputs, input_dir=folder, engine=engine, staging=staging)
+        with opened(engine) as there:
+            machines = Machines(there, engine.master is not None, engine.memory_gb)
+            staging = partial(stage_from_parts, parts=parts, machines=machines)
+            facts = ingest(
+                settings, outputs=outputs, input_dir=folder, engine=engine, staging=staging
+            )
         said = _say(len({file for _, file in files}), parts)
         parts.save(asked=asked, outputs=_sums_of(outputs))
     return facts, said
 
 
 def stage_from_parts(
-    place: int, settings: IngestSettings, *, input_dir: Path, connection: Any, parts: Parts
+    place: int,
+    settings: IngestSettings,
+    *,
+    input_dir: Path,
+    connection: Any,
+    parts: Parts,
+    machines: Machines,
 ) -> Staged:
     """Give the clean rows of a source; read the files of which there is no part.
 
@@ -96,33 +108,18 @@ def stage_from_parts(
     keys = {parts.key_of(unit, source, settings): unit for unit in units}
     parts.find(keys)
     fresh = {key: unit for key, unit in keys.items() if not parts.holds(key)}
-    for group, of_group in _groups(kind, fresh):
-        with kind.read(group, source, connection) as rows:
-            starts = {key: _before(fresh[key]) for key in of_group}
-            parts.keep(starts, clean_rows(rows, source, settings), connection)
-        parts.read += [file.path for file in group]
-    befores = {key: _before(unit) for key, unit in keys.items()}
+    segments = read(
+        fresh, source, settings, folder=parts.folder, connection=connection, machines=machines
+    )
+    for segment in segments:
+        parts.take(segment)
+    parts.read += [file.path for unit in fresh.values() for file in unit]
+    befores = {key: begins_behind(unit) for key, unit in keys.items()}
     if not kind.together:
         parts.tidy(befores, connection)
     table = parts.table_of(befores, connection)
     require_keys(source, paths, table, connection)
     return Staged(place, source, [name_of(path, input_dir) for path in paths], table)
-
-
-def _groups(
-    kind: Format, fresh: dict[str, list[InputFile]]
-) -> list[tuple[list[InputFile], list[str]]]:
-    """Put together what is read at once, and say which parts come of it."""
-    if kind.together:
-        return [(unit, [key]) for key, unit in fresh.items()]
-    key_of = {unit[0]: key for key, unit in fresh.items()}
-    groups = kind.alike(list(key_of)) if key_of else []
-    return [(group, [key_of[file] for file in group]) for group in groups]
-
-
-def _before(unit: list[InputFile]) -> int:
-    """Say what the row numbers of a part begin behind: files that are read as one keep theirs."""
-    return unit[0].rows_before if len(unit) == 1 else 0
 
 
 def _digest(

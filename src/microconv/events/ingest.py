@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -12,8 +11,10 @@ from typing import Any
 
 import ibis
 
+from microconv.engines.choice import opened
+from microconv.engines.wire import AS_JSON
 from microconv.events.buckets import write_bucket
-from microconv.events.files import replacing
+from microconv.events.files import replacing, sweep
 from microconv.events.identity import (
     ANONYMOUS,
     Merge,
@@ -105,6 +106,7 @@ def ingest(
     """
     folder = expand(settings.input_dir) if input_dir is None else Path(input_dir)
     with replacing(outputs.log) as log:
+        log = log.absolute()  # other machines may stand elsewhere
         work = log.parent / "work"
         work.mkdir()
         log.mkdir()
@@ -127,7 +129,9 @@ def ingest(
         if settings.robots.enabled:
             parts = parts_of(run.events.rows.total(), engine.memory_gb)
             judged = judge(run.events, settings.robots, work, parts=parts, threads=threads)
-        events = _sort_buckets(run.events, log / "events", judged, threads=threads)
+        events = _sort_buckets(
+            run.events, log / "events", judged, engine.model_copy(update={"threads": threads})
+        )
         facts = run.facts(events, prospects)
         if judged is not None:
             facts["robots"] = judged.facts
@@ -137,17 +141,23 @@ def ingest(
     return facts
 
 
-def _sort_buckets(events: Spill, folder: Path, judged: Judged | None, *, threads: int) -> int:
+def _sort_buckets(
+    events: Spill, folder: Path, judged: Judged | None, engine: EngineSettings
+) -> int:
+    """Sort each bucket, on all machines of the engine; return how many events there are."""
     folder.mkdir()
 
     def sort(bucket: int) -> int:
-        rows, path = events.read(bucket), folder / f"{bucket:04d}.parquet"
-        if rows is None or judged is None:
-            return write_bucket(rows, path)
-        return write_bucket(rows, path, human=judged.human(bucket, len(rows)))
+        rows = events.read(bucket)
+        with replacing(folder / f"{bucket:04d}.parquet") as path:  # a lost task may run twice
+            if rows is None or judged is None:
+                return write_bucket(rows, path)
+            return write_bucket(rows, path, human=judged.human(bucket, len(rows)))
 
-    with ThreadPoolExecutor(threads) as pool:
-        return sum(pool.map(sort, range(events.buckets)))
+    with opened(engine) as machines:
+        count = sum(machines.map_buckets(sort, events.buckets, wire=AS_JSON))
+    sweep(folder)
+    return count
 
 
 @dataclass

@@ -20,7 +20,7 @@ from typing import Any
 
 import ibis
 
-from microconv.events.files import alone_in, replacing
+from microconv.events.files import alone_in, replacing, sweep
 from microconv.events.inputs import ROWS_OF_A_FILE, InputFile
 from microconv.settings import IngestSettings, SourceSettings
 
@@ -32,7 +32,7 @@ LIBRARIES = ("duckdb", "ibis-framework", "numpy", "pyarrow")
 _WHOLE = ("sources", "buckets", "input_dir", "max_refused_share")
 """Settings of the whole ingest that no clean row follows from."""
 
-MOST = 16
+MOST = 128
 """So many segments of a source may lie side by side before they are put together."""
 
 
@@ -50,6 +50,20 @@ class Segment:
 
     sha256: str
     starts: dict[str, int]
+
+    @property
+    def name(self) -> str:
+        """Of its file, without `.parquet`: it says what is in it."""
+        return hashlib.sha256(json.dumps(self.starts, sort_keys=True).encode()).hexdigest()
+
+    @classmethod
+    def written(
+        cls, starts: dict[str, int], rows: Any, *, folder: Path, connection: Any
+    ) -> Segment:
+        """Write clean rows into a folder: key → what its row numbers begin behind."""
+        with replacing(folder / f"{cls('', starts).name}.parquet") as fresh:  # tasks may run twice
+            connection.to_parquet(rows, fresh, compression="lz4")
+            return cls(_sha256_of(fresh), starts)
 
 
 @dataclass
@@ -108,12 +122,9 @@ class Parts:
         """Say whether a part was found, or kept by now."""
         return any(key in segment.starts for segment in self.used.values())
 
-    def keep(self, starts: dict[str, int], rows: Any, connection: Any) -> None:
-        """Write clean rows down as one segment: key → what its row numbers begin behind."""
-        name = hashlib.sha256(json.dumps(starts, sort_keys=True).encode()).hexdigest()
-        path = self._path_of(name)
-        connection.to_parquet(rows, path, compression="lz4")
-        self.used[name] = Segment(_sha256_of(path), starts)
+    def take(self, segment: Segment) -> None:
+        """Use a segment that was written into the folder."""
+        self.used[segment.name] = segment
 
     def tidy(self, befores: dict[str, int], connection: Any) -> None:
         """Write anew what holds rows of files that went, and everything if segments are many."""
@@ -124,7 +135,8 @@ class Parts:
             return
         kept = {key for name in stale for key in self.used[name].starts}.intersection(befores)
         starts = {key: before for key, before in befores.items() if key in kept}
-        self.keep(starts, self.table_of(starts, connection), connection)
+        rows = self.table_of(starts, connection)
+        self.take(Segment.written(starts, rows, folder=self.folder, connection=connection))
         for name in stale:
             del self.used[name]
 
@@ -149,6 +161,7 @@ class Parts:
             content = {"code": self.code, "segments": segments, **more}
             fresh.write_text(json.dumps(content, indent=1), encoding="utf-8")
         _drop_others(self.folder, self.used)
+        sweep(self.folder)
 
     def _path_of(self, name: str) -> Path:
         return self.folder / f"{name}.parquet"

@@ -105,6 +105,7 @@ def judge(
         facts = Counter(dict.fromkeys(FACTS, 0))
         for found in pool.map(lambda bucket: asked.conclude(bucket, earlier, human), buckets):
             facts.update(found)
+    human.flush()
     return Judged(dict(facts), mail, human)
 
 

@@ -33,6 +33,10 @@ def hexadecimal(digest: Any, first: int, digits: int) -> Any:
     return reduce(lambda number, digit: number * 16 + digit, found)
 
 
+_ALONE = Lock()
+"""Held by the thread that writes; not a spill's own, so that a spill can go to other machines."""
+
+
 @dataclass
 class Spill:
     """Unsorted rows, to be read back one bucket at a time.
@@ -53,7 +57,6 @@ class Spill:
     schema: pa.Schema | None = None
     rows: Counter[int] = field(default_factory=Counter)
     _places: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
-    _alone: Lock = field(default_factory=Lock)
 
     def add(self, rows: Any, connection: Any) -> Iterator[pa.RecordBatch]:
         """Write the rows of a query with `prospect_id`; yield them, batch by batch, as they go."""
@@ -67,7 +70,7 @@ class Spill:
     def deal(self, columns: Mapping[str, np.ndarray], bucket: np.ndarray) -> None:
         """Write rows to the bucket each belongs to; from any thread."""
         batch = pa.record_batch({name: pa.array(column) for name, column in columns.items()})
-        with self._alone, self.path.open("ab") as file:
+        with _ALONE, self.path.open("ab") as file:
             self._write(batch, bucket, file)
 
     def _write(self, batch: pa.RecordBatch, bucket: np.ndarray, file: BinaryIO) -> None:
@@ -118,17 +121,24 @@ class ColumnFile:
     """
 
     def __init__(self, path: Path, kind: Any, rows: Sequence[int]) -> None:
+        self.path, self.kind = path, np.dtype(kind)
         self._ends = np.cumsum(rows)
         self._begins = self._ends - rows
         size = max(1, int(self._ends[-1]))
         with path.open("wb") as file:  # room first: a page that finds none later ends the process
-            os.posix_fallocate(file.fileno(), 0, size * np.dtype(kind).itemsize)
-        self._values = np.memmap(path, kind, "r+", shape=(size,))
+            os.posix_fallocate(file.fileno(), 0, size * self.kind.itemsize)
 
     def of(self, bucket: int) -> np.ndarray:
         """Return the values of a bucket, to be read or written."""
-        return self._values[self._begins[bucket] : self._ends[bucket]]
+        return self._values()[self._begins[bucket] : self._ends[bucket]]
 
     def put(self, bucket: np.ndarray, place: np.ndarray, values: np.ndarray) -> None:
         """Write the values of rows of several buckets, each named by its place in its bucket."""
-        self._values[self._begins[bucket] + place] = values
+        self._values()[self._begins[bucket] + place] = values
+
+    def flush(self) -> None:
+        """Bring to the disk what was written, for other machines to read."""
+        self._values().flush()
+
+    def _values(self) -> np.memmap[Any, Any]:
+        return np.memmap(self.path, self.kind, "r+")
