@@ -1,0 +1,151 @@
+"""Ingest on Spark: tasks read exports and sort buckets; the log is that of one machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import count
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from exports import Exports, calls, section
+from microconv.engines import spark
+from microconv.engines.choice import Engine, opened
+from microconv.engines.spark import bucket_task
+from microconv.errors import SourceError
+from microconv.events.files import md5_of
+from microconv.events.incremental import ingest_changes, parts_beside
+from microconv.settings import EngineSettings
+
+pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+pytestmark = pytest.mark.slow
+
+SPARK = EngineSettings(name="spark", master="local[2,2]", memory_gb=2)
+"""Two threads, and two attempts at every task."""
+
+WEB = {"format": "segment", "files": "web*.jsonl"}
+MAIL = {"format": "sendgrid", "files": "mail*.jsonl"}
+TABLE = {"files": "table*.csv"}
+SOURCES = (WEB, MAIL, TABLE)
+FIRST = 1_704_067_200
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[Engine]:
+    """Keep one session for all tests: its Python workers import the libraries once."""
+    if "JAVA_HOME" not in os.environ and shutil.which("java") is None:
+        pytest.skip("there is no Java")
+    with opened(SPARK) as engine:
+        yield engine
+
+
+def bring_up(exports: Exports, engine: EngineSettings) -> str:
+    """Ingest what changed; return the line that is said of it."""
+    settings = section(*SOURCES, robots={"enabled": True}, buckets=4)
+    raw = exports.folder / "raw"
+    _, said = ingest_changes(settings, outputs=exports.outputs, input_dir=raw, engine=engine)
+    return said
+
+
+def made(exports: Exports) -> dict[str, str]:
+    """Fingerprint the log, the quarantine and the report."""
+    return {name: md5_of(path) for name, path in asdict(exports.outputs).items()}
+
+
+def on_one_machine(exports: Exports, folder: Path) -> dict[str, str]:
+    """Fingerprint what one machine makes of the same exports, with nothing kept."""
+    elsewhere = Exports(folder)
+    folder.mkdir()
+    (folder / "raw").symlink_to((exports.folder / "raw").absolute())
+    bring_up(elsewhere, EngineSettings(threads=2))
+    return made(elsewhere)
+
+
+@pytest.fixture
+def hard(tmp_path: Path) -> Exports:
+    """Several files of three formats: merges, copies, scanners, late rows, and rows refused."""
+    exports, random = Exports(tmp_path / "hard"), Random(7)
+    for day in range(3):
+        exports.write(f"web{day}.jsonl", "\n".join(calls(random)))
+        mail = [
+            {"email": f"{random.choice('abcd')}@mail.example", "ip": "192.0.2.7",
+             "timestamp": FIRST + random.randrange(3 * 86_400), "sg_message_id": "m1",
+             "event": random.choice(["delivered", "open", "click", "click"]),
+             "url": f"https://shop.example/{random.choice('xyz')}"}
+            for _ in range(80)
+        ]  # fmt: skip
+        exports.write(f"mail{day}.jsonl", "\n".join(map(json.dumps, mail)))
+        exports.write(
+            f"table{day}.csv", f"who,when,what\nada,2024-01-0{day + 1}T00:00:00Z,won\n,,\n"
+        )
+    exports.write("table3.csv", "what;when;more;who\nvisit;2024-01-09T00:00:00Z;x;ada\n")
+    return exports
+
+
+def test_spark_writes_the_log_of_one_machine(hard: Exports, tmp_path: Path) -> None:
+    """At first, and after a file was added and one was changed, of which only those are read."""
+    assert bring_up(hard, SPARK).startswith("read all 10 exports")
+    assert made(hard) == on_one_machine(hard, tmp_path / "first")
+    hard.write("web1.jsonl", "\n".join(calls(Random(8))))
+    hard.write("mail9.jsonl", json.dumps({"email": "e@mail.example", "event": "click",
+                                          "timestamp": FIRST + 9 * 86_400}))  # fmt: skip
+    assert bring_up(hard, SPARK) == "read 2 of 11 exports; the others had not changed"
+    assert made(hard) == on_one_machine(hard, tmp_path / "again")
+    assert len(hard.refused()) > 6
+
+
+def test_what_spark_kept_one_machine_goes_on_with(hard: Exports) -> None:
+    """And the other way round: a part is named by what its rows follow from, not by who read."""
+    bring_up(hard, SPARK)
+    hard.write("table9.csv", "who,when,what\nbob,2024-01-05T00:00:00Z,visit\n")
+    assert bring_up(hard, EngineSettings()).startswith("read 1 of 11")
+    hard.write("table9.csv", "who,when,what\nbob,2024-01-06T00:00:00Z,visit\n")
+    assert bring_up(hard, SPARK).startswith("read 1 of 11")
+
+
+def test_tasks_that_die_are_run_again_to_the_same_log(
+    hard: Exports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each reading and each sorting is done twice, as the first process ends before it says so."""
+    marks, job = tmp_path / "tried", count()
+    marks.mkdir()
+
+    def dying_once(function, pack, asked_by):  # type: ignore[no-untyped-def]
+        number = next(job)
+
+        def work(task):  # type: ignore[no-untyped-def]
+            result, mark = function(task), marks / f"{number}-{task}"
+            if not mark.exists():
+                mark.touch()
+                os._exit(1)
+            return result
+
+        return bucket_task(work, pack, asked_by)
+
+    monkeypatch.setattr(spark, "bucket_task", dying_once)
+    bring_up(hard, SPARK)
+    monkeypatch.undo()
+    assert len(list(marks.iterdir())) == 10 + 4
+    assert made(hard) == on_one_machine(hard, tmp_path / "one")
+    kept = parts_beside(hard.outputs.log)
+    left = [*kept.glob(".*.parquet.*"), *(hard.outputs.log / "events").glob(".*")]
+    assert left == []
+
+
+def test_a_file_that_cannot_be_read_is_named_and_the_old_log_stays(hard: Exports) -> None:
+    """The error of a task is the error of one machine."""
+    bring_up(hard, SPARK)
+    before = made(hard)
+    hard.write("table4.csv", "who,at,what\nada,2024-01-09T00:00:00Z,visit\n")
+    with pytest.raises(SourceError) as told:
+        bring_up(hard, SPARK)
+    with pytest.raises(SourceError) as told_here:
+        bring_up(hard, EngineSettings())
+    assert str(told.value) == str(told_here.value)
+    assert "table4.csv" in str(told.value)
+    assert made(hard) == before
