@@ -1,11 +1,11 @@
 """What Spark costs on one machine, and that it changes no bit: local[2] beside two threads.
 
 ``python benchmarks/spark.py`` makes 1 M events of 50,000 prospects (2 % of them
-late, ties among them), ingests them, trains a model on a tenth as many, and lets
-each engine, in a process of its own, take the snapshots, build the features and score the list:
+late, ties among them), trains a model on a tenth as many, and lets each engine, in a
+process of its own, ingest them, take the snapshots, build the features and score the list:
 twice, because the first time the executors' Python workers import the libraries.
-Then every file of snapshots and features is held against the other engine's, byte
-by byte, and every probability and row of the list, bit by bit.
+Then every file of the log, of snapshots and features is held against the other engine's,
+byte by byte, and every probability and row of the list, bit by bit.
 
 On one machine Spark can only cost: the figures are the price of the way out.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -28,13 +29,16 @@ from big_export import DAYS, START, params_for, write_export
 
 from microconv.engines.choice import opened
 from microconv.events.files import md5_of
+from microconv.events.incremental import ingest_changes, parts_beside
+from microconv.events.ingest import Outputs, ingest
 from microconv.events.log import EventLog
 from microconv.features.featurize_log import featurize_log
 from microconv.features.training_set import load_training_set
 from microconv.histories.snapshot_log import snapshot_log
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.shortlist import Question, merge, score_bucket
+from microconv.ranking.bucket import Question, score_bucket
+from microconv.ranking.shortlist import merge
 from microconv.ranking.wire import SCORES
 from microconv.settings import EngineSettings, Settings, read_settings
 
@@ -43,7 +47,7 @@ ENGINES = {
     "spark": EngineSettings(name="spark", master="local[2]"),
 }
 ROUNDS = ("first", "second")
-STEPS = ("snapshot", "featurize", "score")
+STEPS = ("ingest", "snapshot", "featurize", "score")
 LIMIT = 500
 
 
@@ -93,8 +97,6 @@ def prepare(folder: Path, arguments: argparse.Namespace) -> None:
 
 def write_log(folder: Path, events: int, prospects: int, buckets: int) -> Settings:
     """Make an export, its settings and its log."""
-    from microconv.events.ingest import Outputs, ingest
-
     write_export(folder / "raw", events=events, prospects=prospects)
     params = params_for(folder / "raw", buckets=buckets, threads=2)
     params["snapshots"] |= {"first": (START + timedelta(days=60)).isoformat(), "every_days": 40}
@@ -116,7 +118,7 @@ def measure(name: str, folder: Path) -> dict[str, dict[str, float]]:
 
 
 def run_one(name: str, folder: Path) -> dict[str, dict[str, float]]:
-    """Take the snapshots, build the features and score, twice; say what each took."""
+    """Ingest, take the snapshots, build the features and score, twice; say what each took."""
     given = read_settings(folder / "params.yaml")
     settings = given.model_copy(update={"engine": ENGINES[name]})
     log, model = EventLog.open(folder / "log"), ProspectModel.load(folder / "model")
@@ -137,7 +139,11 @@ def run_one(name: str, folder: Path) -> dict[str, dict[str, float]]:
 
 def run_step(step: str, log: EventLog, model: ProspectModel, settings: Settings, out: Path) -> None:
     """Do one step as the stage of its name does."""
-    if step == "snapshot":
+    if step == "ingest":
+        outputs = Outputs(out / "log", out / "quarantine.parquet", out / "ingest.json")
+        ingest_changes(settings.ingest, outputs=outputs, engine=settings.engine)
+        shutil.rmtree(parts_beside(outputs.log))  # for the next ingest; in no order
+    elif step == "snapshot":
         snapshot_log(log, settings, out=out)
     elif step == "featurize":
         featurize_log(log, settings, snapshots=out.parent / "snapshot", out=out)
@@ -146,7 +152,7 @@ def run_step(step: str, log: EventLog, model: ProspectModel, settings: Settings,
         ask = partial(score_bucket, log, question=question)
         with opened(settings.engine) as engine:
             found = merge(engine.map_buckets(ask, log.buckets, wire=SCORES), LIMIT)
-        best = found.shortlist.explained(question)
+        best = found.shortlist.explained(model, most=3, texts=None)
         np.save(out / "probability.npy", found.probability)
         best.rows.to_parquet(out / "list.parquet")
 
@@ -159,8 +165,8 @@ def check_same(folder: Path) -> dict[str, int]:
     features = sorted((folder / "spark" / "first" / "featurize").glob("*.parquet"))
     scored = np.load(folder / "spark" / "first" / "score" / "probability.npy")
     print(
-        f"the same to the bit: {len(features)} files of features, {len(scored):,} probabilities, "
-        f"a list of {LIMIT} with reasons"
+        f"the same to the bit: the log, {len(features)} files of features, "
+        f"{len(scored):,} probabilities, a list of {LIMIT} with reasons"
     )
     facts = json.loads((features[0].parent / "features.json").read_text(encoding="utf-8"))
     return {"scored": len(scored), "rows": facts["rows"], "columns": facts["columns"]}
