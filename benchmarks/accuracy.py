@@ -121,13 +121,15 @@ def ours(matrix: Matrix, choice: Choice, learn: Rows, ask: Rows) -> np.ndarray:
     """Fit our blend on some prefixes and return the logits of others."""
     lessons = Lessons(matrix.of(learn, choice.families), learn.labels, learn.weights())
     asked = matrix.of(ask, choice.families)
-    return listen(lessons, asked, choice.boosted, choice.linear).mixed(choice.weight)
+    mixed: np.ndarray = listen(lessons, asked, choice.boosted, choice.linear).mixed(choice.weight)
+    return mixed
 
 
 def by_control(encoded: np.ndarray, control: Control, learn: Rows, ask: Rows) -> np.ndarray:
     """Fit a control on some prefixes and return the logits of others."""
     sure = np.finfo(np.float32).eps  # a forest may be certain
-    return logit(np.clip(predict(control, encoded, learn, ask), sure, 1 - sure))
+    logits: np.ndarray = logit(np.clip(predict(control, encoded, learn, ask), sure, 1 - sure))
+    return logits
 
 
 def judge(

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import calibration
 import pandas as pd
+import pyarrow.parquet as pq
 from bpi2012_control import TEST, TRAIN, build_rows, predict_control, read_events
 
 from microconv.evaluation.compare import compare
@@ -50,7 +51,7 @@ def run_example(root: Path, folder: Path) -> Path:
 
 def report(root: Path, folder: Path, *, resamples: int) -> None:
     """Print the rows, the figures and the difference."""
-    snapshots = pd.read_parquet(sorted((root / "data" / "snapshots").glob("*.parquet")))
+    snapshots = pq.read_table(root / "data" / "snapshots").to_pandas()
     events = read_events(folder)
     train, test = build_rows(events, TRAIN), build_rows(events, TEST)
     for name, rows, mondays in (("train", train, TRAIN), ("test", test, TEST)):

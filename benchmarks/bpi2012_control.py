@@ -7,10 +7,12 @@ package, so that both the rows and the figure are an independent witness.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+DAY: Any = pd.Timedelta(days=1)
 TRAIN = pd.date_range("2011-10-03", "2011-12-05", freq="7D", tz="UTC")
 TEST = pd.date_range("2012-01-09", "2012-02-13", freq="7D", tz="UTC")
 MAJOR = "O_ACCEPTED|COMPLETE"
@@ -42,8 +44,8 @@ def build_rows(events: pd.DataFrame, mondays: pd.DatetimeIndex) -> pd.DataFrame:
         span = span[~span.index.isin(ended)]
         row = pd.DataFrame(
             {
-                "age": (monday - span["min"]) / pd.Timedelta(days=1),
-                "recency": (monday - span["max"]) / pd.Timedelta(days=1),
+                "age": (monday - span["min"]) / DAY,
+                "recency": (monday - span["max"]) / DAY,
             }
         )
         past = past[past["case"].isin(span.index)]
@@ -83,4 +85,6 @@ def predict_control(train: pd.DataFrame, test: pd.DataFrame, *, seed: int) -> np
         n_jobs=2,
     )
     x, y, z = train[columns].to_numpy(), train["converted"].to_numpy(), test[columns].to_numpy()
-    return np.mean([m.fit(x, y).predict_proba(z)[:, 1] for m in (forest, boosted)], axis=0)
+    found = [np.asarray(m.fit(x, y).predict_proba(z))[:, 1] for m in (forest, boosted)]
+    mean: np.ndarray = np.mean(found, axis=0)
+    return mean

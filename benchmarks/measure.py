@@ -28,7 +28,7 @@ from microconv.events.log import EventLog
 from microconv.journey import JourneyMap
 from microconv.measurement.measure import measure, write_measurement
 from microconv.measurement.study_load import load_study
-from microconv.settings import read_settings
+from microconv.settings import Settings, read_settings
 
 HERE = Path(__file__).parents[1]
 
@@ -122,7 +122,7 @@ def measure_log(arguments: argparse.Namespace) -> None:
     print(f"{spent}, peak {peak():.2f} GB ({before:.2f} GB before): {parts}")
 
 
-def once(settings, path: Path, threads: int) -> dict[str, float]:
+def once(settings: Settings, path: Path, threads: int) -> dict[str, float]:
     """Measure a log and write what was found; return the seconds of each part."""
     log, journey = EventLog.open(path), JourneyMap.from_settings(settings.journey)
     began = time.perf_counter()

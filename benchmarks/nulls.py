@@ -52,6 +52,8 @@ def main() -> None:
 
 def null_study(settings: Settings, folder: Path, prospects: int, seed: int) -> Study:
     """Simulate the world `null`, ingest its exports and load the study."""
+    if settings.simulate is None:
+        raise SystemExit("params.yaml has no section `simulate`.")
     world = settings.simulate.model_copy(
         update={"world": "null", "prospects": prospects, "seed": seed}
     )
@@ -66,9 +68,8 @@ def followed(study: Study, settings: Settings, rate: float, draws: int) -> Itera
     """Draw conversions anew and follow the first sequence asked about."""
     steps = settings.measure.sequences[0].steps
     sequence = np.array([study.journey.code_of(step) for step in steps], np.int16)
-    spans = tuple(
-        round(days * DAY) for days in (settings.measure.within_days, settings.measure.effect_days)
-    )
+    within, effect = settings.measure.within_days, settings.measure.effect_days
+    spans = round(within * DAY), round(effect * DAY)
     everybody = np.ones(len(study), bool)
     rng = np.random.default_rng(1)
     for _ in range(draws):
@@ -89,9 +90,9 @@ def redrawn(study: Study, rate: float, rng: np.random.Generator) -> Study:
 
 def told(draws: list[Followed], rate: float) -> str:
     """Say what all draws together show."""
-    events = sum(each.together_events for each in draws)
-    days = sum(each.together_days for each in draws)
-    in_order, other = events / days / rate
+    events = np.sum([each.together_events for each in draws], axis=0)
+    days = np.sum([each.together_days for each in draws], axis=0)
+    in_order, other = (float(found) for found in events / days / rate)
     spread = 1.96 * np.sqrt(1 / events)
     order = [
         rate_ratio(tuple(each.together_events), tuple(each.together_days), confidence=0.95)

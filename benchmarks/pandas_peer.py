@@ -57,12 +57,13 @@ def _per_step(values: pd.Series, settings: Settings, name: str) -> pd.DataFrame:
 
 def _moves(log: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     micro = [name for name, step in settings.journey.steps.items() if step.kind == "micro"]
+    pairs = [] if isinstance(settings.features.pairs, str) else settings.features.pairs
     path = log.loc[log["event_name"].isin(micro), ["prospect_id", "event_name"]]
     code = path["event_name"].cat.codes.astype("int32")
     before = code.groupby(path["prospect_id"], observed=True).shift(1, fill_value=-1)
     place = {name: n for n, name in enumerate(path["event_name"].cat.categories)}
     moves = {place[a] * len(place) + place[b]: f"path.{a}>{b}.next"
-             for a, b in settings.features.pairs}  # fmt: skip
+             for a, b in pairs}  # fmt: skip
     move = (before * len(place) + code).where(before >= 0, -1)
     kept = move.isin(moves)
     sizes = path[kept].groupby(["prospect_id", move[kept]], observed=True).size()

@@ -23,6 +23,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,7 +80,7 @@ def _write(folder: Path, arguments: argparse.Namespace) -> tuple[int, int]:
     return len(events), len(asked)
 
 
-def with_microconv(folder: Path, rounds: int) -> dict:
+def with_microconv(folder: Path, rounds: int) -> dict[str, Any]:
     """Sort the events, load histories, and write the families `counts` and `recency`."""
     settings = check_settings(params_for(Path("raw"), buckets=1))
     features = settings.features.model_copy(
@@ -122,13 +123,13 @@ def _as_log(events: pa.Table) -> pa.Table:
     )
 
 
-def elsewhere(python: Path, peer: str, folder: Path, rounds: int) -> dict:
+def elsewhere(python: Path, peer: str, folder: Path, rounds: int) -> dict[str, Any]:
     """Let a peer make the columns in its own environment."""
-    command = [python, HERE / "peers_elsewhere.py", peer, folder, str(rounds)]
+    command = [str(python), str(HERE / "peers_elsewhere.py"), peer, str(folder), str(rounds)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{peer} failed:\n{done.stderr}")
-    cost: dict = json.loads(done.stdout.splitlines()[-1])
+    cost: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return cost
 
 
@@ -142,7 +143,7 @@ def check_same(folder: Path, peer: str) -> None:
         "first": "recency.{}.first",
     }
     for name in theirs:
-        kind, step = name.split(".")
+        kind, step = str(name).split(".")
         mine = ours[places[kind].format(NAMES[int(step)])].to_numpy(np.float64)
         other = theirs[name].to_numpy(np.float64)
         if kind in ("ever", "recent"):
@@ -154,14 +155,14 @@ def check_same(folder: Path, peer: str) -> None:
     print(f"  the same numbers in {theirs.shape[1]} columns; {filled:.0%} of the days exist")
 
 
-def _say(name: str, cost: dict, rows: int) -> None:
+def _say(name: str, cost: dict[str, Any], rows: int) -> None:
     first, last = cost["seconds"][0], cost["seconds"][-1]
     cell = last / (rows * cost["columns"]) * 1e6
     said = f"{cost['columns']} columns in {last:.4f} s (the first time {first:.4f})"
     print(f"{name}: {said}, {cell:.3f} us a cell", flush=True)
 
 
-def _compare(peer: str, ours: dict, theirs: dict) -> None:
+def _compare(peer: str, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     ratio = theirs["seconds"][-1] / ours["seconds"][-1]
     per_cell = ratio * ours["columns"] / theirs["columns"]
     goal = f"; goal {GOALS[peer]}" if GOALS[peer] else ""

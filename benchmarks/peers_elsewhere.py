@@ -80,7 +80,7 @@ def with_tsfresh(folder: Path, n_steps: int, window: int) -> Asked:
     events = pd.read_parquet(folder / "events.parquet")
     asked = pd.read_parquet(folder / "asked.parquet")
     joined = asked.assign(row=np.arange(len(asked))).merge(events, on="who")
-    joined["age"] = (joined["as_of"] - joined["at"]) / pd.Timedelta(1, unit="D")
+    joined["age"] = (joined["as_of"] - joined["at"]).dt.total_seconds() / 86_400
     before = joined.loc[joined["age"] > 0, ["row", "at", "what", "age"]]
     ever, recent = (
         extract_features(

@@ -19,6 +19,7 @@ def build_with_polars(events: Path, settings: Settings, out: Path) -> int:
     instant = pl.lit(as_of).cast(pl.Datetime("us", "UTC"))
     steps = list(settings.journey.steps)
     micro = [name for name, step in settings.journey.steps.items() if step.kind == "micro"]
+    pairs = [] if isinstance(settings.features.pairs, str) else settings.features.pairs
     log = (
         pl.scan_parquet(events / "*.parquet")
         .select("prospect_id", "time", "visible_at", pl.col("event_name").cast(pl.String))
@@ -35,7 +36,7 @@ def build_with_polars(events: Path, settings: Settings, out: Path) -> int:
             .sum()
             .cast(pl.Float32)
             .alias(f"path.{a}>{b}.next")
-            for a, b in settings.features.pairs
+            for a, b in pairs
         )
     )
     joined = query.join(moves, on="prospect_id", how="left")

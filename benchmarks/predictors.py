@@ -26,7 +26,7 @@ import numpy.typing as npt
 from speed import prepare, run_step
 
 from microconv.features.matrix import read_columns
-from microconv.model.calibration import sigmoid
+from microconv.model.logistic import sigmoid
 
 Matrix = npt.NDArray[np.float32]
 Predict = Callable[[], npt.NDArray[np.float64]]

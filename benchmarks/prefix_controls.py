@@ -10,13 +10,14 @@ event and since the case began, position, open cases; and the amount asked for.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from prefix_protocol import Cases, Rows
 
 RARE = 10
-MINUTE = pd.Timedelta(minutes=1)
+MINUTE: Any = pd.Timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ def _running(cases: Cases, values: np.ndarray) -> np.ndarray:
     """Add up within each case."""
     total = np.cumsum(np.vstack([np.zeros(values.shape[1]), values]), axis=0)
     starts = np.repeat(cases.offsets[:-1], np.diff(cases.offsets))
-    return total[1:] - total[starts]
+    running: np.ndarray = total[1:] - total[starts]
+    return running
 
 
 def _common(cases: Cases) -> pd.Series:
@@ -105,10 +107,12 @@ def predict(control: Control, encoded: np.ndarray, train: Rows, test: Rows) -> n
     x, z = encoded[train.end - 1], encoded[test.end - 1]
     weights = train.weights() if control.weighted else None
     model = _model(control)
-    return model.fit(x, train.labels, sample_weight=weights).predict_proba(z)[:, 1]
+    fitted = model.fit(x, train.labels, sample_weight=weights)
+    probabilities: np.ndarray = fitted.predict_proba(z)[:, 1]
+    return probabilities
 
 
-def _model(control: Control) -> object:
+def _model(control: Control) -> Any:
     if control.kind == "forest":
         from sklearn.ensemble import RandomForestClassifier
 

@@ -84,7 +84,8 @@ class Rows:
 
     def weights(self) -> np.ndarray:
         """Weigh every case alike: 1 / its number of rows."""
-        return 1.0 / np.bincount(self.case)[self.case]
+        weights: np.ndarray = 1.0 / np.bincount(self.case)[self.case]
+        return weights
 
 
 def read_cases(folder: Path, target: str, *, cut: bool = False) -> Cases:
@@ -145,10 +146,12 @@ def drop_outcomes(events: pd.DataFrame, last_offer: pd.Series) -> pd.DataFrame:
 def longest_prefix(cases: Cases) -> int:
     """Return the 90th percentile of the positive cases' length, 40 at most."""
     lengths = np.diff(cases.offsets)[cases.labels]
-    return min(LONGEST, math.ceil(np.quantile(lengths, 0.9)))
+    return min(LONGEST, math.ceil(float(np.quantile(lengths, 0.9))))
 
 
-def split_rows(cases: Cases, learn: range, ask: range, *, before: int | None = None) -> tuple:
+def split_rows(
+    cases: Cases, learn: range, ask: range, *, before: int | None = None
+) -> tuple[Rows, Rows]:
     """List the prefixes to learn from and those to ask about.
 
     Parameters
@@ -205,7 +208,7 @@ def weighted_auc(scores: np.ndarray, rows: Rows, counts: np.ndarray | None = Non
     for length in np.unique(rows.length):
         here = rows.length == length
         total += drawn[here].sum() * auc(scores[here], rows.labels[here], drawn[here])
-    return total / drawn.sum()
+    return float(total / drawn.sum())
 
 
 def auc(scores: np.ndarray, labels: np.ndarray, drawn: np.ndarray) -> float:

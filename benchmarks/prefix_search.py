@@ -91,8 +91,9 @@ class Matrix:
 
     def of(self, rows: Rows, families: str) -> Columns:
         """Take the columns of some families for some rows."""
-        chosen = [i for i, name in enumerate(self.names) if name.startswith(FAMILIES[families])]
-        return self.values[np.ix_(chosen, rows.end - 1)]
+        chosen = np.flatnonzero([name.startswith(FAMILIES[families]) for name in self.names])
+        columns: Columns = self.values[np.ix_(chosen, rows.end - 1)]
+        return columns
 
 
 def inner_folds(cases: Cases) -> list[tuple[Rows, Rows]]:

@@ -18,6 +18,7 @@ import json
 import tempfile
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from speed import command_line, prepare, run_step
 
@@ -47,7 +48,9 @@ def measure(folder: Path, rounds: int) -> dict[str, list[dict[str, float]]]:
     return costs
 
 
-def report(costs: dict[str, list[dict[str, float]]], arguments: argparse.Namespace) -> dict:
+def report(
+    costs: dict[str, list[dict[str, float]]], arguments: argparse.Namespace
+) -> dict[str, Any]:
     """Print medians, and the ratio of each round."""
     seconds = {step: median(c["seconds"] for c in cost) for step, cost in costs.items()}
     peak = {step: max(c["peak_gb"] for c in cost) for step, cost in costs.items()}

@@ -22,6 +22,7 @@ import time
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -172,7 +173,7 @@ def check_same(folder: Path) -> dict[str, int]:
     return {"scored": len(scored), "rows": facts["rows"], "columns": facts["columns"]}
 
 
-def report(figures: dict) -> None:
+def report(figures: dict[str, Any]) -> None:
     """Print seconds and ratios."""
     size, seconds = figures["size"], figures["seconds"]
     print(f"{size['rows']:,} questions of {size['columns']} columns, {size['scored']:,} scored")

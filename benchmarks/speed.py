@@ -18,6 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -118,7 +119,9 @@ def check_same(folder: Path, name_of_peer: str) -> None:
           f"(largest gap {worst:.1e})")  # fmt: skip
 
 
-def report(costs: dict[str, list[dict[str, float]]], arguments: argparse.Namespace) -> dict:
+def report(
+    costs: dict[str, list[dict[str, float]]], arguments: argparse.Namespace
+) -> dict[str, Any]:
     """Print medians and ratios."""
     seconds = {step: median(c["seconds"] for c in cost) for step, cost in costs.items()}
     peak = {step: max(c["peak_gb"] for c in cost) for step, cost in costs.items()}

@@ -91,7 +91,7 @@ def floor(folder: Path, settings: Settings) -> dict[str, float]:
     ]
 
     def copy(bucket: int) -> int:
-        rows = log.read_events(bucket).num_rows
+        rows: int = log.read_events(bucket).num_rows
         rows += pq.read_table(folder / "snapshots" / f"{bucket:04d}.parquet").num_rows
         columns, names = matrices[bucket]
         write_columns(out / f"{bucket:04d}.parquet", [columns], names)

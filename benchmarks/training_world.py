@@ -139,5 +139,5 @@ def _visible(people: int, source: npt.NDArray[np.int64], as_of: pd.Series[pd.Tim
     )
     h, zeros = histories, np.zeros(len(as_of), np.int64)
     who = np.repeat(np.arange(people), DATES)
-    instants = as_of.astype("int64").to_numpy()
+    instants = as_of.astype("int64").to_numpy().astype(np.int64)
     return Visible(h, who, instants, zeros, zeros, h.time, h.step, h.value, h.human)
