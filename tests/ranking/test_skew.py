@@ -6,14 +6,18 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from microconv.events.log import EventLog
+from microconv.ranking import bucket as ranking_bucket
+from microconv.ranking import rank
 from microconv.ranking.bucket import Question, score_bucket
 from microconv.ranking.score import score
 from microconv.ranking.shortlist import merge
+from microconv.settings import EngineSettings
 from microconv.stages.featurize import featurize
 from microconv.stages.snapshot import snapshot
 from ranked_world import END, on_disk, settings, trained
@@ -79,6 +83,33 @@ def test_a_bucket_ten_times_the_others_changes_no_rank(tmp_path):
     ask = {"model": trained(), "as_of": END, "limit": 20}
     columns = ["prospect_id", "probability", "reason_1", "reason_2", "reason_3"]
     assert score(skewed, **ask)[columns].equals(score(even, **ask)[columns])
+
+
+def test_the_memory_given_changes_no_score(tmp_path, monkeypatch):
+    """A block of a fortieth and one of everybody: the same list, to the bit."""
+    log = EventLog.open(write_log(tmp_path / "log", events_of(*random_log(400, 8000))))
+    sizes = []
+    plain = ranking_bucket.blocks
+
+    def watched(*arguments, **more):
+        for rows in plain(*arguments, **more):
+            sizes.append(rows.stop - rows.start)
+            yield rows
+
+    monkeypatch.setattr(ranking_bucket, "blocks", watched)
+    columns = len(trained().columns)
+    monkeypatch.setattr(
+        rank, "cells_within", lambda engine: columns * 10 ** round(engine.memory_gb)
+    )
+    found, blocks = [], []
+    for memory_gb in (1, 4):
+        sizes.clear()
+        engine = EngineSettings(memory_gb=memory_gb)
+        ranked = rank.rank_prospects(log, model=trained(), as_of=END, limit=20, engine=engine)
+        found.append(ranked.frame)
+        blocks.append(len(sizes))
+    assert blocks[0] > 10 * blocks[1]
+    pd.testing.assert_frame_equal(*found, check_exact=True)
 
 
 def test_of_very_many_prospects_only_the_listed_and_eight_bytes_of_the_others_are_kept(tmp_path):
