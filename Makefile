@@ -45,10 +45,12 @@ check: ## Run what CI runs: format, lint, types, imports, every test
 	lint-imports
 	$(MAKE) test-all
 
-bench: ## Measure speed and memory on 20 M events: some 15 minutes and 10 GB of disk
+bench: ## Measure speed and memory on up to 20 M events: some 20 minutes and 10 GB of disk
 	$(SYNC) --group bench --extra spark
-	python benchmarks/speed.py
-	python benchmarks/spark.py
+	python benchmarks/speed.py --json benchmarks/results/speed.json
+	python benchmarks/scoring.py --json benchmarks/results/scoring.json
+	python benchmarks/growth.py --json benchmarks/results/growth.json
+	python benchmarks/spark.py --json benchmarks/results/spark.json
 
 picture: ## Make the pictures of README and guides, after `make repro`; needs Chromium
 	$(SYNC) --group dev

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import ibis
 
 from microconv.engines.choice import opened
 from microconv.engines.wire import AS_JSON
 from microconv.events.buckets import write_bucket
-from microconv.events.files import replacing, sweep
+from microconv.events.files import replacing
 from microconv.events.identity import (
     ANONYMOUS,
     Merge,
@@ -146,18 +147,17 @@ def _sort_buckets(
 ) -> int:
     """Sort each bucket, on all machines of the engine; return how many events there are."""
     folder.mkdir()
+    work = events.path.parent
 
     def sort(bucket: int) -> int:
-        rows = events.read(bucket)
-        with replacing(folder / f"{bucket:04d}.parquet") as path:  # a lost task may run twice
-            if rows is None or judged is None:
-                return write_bucket(rows, path)
-            return write_bucket(rows, path, human=judged.human(bucket, len(rows)))
+        rows, fresh = events.read(bucket), work / f"{uuid4()}"  # a lost task may run twice
+        human = None if rows is None or judged is None else judged.human(bucket, len(rows))
+        count = write_bucket(rows, fresh, human=human)
+        fresh.replace(folder / f"{bucket:04d}.parquet")
+        return count
 
     with opened(engine) as machines:
-        count = sum(machines.map_buckets(sort, events.buckets, wire=AS_JSON))
-    sweep(folder)
-    return count
+        return sum(machines.map_buckets(sort, events.buckets, wire=AS_JSON))
 
 
 @dataclass

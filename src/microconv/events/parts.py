@@ -53,15 +53,16 @@ class Segment:
 
     @property
     def name(self) -> str:
-        """Of its file, without `.parquet`: it says what is in it."""
-        return hashlib.sha256(json.dumps(self.starts, sort_keys=True).encode()).hexdigest()
+        """Of its file, without `.parquet`."""
+        return _name_of(self.starts)
 
     @classmethod
     def written(
         cls, starts: dict[str, int], rows: Any, *, folder: Path, connection: Any
     ) -> Segment:
         """Write clean rows into a folder: key → what its row numbers begin behind."""
-        with replacing(folder / f"{cls('', starts).name}.parquet") as fresh:  # tasks may run twice
+        path = folder / f"{_name_of(starts)}.parquet"
+        with replacing(path) as fresh:  # a lost task may run twice
             connection.to_parquet(rows, fresh, compression="lz4")
             return cls(_sha256_of(fresh), starts)
 
@@ -172,6 +173,10 @@ class Parts:
             for name, segment in self.used.items()
             if not befores.keys().isdisjoint(segment.starts)
         ]
+
+
+def _name_of(starts: dict[str, int]) -> str:
+    return hashlib.sha256(json.dumps(starts, sort_keys=True).encode()).hexdigest()
 
 
 def _moved(rows: Any, moves: Sequence[tuple[int, int]]) -> Any:
