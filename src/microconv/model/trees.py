@@ -15,6 +15,7 @@ from microconv.features.family import Columns
 from microconv.features.picked import Picked, every_row
 from microconv.model.binned import bin_rows, finite_or_missing
 from microconv.model.training import Floats, Mask
+from microconv.model.turns import LIGHTGBM
 from microconv.settings import BoostedSettings
 
 SMALL = 100_000_000
@@ -74,8 +75,7 @@ class Trees:
         if values.shape[1] == 0:
             return np.empty(0)
         rows = finite_or_missing(values).T
-        out: Floats = self._booster.predict(rows, raw_score=True, num_threads=threads or 0)
-        return out
+        return self._predict(rows, threads, raw_score=True)
 
     def contributions(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Split each row's raw score into its columns by exact tree SHAP.
@@ -88,7 +88,12 @@ class Trees:
         if values.shape[1] == 0:
             return np.empty((0, values.shape[0] + 1))
         rows = finite_or_missing(values).T
-        out: Floats = self._booster.predict(rows, pred_contrib=True, num_threads=threads or 0)
+        return self._predict(rows, threads, pred_contrib=True)
+
+    def _predict(self, rows: Columns, threads: int | None, **what: bool) -> Floats:
+        booster, number = self._booster, threads or 0
+        with LIGHTGBM.with_threads(number):
+            out: Floats = booster.predict(rows, num_threads=number, **what)
         return out
 
 
@@ -141,16 +146,18 @@ def grow_trees(
     import lightgbm
 
     columns, rows = picked.shape
+    threads = 1 if columns * rows <= SMALL else given["num_threads"]
     parameters = {
         **given,
-        "num_threads": 1 if columns * rows <= SMALL else given["num_threads"],
+        "num_threads": threads,
         "deterministic": True,
         "force_col_wise": True,  # a histogram is summed by one thread, in the order of the rows
         "bagging_freq": 1,
         "verbose": -1,
         **settings.model_dump(exclude={"num_iterations"}),
     }
-    data = bin_rows(picked, target, parameters)
-    booster = lightgbm.train(parameters, data, num_boost_round=settings.num_iterations)
+    with LIGHTGBM.with_threads(threads):
+        data = bin_rows(picked, target, parameters)
+        booster = lightgbm.train(parameters, data, num_boost_round=settings.num_iterations)
     text = booster.model_to_string(num_iteration=-1)
     return Trees(re.sub(r"\[num_threads: \d+\]", "[num_threads: 0]", text))
