@@ -77,9 +77,9 @@ def featurize_as_peer(folder: Path, settings: Settings) -> dict[str, float]:
 
 
 def _featurize(folder: Path, settings: Settings, name: str) -> dict[str, float]:
-    log, snapshots = EventLog.open(folder / "log"), folder / "snapshots"
+    log, snapshots, out = EventLog.open(folder / "log"), folder / "snapshots", fresh(folder / name)
     began = time.perf_counter()
-    facts = featurize_log(log, settings, snapshots=snapshots, out=fresh(folder / name))
+    facts = featurize_log(log, settings, snapshots=snapshots, out=out)
     return {"seconds": time.perf_counter() - began, **{k: facts[k] for k in ("rows", "columns")}}
 
 
@@ -106,8 +106,10 @@ def polars(folder: Path, settings: Settings) -> dict[str, float]:
     """Build the shared columns with Polars, lazily and streaming."""
     from polars_peer import build_with_polars
 
+    out = folder / "polars.parquet"
+    out.unlink(missing_ok=True)
     began = time.perf_counter()
-    columns = build_with_polars(folder / "log" / "events", settings, folder / "polars.parquet")
+    columns = build_with_polars(folder / "log" / "events", settings, out)
     return {"seconds": time.perf_counter() - began, "columns": columns}
 
 
@@ -115,8 +117,10 @@ def pandas(folder: Path, settings: Settings) -> dict[str, float]:
     """Build the shared columns with pandas."""
     from pandas_peer import build_with_pandas
 
+    out = folder / "pandas.parquet"
+    out.unlink(missing_ok=True)
     began = time.perf_counter()
-    columns = build_with_pandas(folder / "log" / "events", settings, folder / "pandas.parquet")
+    columns = build_with_pandas(folder / "log" / "events", settings, out)
     return {"seconds": time.perf_counter() - began, "columns": columns}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -28,6 +29,13 @@ from microconv.histories.arrays import DAY
 def test_tempo_is_what_the_list_of_gaps_says(several):
     """Gaps, dates, sessions and paces, for any history."""
     assert_answers(tempo, oracle.tempo, several)
+
+
+@given(st.lists(st.integers(0, 9) | st.integers(0, 10**12), min_size=1, max_size=100))
+def test_the_middle_of_few_gaps_and_of_many_is_the_middle(gaps):
+    """Both ways of finding it, ties and either parity included, on either side of `FEW`."""
+    for find in (tempo._median_of_few, tempo._median_of_many):
+        assert find(np.array(gaps, np.int64), len(gaps)) == statistics.median(gaps)
 
 
 def test_a_worked_history_has_worked_gaps():

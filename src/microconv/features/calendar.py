@@ -25,11 +25,15 @@ from numba import njit
 
 from microconv.features.family import Columns, State
 from microconv.features.kernel import PERSON, event_arrays
-from microconv.histories.arrays import DAY, Visible
+from microconv.histories.arrays import Visible
 from microconv.journey import MICRO, JourneyMap
 from microconv.settings import FeatureSettings
 
 FITTED = False
+
+HOUR = 3_600_000_000
+DATE = 24 * HOUR
+"""In microseconds, and of this file: of dividing by a constant no division is left."""
 
 COLUMNS = (
     "weekend.share",
@@ -65,16 +69,15 @@ def fill(
     """Write every column for every row."""
     angles = 2 * np.pi * np.arange(24) / 24
     circle = np.stack([np.sin(angles), np.cos(angles)])
-    _fill(out, *event_arrays(visible), journey.kinds == MICRO, circle, PERSON, DAY)
+    _fill(out, *event_arrays(visible), journey.kinds == MICRO, circle, PERSON)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill(  # type: ignore[no-untyped-def]
-    out, as_of, start, end, time, step, human, micro, circle, person, day
+    out, as_of, start, end, time, step, human, micro, circle, person
 ):
     """Count each history's acts by hour; all but the weekday follows from the counts."""
     n_columns = len(out)
-    hour_length = day // 24
     hours = np.empty(24, np.int64)
     for r in range(len(as_of)):
         hours[:] = 0
@@ -82,8 +85,8 @@ def _fill(  # type: ignore[no-untyped-def]
         for i in range(start[r], end[r]):
             if not micro[step[i]] or human[i] < person:
                 continue
-            date = time[i] // day
-            hour = (time[i] - date * day) // hour_length
+            date = time[i] // DATE
+            hour = (time[i] - date * DATE) // HOUR
             weekday = (date + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
             hours[hour] += 1
             weekend += weekday >= 5

@@ -239,7 +239,7 @@ def _fill(  # type: ignore[no-untyped-def]
     latest = np.empty(n_paired, np.int64)
     begun = np.empty(n_slots, np.int64)  # latest start of each beginning of a longer sequence
     begun_in = np.full(n_slots, -1, np.int64)
-    block = max(16, 65_536 // max(n_columns, 1))
+    block = max(16, 131_072 // max(n_columns, 1))
     for first in range(0, n_rows, block):
         last = min(first + block, n_rows)
         for c in range(n_columns):
@@ -260,12 +260,12 @@ def _fill(  # type: ignore[no-untyped-def]
                     lasts[n_micro % n_last if n_last > 0 else 0] = i
                     n_micro += 1
                 if p >= 0:
-                    new = met_in[p] != r
+                    new, since = met_in[p] != r, (cut - t) / day
                     for k in range(0 if new else followed[p], n_met):
                         c = done_column[met[k], p]
                         if c >= 0:
                             out[c, r] = 1
-                            out[c + 1, r] = (cut - t) / day
+                            out[c + 1, r] = since
                             out[c + 2, r] = (t - latest[met[k]]) / day
                     followed[p] = n_met
                     if new:

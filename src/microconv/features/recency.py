@@ -64,7 +64,7 @@ def _fill(  # type: ignore[no-untyped-def]
     met = np.empty(n_steps, np.int64)
     met_in = np.full(n_steps, -1, np.int64)
     oldest = np.empty(n_steps, np.int64)
-    block = max(16, 65_536 // n_columns)
+    block = max(16, 131_072 // n_columns)
     for first in range(0, n_rows, block):
         last = min(first + block, n_rows)
         for c in range(n_columns):

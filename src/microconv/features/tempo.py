@@ -41,6 +41,12 @@ FITTED = False
 MINUTE = 60_000_000
 """Microseconds in a minute."""
 
+DATE = 1440 * MINUTE
+"""Microseconds in a day, as a constant of the kernel's own file: no division is left of it."""
+
+FEW = 32
+"""Fewer gaps than this are compared with each other, more are parted around one of them."""
+
 GAPS = ("last", "min", "median", "max", "trend", "overdue")
 
 
@@ -77,7 +83,25 @@ def fill(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _median(gaps, n):  # type: ignore[no-untyped-def]
+def _median_of_few(gaps, n):  # type: ignore[no-untyped-def]
+    """Return the median of the first n gaps: the one that has half of the others before it.
+
+    It looks at every pair, without a branch: below :data:`FEW` gaps that is the fastest.
+    """
+    middle, lower, upper = n // 2, gaps[0], gaps[0]
+    for i in range(n):
+        gap, before = gaps[i], 0
+        for j in range(i):
+            before += gaps[j] <= gap
+        for j in range(i + 1, n):
+            before += gaps[j] < gap
+        upper = gap if before == middle else upper
+        lower = gap if before == middle - 1 else lower
+    return np.float64(upper) if n % 2 == 1 else (lower + upper) / 2
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _median_of_many(gaps, n):  # type: ignore[no-untyped-def]
     """Return the median of the first n gaps, reordering them (Hoare's selection)."""
     middle, low, high = n // 2, 0, n - 1
     while low < high:
@@ -119,7 +143,7 @@ def _fill(  # type: ignore[no-untyped-def]
     for r in range(len(as_of)):
         cut, w, n = as_of[r], 0, 0
         acts[:], dates[:], sessions[:] = 0, 0, 0
-        newest, later, least, most = cut, cut, 0, 0
+        newest, later, later_date, least, most = cut, cut, 0, 0, 0
         total, moment = 0.0, 0.0
         for i in range(end[r] - 1, start[r] - 1, -1):
             if not micro[step[i]] or human[i] < person:
@@ -130,10 +154,9 @@ def _fill(  # type: ignore[no-untyped-def]
             gap = later - t
             if n == 0:
                 newest = t
-            if n == 0 or t // day != later // day:
-                dates[w] += 1
-            if n == 0 or gap > pause:
-                sessions[w] += 1
+            date = t // DATE
+            dates[w] += n == 0 or date != later_date
+            sessions[w] += n == 0 or gap > pause
             acts[w] += 1
             if n > 0:
                 least = gap if n == 1 else min(least, gap)
@@ -141,13 +164,13 @@ def _fill(  # type: ignore[no-untyped-def]
                 total += gap
                 moment += gap * (n - 1.0)
                 gaps[n - 1] = gap
-            later = t
+            later, later_date = t, date
             n += 1
         for c in range(6):
             out[c, r] = np.nan
         if n > 1:
             out[0, r] = gaps[0] / day
-            middle = _median(gaps, n - 1)
+            middle = _median_of_few(gaps, n - 1) if n <= FEW else _median_of_many(gaps, n - 1)
             out[1, r] = least / day
             out[2, r] = middle / day
             out[3, r] = most / day

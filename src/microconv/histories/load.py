@@ -110,7 +110,7 @@ def _starts(code: npt.NDArray[np.int32], time: Int64) -> Int64:
         return np.empty(0, np.int64)
     new = np.concatenate([[True], code[1:] != code[:-1]])
     starts = np.flatnonzero(new)
-    if len(np.unique(code[starts])) != len(starts) or np.any((np.diff(time) < 0) & ~new[1:]):
+    if np.bincount(code[starts]).max() > 1 or np.any((time[1:] < time[:-1]) & ~new[1:]):
         raise EventLogError(
             "The events are not sorted by prospect and time, as every reader of a log relies on. "
             "Ingest the exports again, or pass them to `score` unsorted: it sorts them."
