@@ -88,7 +88,7 @@ def hard(tmp_path: Path) -> Exports:
 
 
 def test_spark_writes_the_log_of_one_machine(hard: Exports, tmp_path: Path) -> None:
-    """At first, and after a file was added and one was changed, of which only those are read."""
+    """At first, after a file was added and one changed, and after one went: only those are read."""
     assert bring_up(hard, SPARK).startswith("read all 10 exports")
     assert made(hard) == on_one_machine(hard, tmp_path / "first")
     hard.write("web1.jsonl", "\n".join(calls(Random(8))))
@@ -96,6 +96,9 @@ def test_spark_writes_the_log_of_one_machine(hard: Exports, tmp_path: Path) -> N
                                           "timestamp": FIRST + 9 * 86_400}))  # fmt: skip
     assert bring_up(hard, SPARK) == "read 2 of 11 exports; the others had not changed"
     assert made(hard) == on_one_machine(hard, tmp_path / "again")
+    (hard.folder / "raw" / "web2.jsonl").unlink()
+    assert bring_up(hard, SPARK) == "read 0 of 10 exports; the others had not changed"
+    assert made(hard) == on_one_machine(hard, tmp_path / "less")
     assert len(hard.refused()) > 6
 
 

@@ -71,6 +71,8 @@ class Spark:
         EngineError
             If Spark gave up, or a machine has other versions than this one.
         """
+        if not buckets:  # Spark knows no table of no partition
+            return
         work = bucket_task(function, wire.pack, versions())
         schema = "bucket long, result binary, error string, says string"
         with in_one_sentence("Spark gave up"):

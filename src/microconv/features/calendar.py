@@ -35,6 +35,9 @@ HOUR = 3_600_000_000
 DATE = 24 * HOUR
 """In microseconds, and of this file: of dividing by a constant no division is left."""
 
+FEW = 64
+"""Of fewer acts than this the logarithms are looked up."""
+
 COLUMNS = (
     "weekend.share",
     "office.share",
@@ -79,6 +82,10 @@ def _fill(  # type: ignore[no-untyped-def]
     """Count each history's acts by hour; all but the weekday follows from the counts."""
     n_columns = len(out)
     hours = np.empty(24, np.int64)
+    surprise = np.zeros((FEW, FEW))  # of so many acts in an hour, among so many
+    for n in range(1, FEW):
+        for count in range(1, n + 1):
+            surprise[n, count] = count * np.log2(count / n)
     for r in range(len(as_of)):
         hours[:] = 0
         n, weekend, office = 0, 0, 0
@@ -102,10 +109,12 @@ def _fill(  # type: ignore[no-untyped-def]
         for hour in range(24):
             count = hours[hour]
             block += count
-            if count > 0:
+            if n < FEW:
+                entropy -= surprise[n, count]
+            elif count > 0:
                 entropy -= count * np.log2(count / n)
-                sine += count * circle[0, hour]
-                cosine += count * circle[1, hour]
+            sine += count * circle[0, hour]
+            cosine += count * circle[1, hour]
             if hour % 6 == 5:
                 out[2 + hour // 6, r] = block / n
                 block = 0
