@@ -28,6 +28,13 @@ def test_hours_and_weekdays_are_those_of_the_datetimes(several):
     assert_answers(calendar, oracle.calendar, several)
 
 
+@pytest.mark.parametrize("acts", [calendar.FEW - 1, calendar.FEW, calendar.FEW + 1])
+def test_logarithms_looked_up_and_worked_out_are_the_same(acts):
+    """On either side of where the kernel begins to work them out."""
+    every = acts_at(*(MONDAY + timedelta(hours=2.3 * n) for n in range(acts)))
+    assert_answers(calendar, oracle.calendar, [every])
+
+
 @pytest.mark.parametrize(
     ("at", "office", "weekend"),
     [

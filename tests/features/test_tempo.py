@@ -38,6 +38,13 @@ def test_the_middle_of_few_gaps_and_of_many_is_the_middle(gaps):
         assert find(np.array(gaps, np.int64), len(gaps)) == statistics.median(gaps)
 
 
+@pytest.mark.parametrize("acts", [tempo.FEW - 1, tempo.FEW, tempo.FEW + 1, tempo.FEW + 2])
+def test_long_histories_have_the_gaps_of_their_list(acts):
+    """On either side of where the median is found another way."""
+    several = [asked(*(("blog", (n * n + 7 * n % 5) / 40 + 0.1) for n in reversed(range(acts))))]
+    assert_answers(tempo, oracle.tempo, several)
+
+
 def test_a_worked_history_has_worked_gaps():
     """Acts 9, 8, 6, 5 and 1 days ago: gaps of 1, 2, 1 and 4 days.
 
