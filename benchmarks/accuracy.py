@@ -113,13 +113,15 @@ def our_matrix(cases: Cases) -> Matrix:
     histories = load_cases(cases, journey)
     case = cases.events["case"].to_numpy()
     end = np.arange(len(case)) + 1
-    rows = Rows(case, end - cases.offsets[case], end, cases.labels[case])
+    length = end - cases.offsets[case]
+    rows = Rows(case, length, end, cases.labels[case], cases.exits[case])
     return Matrix(*fill_families(histories, rows, journey))
 
 
 def ours(matrix: Matrix, choice: Choice, learn: Rows, ask: Rows) -> np.ndarray:
     """Fit our blend on some prefixes and return the logits of others."""
-    lessons = Lessons(matrix.of(learn, choice.families), learn.labels, learn.weights())
+    exits = learn.exits if choice.competing else None
+    lessons = Lessons(matrix.of(learn, choice.families), learn.labels, learn.weights(), exits)
     asked = matrix.of(ask, choice.families)
     mixed: np.ndarray = listen(lessons, asked, choice.boosted, choice.linear).mixed(choice.weight)
     return mixed
@@ -179,6 +181,7 @@ def asdict_of(choice: Choice) -> dict[str, Any]:
     return {
         "families": choice.families,
         "boosted": choice.boosted.model_dump(),
+        "competing": choice.competing,
         "linear": choice.linear.model_dump(),
         "weight": choice.weight,
         "inner_auc": choice.inner_auc,
@@ -190,6 +193,7 @@ def choice_of(content: dict[str, Any]) -> Choice:
     return Choice(
         content["families"],
         BoostedSettings.model_validate(content["boosted"]),
+        content["competing"],
         LinearSettings.model_validate(content["linear"]),
         content["weight"],
         content["inner_auc"],

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from microconv.features.family import Columns
+from microconv.model.boosted import fit_boosted
 from microconv.model.linear import fit_linear
-from microconv.model.trees import fit_boosted
 from microconv.settings import BoostedSettings, LinearSettings
 
 SEED = 7
@@ -35,11 +35,13 @@ class Lessons:
     values : ndarray of float32, shape (n_columns, n_rows)
     labels : ndarray of bool, shape (n_rows,)
     weights : ndarray of float64, shape (n_rows,)
+    exits : ndarray of bool, shape (n_rows,), optional
     """
 
     values: Columns
     labels: np.ndarray
     weights: np.ndarray
+    exits: np.ndarray | None = None
 
 
 def listen(
@@ -47,5 +49,5 @@ def listen(
 ) -> Voices:
     """Fit both models and score the rows `asked`, on one thread."""
     learnt = (lessons.values, lessons.labels, lessons.weights)
-    trees = fit_boosted(*learnt, boosted, seed=SEED, threads=1)
-    return Voices(trees.raw(asked, threads=1), fit_linear(*learnt, linear).logit(asked))
+    trees = fit_boosted(*learnt, boosted, exits=lessons.exits, seed=SEED, threads=1)
+    return Voices(trees.logit(asked, threads=1), fit_linear(*learnt, linear).logit(asked))

@@ -51,11 +51,15 @@ class Cases:
         sorted by case, time and name.
     offsets : ndarray of int64, shape (n_cases + 1,)
     labels : ndarray of bool, shape (n_cases,)
+    exits : ndarray of bool, shape (n_cases,)
+        Whether a case ended in one of the two other ways: the first of :data:`TARGETS`
+        that is not the target.
     """
 
     events: pd.DataFrame = field(repr=False)
     offsets: np.ndarray = field(repr=False)
     labels: np.ndarray = field(repr=False)
+    exits: np.ndarray = field(repr=False)
 
     def __len__(self) -> int:
         """Return the number of cases."""
@@ -70,17 +74,24 @@ class Rows:
     ----------
     case, length, end : ndarray of int64, shape (n_rows,)
         The case, how many events are seen, one past the last of them in `Cases.events`.
-    labels : ndarray of bool, shape (n_rows,)
+    labels, exits : ndarray of bool, shape (n_rows,)
+        Those of their cases.
     """
 
     case: np.ndarray = field(repr=False)
     length: np.ndarray = field(repr=False)
     end: np.ndarray = field(repr=False)
     labels: np.ndarray = field(repr=False)
+    exits: np.ndarray = field(repr=False)
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.case)
+
+    def some(self, kept: np.ndarray) -> Rows:
+        """Keep the marked rows."""
+        columns = (self.case, self.length, self.end, self.labels, self.exits)
+        return Rows(*(column[kept] for column in columns))
 
     def weights(self) -> np.ndarray:
         """Weigh every case alike: 1 / its number of rows."""
@@ -121,8 +132,10 @@ def read_cases(folder: Path, target: str, *, cut: bool = False) -> Cases:
         events = drop_outcomes(events, events["id"].map(ended))
     events = events.drop(columns="id").sort_values(["case", "time", "name"], kind="stable")
     sizes = np.bincount(events["case"], minlength=len(rank))
-    labels = ended.loc[starts["id"]].to_numpy() == TARGETS[target]
-    return Cases(events.reset_index(drop=True), np.append(0, np.cumsum(sizes)), labels)
+    last = ended.loc[starts["id"]].to_numpy()
+    other = next(name for name in TARGETS if name != target)
+    labels, exits = last == TARGETS[target], last == TARGETS[other]
+    return Cases(events.reset_index(drop=True), np.append(0, np.cumsum(sizes)), labels, exits)
 
 
 def drop_outcomes(events: pd.DataFrame, last_offer: pd.Series) -> pd.DataFrame:
@@ -184,7 +197,8 @@ def _prefixes(cases: Cases, which: range, longest: int, seen: np.ndarray) -> Row
     case = np.repeat(np.arange(which.start, which.stop), counts)
     firsts = np.repeat(np.cumsum(counts) - counts, counts)
     length = np.arange(len(case)) - firsts + 1
-    return Rows(case, length, cases.offsets[case] + length, cases.labels[case])
+    end = cases.offsets[case] + length
+    return Rows(case, length, end, cases.labels[case], cases.exits[case])
 
 
 def outer_split(cases: Cases) -> tuple[range, range]:

@@ -19,9 +19,9 @@ from prefix_controls import Control, predict
 from prefix_protocol import Cases, Rows, outer_split, split_rows, weighted_auc
 
 from microconv.features.family import Columns
+from microconv.model.boosted import fit_boosted
 from microconv.model.calibration import Calibration, fit_calibration
 from microconv.model.linear import fit_linear
-from microconv.model.trees import fit_boosted
 from microconv.settings import BoostedSettings, LinearSettings
 
 FOLDS = ((0.40, 0.65), (0.65, 0.90))
@@ -33,6 +33,10 @@ FAMILIES = {
     "all": ("counts.", "recency.", "tempo.", "path.", "ladder.", "calendar.", "attributes."),
 }
 BOOSTED = (
+    BoostedSettings(
+        num_iterations=500, learning_rate=0.03, num_leaves=4, min_data_in_leaf=40,
+        feature_fraction=0.1, bagging_fraction=0.7, lambda_l2=10,
+    ),
     BoostedSettings(
         num_iterations=300, learning_rate=0.03, num_leaves=7, min_data_in_leaf=40,
         feature_fraction=0.1, bagging_fraction=0.7, lambda_l2=10,
@@ -46,6 +50,9 @@ BOOSTED = (
         feature_fraction=0.1, bagging_fraction=0.7, lambda_l2=30,
     ),
 )  # fmt: skip
+GROWN = tuple(product(BOOSTED, (False, True)))
+"""Settings of the trees, and whether they tell the two other outcomes apart."""
+
 LINEAR = tuple(LinearSettings(inverse_penalty=c) for c in (0.001, 0.01, 0.1))
 WEIGHTS = np.arange(11) / 10
 
@@ -77,6 +84,7 @@ class Choice:
 
     families: str
     boosted: BoostedSettings
+    competing: bool
     linear: LinearSettings
     weight: float
     inner_auc: float
@@ -109,37 +117,42 @@ def inner_folds(cases: Cases) -> list[tuple[Rows, Rows]]:
 def thin(rows: Rows) -> Rows:
     """Keep a random share of the rows."""
     kept = np.random.default_rng(SEED).random(len(rows)) < SHARE
-    return Rows(rows.case[kept], rows.length[kept], rows.end[kept], rows.labels[kept])
+    return rows.some(kept)
 
 
 def choose_ours(cases: Cases, matrix: Matrix) -> Choice:
     """Try every pair of voices at every weight.
 
-    Families, trees and regression are tried together; the blend of the highest
-    inner AUC is taken, ties by order.
+    Families, trees (which tell the two other outcomes apart or not) and regression are
+    tried together; the blend of the highest inner AUC is taken, ties by order.
     """
     folds = inner_folds(cases)
     asked = [ask for _, ask in folds]
     trees, regressions = {}, {}
     for name in FAMILIES:
         parts = [(matrix.of(learn, name), learn, matrix.of(ask, name)) for learn, ask in folds]
-        for settings in BOOSTED:
-            trees[name, settings] = [_trees(*part, settings) for part in parts]
+        for settings, competing in GROWN:
+            trees[name, settings, competing] = [
+                _trees(*part, settings, competing=competing) for part in parts
+            ]
         for penalty in LINEAR:
             regressions[name, penalty] = [_regression(*part, penalty) for part in parts]
     choices = [
-        Choice(name, boosted, linear, float(weight), _mean(asked, [
+        Choice(name, *grown, linear, float(weight), _mean(asked, [
             Voices(t, r).mixed(weight)
-            for t, r in zip(trees[name, boosted], regressions[name, linear], strict=True)
+            for t, r in zip(trees[name, *grown], regressions[name, linear], strict=True)
         ]))
-        for name, boosted, linear, weight in product(FAMILIES, BOOSTED, LINEAR, WEIGHTS)
+        for name, grown, linear, weight in product(FAMILIES, GROWN, LINEAR, WEIGHTS)
     ]  # fmt: skip
     return max(choices, key=lambda choice: choice.inner_auc)
 
 
-def _trees(x: Columns, learn: Rows, z: Columns, settings: BoostedSettings) -> np.ndarray:
-    model = fit_boosted(x, learn.labels, learn.weights(), settings, seed=SEED, threads=1)
-    return model.raw(z, threads=1)
+def _trees(
+    x: Columns, learn: Rows, z: Columns, settings: BoostedSettings, *, competing: bool
+) -> np.ndarray:
+    exits = learn.exits if competing else None
+    learnt = (x, learn.labels, learn.weights(), settings)
+    return fit_boosted(*learnt, exits=exits, seed=SEED, threads=1).logit(z, threads=1)
 
 
 def _regression(x: Columns, learn: Rows, z: Columns, settings: LinearSettings) -> np.ndarray:

@@ -120,6 +120,7 @@ def _questions(
             "known_at": pd.Series(as_of + pd.to_timedelta(days, "D").as_unit("us")).where(
                 converted
             ),
+            "exit_known_at": pd.Series(pd.NaT, range(len(as_of)), "datetime64[us, UTC]"),
             "followed_until": as_of.max() + pd.Timedelta(days=HORIZON_DAYS),
         }
     )

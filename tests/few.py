@@ -105,6 +105,7 @@ def _snapshots(as_of: pd.DatetimeIndex, converted: np.ndarray, rng) -> pd.DataFr
             "known_at": pd.Series(as_of + pd.to_timedelta(days, unit="D").floor("s")).where(
                 converted
             ),
+            "exit_known_at": pd.Series(pd.NaT, range(len(as_of)), "datetime64[us, UTC]"),
             "followed_until": pd.Series(as_of + pd.Timedelta(days=30)).dt.as_unit("us"),
             "weight": np.float32(1),
         }

@@ -93,6 +93,7 @@ def planted_set(
             "value": np.where(converted, rng.lognormal(8, 1, len(who)).round(2), np.nan),
             "days_to_conversion": np.where(converted, days, np.nan).astype(np.float32),
             "known_at": (as_of + pd.to_timedelta(days, unit="D").floor("s")).where(converted),
+            "exit_known_at": pd.Series(pd.NaT, range(len(as_of)), "datetime64[us, UTC]"),
             "followed_until": pd.Timestamp(mondays(dates)[-1] + timedelta(days=30)).as_unit("us"),
             "weight": np.float32(1),
         }
@@ -134,6 +135,14 @@ def with_outcomes(training_set: TrainingSet, converted: np.ndarray) -> TrainingS
     snapshots["known_at"] = snapshots["known_at"].where(~fresh, late).where(converted)
     days = snapshots["days_to_conversion"].where(~fresh, np.float32(29)).where(converted)
     snapshots["days_to_conversion"] = days.astype(np.float32)
+    return replace(training_set, snapshots=snapshots)
+
+
+def with_exits(training_set: TrainingSet, left: np.ndarray, *, days: float = 10) -> TrainingSet:
+    """Let some rows leave, which is known so many days after they were asked."""
+    snapshots = training_set.snapshots.copy()
+    known = snapshots["as_of"] + pd.Timedelta(days=days)
+    snapshots["exit_known_at"] = known.where(left)
     return replace(training_set, snapshots=snapshots)
 
 

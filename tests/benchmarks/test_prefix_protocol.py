@@ -35,7 +35,8 @@ def cases_of(*histories, labels=None) -> Cases:
     events = pd.DataFrame(rows)
     events["time"] = pd.Timestamp("2012-01-02", tz="UTC") + pd.to_timedelta(events["time"], "min")
     offsets = np.append(0, np.cumsum([len(history) for history in histories]))
-    return Cases(events, offsets, np.array(labels or [True] * len(histories)))
+    won = np.array(labels or [True] * len(histories))
+    return Cases(events, offsets, won, np.zeros(len(won), bool))
 
 
 def test_train_events_after_the_test_began_are_not_seen():
@@ -60,7 +61,7 @@ def test_inner_folds_see_nothing_of_the_test_period():
 
 def test_a_case_weighs_one_however_long():
     """Three prefixes of one case weigh as much together as the one of another."""
-    rows = Rows(*np.array([[0, 0, 0, 1], [1, 2, 3, 1], [1, 2, 3, 4]]), np.ones(4, bool))
+    rows = Rows(*np.array([[0, 0, 0, 1], [1, 2, 3, 1], [1, 2, 3, 4]]), *np.ones((2, 4), bool))
     assert rows.weights().tolist() == [1 / 3, 1 / 3, 1 / 3, 1]
 
 
@@ -68,7 +69,7 @@ def test_the_score_weighs_lengths_by_their_rows_and_counts_undefined_as_nothing(
     """Length 1: three of four pairs right (.75), 4 rows; length 2: one outcome, 0, 1 row."""
     rows = Rows(
         np.array([0, 1, 2, 3, 0]), np.array([1, 1, 1, 1, 2]), np.arange(1, 6),
-        np.array([True, True, False, False, True]),
+        np.array([True, True, False, False, True]), np.zeros(5, bool),
     )  # fmt: skip
     scores = np.array([0.9, 0.4, 0.5, 0.1, 0.7])
     assert weighted_auc(scores, rows) == pytest.approx((4 * 0.75 + 1 * 0) / 5)
@@ -119,19 +120,22 @@ def test_the_public_log_has_the_published_cases():
     train, test = outer_split(cases)
     assert (len(cases), len(train), len(test)) == (4685, 3748, 937)
     assert cases.labels.sum() == 2243
+    assert not (cases.labels & cases.exits).any()
+    assert cases.exits.sum() == read_cases(Path(REAL) / "bpi2012", "declined").labels.sum()
 
 
 @needs_data
 def test_our_columns_of_a_prefix_do_not_know_what_follows():
     """The same prefix has the same columns whether or not its case goes on."""
     whole = read_cases(Path(REAL) / "bpi2012", "accepted")
-    few = Cases(whole.events[: whole.offsets[40]], whole.offsets[:41], whole.labels[:40])
+    ends = whole.labels[:40], whole.exits[:40]
+    few = Cases(whole.events[: whole.offsets[40]], whole.offsets[:41], *ends)
     case = np.arange(40)
     length = np.full(40, 9)
-    rows = Rows(case, length, few.offsets[case] + length, few.labels)
+    rows = Rows(case, length, few.offsets[case] + length, *ends)
     events = few.events[few.events.groupby("case").cumcount() < 9].reset_index(drop=True)
-    short = Cases(events, np.arange(41) * 9, few.labels)
-    short_rows = Rows(case, length, (case + 1) * 9, few.labels)
+    short = Cases(events, np.arange(41) * 9, *ends)
+    short_rows = Rows(case, length, (case + 1) * 9, *ends)
     journey = read_journey()
     full, names = fill_families(load_cases(few, journey), rows, journey)
     cut, _ = fill_families(load_cases(short, journey), short_rows, journey)

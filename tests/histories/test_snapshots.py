@@ -175,6 +175,41 @@ def test_every_row_says_how_long_it_was_followed_and_what_came_of_it(rows, until
     assert row["followed_until"] == instant(followed * 86_400)
 
 
+@pytest.mark.parametrize(
+    ("rows", "until", "known"),
+    [
+        pytest.param([], 40, None, id="stays"),
+        pytest.param([event("ada", "left", instant(0))], 40, 0, id="at as_of"),
+        pytest.param([event("ada", "left", instant(30 * 86_400))], 40, None, id="at the end"),
+        pytest.param([event("ada", "left", instant(7 * 86_400))], 7, None, id="not complete yet"),
+        pytest.param(
+            [event("ada", "left", instant(60), seen=instant(35 * 86_400))], 40, 35, id="known late"
+        ),
+        pytest.param(
+            [
+                event("ada", "left", instant(60), seen=instant(9 * 86_400)),
+                event("ada", "left", instant(90), seen=instant(8 * 86_400)),
+            ],
+            40,
+            8,
+            id="twice",
+        ),
+        pytest.param(
+            [event("ada", "won", instant(60)), event("ada", "left", instant(86_400))],
+            40,
+            1,
+            id="a customer who unsubscribes",
+        ),
+    ],
+)
+def test_an_exit_in_the_window_says_when_it_became_known(rows, until, known):
+    """A fold that begins before must not learn from it; what comes behind the window is no exit."""
+    rows = [event("ada", "blog", instant(-60)), *rows]
+    (row,) = snapshots_of(rows, observed_until=instant(until * 86_400))
+    assert row["exit_known_at"] == (None if known is None else instant(known * 86_400))
+    assert row["converted"] is (None if until < 30 else any(r["event_name"] == "won" for r in rows))
+
+
 def test_each_prospect_weighs_one_in_all():
     """A prospect asked about on four Mondays weighs a quarter on each."""
     mondays = [AS_OF + timedelta(days=7 * k) for k in range(2)]
@@ -209,21 +244,23 @@ def oracle(rows, as_of, prospect):
     won = [r for r in majors if r["time"] < end]
     merges = [r["visible_until"] for r in mine if r["visible_until"] is not None]
     merged = min([at for at in merges if as_of <= at < FAR], default=FAR)
+    exits = [r for r in mine if kind[r["event_name"]] == "exit" and as_of <= r["time"] < end]
+    left = min([r["visible_at"] for r in exits], default=None)
     if won:
-        return True, min(row["visible_at"] for row in won)
+        return True, min(row["visible_at"] for row in won), left
     later = sorted((r for r in majors if r["time"] < merged), key=lambda r: r["time"])
     known = later[0]["visible_at"] if later else None
-    return (None if merged < end else False), known
+    return (None if merged < end else False), known, left
 
 
 @given(rows=event_rows(-30 * 86_400, 40 * 86_400), shift=st.integers(-WEEK, WEEK))
 def test_snapshots_agree_with_a_slow_obvious_oracle(rows, shift):
-    """Cohort, label and the instant of knowledge, for any log with late rows and merges."""
+    """Cohort, label, exit and instants of knowledge, for any log with late rows and merges."""
     as_of = instant(shift)
     found = {}
     if rows:
         found = {
-            row["prospect_id"]: (row["converted"], row["known_at"])
+            row["prospect_id"]: (row["converted"], row["known_at"], row["exit_known_at"])
             for row in snapshots_of(rows, as_ofs=[as_of])
         }
     prospects = {str(row["prospect_id"]) for row in rows}

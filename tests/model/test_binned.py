@@ -12,7 +12,7 @@ from microconv.features import picked as picked_module
 from microconv.features.picked import Picked
 from microconv.model import binned, trees
 from microconv.model.binned import bin_rows
-from microconv.model.trees import fit_boosted
+from microconv.model.boosted import fit_boosted
 from microconv.settings import BoostedSettings
 
 SETTINGS = BoostedSettings(num_iterations=30, learning_rate=0.1, min_data_in_leaf=10)
@@ -42,9 +42,9 @@ def test_many_rows_teach_what_they_would_teach_at_once(monkeypatch):
     values, labels, weights = example(6000)
     learnt, fresh = slice(None, 3000), slice(3000, None)
     given = (values[:, learnt], labels[learnt], weights[learnt], SETTINGS)
-    streamed = fit_boosted(*given, seed=1, threads=1).raw(values[:, fresh])
+    streamed = fit_boosted(*given, seed=1, threads=1).logit(values[:, fresh])
     monkeypatch.setattr(binned, "MANY", 10**6)
-    whole = fit_boosted(*given, seed=1, threads=1).raw(values[:, fresh])
+    whole = fit_boosted(*given, seed=1, threads=1).logit(values[:, fresh])
     one, other = (roc_auc_score(labels[fresh], logit) for logit in (streamed, whole))
     assert other > 0.85
     assert one == pytest.approx(other, abs=0.02)
@@ -56,7 +56,7 @@ def test_the_number_of_threads_changes_no_bit(monkeypatch):
     monkeypatch.setattr(trees, "SMALL", 0)
     values, labels, weights = example(3000)
     one, two = (
-        fit_boosted(values, labels, weights, SETTINGS, seed=1, threads=threads).text
+        fit_boosted(values, labels, weights, SETTINGS, seed=1, threads=threads).trees.text
         for threads in (1, 2)
     )
     assert one == two
@@ -68,7 +68,7 @@ def test_infinite_values_are_missing():
     values, labels, weights = example(2000)
     infinite = np.where(np.isnan(values), np.float32(np.inf), values)
     one, two = (
-        fit_boosted(v, labels, weights, SETTINGS, seed=1, threads=1).text
+        fit_boosted(v, labels, weights, SETTINGS, seed=1, threads=1).trees.text
         for v in (values, infinite)
     )
     assert one == two
@@ -83,7 +83,7 @@ def test_a_column_that_is_rare_in_the_sample_is_still_learnt_from():
     labels = np.where(values[5] > 0, True, labels & (np.arange(4000) % 4 == 0))
     settings = SETTINGS.model_copy(update={"feature_fraction": 1.0})
     grown = fit_boosted(values, labels, weights, settings, seed=1, threads=1)
-    assert grown.raw(values)[::100].mean() > grown.raw(values).mean() + 1
+    assert grown.logit(values)[::100].mean() > grown.logit(values).mean() + 1
 
 
 def test_the_floats_do_not_stand_twice():

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microconv.model.blend import EQUAL, VOICES, Blend, choose_weights
+from microconv.model.boosted import Boosted, fit_boosted
 from microconv.model.calibration import UNCALIBRATED, Calibration, Holdout
 from microconv.model.hazard import Hazard
 from microconv.model.linear import Linear, fit_linear
 from microconv.model.logistic import sigmoid
-from microconv.model.trees import Trees, fit_boosted
 from microconv.settings import BoostedSettings, LinearSettings
 
 RNG = np.random.default_rng(0)
@@ -25,11 +25,11 @@ SHARES = (0.3, 0.1, 0.6)
 
 
 @cache
-def parts() -> tuple[Trees, Hazard, Linear]:
+def parts() -> tuple[Boosted, Hazard, Linear]:
     """Fit trees and regression, once; the hazard takes the trees' score for a log rate."""
     few = BoostedSettings(num_iterations=20)
     boosted = fit_boosted(VALUES, LABELS, np.ones(600), few, seed=1, threads=1)
-    hazard = Hazard(boosted, np.array([0.0, 10, 30]), np.array([0.0, 0.3, 0.5]), 30.0)
+    hazard = Hazard(boosted.trees, np.array([0.0, 10, 30]), np.array([0.0, 0.3, 0.5]), 30.0)
     return boosted, hazard, fit_linear(VALUES, LABELS, np.ones(600), LinearSettings())
 
 
@@ -71,9 +71,9 @@ def test_the_logit_is_the_weighted_mean_plus_level():
     """By the formula, with numbers of the three parts."""
     blend = Blend(*parts(), SHARES, UNCALIBRATED, 0.2)
     trees, _, line = parts()
-    rate = 0.5 * np.exp(trees.raw(VALUES))
+    rate = 0.5 * np.exp(trees.logit(VALUES))
     hazard = np.log((1 - np.exp(-rate)) / np.exp(-rate))
-    expected = 0.3 * trees.raw(VALUES) + 0.1 * hazard + 0.6 * line.logit(VALUES) + 0.2
+    expected = 0.3 * trees.logit(VALUES) + 0.1 * hazard + 0.6 * line.logit(VALUES) + 0.2
     assert blend.logit(VALUES) == pytest.approx(expected, abs=1e-9)
     assert blend.predict(VALUES) == pytest.approx(1 / (1 + np.exp(-expected)), abs=1e-9)
 
@@ -106,9 +106,8 @@ def test_contributions_sum_to_the_voices_logit_for_every_mix(shares):
     """Before calibration, and by the voices' own scores: tree by tree and column by column."""
     trees, hazard, line = parts()
     rows = VALUES[:, :80]
-    mixed = (
-        shares[0] * trees.raw(rows) + shares[1] * hazard.logit(rows) + shares[2] * line.logit(rows)
-    )
+    said = [voice.logit(rows) for voice in (trees, hazard, line)]
+    mixed = sum(share * logit for share, logit in zip(shares, said, strict=True))
     split = Blend(*parts(), shares).contributions(rows)
     assert np.abs(split.sum(axis=1) - mixed).max() < 1e-9
 

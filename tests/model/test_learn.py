@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lessons import MODEL, mondays, planted_set, reordered, with_outcomes
+from lessons import MODEL, mondays, planted_set, reordered, with_exits, with_outcomes
 from microconv.errors import NotEnoughDataError
 from microconv.features.training_set import FittedColumns, TrainingSet
 from microconv.model.blend import EQUAL
@@ -60,9 +60,48 @@ def test_conversions_known_after_training_ended_are_not_learnt():
     assert np.array_equal(watched.shown[-1][1], known_labels(plain.snapshots, mondays(12)[8]))
 
 
+def left_by_chance(training_set: TrainingSet) -> np.ndarray:
+    """Mark a third of the rows."""
+    return np.random.default_rng(5).random(len(training_set)) < 1 / 3
+
+
+def test_leaving_is_learnt_where_the_settings_say_so_and_somebody_left():
+    """And the lesson says it; with the switch off nothing of it reaches the model."""
+    plain = planted_set(prospects=150)
+    leaving = with_exits(plain, left_by_chance(plain))
+    off = replace(RECIPE, model=MODEL.model_copy(update={"competing_risks": False}))
+    apart = learn(leaving, everything(leaving), RECIPE)
+    assert apart.blend.boosted.competing
+    assert "boosted tells leaving from staying" in apart.choice
+    others = [learn(leaving, everything(leaving), off), learn(plain, everything(plain), RECIPE)]
+    assert others[0].blend.texts() == others[1].blend.texts() != apart.blend.texts()
+    assert not any(lesson.blend.boosted.competing for lesson in others)
+    assert not any("leaving" in lesson.choice for lesson in others)
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_exits_known_after_training_ended_are_not_learnt(late):
+    """Who has left by the fold's first instant and is known to have counts; nobody else does."""
+    plain, until = planted_set(), mondays(12)[8]
+    train = rows_at(plain.snapshots, mondays(12)[:8])
+    left = left_by_chance(plain)
+    soon = with_exits(plain, left, days=10)
+    known = (soon.snapshots["exit_known_at"] < pd.Timestamp(until)).to_numpy()
+    other = left.copy()
+    changed = np.flatnonzero(train & left & (known != late))
+    other[changed] = False
+    assert len(changed) > 20
+    one, two = (
+        learn(with_exits(plain, rows), train, RECIPE, known_before=until).blend.texts()
+        for rows in (left, other)
+    )
+    assert (one == two) is late
+
+
 def test_the_order_of_the_rows_changes_no_bit():
     """It depends on how many buckets the log has."""
     plain = planted_set(prospects=150)
+    plain = with_exits(plain, left_by_chance(plain))
     other = reordered(plain, np.random.default_rng(1).permutation(len(plain)))
     one, two = (learn(s, everything(s), RECIPE).blend for s in (plain, other))
     assert one.to_json() == two.to_json()
@@ -72,6 +111,7 @@ def test_the_order_of_the_rows_changes_no_bit():
 def test_the_number_of_threads_changes_no_bit():
     """The same model from one core or from two."""
     plain = planted_set(prospects=150)
+    plain = with_exits(plain, left_by_chance(plain))
     one, two = (
         learn(plain, everything(plain), replace(RECIPE, threads=threads)).blend
         for threads in (1, 2)

@@ -184,7 +184,7 @@ def test_another_layout_is_refused(saved):
     [
         ("model.json", b"[]"),
         ("model.json", b"{}"),
-        ("model.json", b'{"format": 2, "blend": 3}'),
+        ("model.json", b'{"format": 3, "blend": 3}'),
         ("model.json", b"\xff"),
         ("out_of_time.parquet", b"PAR1"),
     ],
@@ -202,7 +202,7 @@ def test_right_sums_of_wrong_content_are_no_model(saved, name, content):
 @pytest.mark.parametrize("name", HEADER)
 def test_trees_that_lightgbm_cannot_read_are_refused_without_a_word_of_its_own(name, capfd):
     """They are parsed when the first row is scored; LightGBM's own `[Fatal]` is no sentence."""
-    text = model().blend.boosted.text.replace(f"\n{name}=", "\nsomething=")
+    text = model().blend.boosted.trees.text.replace(f"\n{name}=", "\nsomething=")
     with pytest.raises(DamagedModelError, match=f"lack `{name}`"):
         Trees(text).raw(np.zeros((1, 1), np.float32))
     assert capfd.readouterr() == ("", "")

@@ -13,6 +13,7 @@ from microconv.model.training import (
     MIN_OF_EACH,
     Recipe,
     in_order,
+    known_exits,
     known_labels,
     plan_later_slice,
     require_both,
@@ -50,6 +51,14 @@ def test_a_conversion_known_at_the_very_instant_does_not_count_yet():
     snapshots = pd.DataFrame({"converted": [True, True, False, False], "known_at": known})
     assert known_labels(snapshots, NOON).tolist() == [True, False, False, False]
     assert known_labels(snapshots, None).tolist() == [True, True, False, False]
+
+
+def test_an_exit_known_at_the_very_instant_does_not_count_yet():
+    """As with conversions: what becomes known at the test's first instant is the future."""
+    known = pd.to_datetime([NOON - timedelta(microseconds=1), NOON, None], utc=True)
+    snapshots = pd.DataFrame({"exit_known_at": known})
+    assert known_exits(snapshots, NOON).tolist() == [True, False, False]
+    assert known_exits(snapshots, None).tolist() == [True, True, False]
 
 
 def test_rows_are_found_by_their_instant():

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from microconv.model import trees as module
+from microconv.model.boosted import fit_boosted
 from microconv.model.logistic import sigmoid
-from microconv.model.trees import Trees, fit_boosted
+from microconv.model.trees import Trees
 from microconv.settings import BoostedSettings
 
 SETTINGS = BoostedSettings(num_iterations=30, learning_rate=0.1, min_data_in_leaf=10)
@@ -33,7 +34,7 @@ VALUES, LABELS, WEIGHTS = example(1500)
 @cache
 def trees() -> Trees:
     """Grow the trees of the example, once."""
-    return fit_boosted(VALUES, LABELS, WEIGHTS, SETTINGS, seed=1, threads=1)
+    return fit_boosted(VALUES, LABELS, WEIGHTS, SETTINGS, seed=1, threads=1).trees
 
 
 def test_trees_see_what_needs_two_columns_at_once():
@@ -49,7 +50,7 @@ def test_the_text_is_the_same_on_any_number_of_threads(monkeypatch):
     values, labels, weights = example(20_000)
     few = SETTINGS.model_copy(update={"num_iterations": 4})
     one, two = (
-        fit_boosted(values, labels, weights, few, seed=1, threads=threads).text
+        fit_boosted(values, labels, weights, few, seed=1, threads=threads).trees.text
         for threads in (1, 2)
     )
     assert one == two
@@ -87,7 +88,7 @@ def test_infinite_values_count_as_missing():
     infinite[1, ::5], missing[1, ::5] = -np.inf, np.nan
     assert np.array_equal(trees().raw(infinite), trees().raw(missing))
     fits = [
-        fit_boosted(v, LABELS, WEIGHTS, SETTINGS, seed=1, threads=1).text
+        fit_boosted(v, LABELS, WEIGHTS, SETTINGS, seed=1, threads=1).trees.text
         for v in (infinite, missing)
     ]
     assert fits[0] == fits[1]
@@ -98,7 +99,7 @@ def test_with_too_few_rows_for_a_split_everybody_has_the_base_rate(rows):
     """No leaf may hold so few: the answer is the weighted share of conversions."""
     values, labels, _ = example(rows)
     labels[:2] = True, False
-    model = fit_boosted(values, labels, np.ones(rows), SETTINGS, seed=1, threads=1)
+    model = fit_boosted(values, labels, np.ones(rows), SETTINGS, seed=1, threads=1).trees
     assert sigmoid(model.raw(values)) == pytest.approx(np.full(rows, labels.mean()))
     assert np.array_equal(Trees(model.text).raw(values), model.raw(values))
 

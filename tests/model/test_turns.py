@@ -54,7 +54,7 @@ def test_a_call_that_fails_lets_the_next_in():
 FITS = """
 import numpy as np
 from concurrent.futures import ThreadPoolExecutor
-from microconv.model import trees
+from microconv.model import boosted, trees
 from microconv.settings import BoostedSettings
 trees.SMALL = 0  # so that each fit gets the threads it asks for
 rng = np.random.default_rng(0)
@@ -63,8 +63,8 @@ labels, weights = rng.random(8_000) < 0.1, np.ones(8_000)
 settings = BoostedSettings(num_iterations=3)
 def fit(number):
     threads = 1 + number % 2
-    grown = trees.fit_boosted(values, labels, weights, settings, seed=1, threads=threads)
-    return grown.raw(values[:, :500], threads=2 - number % 2).tobytes()
+    grown = boosted.fit_boosted(values, labels, weights, settings, seed=1, threads=threads)
+    return grown.logit(values[:, :500], threads=2 - number % 2).tobytes()
 with ThreadPoolExecutor(4) as pool:
     assert len(set(pool.map(fit, range(200)))) == 1
 """

@@ -29,8 +29,8 @@ from microconv.features.family import Columns
 from microconv.features.matrix import build
 from microconv.features.training_set import TrainingSet
 from microconv.histories.arrays import Visible
+from microconv.model.boosted import fit_boosted
 from microconv.model.training import Floats
-from microconv.model.trees import fit_boosted
 from microconv.settings import BoostedSettings
 
 SMALL = BoostedSettings(
@@ -114,7 +114,7 @@ def probe(sampled: Sampled, values: Columns, *, seed: int) -> Floats:
     train = sampled.train
     ones = np.ones(int(train.sum()))
     model = fit_boosted(values[:, train], sampled.labels[train], ones, SMALL, seed=seed, threads=1)
-    return model.raw(values[:, ~train], threads=1)
+    return model.logit(values[:, ~train], threads=1)
 
 
 def _tested(sampled: Sampled, values: Columns | None, seed: int) -> Floats:

@@ -34,7 +34,7 @@ STATUSES = ("asked", "unknown", "merged", "converted", "exited", "inactive")
 ASKED, UNKNOWN, MERGED, CONVERTED, EXITED, INACTIVE = range(6)
 
 NEVER = np.iinfo(np.int64).min
-"""`known_at` of an outcome that did not happen."""
+"""When it became known, of an outcome that did not happen."""
 
 SNAPSHOTS = pa.schema(
     [
@@ -45,6 +45,7 @@ SNAPSHOTS = pa.schema(
         pa.field("value", pa.float64()),
         pa.field("days_to_conversion", pa.float32()),
         pa.field("known_at", INSTANT),
+        pa.field("exit_known_at", INSTANT),
         pa.field("followed_until", INSTANT, nullable=False),
         pa.field("weight", pa.float32(), nullable=False),
     ]
@@ -55,7 +56,9 @@ SNAPSHOTS = pa.schema(
 The others say what is known of every row, its window closed or not: it was followed
 in ``[as_of, followed_until)``, and there the first conversion came after
 `days_to_conversion` (null without one). `known_at` is when it became known; with
-several in the window, when the first of them did.
+several in the window, when the first of them did. `exit_known_at` is when it became
+known that the prospect left in the window (a step of `kind: exit`); null where it did
+not, or not yet.
 """
 
 
@@ -153,13 +156,15 @@ def label(
         histories.visible_at,
         histories.visible_until,
         histories.value,
-        journey.kinds[histories.step] == MAJOR,
+        journey.kinds[histories.step],
         prospect,
         as_of,
         width,
         until,
+        MAJOR,
+        EXIT,
     )
-    known_at, time, value, followed = outcomes
+    known_at, time, value, exit_known_at, followed = outcomes
     happened = known_at != NEVER
     end = as_of + width
     converted = happened & (time < end)
@@ -175,6 +180,7 @@ def label(
         pa.array(value, mask=~yes | np.isnan(value)),
         pa.array(((time - as_of) / DAY).astype(np.float32), mask=~happened),
         _instant_array(known_at, happened),
+        _instant_array(exit_known_at, exit_known_at != NEVER),
         _instant_array(followed, every),
         pa.array((1 / np.maximum(repeats, 1)).astype(np.float32)),
     ]
@@ -236,17 +242,20 @@ def _status(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _outcomes(  # type: ignore[no-untyped-def]
-    offsets, time, visible_at, visible_until, value, major, prospect, as_of, horizon, until
-):
+    offsets, time, visible_at, visible_until, value, kind, prospect, as_of, horizon, until,
+    major, leave,
+):  # fmt: skip
     """Follow each row until its outcomes end or it is merged away.
 
     Returns when the first conversion became known and when it came, the value of all
-    in the window, and until when the row was followed.
+    in the window, when an exit in the window became known, and until when the row was
+    followed.
     """
     n = len(as_of)
     known_at = np.full(n, NEVER, np.int64)
     first = np.zeros(n, np.int64)
     total = np.full(n, np.nan, np.float64)
+    left = np.full(n, NEVER, np.int64)
     followed = np.empty(n, np.int64)
     for r in range(n):
         begin, end = as_of[r], as_of[r] + horizon
@@ -255,7 +264,11 @@ def _outcomes(  # type: ignore[no-untyped-def]
             if begin <= visible_until[i] < last:
                 last = visible_until[i]
         for i in range(offsets[prospect[r]], offsets[prospect[r] + 1]):
-            if not major[i] or not begin <= time[i] < (until if time[i] < end else last):
+            if not begin <= time[i] < (until if time[i] < end else last):
+                continue
+            if kind[i] == leave and time[i] < end:
+                left[r] = visible_at[i] if left[r] == NEVER else min(left[r], visible_at[i])
+            if kind[i] != major:
                 continue
             if known_at[r] == NEVER:
                 known_at[r], first[r] = visible_at[i], time[i]
@@ -265,4 +278,4 @@ def _outcomes(  # type: ignore[no-untyped-def]
             if not np.isnan(value[i]):
                 total[r] = value[i] + (0.0 if np.isnan(total[r]) else total[r])
         followed[r] = last
-    return known_at, first, total, followed
+    return known_at, first, total, left, followed

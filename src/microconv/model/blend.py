@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from microconv.features.family import Columns
+from microconv.model.boosted import Boosted
 from microconv.model.calibration import UNCALIBRATED, Calibration, Holdout
 from microconv.model.carried import carried
 from microconv.model.hazard import Hazard
@@ -55,8 +56,7 @@ class Blend:
 
     Attributes
     ----------
-    boosted : Trees
-        Grown on the logit of converting within the horizon.
+    boosted : Boosted
     hazard : Hazard
     linear : Linear
     weights : tuple of float
@@ -66,7 +66,7 @@ class Blend:
         Brings the mean probability to the conversions of the latest training dates.
     """
 
-    boosted: Trees = field(repr=False)
+    boosted: Boosted = field(repr=False)
     hazard: Hazard = field(repr=False)
     linear: Linear = field(repr=False)
     weights: Weights = EQUAL
@@ -79,7 +79,7 @@ class Blend:
 
     def _logits(self, threads: int | None) -> dict[str, Callable[[Columns], Floats]]:
         return {
-            "boosted": partial(self.boosted.raw, threads=threads),
+            "boosted": partial(self.boosted.logit, threads=threads),
             "hazard": partial(self.hazard.logit, threads=threads),
             "linear": self.linear.logit,
         }
@@ -128,7 +128,7 @@ class Blend:
 
     def texts(self) -> dict[str, str]:
         """Return the trees of the two voices that have some, in LightGBM's own format."""
-        return {"boosted": self.boosted.text, "hazard": self.hazard.trees.text}
+        return {"boosted": self.boosted.trees.text, "hazard": self.hazard.trees.text}
 
     def to_json(self) -> dict[str, Any]:
         """Write out everything but :meth:`texts`."""
@@ -145,7 +145,7 @@ class Blend:
         """Read what :meth:`to_json` and :meth:`texts` wrote."""
         boosted, hazard, linear = (float(weight) for weight in content["weights"])
         return cls(
-            Trees(texts["boosted"]),
+            Boosted(Trees(texts["boosted"])),
             Hazard.from_json(content["hazard"], texts["hazard"]),
             Linear.from_json(content["linear"]),
             (boosted, hazard, linear),

@@ -147,7 +147,10 @@ class Hazard:
     def from_json(cls, content: dict[str, Any], trees: str) -> Hazard:
         """Read what :meth:`to_json` wrote, and the text of the trees."""
         days, cumulative = (np.array(content[n], np.float64) for n in ("days", "cumulative"))
-        return cls(Trees(trees), days, cumulative, float(content["horizon"]))
+        grown = Trees(trees)
+        if grown.scores != 1:
+            raise ValueError(f"trees of {grown.scores} scores are no hazard's")
+        return cls(grown, days, cumulative, float(content["horizon"]))
 
 
 def follow(snapshots: pd.DataFrame, recipe: Recipe, *, now: datetime | None) -> FollowUp:

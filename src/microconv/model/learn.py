@@ -105,9 +105,11 @@ def learn(
         worth = pool.submit(learn_amount, snapshots, columns, train & labels)
         chosen = None if trial is None else trial()
         blend, amount = grown(), worth.result()
-    drawn = told(labels[train], recipe.model.max_negatives)
+    besides = told(labels[train], recipe.model.max_negatives)
+    if blend.boosted.competing:
+        besides = f"; boosted tells leaving from staying{besides}"
     if isinstance(plan, str) or chosen is None:
-        return Lesson(blend, columns, amount, f"equal shares, uncalibrated: {plan}{drawn}")
+        return Lesson(blend, columns, amount, f"equal shares, uncalibrated: {plan}{besides}")
     weights, calibration = chosen
     blend = replace(blend, weights=weights, calibration=calibration)
     rows, holdout = _slice(snapshots, plan, labels)
@@ -116,7 +118,7 @@ def learn(
     shares = ", ".join(f"{n} {w:.2g}" for n, w in zip(VOICES, blend.weights, strict=True))
     choice = (
         f"chosen on {int(plan.test.sum())} rows from {plan.begins:%Y-%m-%d} on: shares {shares}; "
-        f"calibration {blend.calibration.kind}, level {blend.level:+.3f}{drawn}"
+        f"calibration {blend.calibration.kind}, level {blend.level:+.3f}{besides}"
     )
     return Lesson(blend, columns, amount, choice)
 

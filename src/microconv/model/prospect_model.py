@@ -40,7 +40,7 @@ from microconv.settings import FeatureSettings, JourneySettings, Settings, Snaps
 if TYPE_CHECKING:
     from microconv.features.training_set import TrainingSet
 
-FORMAT = 2
+FORMAT = 3
 """Version of the artefact's layout."""
 
 FILES = ("model.json", "boosted.txt", "hazard.txt", "out_of_time.parquet")

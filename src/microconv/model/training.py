@@ -104,6 +104,26 @@ def known_labels(snapshots: pd.DataFrame, before: datetime | None) -> Mask:
     return converted & known
 
 
+def known_exits(snapshots: pd.DataFrame, before: datetime | None) -> Mask:
+    """Say which rows were known at an instant to have left inside the window.
+
+    Parameters
+    ----------
+    snapshots : DataFrame
+        With `exit_known_at`.
+    before : datetime or None
+        An exit counts if it was known strictly before; None counts all.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_rows,)
+        Some of them may have converted nevertheless.
+    """
+    known = snapshots["exit_known_at"]
+    left = known.notna() if before is None else known < pd.Timestamp(before)
+    return np.asarray(left, dtype=bool)
+
+
 def rows_at(snapshots: pd.DataFrame, as_ofs: tuple[datetime, ...]) -> Mask:
     """Mark the rows that ask at one of these instants."""
     asked: Mask = snapshots["as_of"].isin([pd.Timestamp(a) for a in as_ofs]).to_numpy(dtype=bool)

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from microconv.errors import DamagedModelError, listed
 from microconv.features.family import Columns
-from microconv.features.picked import Picked, every_row
+from microconv.features.picked import Picked
 from microconv.model.binned import bin_rows, finite_or_missing
-from microconv.model.training import Floats, Mask
+from microconv.model.training import Floats
 from microconv.model.turns import LIGHTGBM
 from microconv.settings import BoostedSettings
 
@@ -43,6 +43,12 @@ class Trees:
     text: str = field(repr=False)
 
     @cached_property
+    def scores(self) -> int:
+        """How many scores a row has: each is grown by trees of its own."""
+        found = re.search(r"^num_tree_per_iteration=(\d+)$", self.text, re.MULTILINE)
+        return int(found[1]) if found else 1
+
+    @cached_property
     def _booster(self) -> Any:
         import lightgbm
 
@@ -59,7 +65,7 @@ class Trees:
             ) from None
 
     def raw(self, values: Columns, *, threads: int | None = None) -> Floats:
-        """Score rows on the scale that the trees were grown on: a sum over trees.
+        """Score rows on the scale that the trees were grown on: sums over trees.
 
         Parameters
         ----------
@@ -70,10 +76,10 @@ class Trees:
 
         Returns
         -------
-        ndarray of float64, shape (n_rows,)
+        ndarray of float64, shape (n_rows,), or (n_rows, scores) where there are several
         """
         if values.shape[1] == 0:
-            return np.empty(0)
+            return np.empty(0 if self.scores == 1 else (0, self.scores))
         rows = finite_or_missing(values).T
         return self._predict(rows, threads, raw_score=True)
 
@@ -82,48 +88,21 @@ class Trees:
 
         Returns
         -------
-        ndarray of float64, shape (n_rows, n_columns + 1)
+        ndarray of float64, shape (n_rows, n_columns + 1), or (n_rows, scores, n_columns + 1)
             The last column is the mean; a row sums to its raw score.
         """
-        if values.shape[1] == 0:
-            return np.empty((0, values.shape[0] + 1))
-        rows = finite_or_missing(values).T
-        return self._predict(rows, threads, pred_contrib=True)
+        columns, rows = values.shape
+        shape = (rows, columns + 1) if self.scores == 1 else (rows, self.scores, columns + 1)
+        if rows == 0:
+            return np.empty(shape)
+        parts = self._predict(finite_or_missing(values).T, threads, pred_contrib=True)
+        return parts.reshape(shape)
 
     def _predict(self, rows: Columns, threads: int | None, **what: bool) -> Floats:
         booster, number = self._booster, threads or 0
         with LIGHTGBM.with_threads(number):
             out: Floats = booster.predict(rows, num_threads=number, **what)
         return out
-
-
-def fit_boosted(
-    values: Columns | Picked,
-    labels: Mask,
-    weights: Floats,
-    settings: BoostedSettings,
-    *,
-    seed: int,
-    threads: int | None = None,
-) -> Trees:
-    """Grow trees whose raw score is the logit of converting within the horizon.
-
-    Parameters
-    ----------
-    values : ndarray of float32 or Picked, shape (n_columns, n_rows)
-        Infinite values count as missing.
-    labels : ndarray of bool, shape (n_rows,)
-        Of both kinds.
-    weights : ndarray of float64, shape (n_rows,)
-    settings : BoostedSettings
-    seed : int
-    threads : int, optional
-        Every core when None; changes no bit.
-    """
-    target = {"label": labels.astype(np.float32), "weight": weights.astype(np.float32)}
-    given = {"objective": "binary", "seed": seed, "num_threads": threads or 0}
-    picked = values if isinstance(values, Picked) else every_row(values)
-    return grow_trees(picked, target, settings, given)
 
 
 def grow_trees(

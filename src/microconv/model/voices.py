@@ -14,11 +14,19 @@ import pandas as pd
 
 from microconv.features.training_set import FittedColumns
 from microconv.model.blend import Blend
+from microconv.model.boosted import fit_boosted
 from microconv.model.hazard import fit_hazard, follow
 from microconv.model.linear import fit_linear
 from microconv.model.thinning import thin_out
-from microconv.model.training import Floats, Mask, Recipe, in_order, known_labels, turn_weights
-from microconv.model.trees import fit_boosted
+from microconv.model.training import (
+    Floats,
+    Mask,
+    Recipe,
+    in_order,
+    known_exits,
+    known_labels,
+    turn_weights,
+)
 
 
 @contextmanager
@@ -61,10 +69,12 @@ def grow_voices(
     known, model = known_labels(snapshots, known_before), recipe.model
     rows, weights = weighed(snapshots, train, known, recipe)
     values, known = columns.pick(rows), known[rows]
+    left = known_exits(snapshots, known_before)[rows] if model.competing_risks else None
     followed = follow(snapshots, recipe, now=known_before)
     boosted = pool.submit(
         fit_boosted,
         *(values, known, weights, model.boosted),
+        exits=left,
         seed=model.seed,
         threads=recipe.threads,
     )

@@ -132,6 +132,9 @@ class ModelSettings(Section):
     ----------
     boosted, hazard : BoostedSettings
         The trees that learn whether, and the trees that learn when.
+    competing_risks : bool
+        Whether `boosted` learns leaving (steps of `kind: exit`) as an outcome of its own,
+        where enough left: three times the trees.
     ready : ReadySettings
     cautious : CautiousSettings
         From how much on there is enough to learn from, and the model below it.
@@ -152,6 +155,7 @@ class ModelSettings(Section):
     boosted: BoostedSettings = BoostedSettings()
     hazard: BoostedSettings = BoostedSettings()
     linear: LinearSettings = LinearSettings()
+    competing_risks: bool = True
     ready: ReadySettings = ReadySettings()
     cautious: CautiousSettings = CautiousSettings()
     points: PointsSettings = PointsSettings()

@@ -1,0 +1,130 @@
+"""Trees that learn whether a prospect converts, and, where it is known, that some leave.
+
+A prospect who leaves within the horizon is not one who has not decided yet, and a label
+of converting or not tells neither from the other. Where enough exits are known the trees
+are grown for three outcomes at once (competing risks): staying undecided, converting,
+leaving. The softmax of their three scores is the probability of each, so that
+
+    logit of converting = (s_convert − s_stay) − log(1 + exp(s_leave − s_stay)).
+
+The first difference is a sum over trees, and so is the second, which a rising and smooth
+map then takes to the logarithm. Contributions are carried through that map, so that a
+prospect's reasons add up to the logit as exactly as those of two outcomes do.
+
+A worked example. Scores of 0 (stay), −1 (convert) and 1 (leave): converting has the
+probability e⁻¹ / (1 + e⁻¹ + e) = .09 and the logit −1 − log(1 + e) = −2.31.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from microconv.features.family import Columns
+from microconv.features.picked import Picked, every_row
+from microconv.model.carried import carried
+from microconv.model.training import MIN_OF_EACH, Floats, Mask
+from microconv.model.trees import Trees, grow_trees
+from microconv.settings import BoostedSettings
+
+STAY, CONVERT, LEAVE = range(3)
+"""The outcomes, in the order of the trees' scores."""
+
+
+@dataclass(frozen=True)
+class Boosted:
+    """Trees grown for two outcomes or for three, as the logit of converting.
+
+    Attributes
+    ----------
+    trees : Trees
+        With one score, the logit itself, or with one for each outcome.
+    """
+
+    trees: Trees = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse trees of another kind.
+
+        Raises
+        ------
+        ValueError
+        """
+        if self.trees.scores not in (1, 3):
+            raise ValueError(f"trees of {self.trees.scores} scores are not of 1 or 3 outcomes")
+
+    @property
+    def competing(self) -> bool:
+        """Whether leaving was learnt as an outcome of its own."""
+        return self.trees.scores > 1
+
+    def logit(self, values: Columns, *, threads: int | None = None) -> Floats:
+        """Return the logit of converting within the horizon, shape (n_rows,).
+
+        Parameters are those of :meth:`~microconv.model.trees.Trees.raw`.
+        """
+        scores = self.trees.raw(values, threads=threads)
+        if not self.competing:
+            return scores
+        stay, convert, leave = scores.T
+        return np.asarray((convert - stay) - softplus(leave - stay))
+
+    def contributions(self, values: Columns, *, threads: int | None = None) -> Floats:
+        """Split each row's logit into its columns by exact tree SHAP of the scores.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_rows, n_columns + 1)
+            The last column is the intercept; a row sums to its logit.
+        """
+        parts = self.trees.contributions(values, threads=threads)
+        if not self.competing:
+            return parts
+        stay, convert, leave = (parts[:, outcome] for outcome in (STAY, CONVERT, LEAVE))
+        return np.asarray((convert - stay) - carried(leave - stay, softplus))
+
+
+def softplus(x: Floats) -> Floats:
+    """Return log(1 + exp(x)) without overflow."""
+    return np.logaddexp(0, x)
+
+
+def fit_boosted(
+    values: Columns | Picked,
+    labels: Mask,
+    weights: Floats,
+    settings: BoostedSettings,
+    *,
+    exits: Mask | None = None,
+    seed: int,
+    threads: int | None = None,
+) -> Boosted:
+    """Grow trees for converting or not; for leaving too where enough left, and enough stayed.
+
+    Parameters
+    ----------
+    values : ndarray of float32 or Picked, shape (n_columns, n_rows)
+        Infinite values count as missing.
+    labels : ndarray of bool, shape (n_rows,)
+        Of both kinds.
+    weights : ndarray of float64, shape (n_rows,)
+    settings : BoostedSettings
+    exits : ndarray of bool, shape (n_rows,), optional
+        Who left; who converted nevertheless has converted. With fewer than
+        :data:`~microconv.model.training.MIN_OF_EACH` who only left, or only stayed, leaving
+        is no outcome of its own.
+    seed : int
+    threads : int, optional
+        Every core when None; changes no bit.
+    """
+    outcome = labels.astype(np.int64) * CONVERT
+    given = {"objective": "binary", "seed": seed, "num_threads": threads or 0}
+    if exits is not None:
+        apart = np.where(exits & ~labels, LEAVE, outcome)
+        counts = np.bincount(apart, minlength=3)
+        if min(counts[STAY], counts[LEAVE]) >= MIN_OF_EACH:
+            outcome, given = apart, {**given, "objective": "multiclass", "num_class": 3}
+    target = {"label": outcome.astype(np.float32), "weight": weights.astype(np.float32)}
+    picked = values if isinstance(values, Picked) else every_row(values)
+    return Boosted(grow_trees(picked, target, settings, given))

@@ -1,0 +1,154 @@
+"""The trees that learn whether: two outcomes or three, one logit, reasons that add up."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import lightgbm
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import roc_auc_score
+
+from microconv.model import trees as trees_module
+from microconv.model.boosted import Boosted, fit_boosted, softplus
+from microconv.model.trees import Trees
+from microconv.settings import BoostedSettings
+
+SETTINGS = BoostedSettings(num_iterations=40, learning_rate=0.1, min_data_in_leaf=10)
+
+
+def journeys_end(rows: int, seed: int = 0):
+    """Draw rows: one column makes convert, another makes leave, and of those few convert."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(6, rows)).astype(np.float32)
+    values[2, ::9] = np.nan
+    exits = rng.random(rows) < 1 / (1 + np.exp(1.5 - 2 * values[1]))
+    stays = ~exits | (rng.random(rows) < 0.1)
+    labels = stays & (rng.random(rows) < 1 / (1 + np.exp(1.5 - 2 * values[0])))
+    return values, labels, exits, rng.uniform(0.2, 1, rows)
+
+
+VALUES, LABELS, EXITS, WEIGHTS = journeys_end(1500)
+
+
+@cache
+def boosted(*, competing: bool = True) -> Boosted:
+    """Grow the example's trees, once of each kind."""
+    exits = EXITS if competing else None
+    return fit_boosted(VALUES, LABELS, WEIGHTS, SETTINGS, exits=exits, seed=1, threads=1)
+
+
+def test_the_logit_is_that_of_lightgbms_own_probability_of_converting():
+    """By its softmax, asked straight from the text: stay, convert, leave."""
+    booster = lightgbm.Booster(model_str=boosted().trees.text)
+    p = booster.predict(VALUES.T)
+    assert p.shape == (1500, 3)
+    assert boosted().logit(VALUES) == pytest.approx(np.log(p[:, 1] / (1 - p[:, 1])), abs=1e-9)
+
+
+def test_the_three_outcomes_are_learnt_each_for_itself():
+    """A row's likeliest outcome is what came of it, of those who left without converting too."""
+    values, labels, exits, _ = journeys_end(4000, seed=1)
+    p = lightgbm.Booster(model_str=boosted().trees.text).predict(values.T)
+    left = exits & ~labels
+    for outcome, happened in enumerate((~labels & ~left, labels, left)):
+        assert roc_auc_score(happened, p[:, outcome]) > 0.7, outcome
+    assert roc_auc_score(labels, boosted().logit(values)) > 0.8
+
+
+def test_the_mean_probability_of_converting_is_the_base_rate():
+    """Weighed, as the rows were; leaving beside it moves no level."""
+    p = 1 / (1 + np.exp(-boosted().logit(VALUES)))
+    assert np.average(p, weights=WEIGHTS) == pytest.approx(
+        np.average(LABELS, weights=WEIGHTS), abs=0.01
+    )
+
+
+@pytest.mark.parametrize("competing", [True, False])
+def test_contributions_sum_to_the_logit(competing):
+    """A prospect's reasons add up, whether leaving is told from staying or not."""
+    model = boosted(competing=competing)
+    assert model.competing is competing
+    parts = model.contributions(VALUES)
+    assert parts.shape == (1500, len(VALUES) + 1)
+    assert np.abs(parts.sum(axis=1) - model.logit(VALUES)).max() < 1e-9
+
+
+def test_what_speaks_for_leaving_speaks_against_converting():
+    """The column that makes leave decides about converting by that alone."""
+    parts = boosted().contributions(VALUES)
+    assert np.corrcoef(VALUES[0], parts[:, 0])[0, 1] > 0.7
+    assert np.corrcoef(VALUES[1], parts[:, 1])[0, 1] < -0.5
+
+
+@given(st.lists(st.integers(0, 1499), min_size=1, max_size=20))
+def test_a_rows_logit_does_not_depend_on_the_rows_beside_it(rows):
+    """One prospect alone, or in a million: the same bits."""
+    together = boosted().logit(np.ascontiguousarray(VALUES[:, rows]), threads=1)
+    assert np.array_equal(together, boosted().logit(VALUES, threads=1)[rows])
+
+
+def test_the_text_and_the_logits_are_the_same_on_any_number_of_threads(monkeypatch):
+    """Not a digit of any leaf."""
+    monkeypatch.setattr(trees_module, "SMALL", 0)
+    values, labels, exits, weights = journeys_end(20_000)
+    few = SETTINGS.model_copy(update={"num_iterations": 4})
+    one, two = (
+        fit_boosted(values, labels, weights, few, exits=exits, seed=1, threads=threads)
+        for threads in (1, 2)
+    )
+    assert one.trees.text == two.trees.text
+    assert np.array_equal(one.logit(values, threads=1), one.logit(values, threads=2))
+
+
+@pytest.mark.parametrize(
+    ("left", "competing"), [(0, False), (24, False), (25, True), (1475, True), (1476, False)]
+)
+def test_leaving_is_an_outcome_where_enough_left_and_enough_stayed(left, competing):
+    """Of 1,500 rows without a conversion but one: fewer than 25 of either teach nothing apart."""
+    labels = np.zeros(1501, bool)
+    labels[-1] = True
+    exits = np.arange(1501) < left
+    exits[-1] = True  # converted nevertheless: no exit
+    values = np.zeros((1, 1501), np.float32)
+    ones = np.ones(1501)
+    model = fit_boosted(values, labels, ones, SETTINGS, exits=exits, seed=1, threads=1)
+    assert model.competing is competing
+    assert model.logit(values) == pytest.approx(np.full(1501, np.log(1 / 1500)), rel=1e-5)
+
+
+def test_too_few_exits_change_no_bit():
+    """With none, or with a few, the trees are those that never heard of exits."""
+    few = np.arange(1500) < 10
+    told = fit_boosted(VALUES, LABELS, WEIGHTS, SETTINGS, exits=few, seed=1, threads=1)
+    assert told.trees.text == boosted(competing=False).trees.text
+
+
+def test_who_converted_and_left_has_converted():
+    """The sale counts, whatever was unsubscribed from beside it."""
+    also = EXITS | LABELS
+    told = fit_boosted(VALUES, LABELS, WEIGHTS, SETTINGS, exits=also, seed=1, threads=1)
+    assert told.trees.text == boosted().trees.text
+
+
+def test_nobody_to_score_is_no_error():
+    """An empty cohort has an empty list."""
+    assert boosted().logit(VALUES[:, :0]).shape == (0,)
+    assert boosted().contributions(VALUES[:, :0]).shape == (0, len(VALUES) + 1)
+
+
+def test_trees_of_other_outcomes_are_refused():
+    """Two or four scores are somebody else's model."""
+    text = re.sub(r"num_tree_per_iteration=\d", "num_tree_per_iteration=4", boosted().trees.text)
+    with pytest.raises(ValueError, match="trees of 4 scores are not of 1 or 3 outcomes"):
+        Boosted(Trees(text))
+
+
+@pytest.mark.parametrize("x", [-1000.0, -1.0, 0.0, 1.0, 1000.0])
+def test_softplus_is_the_log_of_one_plus_exp(x):
+    """Without overflow on the way."""
+    expected = max(x, 0) + np.log1p(np.exp(-abs(x)))
+    assert softplus(np.array([x]))[0] == pytest.approx(expected, abs=1e-12)
