@@ -41,7 +41,7 @@ PREFIX_TASKS = {
 GOALS = {"accepted": 0.71, "declined": 0.64, "cancelled": 0.72, "accepted_cut": 0.665}
 TABLES = ("attribution", "x_education")
 FOREST_TREES = 200
-RESAMPLES = 500
+RESAMPLES = 2000
 
 Logits = Callable[[Rows, Rows], np.ndarray]
 
@@ -161,8 +161,24 @@ def judge(
     }
     for name in CONTROLS:
         found[f"ours - {name}"] = interval(samples["ours"] - samples[name])
+        found[f"brier_on_line, ours - {name}"] = interval(
+            mean_errors(said["ours"], lines["ours"], rows, draws)
+            - mean_errors(said[name], lines[name], rows, draws)
+        )
     found["goal"], found["short_of_goal"] = GOALS[task], GOALS[task] - samples["ours"][0]
     return {"rows": len(rows), "cases": len(tested), **found}
+
+
+def mean_errors(
+    logits: np.ndarray, line: Calibration, rows: Rows, draws: list[np.ndarray]
+) -> np.ndarray:
+    """Return the Brier score on the line, of all cases and then of each draw of them."""
+    errors = (sigmoid(line(logits)) - rows.labels) ** 2
+    n_cases = len(draws[0])
+    total, count = np.bincount(rows.case, errors, n_cases), np.bincount(rows.case, None, n_cases)
+    counts = np.stack([np.ones(n_cases), *draws])
+    scores: np.ndarray = (counts @ total) / (counts @ count)
+    return scores
 
 
 def brier(probability: np.ndarray, rows: Rows) -> float:

@@ -43,6 +43,29 @@ def test_every_conversion_is_kept_and_both_weights_add_up(most, seed):
     assert np.array_equal(after[converted[kept]], weights[converted])
 
 
+@given(st.integers(40, 400), st.integers(5, 60), st.integers(0, 2**31))
+def test_a_trial_draws_of_the_conversions_too_and_both_weights_still_add_up(most, few, seed):
+    """And where there are no more of them than asked for, every one is kept as it is."""
+    rng = np.random.default_rng(seed)
+    converted, weights = rng.random(300) < 0.2, rng.uniform(0.1, 1, 300)
+    kept, after = thin_out(questions(300), converted, weights, most, conversions=few)
+    for side in (converted, ~converted):
+        if kept[side].any():
+            assert after[side[kept]].sum() == pytest.approx(weights[side].sum())
+    if converted.sum() <= few:
+        plain = thin_out(questions(300), converted, weights, most)
+        assert np.array_equal(kept, plain[0])
+        assert np.array_equal(after, plain[1])
+
+
+def test_about_as_many_conversions_are_drawn_as_asked_for_and_four_others_for_each():
+    """2,000 of 10,000, and 8,000 of those without, whatever less was asked for."""
+    rows, converted = questions(60_000), np.arange(60_000) % 6 == 0
+    kept, _ = thin_out(rows, converted, np.ones(60_000), 100, conversions=2000)
+    assert kept[converted].sum() == pytest.approx(2000, rel=0.06)
+    assert kept[~converted].sum() == pytest.approx(8000, rel=0.04)
+
+
 def test_about_as_many_are_drawn_as_asked_for_evenly():
     """Draws are even over prospects and dates: 5,000 of 20,000 is a quarter, give or take 2 %."""
     rows = questions(20_000)
@@ -99,7 +122,8 @@ def test_uncorrected_probabilities_would_be_seen(monkeypatch):
     plain = thinning.thin_out
     for place in ("microconv.model.voices.thin_out", "microconv.model.hazard.thin_out"):
         monkeypatch.setattr(
-            place, lambda rows, yes, w, most: (kept := plain(rows, yes, w, most)[0], w[kept])
+            place,
+            lambda rows, yes, w, most, **_: (kept := plain(rows, yes, w, most)[0], w[kept]),
         )
     for voice, (mean, _) in voices_of(0, 5000).items():
         assert mean > 2.5, voice

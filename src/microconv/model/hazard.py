@@ -177,7 +177,9 @@ def follow(snapshots: pd.DataFrame, recipe: Recipe, *, now: datetime | None) -> 
     days = np.where(converted, took, (end - as_of) / DAY)
     rows = in_order(snapshots, converted | (days > 0))
     asked, most = snapshots.iloc[rows], recipe.model.max_negatives
-    kept, weights = thin_out(asked, converted[rows], turn_weights(asked), most)
+    kept, weights = thin_out(
+        *(asked, converted[rows], turn_weights(asked), most), conversions=recipe.max_conversions
+    )
     rows = rows[kept]
     return FollowUp(rows, days[rows], converted[rows], weights)
 

@@ -33,9 +33,12 @@ from microconv.model.training import (
 )
 from microconv.model.voices import fit_voices, grow_voices, side_by_side, weighed
 
-TRIED_NEGATIVES = 50_000
+TRIED_NEGATIVES = 30_000
 """The trial on the later slice, which shares and calibration are chosen by, learns from about so
 many rows without a conversion: its voices are as good as those of all rows but for a hair."""
+
+TRIED_CONVERSIONS = 7_500
+"""Of more rows with a conversion the trial learns from about so many."""
 
 JUDGING_NEGATIVES = 50_000
 """Of the later slice's rows without a conversion about so many judge, each for several: how sure
@@ -160,7 +163,11 @@ def _try_out(
     earlier = known_labels(snapshots, plan.begins)
     columns = training_set.fit_columns(plan.train, earlier)
     most = min(recipe.model.max_negatives or TRIED_NEGATIVES, TRIED_NEGATIVES)
-    sparing = replace(recipe, model=recipe.model.model_copy(update={"max_negatives": most}))
+    sparing = replace(
+        recipe,
+        model=recipe.model.model_copy(update={"max_negatives": most}),
+        max_conversions=TRIED_CONVERSIONS,
+    )
     grown = grow_voices(snapshots, columns, plan.train, sparing, plan.begins, pool)
     rows, holdout = _slice(snapshots, plan, labels)
 

@@ -1,6 +1,7 @@
 """Fewer rows without a conversion, where there are many: drawn by a hash, weighed back.
 
-Rows with a conversion are few, and all are kept. Of the others a share is drawn, and what is
+Rows with a conversion are few, and all are kept: only a trial, which ships nothing, draws of
+them too where there are very many. Of the others a share is drawn, and what is
 drawn weighs for what is not: their weights add up to those of all of them. So every voice is
 shown the base rate as it is, trees, regression and hazard (whose time at risk is weighed)
 alike, and nothing has to be corrected after. Of a model that is fitted without weights the
@@ -26,7 +27,12 @@ PER_CONVERSION = 4
 
 
 def thin_out(
-    snapshots: pd.DataFrame, converted: Mask, weights: Floats, most: int | None
+    snapshots: pd.DataFrame,
+    converted: Mask,
+    weights: Floats,
+    most: int | None,
+    *,
+    conversions: int | None = None,
 ) -> tuple[Mask, Floats]:
     """Draw about `most` of the rows without a conversion, if there are more.
 
@@ -41,6 +47,8 @@ def thin_out(
     weights : ndarray of float64, shape (n_rows,)
     most : int or None
         None draws nothing.
+    conversions : int, optional
+        Of the rows with one about so many are drawn; every one is kept when None.
 
     Returns
     -------
@@ -48,17 +56,22 @@ def thin_out(
     weights : ndarray of float64, shape (n_kept,)
         With the sum of all, of rows with and of rows without a conversion.
     """
-    share = share_drawn(converted, most)
-    if share >= 1:
+    with_one = int(converted.sum())
+    of_them = 1.0 if conversions is None else min(1.0, conversions / max(with_one, 1))
+    share = share_drawn(converted, most, of_them)
+    if share >= 1 and of_them >= 1:
         return np.ones(len(converted), dtype=bool), weights
-    kept = converted | (draws(snapshots) < share)
-    drawn = kept & ~converted
-    back = weights[~converted].sum() / weights[drawn].sum()
-    return kept, np.where(converted, weights, weights * back)[kept]
+    kept: Mask = draws(snapshots) < np.where(converted, of_them, share)
+    back = weights.copy()
+    for side in (converted, ~converted):
+        drawn = side & kept
+        if 0 < drawn.sum() < side.sum():
+            back[drawn] *= weights[side].sum() / weights[drawn].sum()
+    return kept, back[kept]
 
 
-def share_drawn(converted: Mask, most: int | None) -> float:
-    """Return the chance of a row without a conversion to be drawn.
+def share_drawn(converted: Mask, most: int | None, of_them: float = 1.0) -> float:
+    """Return the chance of a row without a conversion to be drawn, `of_them` of one with.
 
     Examples
     --------
@@ -73,7 +86,7 @@ def share_drawn(converted: Mask, most: int | None) -> float:
     without = len(converted) - with_one
     if most is None or without == 0:
         return 1.0
-    return min(1.0, max(most, PER_CONVERSION * with_one) / without)
+    return min(1.0, max(most, PER_CONVERSION * of_them * with_one) / without)
 
 
 def draws(snapshots: pd.DataFrame) -> Floats:

@@ -43,12 +43,16 @@ class Recipe:
     horizon, label_lag : timedelta
     threads : int or None
         For the libraries; changes no bit of any model.
+    max_conversions : int or None
+        Of rows with a conversion about so many are learnt from, weighed back to all; None: every
+        one. Only a trial is so sparing.
     """
 
     model: ModelSettings
     horizon: timedelta
     label_lag: timedelta = timedelta(0)
     threads: int | None = None
+    max_conversions: int | None = None
 
     @property
     def embargo(self) -> timedelta:

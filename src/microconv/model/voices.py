@@ -89,5 +89,7 @@ def weighed(
     """List the rows to learn from in order, and what each weighs."""
     rows = in_order(snapshots, train)
     asked, most = snapshots.iloc[rows], recipe.model.max_negatives
-    kept, weights = thin_out(asked, known[rows], turn_weights(asked), most)
+    kept, weights = thin_out(
+        *(asked, known[rows], turn_weights(asked), most), conversions=recipe.max_conversions
+    )
     return rows[kept], weights
