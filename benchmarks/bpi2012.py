@@ -51,7 +51,8 @@ def run_example(root: Path, folder: Path) -> Path:
 
 def report(root: Path, folder: Path, *, resamples: int) -> None:
     """Print the rows, the figures and the difference."""
-    snapshots = pq.read_table(root / "data" / "snapshots").to_pandas()
+    buckets = sorted((root / "data" / "snapshots").glob("*.parquet"))
+    snapshots = pd.concat([pq.read_table(bucket).to_pandas() for bucket in buckets])
     events = read_events(folder)
     train, test = build_rows(events, TRAIN), build_rows(events, TEST)
     for name, rows, mondays in (("train", train, TRAIN), ("test", test, TEST)):
