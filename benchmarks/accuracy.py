@@ -121,7 +121,8 @@ def our_matrix(cases: Cases) -> Matrix:
 def ours(matrix: Matrix, choice: Choice, learn: Rows, ask: Rows) -> np.ndarray:
     """Fit our blend on some prefixes and return the logits of others."""
     exits = learn.exits if choice.competing else None
-    lessons = Lessons(matrix.of(learn, choice.families), learn.labels, learn.weights(), exits)
+    weights = learn.weights() if choice.weighted else np.ones(len(learn))
+    lessons = Lessons(matrix.of(learn, choice.families), learn.labels, weights, exits)
     asked = matrix.of(ask, choice.families)
     mixed: np.ndarray = listen(lessons, asked, choice.boosted, choice.linear).mixed(choice.weight)
     return mixed
@@ -200,6 +201,7 @@ def asdict_of(choice: Choice) -> dict[str, Any]:
         "competing": choice.competing,
         "linear": choice.linear.model_dump(),
         "weight": choice.weight,
+        "weighted": choice.weighted,
         "inner_auc": choice.inner_auc,
     }
 
@@ -212,6 +214,7 @@ def choice_of(content: dict[str, Any]) -> Choice:
         content["competing"],
         LinearSettings.model_validate(content["linear"]),
         content["weight"],
+        content["weighted"],
         content["inner_auc"],
     )
 

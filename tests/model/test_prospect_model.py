@@ -179,6 +179,18 @@ def test_another_layout_is_refused(saved):
         ProspectModel.load(saved)
 
 
+def test_a_model_of_the_layout_before_is_read_as_it_is(saved):
+    """A champion of last month still scores, and a challenger can be held against it."""
+    assert not model().blend.boosted.competing
+    files = {name: (saved / name).read_bytes() for name in FILES}
+    content = json.loads(files["model.json"]) | {"format": 2}
+    files["model.json"] = json.dumps(content).encode()
+    (saved / "model.json").write_bytes(files["model.json"])
+    (saved / SUMS).write_text(sums_of(files))
+    values = np.random.default_rng(0).normal(size=(len(model().columns), 50)).astype(np.float32)
+    assert np.array_equal(ProspectModel.load(saved).predict(values), model().predict(values))
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 FORMAT = 3
 """Version of the artefact's layout."""
 
+READ = (2, FORMAT)
+"""The layouts that are read. In 2 `boosted` knows of two outcomes; all else is as it is."""
+
 FILES = ("model.json", "boosted.txt", "hazard.txt", "out_of_time.parquet")
 
 OUT_OF_TIME = pa.schema(
@@ -236,7 +239,7 @@ class ProspectModel:
         files = read_files(folder, FILES)
         try:
             content = json.loads(files["model.json"])
-            if content["format"] == FORMAT:
+            if content["format"] in READ:
                 return cls._parse(content, files)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise DamagedModelError(
@@ -246,7 +249,7 @@ class ProspectModel:
             ) from None
         raise ModelError(
             f"The model at {folder} has layout {content['format']}; this version of microconv "
-            f"reads layout {FORMAT}. Train it again."
+            f"reads layouts {READ[0]} and {READ[1]}. Train it again."
         )
 
     @classmethod
