@@ -50,6 +50,21 @@ def test_fitted_columns_read_as_one_array_and_row_by_row():
     assert columns.take(np.array([2, 0])).tolist() == [[3, 1], [30, 10], [9, 7]]
 
 
+def test_snapshots_of_a_version_that_knew_less_are_refused_by_name(tmp_path):
+    """Left over from before an upgrade: no traceback about a key, but what to run."""
+    log, given = on_disk(tmp_path / "log"), settings()
+    places = {"log": tmp_path / "log", "snapshots": tmp_path / "snapshots"}
+    snapshot(given, **places)
+    featurize(given, **places, features=tmp_path / "features")
+    path = tmp_path / "snapshots" / "0000.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["exit_known_at"]), path)
+    with pytest.raises(EventLogError, match=r"lack `exit_known_at`: .* `snapshot` and `featurize`"):
+        load_training_set(
+            log, tmp_path / "snapshots", tmp_path / "features",
+            journey=JOURNEY, settings=given.features,
+        )  # fmt: skip
+
+
 def test_a_question_asked_twice_is_refused_before_anything_is_learnt(tmp_path):
     """Two files joined by hand: it would teach twice, and be counted twice in every figure."""
     log, given = on_disk(tmp_path / "log"), settings()

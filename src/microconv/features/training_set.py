@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from microconv.errors import EventLogError, NotEnoughDataError
+from microconv.errors import EventLogError, NotEnoughDataError, listed
 from microconv.events.log import Log
 from microconv.features.family import Columns, State
 from microconv.features.matrix import build, column_names, families, read_columns
 from microconv.features.picked import Picked
 from microconv.histories.arrays import Histories, Int64, Visible
 from microconv.histories.load import concat_histories, load_histories
+from microconv.histories.snapshots import SNAPSHOTS
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
 from microconv.settings import FeatureSettings
@@ -180,11 +181,13 @@ def load_training_set(
     NotEnoughDataError
         If no snapshot has a label.
     EventLogError
-        If snapshots and features do not belong together, or a question stands there twice.
+        If snapshots and features do not belong together, another version made the snapshots, or a
+        question stands there twice.
     """
     tables, followed, histories = [], [], []
     for bucket in range(log.buckets):
         table = pq.read_table(snapshots / f"{bucket:04d}.parquet", use_threads=False)
+        _require_columns(table, bucket)
         _require_each_once(table, bucket)
         later = pc.greater(table.column("followed_until"), table.column("as_of"))
         tables.append(table.filter(later))
@@ -224,6 +227,16 @@ def read_features(folder: Path, kept: list[npt.NDArray[np.bool_]]) -> tuple[list
         begin, end = end, end + int(some.sum())
         values[:, begin:end] = columns[:, some]
     return names, values
+
+
+def _require_columns(snapshots: pa.Table, bucket: int) -> None:
+    """Refuse snapshots of a version that knew less of an outcome."""
+    lacking = [name for name in SNAPSHOTS.names if name not in snapshots.column_names]
+    if lacking:
+        raise EventLogError(
+            f"The snapshots of bucket {bucket} lack {listed(lacking)}: another version of "
+            "microconv made them. Run the stages `snapshot` and `featurize` again."
+        )
 
 
 def _require_each_once(snapshots: pa.Table, bucket: int) -> None:
