@@ -192,7 +192,16 @@ def test_every_row_says_how_long_it_was_followed_and_what_came_of_it(rows, until
             ],
             40,
             8,
-            id="twice",
+            id="twice, the second known sooner",
+        ),
+        pytest.param(
+            [
+                event("ada", "left", instant(60), seen=instant(8 * 86_400)),
+                event("ada", "left", instant(90), seen=instant(9 * 86_400)),
+            ],
+            40,
+            8,
+            id="twice, the second known later",
         ),
         pytest.param(
             [event("ada", "won", instant(60)), event("ada", "left", instant(86_400))],
