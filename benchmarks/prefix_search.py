@@ -8,7 +8,7 @@ part had begun is seen at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import TypeVar
@@ -63,7 +63,7 @@ GROWN = tuple(product((*BOOSTED, *LIKE_CONTROLS), (False, True)))
 """Settings of the trees, and whether they tell the two other outcomes apart."""
 
 LINEAR = tuple(LinearSettings(inverse_penalty=c) for c in (0.001, 0.01, 0.1))
-WEIGHTS = np.arange(11) / 10
+WEIGHTS = tuple(tenths / 10 for tenths in range(11))
 
 _TREES = {"learning_rate": 0.03, "colsample_bytree": 0.3, "subsample": 0.7, "subsample_freq": 1}
 CONTROLS = {
@@ -146,8 +146,19 @@ def choose_ours(cases: Cases, matrix: Matrix) -> Choice:
     standard deviation of their difference.
     """
     folds = inner_folds(cases)
-    asked = [ask for _, ask in folds]
     said: dict[Choice, list[np.ndarray]] = {}
+    for choice, mixed in every_blend(folds, matrix):
+        if choice.inner_auc > max((c.inner_auc for c in said if c.own == choice.own), default=0.0):
+            said = {c: s for c, s in said.items() if c.own != choice.own}
+            said[choice] = mixed
+    return surely_best(said, [ask for _, ask in folds])
+
+
+def every_blend(
+    folds: Sequence[tuple[Rows, Rows]], matrix: Matrix
+) -> Iterator[tuple[Choice, list[np.ndarray]]]:
+    """Fit every blend there is to choose from; yield each with what it says of the folds."""
+    asked = [ask for _, ask in folds]
     for name, weighted in product(FAMILIES, (True, False)):
         parts = [
             (matrix.of(learn, name), learn, learn.weights() if weighted else np.ones(len(learn)),
@@ -161,11 +172,7 @@ def choose_ours(cases: Cases, matrix: Matrix) -> Choice:
                 voices = zip(grown, lines[linear], strict=True)
                 mixed = [Voices(*pair).mixed(weight) for pair in voices]
                 auc = _mean(asked, mixed)
-                choice = Choice(name, settings, competing, linear, float(weight), weighted, auc)
-                if auc > max((c.inner_auc for c in said if c.own == choice.own), default=0.0):
-                    said = {c: s for c, s in said.items() if c.own != choice.own}
-                    said[choice] = mixed
-    return surely_best(said, asked)
+                yield Choice(name, settings, competing, linear, weight, weighted, auc), mixed
 
 
 def surely_best(said: dict[Choice, list[np.ndarray]], asked: Sequence[Rows]) -> Choice:
@@ -244,8 +251,9 @@ def best(candidates: Sequence[T], score: Callable[[T], float]) -> tuple[T, float
 def _mean(
     asked: Sequence[Rows],
     scores: Sequence[np.ndarray],
-    counts: Sequence[np.ndarray | None] = (None, None),
+    counts: Sequence[np.ndarray | None] | None = None,
 ) -> float:
     """Average the folds' weighted AUC by their rows; `counts` as in `weighted_auc`."""
+    counts = counts or [None] * len(asked)
     figures = [weighted_auc(s, r, c) for s, r, c in zip(scores, asked, counts, strict=True)]
     return float(np.average(figures, weights=[len(rows) for rows in asked]))
