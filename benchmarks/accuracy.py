@@ -3,7 +3,7 @@
 ``python benchmarks/accuracy.py --out FILE`` chooses every setting on inner folds of
 the training cases and writes what it chose. ``--open-test`` then fits on all training
 cases and judges on the test cases; each such run belongs into `docs/benchmarks.md`.
-With choices already in FILE, it takes those. ``--task`` names the tasks to run. ``--ceiling``
+With choices already in FILE, it takes those. ``--task`` names the tasks to run. ``--ceiling TASK``
 tells what choosing by the test cases themselves would give: no model's figure, but a bound on what
 better choosing among these settings could.
 """
@@ -59,19 +59,20 @@ Logits = Callable[[Rows, Rows], np.ndarray]
 def main() -> None:
     """Search, and open the test if told to."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--out", type=Path)
+    what.add_argument("--ceiling", choices=PREFIX_TASKS, metavar="TASK",
+                      help="the best that any settings reach on the test cases")  # fmt: skip
     parser.add_argument("--open-test", action="store_true")
-    parser.add_argument("--ceiling", action="store_true",
-                        help="the best that any settings reach on the test cases")  # fmt: skip
     parser.add_argument("--task", nargs="+", choices=[*PREFIX_TASKS, *TABLES], default=None)
     arguments = parser.parse_args()
     folder = Path(os.environ["MICROCONV_REAL_DATA"])
+    if arguments.ceiling:
+        print(ceiling(arguments.ceiling, folder / "bpi2012"))
+        return
     found = json.loads(arguments.out.read_text("utf-8")) if arguments.out.exists() else {}
     for task in arguments.task or [*PREFIX_TASKS, *TABLES]:
         began = time.perf_counter()
-        if arguments.ceiling:
-            print(f"{task}: {ceiling(task, folder / 'bpi2012')}")
-            continue
         if task in PREFIX_TASKS:
             found[task] = run_prefixes(task, folder / "bpi2012", found.get(task, {}),
                                        open_test=arguments.open_test)  # fmt: skip

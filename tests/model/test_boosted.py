@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from microconv.model import trees as trees_module
 from microconv.model.boosted import Boosted, fit_boosted, softplus
+from microconv.model.hazard import Hazard
 from microconv.model.trees import Trees
 from microconv.settings import BoostedSettings
 
@@ -145,6 +146,14 @@ def test_trees_of_other_outcomes_are_refused():
     text = re.sub(r"num_tree_per_iteration=\d", "num_tree_per_iteration=4", boosted().trees.text)
     with pytest.raises(ValueError, match="trees of 4 scores are not of 1 or 3 outcomes"):
         Boosted(Trees(text))
+
+
+def test_trees_of_three_outcomes_are_no_hazard():
+    """Two files of a model that changed places are refused, not scored."""
+    content = {"days": [0, 30], "cumulative": [0, 0.1], "horizon": 30}
+    with pytest.raises(ValueError, match="trees of 3 scores are no hazard's"):
+        Hazard.from_json(content, boosted().trees.text)
+    assert Hazard.from_json(content, boosted(competing=False).trees.text).horizon == 30
 
 
 @pytest.mark.parametrize("x", [-1000.0, -1.0, 0.0, 1.0, 1000.0])

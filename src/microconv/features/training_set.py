@@ -65,7 +65,7 @@ class TrainingSet:
 
     Attributes
     ----------
-    snapshots : DataFrame of shape (n_rows, 9)
+    snapshots : DataFrame of shape (n_rows, 10)
         The rows of the snapshots table that were followed at all. `converted` is
         False where `observed` is: such a row has no label.
     names : list of str
