@@ -17,9 +17,8 @@ import pandas as pd
 import pyarrow as pa
 from blended import Lessons, listen
 
-from microconv.evaluation.figures import figure
+from microconv.evaluation.intervals import figure
 from microconv.evaluation.metrics import RANKING, Answers, draw_resamples, ranking_figures
-from microconv.events.schema import INSTANT
 from microconv.features.matrix import build
 from microconv.histories.arrays import Histories, Int64
 from microconv.histories.instants import microseconds
@@ -29,6 +28,7 @@ from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
 from microconv.model.logistic import sigmoid
 from microconv.settings import BoostedSettings, FeatureSettings, JourneySettings, LinearSettings
+from microconv.storage.schema import INSTANT
 
 HORIZON = timedelta(days=7)
 TRAIN = (datetime(2018, 7, 9, tzinfo=UTC), datetime(2018, 7, 12, tzinfo=UTC))

@@ -16,9 +16,9 @@ import pandas as pd
 import pyarrow as pa
 from blended import Lessons, listen
 
-from microconv.evaluation.figures import figure
+from microconv.evaluation.intervals import figure
 from microconv.evaluation.metrics import RANKING, Answers, draw_resamples, ranking_figures
-from microconv.features import attributes
+from microconv.features.families import attributes
 from microconv.features.training_set import select
 from microconv.histories.arrays import Attributes, Histories, Visible
 from microconv.journey import JourneyMap

@@ -8,7 +8,7 @@ import numpy as np
 
 from microconv.features.family import Columns
 from microconv.model.boosted import fit_boosted
-from microconv.model.linear import fit_linear
+from microconv.model.regression import fit_linear
 from microconv.settings import BoostedSettings, LinearSettings
 
 SEED = 7

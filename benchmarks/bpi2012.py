@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from bpi2012_control import TEST, TRAIN, build_rows, predict_control, read_events
 
-from microconv.evaluation.compare import compare
+from microconv.evaluation.paired_comparison import compare
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "bpi2012" / "params.yaml"
 GOAL = 0.785

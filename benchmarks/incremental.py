@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from big_export import params_for, write_export
 
-from microconv.events.files import md5_of
-from microconv.events.incremental import ingest_changes, parts_beside
-from microconv.events.ingest import Outputs, ingest
+from microconv.ingest.incremental import ingest_changes, parts_beside
+from microconv.ingest.ingest import Outputs, ingest
 from microconv.settings import IngestSettings
+from microconv.storage.files import md5_of
 
 
 def main() -> None:

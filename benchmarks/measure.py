@@ -24,11 +24,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from microconv.events.log import EventLog
 from microconv.journey import JourneyMap
 from microconv.measurement.measure import measure, write_measurement
-from microconv.measurement.study_load import load_study
+from microconv.measurement.study.load import load_study
 from microconv.settings import Settings, read_settings
+from microconv.storage.log import EventLog
 
 HERE = Path(__file__).parents[1]
 

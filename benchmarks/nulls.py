@@ -19,17 +19,17 @@ from pathlib import Path
 
 import numpy as np
 
-from microconv.events.ingest import Outputs, ingest
-from microconv.events.log import EventLog
+from microconv.demo import simulate
 from microconv.histories.arrays import DAY
+from microconv.ingest.ingest import Outputs, ingest
 from microconv.journey import JourneyMap
-from microconv.measurement.doings import doings_of
-from microconv.measurement.follow import Followed, follow, ground_of
-from microconv.measurement.intervals import Ratio, pooled_rate_ratio, rate_ratio
-from microconv.measurement.study import NEVER, Study
-from microconv.measurement.study_load import load_study
+from microconv.measurement.impact.follow_up import Followed, follow, ground_of
+from microconv.measurement.stats.intervals import Ratio, pooled_rate_ratio, rate_ratio
+from microconv.measurement.study.human_events import doings_of
+from microconv.measurement.study.load import load_study
+from microconv.measurement.study.study import NEVER, Study
 from microconv.settings import Settings, read_settings
-from microconv.simulate import simulate
+from microconv.storage.log import EventLog
 
 HERE = Path(__file__).parents[1]
 
@@ -74,7 +74,7 @@ def followed(study: Study, settings: Settings, rate: float, draws: int) -> Itera
     rng = np.random.default_rng(1)
     for _ in range(draws):
         drawn = redrawn(study, rate, rng)
-        doings = doings_of(drawn, min_human=settings.measure.min_human)
+        doings = doings_of(drawn, min_human_probability=settings.measure.min_human_probability)
         yield follow(sequence, ground_of(doings, drawn.outlines, everybody), spans=spans)
 
 

@@ -10,7 +10,6 @@ import pyarrow as pa
 import yaml
 from prefix_protocol import Cases, Rows
 
-from microconv.events.schema import INSTANT
 from microconv.features.family import Columns
 from microconv.features.matrix import build, column_names
 from microconv.histories.arrays import Histories, Visible
@@ -18,6 +17,7 @@ from microconv.histories.load import load_histories
 from microconv.histories.visible import prefixes
 from microconv.journey import JourneyMap
 from microconv.settings import FeatureSettings, JourneySettings
+from microconv.storage.schema import INSTANT
 
 SETTINGS = FeatureSettings(
     families=("counts", "recency", "tempo", "path", "ladder", "calendar", "attributes"),

@@ -21,7 +21,7 @@ from prefix_protocol import Cases, Rows, outer_split, split_rows, weighted_auc
 from microconv.features.family import Columns
 from microconv.model.boosted import fit_boosted
 from microconv.model.calibration import Calibration, fit_calibration
-from microconv.model.linear import fit_linear
+from microconv.model.regression import fit_linear
 from microconv.settings import BoostedSettings, LinearSettings
 
 FOLDS = ((0.40, 0.65), (0.65, 0.90))

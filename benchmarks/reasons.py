@@ -19,18 +19,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from microconv.events.log import EventLog
+from microconv.demo import simulate
 from microconv.features.training_set import TrainingSet, load_training_set, select
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.reasons import by_subject, sum_by
-from microconv.ranking.shortlist import features_of
-from microconv.ranking.wording import Wording
+from microconv.ranking.explanations.reasons import by_subject, sum_by
+from microconv.ranking.explanations.wording import Wording
+from microconv.ranking.selection.top_k import features_of
 from microconv.settings import Settings, read_settings
-from microconv.simulate import simulate
 from microconv.stages.featurize import featurize
 from microconv.stages.ingest import ingest
 from microconv.stages.snapshot import snapshot
+from microconv.storage.log import EventLog
 
 MOST = 3
 """Reasons that a list gives."""

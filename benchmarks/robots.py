@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from microconv.events.ingest import Outputs, ingest
-from microconv.events.robots import PERSON
+from microconv.demo import simulate
+from microconv.ingest.bots.detect import PERSON
+from microconv.ingest.ingest import Outputs, ingest
 from microconv.settings import IngestSettings, SimulateSettings, read_settings
-from microconv.simulate import simulate
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 SCANNERS = {0.1: 0.0047, 0.3: 0.018, 0.6: 0.063}

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from microconv.events.ingest import Outputs, ingest
-from microconv.events.robots import PERSON
+from microconv.ingest.bots.detect import PERSON
+from microconv.ingest.ingest import Outputs, ingest
 from microconv.settings import IngestSettings
 
 BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Gecko/20100101 Firefox/115.0"

@@ -16,16 +16,16 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from few import (
+from microconv.model.fit import learn
+from microconv.model.training import Recipe
+from microconv.settings import ModelSettings, ReadySettings
+from worlds.few_conversions import (
     JOURNEY_IS_RIGHT,
     JOURNEY_IS_WRONG,
     NOTHING_PREDICTS,
     TEST_DATE,
     few_conversions,
 )
-from microconv.model.learn import learn
-from microconv.model.training import Recipe
-from microconv.settings import ModelSettings, ReadySettings
 
 WORLDS = {"right": JOURNEY_IS_RIGHT, "wrong": JOURNEY_IS_WRONG, "nothing": NOTHING_PREDICTS}
 ALWAYS, NEVER = 10**6, 1

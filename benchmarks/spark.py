@@ -29,19 +29,19 @@ import yaml
 from big_export import DAYS, START, params_for, write_export
 
 from microconv.engines.choice import opened
-from microconv.events.files import md5_of
-from microconv.events.incremental import ingest_changes, parts_beside
-from microconv.events.ingest import Outputs, ingest
-from microconv.events.log import EventLog
 from microconv.features.featurize_log import featurize_log
 from microconv.features.training_set import load_training_set
 from microconv.histories.snapshot_log import snapshot_log
+from microconv.ingest.incremental import ingest_changes, parts_beside
+from microconv.ingest.ingest import Outputs, ingest
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.bucket import Question, score_bucket
-from microconv.ranking.shortlist import merge
-from microconv.ranking.wire import SCORES
+from microconv.ranking.selection.top_k import merge
+from microconv.ranking.serialization import SCORES
 from microconv.settings import EngineSettings, Settings, read_settings
+from microconv.storage.files import md5_of
+from microconv.storage.log import EventLog
 
 ENGINES = {
     "local": EngineSettings(threads=2),

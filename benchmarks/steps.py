@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from microconv.engines.local import map_buckets
-from microconv.events.log import EventLog
 from microconv.features.featurize_log import featurize_log
 from microconv.features.matrix import read_columns, write_columns
 from microconv.histories.snapshot_log import snapshot_log
 from microconv.settings import Settings, read_settings
+from microconv.storage.log import EventLog
 
 PEER_FAMILIES = ("counts", "recency", "path")
 
@@ -32,8 +32,8 @@ TRAINED_ON = 4
 
 def ingest(folder: Path, settings: Settings) -> dict[str, float]:
     """Ingest the export."""
-    from microconv.events.ingest import Outputs
-    from microconv.events.ingest import ingest as ingest_exports
+    from microconv.ingest.ingest import Outputs
+    from microconv.ingest.ingest import ingest as ingest_exports
 
     outputs = Outputs(folder / "log", folder / "quarantine.parquet", folder / "ingest.json")
     began = time.perf_counter()
@@ -178,7 +178,7 @@ def predict(folder: Path, settings: Settings) -> dict[str, float]:
     """Let LightGBM predict the same matrix; reading it is not counted."""
     import lightgbm as lgb
 
-    from microconv.model.blend import VOICES
+    from microconv.model.ensemble import VOICES
     from microconv.model.prospect_model import ProspectModel
 
     weights = ProspectModel.load(folder / "model").blend.weights
@@ -242,12 +242,12 @@ def warm(settings: Settings) -> None:
     """Load the compiled kernels before the clock starts, on a log of no events."""
     import numpy as np
 
-    from microconv.events.log import MemoryLog
-    from microconv.events.schema import EVENTS
     from microconv.features.matrix import build
     from microconv.histories.load import load_histories
     from microconv.histories.visible import visible_events
     from microconv.journey import JourneyMap
+    from microconv.storage.log import MemoryLog
+    from microconv.storage.schema import EVENTS
 
     journey = JourneyMap.from_settings(settings.journey)
     histories = load_histories(MemoryLog(EVENTS.empty_table()).read_events(0), journey)

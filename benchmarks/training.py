@@ -29,11 +29,11 @@ import numpy as np
 from training_world import HORIZON_DAYS, World, make
 
 from microconv.features.training_set import FittedColumns
-from microconv.model.blend import VOICES
-from microconv.model.learn import learn
+from microconv.model.base_models import fit_voices
+from microconv.model.ensemble import VOICES
+from microconv.model.fit import learn
 from microconv.model.logistic import sigmoid
 from microconv.model.training import Floats, Recipe, turn_weights
-from microconv.model.voices import fit_voices
 from microconv.settings import ModelSettings
 
 KILOBYTES = 2**20

@@ -16,6 +16,6 @@ settings.load_profile("microconv")
 @pytest.fixture(scope="session")
 def repository(tmp_path_factory):
     """Run the pipeline on a small demo in a repository, once for all tests that look at it."""
-    from repositories import run_once
+    from worlds.repositories import run_once
 
     return run_once(tmp_path_factory.mktemp("repository"), tmp_path_factory.mktemp("site"))

@@ -13,8 +13,8 @@ import yaml
 
 import microconv
 from microconv import cli
-from microconv.ranking.details_schema import DETAILS
-from ranked_world import END, trained, world
+from microconv.ranking.explanations.details_schema import DETAILS
+from worlds.ranking import END, trained, world
 
 ROOT = Path(__file__).parents[1]
 

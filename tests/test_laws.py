@@ -15,7 +15,7 @@ from microconv.histories.instants import microseconds
 from microconv.histories.load import concat_histories, load_histories
 from microconv.histories.visible import visible_events
 from microconv.settings import FeatureSettings
-from worlds import AS_OF, JOURNEY, event, event_rows, instant, log_of
+from worlds.logs import AS_OF, JOURNEY, event, event_rows, instant, log_of
 
 EVERYTHING = FeatureSettings(
     pairs="all", sequences=(("blog", "guide", "pricing"),), families=tuple(FAMILIES)

@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from microconv.errors import MicroconvError
-    from microconv.events.log import EventLog
     from microconv.model.prospect_model import ProspectModel
-    from microconv.ranking.inputs import RawExports
+    from microconv.ranking.event_inputs import RawExports
     from microconv.ranking.score import score
     from microconv.settings import read_settings
+    from microconv.storage.log import EventLog
 
 __all__ = ["EventLog", "MicroconvError", "ProspectModel", "RawExports", "read_settings", "score"]
 
 _HOMES = {
-    "EventLog": "microconv.events.log",
+    "EventLog": "microconv.storage.log",
     "MicroconvError": "microconv.errors",
     "ProspectModel": "microconv.model.prospect_model",
-    "RawExports": "microconv.ranking.inputs",
+    "RawExports": "microconv.ranking.event_inputs",
     "read_settings": "microconv.settings",
     "score": "microconv.ranking.score",
 }

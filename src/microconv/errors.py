@@ -8,7 +8,7 @@
     ├── SourceError              a source cannot be read at all
     │   ├── MissingInputError    no file where one was promised
     │   └── MissingColumnError   a mapping names a column the file does not have
-    ├── RefusedRowsError         more rows were refused than `ingest.max_refused_share` allows
+    ├── RefusedRowsError         more rows were refused than `ingest.max_rejected_share` allows
     ├── MemoryLimitError         something does not fit into `engine.memory_gb`
     ├── UnplacedEventsError      event names without a step, and the run was asked to mind
     ├── EventLogError            a log (or a table of events) is not what it says it is

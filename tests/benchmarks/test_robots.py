@@ -8,7 +8,7 @@ import pytest
 from robots import SCANNERS, accuracy, demo_ingest, ingest_world, world
 from robots_habits import share_called_machine
 
-from microconv.simulate import simulate
+from microconv.demo import simulate
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAST = 0.9

@@ -1,5 +1,5 @@
 """A real PostgreSQL server for all tests of this folder."""
 
-from postgres import postgres, server
+from worlds.postgres import postgres, server
 
 __all__ = ["postgres", "server"]

@@ -17,8 +17,8 @@ from microconv.errors import DatabaseAwayError, ListError, PromotionError
 from microconv.stages.deliver_list import deliver_list
 from microconv.stages.score_events import Request, score_events
 from microconv.tracking.champion import crown
-from ranked_world import END, on_disk, settings, trained
-from registered import entry, files, store
+from worlds.ranking import END, on_disk, settings, trained
+from worlds.tracked_runs import entry, files, store
 
 __all__ = ["entry", "files", "store"]
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from microconv.events.buckets import write_bucket
-from microconv.events.log import EventLog
-from microconv.events.schema import bucket_of
-from ranked_world import END, world
+from microconv.storage.buckets import write_bucket
+from microconv.storage.log import EventLog
+from microconv.storage.schema import bucket_of
+from worlds.ranking import END, world
 
 LATE = 5
 """Every so manieth event was known three days late."""

@@ -23,10 +23,10 @@ from microconv.features.featurize_log import featurize_log
 from microconv.histories.snapshot_log import snapshot_log
 from microconv.ranking.bucket import Question, score_bucket
 from microconv.ranking.rank import Beside, rank_prospects
-from microconv.ranking.shortlist import merge
-from microconv.ranking.wire import SCORES
+from microconv.ranking.selection.top_k import merge
+from microconv.ranking.serialization import SCORES
 from microconv.settings import EngineSettings
-from ranked_world import END, settings, trained
+from worlds.ranking import END, settings, trained
 
 pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
 pytestmark = pytest.mark.slow

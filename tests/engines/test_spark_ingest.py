@@ -13,14 +13,14 @@ from random import Random
 
 import pytest
 
-from exports import Exports, calls, section
 from microconv.engines import spark
 from microconv.engines.choice import Engine, opened
 from microconv.engines.spark import bucket_task
 from microconv.errors import SourceError
-from microconv.events.files import md5_of
-from microconv.events.incremental import ingest_changes, parts_beside
+from microconv.ingest.incremental import ingest_changes, parts_beside
 from microconv.settings import EngineSettings
+from microconv.storage.files import md5_of
+from worlds.exports import Exports, calls, section
 
 pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
 pytestmark = pytest.mark.slow

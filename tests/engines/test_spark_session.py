@@ -15,12 +15,12 @@ from microconv.engines.spark import bucket_task, require_same, versions
 from microconv.engines.spark_session import require_java
 from microconv.engines.wire import AS_JSON
 from microconv.errors import EngineError, EventLogError, SettingsError
-from microconv.events.files import replacing, sweep
 from microconv.ranking.bucket import Question, score_bucket
 from microconv.ranking.rank import rank_prospects
-from microconv.ranking.wire import pack, unpack
+from microconv.ranking.serialization import pack, unpack
 from microconv.settings import EngineSettings, engine_named
-from ranked_world import END, trained, world
+from microconv.storage.files import replacing, sweep
+from worlds.ranking import END, trained, world
 
 SPARK = EngineSettings(name="spark", master="local[2]")
 

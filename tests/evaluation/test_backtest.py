@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lessons import MODEL, mondays, planted_set, reordered, with_outcomes
 from microconv.errors import EventLogError, NotEnoughDataError
 from microconv.evaluation.backtest import PREDICTIONS, Backtest, backtest
 from microconv.evaluation.evaluate import evaluate
@@ -21,6 +20,7 @@ from microconv.features.training_set import FittedColumns, TrainingSet
 from microconv.histories.timeline import Fold
 from microconv.model.training import Recipe, known_labels
 from microconv.settings import EvaluateSettings
+from worlds.training_sets import MODEL, mondays, planted_set, reordered, with_outcomes
 
 RECIPE = Recipe(MODEL, timedelta(days=30), threads=1)
 DATES = mondays(16)

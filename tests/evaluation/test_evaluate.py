@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from forecasts import backtest_of, planted_answers
 from microconv.errors import EventLogError
 from microconv.evaluation.backtest import Backtest
 from microconv.evaluation.evaluate import Evaluation, evaluate
 from microconv.settings import EvaluateSettings
+from worlds.predictions import backtest_of, planted_answers
 
 SETTINGS = EvaluateSettings(list_size=20, bootstrap=100, seed=1)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from leaky import FOLDS, clean
-from lessons import reordered
-from microconv.evaluation.probes import shuffle_order, volume_columns
-from microconv.evaluation.sampled import sample_fold
+from microconv.evaluation.leakage.probes import shuffle_order, volume_columns
+from microconv.evaluation.leakage.sample import sample_fold
 from microconv.features.matrix import build, column_names
 from microconv.features.training_set import TrainingSet, questions_of
 from microconv.histories.visible import visible_events
 from microconv.settings import FeatureSettings
-from worlds import AS_OF, JOURNEY, event, histories_of, instant
+from worlds.leaks import FOLDS, clean
+from worlds.logs import AS_OF, JOURNEY, event, histories_of, instant
+from worlds.training_sets import reordered
 
 DAY = 86_400
 

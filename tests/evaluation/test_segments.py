@@ -9,12 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from lessons import MODEL, mondays, planted_set
 from microconv.evaluation.backtest import backtest
 from microconv.evaluation.evaluate import evaluate
 from microconv.evaluation.metrics import Answers
 from microconv.evaluation.segments import calibration_test, segment_figures, segments_of, split
-from microconv.events.log import MemoryLog
 from microconv.features.matrix import column_names
 from microconv.features.training_set import TrainingSet, as_frame, questions_of
 from microconv.histories.load import load_histories
@@ -24,8 +22,10 @@ from microconv.histories.visible import visible_events
 from microconv.model.training import Recipe
 from microconv.ranking.next_step import standing
 from microconv.settings import EvaluateSettings
-from ranked_world import END, START, settings, world
-from worlds import JOURNEY
+from microconv.storage.log import MemoryLog
+from worlds.logs import JOURNEY
+from worlds.ranking import END, START, settings, world
+from worlds.training_sets import MODEL, mondays, planted_set
 
 SETTINGS = EvaluateSettings(list_size=20, bootstrap=20, seed=1)
 

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.questions import SETTINGS, asked, filled, visible_of
+from features.hand_made_snapshots import SETTINGS, asked, filled, visible_of
 from microconv.errors import EventLogError
-from microconv.features import attributes
+from microconv.features.families import attributes
 from microconv.histories.arrays import DAY, Attributes
 from microconv.histories.instants import microseconds
-from worlds import AS_OF, JOURNEY
+from worlds.logs import AS_OF, JOURNEY
 
 NOW = microseconds(AS_OF)
 

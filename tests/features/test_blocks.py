@@ -14,8 +14,8 @@ from microconv.ranking import bucket
 from microconv.ranking.score import score
 from microconv.stages.featurize import featurize
 from microconv.stages.snapshot import snapshot
-from ranked_world import END, on_disk, settings, trained, world
-from worlds import event, histories_of, instant
+from worlds.logs import event, histories_of, instant
+from worlds.ranking import END, on_disk, settings, trained, world
 
 
 def people(lengths):

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features import oracle
-from features.questions import SETTINGS, answer, asked, assert_answers, questions
-from microconv.features import counts
+from features.hand_made_snapshots import SETTINGS, answer, asked, assert_answers, questions
+from microconv.features.families import counts
 from microconv.histories.arrays import DAY
-from worlds import JOURNEY
+from worlds.logs import JOURNEY
 
 MICROSECOND = 1 / DAY
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features import oracle
-from features.questions import answer, asked, assert_answers, questions
-from microconv.features import exposure
+from features.hand_made_snapshots import answer, asked, assert_answers, questions
+from microconv.features.families import exposure
 
 
 @given(st.lists(questions(), min_size=1, max_size=4))

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba.core.dispatcher import Dispatcher
 
-from features.questions import SETTINGS, Question, asked, filled, questions, visible_of
+from features.hand_made_snapshots import SETTINGS, Question, asked, filled, questions, visible_of
 from microconv.features.matrix import FAMILIES
 from microconv.histories.arrays import DAY
-from worlds import JOURNEY
+from worlds.logs import JOURNEY
 
 STATELESS = [family for family in FAMILIES.values() if not family.FITTED]
 every_family = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features import oracle
-from features.questions import answer, asked, assert_answers, questions
-from microconv.features import ladder
+from features.hand_made_snapshots import answer, asked, assert_answers, questions
+from microconv.features.families import ladder
 
 
 @given(st.lists(questions(), min_size=1, max_size=4))

@@ -9,15 +9,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from demo_worlds import world
-from microconv.events import memory
-from microconv.events.incremental import ingest_changes
-from microconv.events.ingest import Outputs
-from microconv.events.log import EventLog
+from microconv.demo import simulate
 from microconv.features import featurize_log as featurizing
 from microconv.histories.snapshot_log import snapshot_log
+from microconv.ingest.incremental import ingest_changes
+from microconv.ingest.ingest import Outputs
 from microconv.settings import Settings, read_settings
-from microconv.simulate import simulate
+from microconv.storage import memory_budget as memory
+from microconv.storage.log import EventLog
+from worlds.demo import world
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 

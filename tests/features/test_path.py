@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features import oracle
-from features.questions import (
+from features.hand_made_snapshots import (
     SETTINGS,
     answer,
     asked,
@@ -19,7 +19,7 @@ from features.questions import (
     questions,
     visible_of,
 )
-from microconv.features import path
+from microconv.features.families import path
 
 ALL_PAIRS = SETTINGS.model_copy(update={"pairs": "all", "sequences": (), "last_steps": 0})
 

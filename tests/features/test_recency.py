@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features import oracle
-from features.questions import answer, asked, assert_answers, questions
-from microconv.features import recency
+from features.hand_made_snapshots import answer, asked, assert_answers, questions
+from microconv.features.families import recency
 
 
 @given(st.lists(questions(), min_size=1, max_size=4))

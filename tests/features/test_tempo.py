@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features import oracle
-from features.questions import (
+from features.hand_made_snapshots import (
     MINUTE,
     SETTINGS,
     answer,
@@ -21,7 +21,7 @@ from features.questions import (
     questions,
     visible_of,
 )
-from microconv.features import tempo
+from microconv.features.families import tempo
 from microconv.histories.arrays import DAY
 
 

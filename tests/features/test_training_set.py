@@ -12,8 +12,8 @@ from microconv.features.matrix import write_columns
 from microconv.features.training_set import FittedColumns, load_training_set, read_features
 from microconv.stages.featurize import featurize
 from microconv.stages.snapshot import snapshot
-from ranked_world import on_disk, settings
-from worlds import JOURNEY
+from worlds.logs import JOURNEY
+from worlds.ranking import on_disk, settings
 
 NAMES = ["counts.a.7d", "counts.b.7d"]
 FIRST = np.array([[1, 2, 3], [10, 20, 30]], np.float32)

@@ -10,14 +10,14 @@ import pandas as pd
 import pytest
 
 from microconv.errors import MissingInputError
-from microconv.events.files import md5_of
 from microconv.feedback.audit import Evidence, audit
-from microconv.feedback.gather import gather
 from microconv.feedback.outcomes import outcomes_of
-from microconv.feedback.verdict import retrain
+from microconv.feedback.past_lists import gather
+from microconv.feedback.retraining import retrain
 from microconv.settings import AlarmSettings
-from ranked_world import END, on_disk, settings, trained, world
-from worlds import JOURNEY
+from microconv.storage.files import md5_of
+from worlds.logs import JOURNEY
+from worlds.ranking import END, on_disk, settings, trained, world
 
 MONDAY = END - timedelta(days=60)
 

@@ -19,7 +19,7 @@ from microconv.histories.snapshots import (
     require_observed,
 )
 from microconv.settings import SnapshotSettings
-from worlds import AS_OF, JOURNEY, event, event_rows, histories_of, instant
+from worlds.logs import AS_OF, JOURNEY, event, event_rows, histories_of, instant
 
 WEEK = 7 * 86_400
 FAR = datetime(2030, 1, 1, tzinfo=UTC)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from microconv.histories.instants import microseconds
 from microconv.histories.load import concat_histories
 from microconv.histories.visible import prefixes, visible_events
-from worlds import AS_OF, JOURNEY, event, event_rows, histories_of, instant
+from worlds.logs import AS_OF, JOURNEY, event, event_rows, histories_of, instant
 
 
 def seen(histories, as_of=AS_OF):

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from exports import Exports, day, iso
-from microconv.events.log import EventLog
 from microconv.measurement.measure import measure, write_measurement
-from microconv.measurement.study_load import load_study
-from ranked_world import settings
-from worlds import JOURNEY
+from microconv.measurement.study.load import load_study
+from microconv.storage.log import EventLog
+from worlds.exports import Exports, day, iso
+from worlds.logs import JOURNEY
+from worlds.ranking import settings
 
 ACCOUNTS = 150
 CRM = {

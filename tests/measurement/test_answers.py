@@ -6,14 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from microconv.events.schema import MESSAGES
 from microconv.histories.arrays import DAY
-from microconv.measurement.answers import answers_after, asked_to_decide
-from microconv.measurement.asks import asks_of
-from microconv.measurement.barriers import find_barriers, hesitant
+from microconv.measurement.bottlenecks.self_controlled import find_barriers, hesitant
+from microconv.measurement.study.answers import answers_after, asked_to_decide
+from microconv.measurement.study.message_sends import asks_of
 from microconv.settings import BottleneckSettings
-from studies import study_of
-from worlds import JOURNEY, event, instant
+from microconv.storage.schema import MESSAGES
+from worlds.logs import JOURNEY, event, instant
+from worlds.studies import study_of
 
 SETTINGS = BottleneckSettings()
 SENT = 86_400
@@ -53,7 +53,7 @@ def world(factor, seed, prospects=400):
     rng = np.random.default_rng(seed)
     rows = [row for k in range(prospects) for row in history(rng, f"p{k:03d}", factor)]
     study = study_of(*rows, messages=messages(len(RATES)))
-    asks = asks_of(study, answer_days=4, min_human=0.5)
+    asks = asks_of(study, response_days=4, min_human_probability=0.5)
     return study, asks.where(asks.closed)
 
 
@@ -89,7 +89,7 @@ def test_answers_and_expectations_by_hand():
         answered("bob", "reference", "m1", 49),
     ]
     study = study_of(*rows, messages=messages(3))
-    asks = asked_to_decide(study, asks_of(study, answer_days=4, min_human=0.5))
+    asks = asked_to_decide(study, asks_of(study, response_days=4, min_human_probability=0.5))
     nothing = np.zeros(len(JOURNEY), bool)
     found = answers_after(study, asks, JOURNEY.code_of("pricing"), nothing, 30 * DAY)
     hit_after, hit_else, after, other = (column.tolist() for column in found)

@@ -7,12 +7,12 @@ import json
 import pyarrow as pa
 import pytest
 
-from microconv.events.schema import MESSAGES
-from microconv.measurement.asks import asks_of
 from microconv.measurement.audit import audit, plain
+from microconv.measurement.study.message_sends import asks_of
 from microconv.settings import AuditSettings
-from studies import study_of
-from worlds import event, instant
+from microconv.storage.schema import MESSAGES
+from worlds.logs import event, instant
+from worlds.studies import study_of
 
 DAY = 86_400
 
@@ -34,7 +34,7 @@ def audited(messages, *rows, **changes):
     """Read a sequence through."""
     table = pa.Table.from_pylist(messages, schema=MESSAGES)
     study = study_of(event("ada", "blog", day(99)), *rows, messages=table)
-    asks = asks_of(study, answer_days=4, min_human=0.5)
+    asks = asks_of(study, response_days=4, min_human_probability=0.5)
     return audit(study, asks, AuditSettings(**changes), confidence=0.95)
 
 
@@ -139,6 +139,6 @@ def test_steps_that_no_message_asks_for_are_named():
 def test_without_messages_the_section_says_what_to_bring():
     """Nothing can be read through that is not there."""
     study = study_of(event("ada", "blog", day(9)))
-    asks = asks_of(study, answer_days=4, min_human=0.5)
+    asks = asks_of(study, response_days=4, min_human_probability=0.5)
     found = audit(study, asks, AuditSettings(), confidence=0.95)
     assert "no table of messages" in found.missing[0]

@@ -8,13 +8,13 @@ import pyarrow as pa
 import pytest
 from scipy.stats import beta
 
-from microconv.events.schema import MESSAGES
-from microconv.measurement.asks import asks_of
 from microconv.measurement.benchmarks import ask_table, benchmarks
 from microconv.measurement.expected import expect
+from microconv.measurement.study.message_sends import asks_of
 from microconv.settings import BenchmarkSettings, IndustryPrior
-from studies import study_of
-from worlds import JOURNEY, event, instant
+from microconv.storage.schema import MESSAGES
+from worlds.logs import JOURNEY, event, instant
+from worlds.studies import study_of
 
 DAYS = 86_400
 
@@ -92,7 +92,7 @@ def test_the_section_states_actual_expected_and_target():
     )
     rows = many(["m1", "m2", "m3"], [20, 24, 4])
     study = study_of(*rows, journey=JOURNEY, messages=letters)
-    asks = asks_of(study, answer_days=4, min_human=0.5)
+    asks = asks_of(study, response_days=4, min_human_probability=0.5)
     found = benchmarks(study, asks, BenchmarkSettings(), confidence=0.95)
     table = found.tables["benchmarks"].set_index("position")
     assert table["asked"].tolist() == [300] * 3
@@ -110,7 +110,7 @@ def test_the_section_states_actual_expected_and_target():
 def test_without_messages_the_section_says_what_to_bring():
     """Nothing is expected of nothing."""
     study = study_of(event("ada", "sent", day(9)), journey=JOURNEY)
-    asks = asks_of(study, answer_days=4, min_human=0.5)
+    asks = asks_of(study, response_days=4, min_human_probability=0.5)
     found = benchmarks(study, asks, BenchmarkSettings(), confidence=0.95)
     assert "no table of messages" in found.missing[0]
     assert found.tables == {}
@@ -128,7 +128,7 @@ def test_asks_are_counted_by_message_history_and_previous_step():
         messages=letters,
     )  # fmt: skip
     table = ask_table(
-        study.journey, study.messages, asks_of(study, answer_days=4, min_human=0.5)
+        study.journey, study.messages, asks_of(study, response_days=4, min_human_probability=0.5)
     ).sort_values("previous")
     assert table["previous"].tolist() == ["(none)", "blog"]
     assert table["jump"].tolist() == [2, 1]

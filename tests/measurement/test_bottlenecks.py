@@ -11,18 +11,18 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from demo_worlds import Written
-from demo_worlds import world as demo
-from microconv.events.log import EventLog
 from microconv.journey import JourneyMap
-from microconv.measurement.asks import asks_of
-from microconv.measurement.bottlenecks import NONE_FOUND, bottlenecks
-from microconv.measurement.experiments.section import experiments
-from microconv.measurement.study_load import load_study
+from microconv.measurement.bottlenecks.bottlenecks import NONE_FOUND, bottlenecks
+from microconv.measurement.experiments.experiments import experiments
+from microconv.measurement.study.load import load_study
+from microconv.measurement.study.message_sends import asks_of
 from microconv.settings import BottleneckSettings, check_settings
 from microconv.stages.ingest import ingest
-from studies import study_of
-from worlds import event, instant
+from microconv.storage.log import EventLog
+from worlds.demo import Written
+from worlds.demo import world as demo
+from worlds.logs import event, instant
+from worlds.studies import study_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +47,9 @@ def measured(seed, prospects):
     messages = pq.read_table(folder / "log" / "messages.parquet")
     until = log.observed_until(journey)
     study = load_study(log, journey, observed_until=until, messages=messages)
-    asks = asks_of(study, answer_days=settings().benchmarks.answer_days, min_human=0.5)
+    asks = asks_of(
+        study, response_days=settings().benchmarks.response_days, min_human_probability=0.5
+    )
     found = bottlenecks(study, asks, settings().bottlenecks, confidence=0.95)
     return found, experiments(study, settings().experiments), written.truth
 
@@ -110,7 +112,7 @@ def test_bottlenecks_and_tests_are_found_in_other_worlds_too():
 def test_a_journey_without_messages_parts_or_money_says_what_is_missing():
     """What can be looked for is looked for; nothing fails."""
     study = study_of(event("ada", "blog", instant(-86_400)))
-    asks = asks_of(study, answer_days=4, min_human=0.5)
+    asks = asks_of(study, response_days=4, min_human_probability=0.5)
     found = bottlenecks(study, asks, BottleneckSettings(), confidence=0.95)
     assert found.says == (NONE_FOUND,)
     assert found.tables == {}

@@ -5,13 +5,13 @@ from math import sqrt
 import pyarrow as pa
 import pytest
 
-from microconv.events.log import MemoryLog
-from microconv.events.schema import MESSAGES
-from microconv.measurement.completion import completion
-from microconv.measurement.study_load import load_study
+from microconv.measurement.funnel.completion import completion
+from microconv.measurement.study.load import load_study
 from microconv.settings import MeasureSettings
-from studies import study_of
-from worlds import AS_OF, JOURNEY, event, instant, log_of
+from microconv.storage.log import MemoryLog
+from microconv.storage.schema import MESSAGES
+from worlds.logs import AS_OF, JOURNEY, event, instant, log_of
+from worlds.studies import study_of
 
 SETTINGS = MeasureSettings(within_days=10)
 MESSAGE_ROWS = [

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from loans import LIVES, OFFER, ask, loans, needs_loans
 from microconv.journey import JourneyMap
-from microconv.measurement.drop_off import drop_off
+from microconv.measurement.funnel.drop_off import drop_off
 from microconv.settings import JourneySettings, MeasureSettings
-from studies import study_of
-from worlds import event, instant
+from worlds.bpi2012 import LIVES, OFFER, ask, loans, needs_loans
+from worlds.logs import event, instant
+from worlds.studies import study_of
 
 SETTINGS = MeasureSettings(stall_days=10)
 

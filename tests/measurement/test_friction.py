@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from microconv.journey import JourneyMap
-from microconv.measurement.friction import attempts_at, find_friction
+from microconv.measurement.bottlenecks.friction import attempts_at, find_friction
 from microconv.settings import BottleneckSettings, JourneySettings
-from studies import study_of
-from worlds import event, instant
+from worlds.logs import event, instant
+from worlds.studies import study_of
 
 MINUTE, DAY = 60, 86_400
 

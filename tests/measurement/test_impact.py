@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microconv.measurement.doings import doings_of
-from microconv.measurement.impact import impact
-from microconv.measurement.landmark import Landmark, landmark_of, risk_ratio
-from microconv.measurement.money import compare_money, resample
+from microconv.measurement.impact.impact import impact
+from microconv.measurement.impact.landmark import Landmark, landmark_of, risk_ratio
+from microconv.measurement.impact.revenue import compare_money, resample
+from microconv.measurement.study.human_events import doings_of
 from microconv.settings import AskedSequence, MeasureSettings
-from studies import SHIPPED, study_of, study_of_world
-from worlds import event, instant
+from worlds.logs import event, instant
+from worlds.studies import SHIPPED, study_of, study_of_world
 
 PLANTED = "comparison_guide > demo_video > pricing_visit"
 DAYS = 86_400
@@ -132,7 +132,7 @@ def test_the_landmark_takes_those_at_risk_active_and_followed():
         event("slow", "won", day(10)),  # day 30: after the horizon
     ]
     study = study_of(*rows)
-    doings = doings_of(study, min_human=0.5)
+    doings = doings_of(study, min_human_probability=0.5)
     landmark = landmark_of(study, doings, settings(), np.ones(len(study), bool))
     names = study.prospect_ids.take(landmark.prospect).to_pylist()
     assert names == ["active", "slow"]

@@ -5,7 +5,7 @@ from math import exp, isnan, log, sqrt
 import numpy as np
 import pytest
 
-from microconv.measurement.intervals import (
+from microconv.measurement.stats.intervals import (
     discoveries,
     pooled_rate_ratio,
     pooled_risk_ratio,

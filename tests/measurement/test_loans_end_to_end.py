@@ -15,11 +15,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from loans import DATA, ask, lives, needs_loans
 from microconv.report.write import write_journey_page
 from microconv.settings import read_settings
 from microconv.stages.ingest import ingest
 from microconv.stages.measure import measure
+from worlds.bpi2012 import DATA, ask, lives, needs_loans
 
 PARAMS = Path(__file__).parents[2] / "examples/bpi2012/params.yaml"
 

@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from microconv.measurement.measure import measure, write_measurement
-from ranked_world import settings
-from studies import at, study_of, study_of_world
-from worlds import event
+from worlds.logs import event
+from worlds.ranking import settings
+from worlds.studies import at, study_of, study_of_world
 
 SECTIONS = [
     "completion", "velocity", "paths", "drop_off", "impact", "benchmarks", "bottlenecks",

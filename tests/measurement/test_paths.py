@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from loans import LIVES, ask, loans, needs_loans
-from microconv.measurement.markov import removal_effects
-from microconv.measurement.paths import paths
-from microconv.measurement.walks import count_transitions, walks_of
+from microconv.measurement.funnel.markov import removal_effects
+from microconv.measurement.funnel.paths import paths
+from microconv.measurement.funnel.trajectories import count_transitions, walks_of
 from microconv.settings import MeasureSettings
-from studies import at, study_of
-from worlds import JOURNEY, event
+from worlds.bpi2012 import LIVES, ask, loans, needs_loans
+from worlds.logs import JOURNEY, event
+from worlds.studies import at, study_of
 
 SETTINGS = MeasureSettings()
 
@@ -108,7 +108,7 @@ def test_a_removal_effect_is_what_removing_the_step_from_the_chain_does():
         steps = list(rng.choice(["blog", "guide", "pricing"], rng.integers(1, 6)))
         rows += walk(f"p{k}", *steps, *(["won"] if rng.random() < 0.4 else []))
     study = study_of(*rows)
-    walks = walks_of(study, min_human=0.5)
+    walks = walks_of(study, min_human_probability=0.5)
     counts = count_transitions(walks)
     won = JOURNEY.code_of("won")
     found = removal_effects(walks, counts, np.arange(len(JOURNEY)) == won).set_index("step")

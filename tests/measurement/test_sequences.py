@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microconv.measurement.doings import doings_of
-from microconv.measurement.sequences import mine
-from studies import HOUR, LENGTH, at, study_of
-from worlds import JOURNEY, event
+from microconv.measurement.impact.sequences import mine
+from microconv.measurement.study.human_events import doings_of
+from worlds.logs import JOURNEY, event
+from worlds.studies import HOUR, LENGTH, at, study_of
 
 STEPS = ("blog", "guide", "pricing", "reference")
 WITHIN, EFFECT = 6, 4
@@ -54,7 +54,7 @@ def test_the_miner_finds_what_trying_every_combination_finds(people):
     rows = [event(name, step, at(hour)) for name, done in people.items() for hour, step in done]
     study = study_of(*rows, until=at(LENGTH + 1))
     mined = mine(
-        doings_of(study, min_human=0.5),
+        doings_of(study, min_human_probability=0.5),
         study.outlines,
         np.ones(len(study), bool),
         n_steps=len(JOURNEY),
@@ -82,7 +82,7 @@ def test_only_one_half_is_mined():
     study = study_of(*rows)
     among = np.array([int(name[1:]) % 2 == 1 for name in study.prospect_ids.to_pylist()])
     mined = mine(
-        doings_of(study, min_human=0.5), study.outlines, among,
+        doings_of(study, min_human_probability=0.5), study.outlines, among,
         n_steps=len(JOURNEY), longest=2, least=1, spans=(WITHIN * HOUR, EFFECT * HOUR),
     )  # fmt: skip
     assert [JOURNEY.step_names[code] for code in mined[0].steps[0]] == ["blog", "guide"]

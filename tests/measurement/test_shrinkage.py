@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import beta, betabinom
 
-from microconv.measurement.shrinkage import STRONGEST, fit_strength, shrink
+from microconv.measurement.stats.shrinkage import STRONGEST, fit_strength, shrink
 
 
 def drawn(strength, groups, seed):

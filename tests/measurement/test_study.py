@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 
 from microconv.errors import NotEnoughDataError
-from microconv.events.log import MemoryLog
-from microconv.events.schema import MESSAGES
 from microconv.histories.instants import microseconds
-from microconv.measurement.study import NEVER
-from microconv.measurement.study_load import halves, load_study
-from studies import study_of
-from worlds import AS_OF, JOURNEY, event, event_rows, instant, log_of
+from microconv.measurement.study.load import halves, load_study
+from microconv.measurement.study.study import NEVER
+from microconv.storage.log import MemoryLog
+from microconv.storage.schema import MESSAGES
+from worlds.logs import AS_OF, JOURNEY, event, event_rows, instant, log_of
+from worlds.studies import study_of
 
 DAYS = 86_400
 

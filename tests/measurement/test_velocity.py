@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loans import LIVES, ask, loans, needs_loans
-from microconv.measurement.velocity import velocity
-from microconv.measurement.waits import kaplan_meier
+from microconv.measurement.funnel.velocity import velocity
+from microconv.measurement.stats.durations import kaplan_meier
 from microconv.settings import MeasureSettings
-from studies import at, study_of
-from worlds import event, instant
+from worlds.bpi2012 import LIVES, ask, loans, needs_loans
+from worlds.logs import event, instant
+from worlds.studies import at, study_of
 
 SETTINGS = MeasureSettings()
 

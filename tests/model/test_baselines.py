@@ -8,12 +8,12 @@ from functools import cache
 import numpy as np
 import pytest
 
-from lessons import MODEL, planted_set
-from microconv.features.picked import Picked
+from microconv.features.row_view import Picked
 from microconv.journey import JourneyMap
 from microconv.model.baselines import NEVER_SAY_NEVER, Lore, Predictor, fit_baselines
 from microconv.settings import ForestSettings, PointsSettings
-from worlds import JOURNEY
+from worlds.logs import JOURNEY
+from worlds.training_sets import MODEL, planted_set
 
 PLANTED = planted_set()
 LORE = Lore(

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lifelines import NelsonAalenFitter
 
-from lessons import FIRST, MODEL
 from microconv.model.hazard import FollowUp, Hazard, add_up, fit_hazard, follow
 from microconv.model.logistic import sigmoid
 from microconv.model.training import Recipe
 from microconv.settings import BoostedSettings
+from worlds.training_sets import FIRST, MODEL
 
 SMALL_TREES = BoostedSettings(
     num_iterations=150, learning_rate=0.05, num_leaves=5, feature_fraction=1.0

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lessons import JOURNEY_SETTINGS, planted_set, settings_for
 from microconv.errors import DamagedModelError, ModelError, NotEnoughDataError, OtherJourneyError
 from microconv.journey import JourneyMap
 from microconv.model.artefact import SUMS, sums_of
 from microconv.model.prospect_model import FILES, OUT_OF_TIME, ProspectModel
 from microconv.model.trees import HEADER, Trees
+from worlds.training_sets import JOURNEY_SETTINGS, planted_set, settings_for
 
 PLANTED = planted_set()
 

@@ -14,12 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lessons import MODEL, mondays, planted_set
 from microconv.histories.timeline import Fold
 from microconv.model.search import search
-from microconv.model.searched import with_found
+from microconv.model.search_result import with_found
 from microconv.model.training import Recipe
 from microconv.settings import BoostedSettings, LinearSettings, SearchSettings
+from worlds.training_sets import MODEL, mondays, planted_set
 
 UNTIL = mondays(20)[14]
 FOLDS = (Fold(mondays(20)[:4], mondays(20)[8:9]), Fold(mondays(20)[:5], mondays(20)[9:10]))
@@ -135,7 +135,7 @@ looked(planted_set(dates=20), recipe(3), advance).write(sys.argv[1])
 @pytest.mark.slow
 def test_a_search_that_was_killed_leaves_nothing_and_finds_the_same_again(tmp_path):
     """No half-written file, and no half-done study that the next run goes on from."""
-    from microconv.model.searched import Searched
+    from microconv.model.search_result import Searched
 
     here = Path(__file__).parent
     path = f"{here}{os.pathsep}{here.parent}"

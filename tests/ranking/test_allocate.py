@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microconv.ranking.allocate import Allocation, allocate
+from microconv.ranking.selection.allocate import Allocation, allocate
 from microconv.settings import ScoreSettings
-from worlds import AS_OF
+from worlds.logs import AS_OF
 
 
 def settings(**more: object) -> ScoreSettings:

@@ -12,15 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 
-from microconv.events.schema import MESSAGES
 from microconv.histories.instants import microseconds
-from microconv.ranking.details import LATEST, latest_steps
-from microconv.ranking.details_schema import DETAILS
-from microconv.ranking.lists import ListFiles, Origin, write_list
+from microconv.ranking.explanations.details import LATEST, latest_steps
+from microconv.ranking.explanations.details_schema import DETAILS
+from microconv.ranking.output.lists import ListFiles, Origin, write_list
 from microconv.ranking.rank import Beside, rank_prospects
 from microconv.settings import EngineSettings
-from ranked_world import END, SplitLog, on_disk, settings, trained, world
-from worlds import AS_OF, JOURNEY, event, event_rows, log_of
+from microconv.storage.schema import MESSAGES
+from worlds.logs import AS_OF, JOURNEY, event, event_rows, log_of
+from worlds.ranking import END, SplitLog, on_disk, settings, trained, world
 
 DAY = timedelta(days=1)
 

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from microconv.errors import MicroconvError
-from microconv.ranking.lists import ListFiles, Origin, write_list
+from microconv.ranking.output.lists import ListFiles, Origin, write_list
+from microconv.ranking.output.spreadsheet import as_csv, inert
 from microconv.ranking.ranked import Ranking
-from microconv.ranking.spreadsheet import as_csv, inert
-from worlds import AS_OF
+from worlds.logs import AS_OF
 
 HOSTILE = [
     '=HYPERLINK("http://example.com")',
@@ -170,7 +170,7 @@ def test_a_full_disk_leaves_the_old_list_whole(
     write(ranking_of(["Ada"]), origin, files)
     before = [path.read_bytes() for path in dataclasses.astuple(files)]
     monkeypatch.setattr(
-        "microconv.ranking.lists.as_csv", lambda frame: Path("/dev/full").write_text("x")
+        "microconv.ranking.output.lists.as_csv", lambda frame: Path("/dev/full").write_text("x")
     )
     with pytest.raises(MicroconvError, match="disk is full"):
         write(ranking_of(["Bob"]), origin, files)

@@ -14,7 +14,7 @@ from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
 from microconv.ranking.next_step import NO_ACTIVITY, Standing, standing
 from microconv.settings import JourneySettings
-from worlds import AS_OF, JOURNEY, event, event_rows, histories_of
+from worlds.logs import AS_OF, JOURNEY, event, event_rows, histories_of
 
 MAJOR = {"kind": "major"}
 

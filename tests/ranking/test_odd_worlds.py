@@ -12,11 +12,11 @@ import pytest
 
 import microconv
 from microconv.errors import EventLogError
-from microconv.events.log import MemoryLog
-from microconv.events.schema import EVENTS
 from microconv.ranking.rank import rank_prospects
-from ranked_world import END, settings, train_on, trained, world
-from worlds import event, log_of
+from microconv.storage.log import MemoryLog
+from microconv.storage.schema import EVENTS
+from worlds.logs import event, log_of
+from worlds.ranking import END, settings, train_on, trained, world
 
 HORIZONS = settings().score.model_copy(update={"limit": 500, "horizons_days": (7.0,)})
 

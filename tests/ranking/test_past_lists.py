@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from microconv.errors import ListError, MissingInputError, TimeError
-from microconv.events.files import md5_of
-from microconv.ranking.lists import ListFiles, Origin, write_list
-from microconv.ranking.past_lists import MANIFEST, read_list
+from microconv.ranking.output.lists import ListFiles, Origin, write_list
+from microconv.ranking.output.past_lists import MANIFEST, read_list
 from microconv.ranking.ranked import Ranking
-from worlds import AS_OF
+from microconv.storage.files import md5_of
+from worlds.logs import AS_OF
 
 
 @pytest.fixture

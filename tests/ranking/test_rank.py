@@ -10,13 +10,13 @@ import pyarrow as pa
 import pytest
 
 from microconv.errors import MicroconvError, SettingsError
-from microconv.events.log import MemoryLog
-from microconv.ranking.evidence import NO_EVIDENCE
-from microconv.ranking.past_lists import PastList
+from microconv.ranking.output.past_lists import PastList
 from microconv.ranking.rank import Beside, rank_prospects
+from microconv.ranking.step_evidence import NO_EVIDENCE
 from microconv.settings import ScoreSettings
-from ranked_world import END, settings, trained, world
-from worlds import JOURNEY
+from microconv.storage.log import MemoryLog
+from worlds.logs import JOURNEY
+from worlds.ranking import END, settings, trained, world
 
 
 def under(**more: object) -> ScoreSettings:

@@ -12,8 +12,8 @@ from microconv.errors import SettingsError
 from microconv.ranking.rank import rank_prospects
 from microconv.ranking.ranked import Ranking
 from microconv.settings import EngineSettings
-from ranked_world import END, SplitLog, settings, trained, world
-from worlds import AS_OF, event, log_of
+from worlds.logs import AS_OF, event, log_of
+from worlds.ranking import END, SplitLog, settings, trained, world
 
 DAY = timedelta(days=1)
 

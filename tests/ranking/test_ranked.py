@@ -11,7 +11,7 @@ from scipy.stats import percentileofscore
 from microconv.histories.instants import microseconds
 from microconv.ranking.next_step import NO_ACTIVITY
 from microconv.ranking.ranked import Ranking, finish, percentile
-from worlds import AS_OF
+from worlds.logs import AS_OF
 
 ROWS = pd.DataFrame(
     {

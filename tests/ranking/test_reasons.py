@@ -8,13 +8,13 @@ import pytest
 from microconv.histories.instants import microseconds
 from microconv.histories.load import load_histories
 from microconv.histories.visible import visible_events
-from microconv.model.blend import EQUAL, VOICES
 from microconv.model.calibration import UNCALIBRATED
-from microconv.ranking.reasons import by_subject, explain, reasons_of, sum_by
-from microconv.ranking.shortlist import features_of
-from microconv.ranking.wording import Wording
-from ranked_world import END, trained, world
-from worlds import JOURNEY
+from microconv.model.ensemble import EQUAL, VOICES
+from microconv.ranking.explanations.reasons import by_subject, explain, reasons_of, sum_by
+from microconv.ranking.explanations.wording import Wording
+from microconv.ranking.selection.top_k import features_of
+from worlds.logs import JOURNEY
+from worlds.ranking import END, trained, world
 
 COLUMNS = (
     "counts.pricing.7d",

@@ -9,8 +9,6 @@ import pyarrow.compute as pc
 import pytest
 
 from microconv.errors import OtherJourneyError, SettingsError, TimeError
-from microconv.events.log import MemoryLog
-from microconv.events.schema import EVENT_ORDER
 from microconv.features.matrix import build
 from microconv.features.training_set import questions_of
 from microconv.histories.load import load_histories
@@ -20,8 +18,10 @@ from microconv.histories.visible import visible_events
 from microconv.ranking.rank import rank_prospects
 from microconv.ranking.ranked import Ranking
 from microconv.settings import EngineSettings
-from ranked_world import END, SplitLog, settings, trained, world
-from worlds import AS_OF, JOURNEY, event, log_of
+from microconv.storage.log import MemoryLog
+from microconv.storage.schema import EVENT_ORDER
+from worlds.logs import AS_OF, JOURNEY, event, log_of
+from worlds.ranking import END, SplitLog, settings, trained, world
 
 SCORE = settings().score
 

@@ -11,17 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from microconv.events.log import EventLog
 from microconv.ranking import bucket as ranking_bucket
 from microconv.ranking import rank
 from microconv.ranking.bucket import Question, score_bucket
 from microconv.ranking.score import score
-from microconv.ranking.shortlist import merge
+from microconv.ranking.selection.top_k import merge
 from microconv.settings import EngineSettings
 from microconv.stages.featurize import featurize
 from microconv.stages.snapshot import snapshot
-from ranked_world import END, on_disk, settings, trained
-from skewed import LAST_DAY, events_of, write_log
+from microconv.storage.log import EventLog
+from worlds.ranking import END, on_disk, settings, trained
+from worlds.skewed_logs import LAST_DAY, events_of, write_log
 
 STEPS = np.array(["sent", "opened", "blog", "guide", "pricing"])
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from microconv.errors import MissingInputError, SettingsError
+from microconv.ranking.explanations.formatting import FORMATS
+from microconv.ranking.explanations.text_table import parse_texts, read_texts, shipped
+from microconv.ranking.explanations.wording import Wording, idle_patterns
 from microconv.ranking.rank import rank_prospects
-from microconv.ranking.text_table import parse_texts, read_texts, shipped
-from microconv.ranking.texts import FORMATS
-from microconv.ranking.wording import Wording, idle_patterns
-from ranked_world import END, settings, trained, world
-from worlds import JOURNEY
+from worlds.logs import JOURNEY
+from worlds.ranking import END, settings, trained, world
 
 HEADER = "pattern,subject,when,weak,text\n"
 GOOD = "counts.{step}.ever,step {step},= 0,,nothing of: {says step}\n"

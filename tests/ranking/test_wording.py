@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from microconv.features.matrix import column_names
 from microconv.journey import JourneyMap
-from microconv.ranking.wording import Wording
+from microconv.ranking.explanations.wording import Wording
 from microconv.settings import read_settings
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import pytest
 
 from microconv.report.charts import folds_chart, gain_chart, reliability_chart
 from microconv.report.model_page import model_page
-from report_world import ABOUT, FACTS, evaluation
+from worlds.reports import ABOUT, FACTS, evaluation
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_the_card_names_alarms_with_what_they_mean_and_nothing_in_them_is_markup
     """Column names come from exports: they are shown, and do nothing."""
     found = evaluation()
     alarm = {
-        "code": "certain_values",
+        "code": "pure_values",
         "severity": "alarm",
         "columns": ["<script>alert(1)</script>"],
         "measured": "88% of `<script>alert(1)</script>` settle it.",

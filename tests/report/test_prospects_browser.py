@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from microconv.report.prospects_page import prospects_page
-from report_world import FACTS, HOSTILE, evaluation, list_of, manifest_of, told, with_details
+from worlds.reports import FACTS, HOSTILE, evaluation, list_of, manifest_of, told, with_details
 
 pytestmark = pytest.mark.slow
 

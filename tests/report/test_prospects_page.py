@@ -13,9 +13,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from microconv.ranking.evidence import NO_EVIDENCE
+from microconv.ranking.step_evidence import NO_EVIDENCE
 from microconv.report.prospects_page import prospects_page
-from report_world import FACTS, HOSTILE, evaluation, list_of, manifest_of, told, with_details
+from worlds.reports import FACTS, HOSTILE, evaluation, list_of, manifest_of, told, with_details
 
 
 class Page(HTMLParser):

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from microconv.errors import MicroconvError, MissingInputError
-from microconv.ranking.lists import ListFiles, Origin, write_list
+from microconv.ranking.output.lists import ListFiles, Origin, write_list
 from microconv.ranking.rank import rank_prospects
 from microconv.report.write import Findings, write_journey_page, write_pages
-from ranked_world import END, settings, trained, world
-from report_world import evaluation
+from worlds.ranking import END, settings, trained, world
+from worlds.reports import evaluation
 
 
 @pytest.fixture

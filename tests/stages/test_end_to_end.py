@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from microconv.events.files import md5_of
 from microconv.settings import Settings, read_settings
 from microconv.stages import pipeline, shell
+from microconv.storage.files import md5_of
 from stage_code import declared, stages_of
 
 pytestmark = pytest.mark.slow

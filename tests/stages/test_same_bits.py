@@ -15,11 +15,11 @@ import pytest
 import yaml
 from threadpoolctl import threadpool_limits
 
-from demo_worlds import world
-from microconv.events.files import md5_of
-from microconv.simulate import simulate
+from microconv.demo import simulate
 from microconv.stages.pipeline import STAGES, PipelineStage
 from microconv.stages.shell import call
+from microconv.storage.files import md5_of
+from worlds.demo import world
 
 pytestmark = pytest.mark.slow
 

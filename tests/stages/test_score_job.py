@@ -17,12 +17,12 @@ from microconv.errors import (
     StaleLogError,
     TrackingAwayError,
 )
-from microconv.events.files import alone_in, md5_of
-from microconv.ranking import inputs
+from microconv.ranking import event_inputs as inputs
 from microconv.settings import Settings
 from microconv.stages.score_events import Request, score_events
 from microconv.stages.shell import TRY_AGAIN, one_sentence_errors
-from ranked_world import END, on_disk, settings, trained, world
+from microconv.storage.files import alone_in, md5_of
+from worlds.ranking import END, on_disk, settings, trained, world
 
 EXPORTS = {
     "name": "web",

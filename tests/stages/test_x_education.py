@@ -69,7 +69,7 @@ def test_the_columns_that_settle_the_outcome_are_named(evaluation):
     """The three that sales fill in about a lead, from the rows alone."""
     alarms = named(evaluation, "alarm")
     assert {"Tags", "Lead Quality", "Lead Profile"} <= alarms
-    (settles, *_) = [a for a in evaluation["alarms"] if a["code"] == "certain_values"]
+    (settles, *_) = [a for a in evaluation["alarms"] if a["code"] == "pure_values"]
     assert settles["columns"] == ["Tags"]
 
 

@@ -1,5 +1,5 @@
 """A run in a real MLflow store for the tests of each file."""
 
-from registered import client, entry, files, store
+from worlds.tracked_runs import client, entry, files, store
 
 __all__ = ["client", "entry", "files", "store"]

@@ -11,18 +11,18 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from contestants import ASKED, files_of, in_groups, overconfident, register, write_params
 from microconv.errors import PromotionError, TrackingError
 from microconv.model.prospect_model import OUT_OF_TIME
-from microconv.ranking.matured import fresh_rows
+from microconv.ranking.newly_labelled import fresh_rows
 from microconv.stages.promote import Ask, promote, rollback
 from microconv.tracking.champion import BECAUSE, CHAMPIONS, OBJECTIONS, standing
-from microconv.tracking.diary import record
+from microconv.tracking.run_log import record
 from microconv.tracking.store import Store
-from ranked_world import on_disk, settings, trained, younger
+from worlds.model_versions import ASKED, files_of, in_groups, overconfident, register, write_params
+from worlds.ranking import on_disk, settings, trained, younger
 
 TRUTH = ASKED["chance"].to_numpy()
-ALARM = {"code": "certain_values", "severity": "alarm", "columns": ["Tags"]}
+ALARM = {"code": "pure_values", "severity": "alarm", "columns": ["Tags"]}
 
 
 def store_at(folder) -> Store:
@@ -119,7 +119,7 @@ def test_a_better_challenger_is_promoted_with_the_figures_that_say_so(registry):
     [
         ("worse", "AUC is worse"),
         ("extreme", "calibration slope is 0.5"),
-        ("alarmed", "the alarm certain_values is open for `Tags`"),
+        ("alarmed", "the alarm pure_values is open for `Tags`"),
         ("elsewhere", "these steps differ: `guide`"),
     ],
 )

@@ -8,7 +8,7 @@ from microconv.errors import TrackingError
 from microconv.model.prospect_model import ProspectModel
 from microconv.tracking.registry import fetched
 from microconv.tracking.store import Store
-from ranked_world import trained
+from worlds.ranking import trained
 
 
 @pytest.mark.parametrize("address", ["models:/test@challenger", "models:/test/1"])

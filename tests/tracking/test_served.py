@@ -10,7 +10,7 @@ from mlflow.exceptions import MlflowException
 
 import microconv
 from microconv.tracking.registry import fetched
-from ranked_world import END, trained, world
+from worlds.ranking import END, trained, world
 
 PARAMS = {"as_of": END.isoformat(), "limit": 25}
 

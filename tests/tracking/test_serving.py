@@ -20,7 +20,7 @@ import pytest
 
 import microconv
 from microconv.tracking.champion import crown
-from ranked_world import END, trained, world
+from worlds.ranking import END, trained, world
 
 pytestmark = pytest.mark.slow
 

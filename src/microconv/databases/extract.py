@@ -26,9 +26,9 @@ import pyarrow.parquet as pq
 
 from microconv.databases.address import Address, speaking_to
 from microconv.errors import DatabaseError, did_you_mean, listed
-from microconv.events.files import alone_in, replacing
-from microconv.events.relational import batches_of
 from microconv.settings import ExtractedTable
+from microconv.storage.files import alone_in, replacing
+from microconv.storage.relational import batches_of
 
 REACH = b"microconv.extract"
 """Where a Parquet file keeps what was extracted, and how far it reaches."""

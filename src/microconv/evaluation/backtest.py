@@ -17,11 +17,10 @@ import pyarrow.parquet as pq
 
 from microconv.errors import EventLogError, NotEnoughDataError
 from microconv.evaluation.segments import segments_of
-from microconv.events.files import replacing
 from microconv.features.training_set import TrainingSet
 from microconv.histories.timeline import Fold
 from microconv.model.baselines import Lore, fit_baselines
-from microconv.model.learn import Lesson, learn
+from microconv.model.fit import Lesson, learn
 from microconv.model.logistic import sigmoid
 from microconv.model.readiness import learnt_from, readiness
 from microconv.model.training import (
@@ -33,6 +32,7 @@ from microconv.model.training import (
     require_both,
     turn_weights,
 )
+from microconv.storage.files import replacing
 
 PREDICTIONS = pa.schema(
     [

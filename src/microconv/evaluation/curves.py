@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from microconv.evaluation.calibration import bin_answers
 from microconv.evaluation.metrics import Answers
-from microconv.evaluation.reliability import bin_answers
 from microconv.model.training import Floats
 
 SHARES = np.concatenate([np.arange(11) / 200, np.arange(3, 21) / 40, np.arange(11, 21) / 20])

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from microconv.evaluation.probes import columns_of
-from microconv.evaluation.sampled import sample_fold
-from microconv.evaluation.strength import auc_error, column_aucs
+from microconv.evaluation.leakage.probes import columns_of
+from microconv.evaluation.leakage.sample import sample_fold
+from microconv.evaluation.leakage.univariate_auc import auc_error, column_aucs
 from microconv.features.family import Columns
 from microconv.features.training_set import TrainingSet
 from microconv.histories.timeline import Fold

@@ -15,11 +15,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.errors import EventLogError
-from microconv.evaluation.alarms import raise_alarms
 from microconv.evaluation.amounts import amount_figures
 from microconv.evaluation.backtest import Backtest
 from microconv.evaluation.curves import fold_table, gain_curve, gain_table, reliability_table
-from microconv.evaluation.figures import Measured, figure, measure
+from microconv.evaluation.intervals import Measured, figure, measure
+from microconv.evaluation.leakage.checks import raise_alarms
 from microconv.evaluation.metrics import (
     LIST,
     RANKING,
@@ -27,10 +27,10 @@ from microconv.evaluation.metrics import (
     draw_resamples,
     ranking_figures,
 )
+from microconv.evaluation.model_verdict import give_verdict
 from microconv.evaluation.segments import SEGMENT, STAGE, segment_figures
-from microconv.evaluation.verdict import give_verdict
-from microconv.events.files import replacing
 from microconv.settings import EvaluateSettings
+from microconv.storage.files import replacing
 
 CANDIDATE = "blend"
 """The model that is trained and used; the others stand beside it."""
@@ -109,7 +109,7 @@ def evaluate(
     against = _against(pooled, settings)
     report = {
         "candidate": CANDIDATE,
-        **settings.model_dump(exclude={"seed", "alarms", "worse_by"}),
+        **settings.model_dump(exclude={"seed", "alarms", "max_auc_loss"}),
         "verdict": give_verdict(measured, against, CANDIDATE),
         "headline": headline(measured[CANDIDATE]["pooled"]),
         "models": measured,

@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from microconv.evaluation.figures import calibration_figures
+from microconv.evaluation.calibration import CLIP
+from microconv.evaluation.intervals import calibration_figures
 from microconv.evaluation.metrics import Answers
-from microconv.evaluation.reliability import CLIP
-from microconv.features import ladder
-from microconv.features.attributes import MISSING, OTHER, as_known
+from microconv.features.families import ladder
+from microconv.features.families.attributes import MISSING, OTHER, as_known
 from microconv.features.training_set import TrainingSet, select
 from microconv.settings import EvaluateSettings
 

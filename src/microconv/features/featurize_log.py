@@ -8,18 +8,18 @@ from typing import Any
 
 from microconv.engines.choice import opened
 from microconv.engines.wire import AS_JSON
-from microconv.events.files import replacing, sweep
-from microconv.events.log import EventLog
-from microconv.events.parquet import read_parquet
 from microconv.features.blocks import blocks, cells_within
 from microconv.features.family import Columns
 from microconv.features.matrix import build, column_names, write_columns
-from microconv.features.told_apart import check_steps
+from microconv.features.rare_steps import check_steps
 from microconv.features.training_set import questions_of
 from microconv.histories.load import load_histories
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
 from microconv.settings import Settings
+from microconv.storage.files import replacing, sweep
+from microconv.storage.log import EventLog
+from microconv.storage.parquet import read_parquet
 
 
 def featurize_log(

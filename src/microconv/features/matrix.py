@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from microconv.errors import SettingsError, did_you_mean, listed
-from microconv.features import (
+from microconv.features.families import (
     attributes,
     calendar,
     counts,

@@ -13,16 +13,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from microconv.errors import EventLogError, NotEnoughDataError, listed
-from microconv.events.log import Log
 from microconv.features.family import Columns, State
 from microconv.features.matrix import build, column_names, families, read_columns
-from microconv.features.picked import Picked
+from microconv.features.row_view import Picked
 from microconv.histories.arrays import Histories, Int64, Visible
 from microconv.histories.load import concat_histories, load_histories
 from microconv.histories.snapshots import SNAPSHOTS
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
 from microconv.settings import FeatureSettings
+from microconv.storage.log import Log
 
 if TYPE_CHECKING:
     import pandas as pd

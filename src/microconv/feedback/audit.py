@@ -10,17 +10,17 @@ import numpy as np
 import pandas as pd
 
 from microconv.errors import MissingInputError
+from microconv.evaluation.calibration import bin_answers, ece_if_calibrated, recalibration_line
 from microconv.evaluation.metrics import Answers
-from microconv.evaluation.reliability import bin_answers, ece_if_calibrated, recalibration_line
-from microconv.events.log import EventLog
 from microconv.feedback.outcomes import outcomes_of
-from microconv.feedback.promises import TENTHS, by_grade, by_list, by_tenth, explored, held_against
+from microconv.feedback.realised import TENTHS, by_grade, by_list, by_tenth, explored, held_against
+from microconv.feedback.retraining import retrain
 from microconv.feedback.shift import shift_of
-from microconv.feedback.verdict import retrain
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.past_lists import PastList
+from microconv.ranking.output.past_lists import PastList
 from microconv.settings import Settings
+from microconv.storage.log import EventLog
 
 FORMAT = 1
 """Version of the layout of `audit.json`."""

@@ -11,13 +11,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from microconv.events.log import EventLog
-from microconv.events.schema import INSTANT
 from microconv.histories.instants import microseconds
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import label
 from microconv.journey import JourneyMap
-from microconv.ranking.past_lists import PastList
+from microconv.ranking.output.past_lists import PastList
+from microconv.storage.log import EventLog
+from microconv.storage.schema import INSTANT
 
 RANKED = "rank"
 """`listed_because` of whoever is on a list for being among the best; lists that say nothing

@@ -10,14 +10,14 @@ import numpy as np
 
 from microconv.errors import TimeError
 from microconv.evaluation.drift import column_drift, rate_index
-from microconv.events.log import EventLog
 from microconv.features.family import Columns
 from microconv.histories.instants import microseconds
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import ASKED, ask, cohort_status
 from microconv.histories.visible import visible_events
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.shortlist import features_of
+from microconv.ranking.selection.top_k import features_of
+from microconv.storage.log import EventLog
 
 ENOUGH = 20_000
 """Prospects of an instant whose columns are compared: whole buckets, which are drawn by hash."""

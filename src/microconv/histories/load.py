@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from microconv.errors import EventLogError
-from microconv.events.schema import PROSPECT_COLUMNS
 from microconv.histories.arrays import FOREVER, Attributes, Histories, Int64
 from microconv.journey import JourneyMap
+from microconv.storage.schema import PROSPECT_COLUMNS
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -29,7 +29,7 @@ def load_histories(
     Parameters
     ----------
     events : Table
-        With :data:`~microconv.events.log.HISTORY_COLUMNS`, in the order of the
+        With :data:`~microconv.storage.log.HISTORY_COLUMNS`, in the order of the
         log, `prospect_id` and `event_name` as dictionaries.
     journey : JourneyMap
     prospects : Table, optional

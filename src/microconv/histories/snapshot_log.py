@@ -14,13 +14,13 @@ import pyarrow.parquet as pq
 from microconv.engines.choice import opened
 from microconv.engines.wire import AS_JSON
 from microconv.errors import UnplacedEventsError, listed
-from microconv.events.files import replacing, sweep
-from microconv.events.log import EventLog
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import STATUSES, ask
 from microconv.histories.timeline import plan_as_ofs
 from microconv.journey import JourneyMap
 from microconv.settings import Settings
+from microconv.storage.files import replacing, sweep
+from microconv.storage.log import EventLog
 
 
 def snapshot_log(log: EventLog, settings: Settings, *, out: Path) -> dict[str, Any]:
@@ -41,15 +41,15 @@ def snapshot_log(log: EventLog, settings: Settings, *, out: Path) -> dict[str, A
     Raises
     ------
     UnplacedEventsError
-        If `journey.refuse_unplaced` is set and some event name has no step.
+        If `journey.reject_unmapped_events` is set and some event name has no step.
     """
     journey = JourneyMap.from_settings(settings.journey)
     unplaced = log.unplaced(journey)
-    if unplaced and settings.journey.refuse_unplaced:
+    if unplaced and settings.journey.reject_unmapped_events:
         raise UnplacedEventsError(
             f"{len(unplaced)} event names ({sum(unplaced.values())} events) have no step: "
             f"{listed(unplaced)}. Add each to `journey.steps` or to `journey.ignore`, or set "
-            "`journey.refuse_unplaced: false` to leave them out."
+            "`journey.reject_unmapped_events: false` to leave them out."
         )
     observed_until = log.observed_until(journey)
     as_ofs = plan_as_ofs(settings.snapshots, observed_until=observed_until)

@@ -22,11 +22,11 @@ import pyarrow as pa
 from numba import njit
 
 from microconv.errors import UnobservedOutcomeError
-from microconv.events.schema import INSTANT
 from microconv.histories.arrays import DAY, Histories, Int64
 from microconv.histories.instants import microseconds
 from microconv.journey import EXIT, KINDS, MAJOR, JourneyMap
 from microconv.settings import SnapshotSettings
+from microconv.storage.schema import INSTANT
 
 STATUSES = ("asked", "unknown", "merged", "converted", "exited", "inactive")
 """What the cohort rule says of a prospect at an instant, in the order of the codes."""

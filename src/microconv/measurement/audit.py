@@ -10,11 +10,11 @@ import pandas as pd
 
 from microconv.errors import listed
 from microconv.journey import MICRO, JourneyMap
-from microconv.measurement.asks import NO_GOAL, Asks, split_goals
-from microconv.measurement.intervals import wilson
 from microconv.measurement.section import MOST_NAMED, Section
-from microconv.measurement.sent import is_beside
-from microconv.measurement.study import Bools, Study
+from microconv.measurement.stats.intervals import wilson
+from microconv.measurement.study.message_sends import NO_GOAL, Asks, split_goals
+from microconv.measurement.study.sequence_messages import is_beside
+from microconv.measurement.study.study import Bools, Study
 from microconv.settings import AuditSettings
 
 SAYS = {
@@ -146,7 +146,7 @@ def _by_commitment(
             for row, levels, wanted in zip(
                 together["row"], rise, together["commitment"], strict=True
             ):
-                if levels > settings.most_levels:
+                if levels > settings.max_commitment_jump:
                     detail = f"from {highest:.0f} to {wanted:.0f}"
                     found.append(("commitment_rise", int(row), detail))
             highest = np.nanmax([highest, together["commitment"].max()])

@@ -8,12 +8,12 @@ import pandas as pd
 
 from microconv.errors import listed
 from microconv.journey import JourneyMap
-from microconv.measurement.asks import NO_GOAL, Asks
 from microconv.measurement.expected import APART, MOST_JUMPS, expect, histories_of
-from microconv.measurement.intervals import wilson
 from microconv.measurement.section import MOST_NAMED, Section
-from microconv.measurement.shrinkage import fit_strength, shrink
-from microconv.measurement.study import Floats, Study
+from microconv.measurement.stats.intervals import wilson
+from microconv.measurement.stats.shrinkage import fit_strength, shrink
+from microconv.measurement.study.message_sends import NO_GOAL, Asks
+from microconv.measurement.study.study import Floats, Study
 from microconv.settings import BenchmarkSettings
 
 NO_MESSAGES = (

@@ -14,9 +14,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.journey import JourneyMap
-from microconv.measurement.asks import Asks
-from microconv.measurement.shrinkage import fit_strength
-from microconv.measurement.study import Floats
+from microconv.measurement.stats.shrinkage import fit_strength
+from microconv.measurement.study.message_sends import Asks
+from microconv.measurement.study.study import Floats
 from microconv.settings import BenchmarkSettings
 
 MOST_JUMPS = 2

@@ -10,21 +10,21 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from microconv.events.canonical import as_arrow
-from microconv.events.files import replacing
-from microconv.measurement.asks import asks_of
 from microconv.measurement.audit import audit
 from microconv.measurement.benchmarks import benchmarks
-from microconv.measurement.bottlenecks import bottlenecks
-from microconv.measurement.completion import completion
-from microconv.measurement.drop_off import drop_off
-from microconv.measurement.experiments.section import experiments
-from microconv.measurement.impact import impact
-from microconv.measurement.paths import paths
+from microconv.measurement.bottlenecks.bottlenecks import bottlenecks
+from microconv.measurement.experiments.experiments import experiments
+from microconv.measurement.funnel.completion import completion
+from microconv.measurement.funnel.drop_off import drop_off
+from microconv.measurement.funnel.paths import paths
+from microconv.measurement.funnel.velocity import velocity
+from microconv.measurement.impact.impact import impact
 from microconv.measurement.section import Section
-from microconv.measurement.study import Study
-from microconv.measurement.velocity import velocity
+from microconv.measurement.study.message_sends import asks_of
+from microconv.measurement.study.study import Study
 from microconv.settings import Settings
+from microconv.storage.dataframes import as_arrow
+from microconv.storage.files import replacing
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -47,7 +47,11 @@ def measure(study: Study, settings: Settings, *, threads: int | None = None) -> 
         in `missing`; the others are not touched by it.
     """
     own, confidence = settings.measure, settings.measure.confidence
-    asks = asks_of(study, answer_days=settings.benchmarks.answer_days, min_human=own.min_human)
+    asks = asks_of(
+        study,
+        response_days=settings.benchmarks.response_days,
+        min_human_probability=own.min_human_probability,
+    )
     return {
         "completion": completion(study, own),
         "velocity": velocity(study, own),

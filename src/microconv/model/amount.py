@@ -6,7 +6,7 @@ that mean, on conversions that it did not learn from, before it is used:
 
     amount = level · exp(Σ coefficient · (clip(squash(x)) − centre) / scale),
 
-a ridge regression on the columns as :mod:`microconv.model.linear` prepares them, its
+a ridge regression on the columns as :mod:`microconv.model.regression` prepares them, its
 level set so that the amounts add up to those that were paid, no amount beyond the
 range of the training conversions. Better or not is told by the gamma deviance, which
 weighs a miss by the size of what is missed:
@@ -24,8 +24,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.features.family import Columns
-from microconv.model.linear import Linear, prepare
 from microconv.model.logistic import paired_gain
+from microconv.model.regression import Linear, prepare
 from microconv.model.training import Floats, Mask, in_order
 
 HIGHEST = 0.99

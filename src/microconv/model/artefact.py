@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from microconv.errors import DamagedModelError, ModelError, listed
-from microconv.events.files import replacing
+from microconv.storage.files import replacing
 
 SUMS = "SHA256SUMS"
 """One line per file, as `sha256sum` writes and checks them."""

@@ -10,7 +10,7 @@ forest      a random forest on counts, the usual control
 ==========  ==================================================================
 
 A one-column rule becomes a probability by a logistic curve on its score, fitted
-on training rows (see :mod:`microconv.model.linear` for the curve): the ranking is
+on training rows (see :mod:`microconv.model.regression` for the curve): the ranking is
 the rule's own, turned round if the training rows say so.
 """
 
@@ -24,10 +24,10 @@ import numpy as np
 
 from microconv.errors import listed
 from microconv.features.family import Columns
-from microconv.features.picked import Picked
+from microconv.features.row_view import Picked
 from microconv.journey import JourneyMap
-from microconv.model.linear import Linear, fit_linear
 from microconv.model.logistic import sigmoid
+from microconv.model.regression import Linear, fit_linear
 from microconv.model.training import Floats, Mask
 from microconv.settings import ForestSettings, LinearSettings, ModelSettings
 

@@ -22,8 +22,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from microconv.features.family import Columns
-from microconv.features.picked import Picked, every_row
-from microconv.model.carried import carried
+from microconv.features.row_view import Picked, every_row
+from microconv.model.shap_rescaling import carried
 from microconv.model.training import MIN_OF_EACH, Floats, Mask
 from microconv.model.trees import Trees, grow_trees
 from microconv.settings import BoostedSettings

@@ -37,11 +37,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.features.family import Columns
-from microconv.features.picked import Picked, in_blocks
+from microconv.features.row_view import Picked, in_blocks
 from microconv.histories.arrays import DAY
 from microconv.histories.instants import microseconds
-from microconv.model.carried import carried
-from microconv.model.thinning import thin_out
+from microconv.model.downsampling import thin_out
+from microconv.model.shap_rescaling import carried
 from microconv.model.training import Floats, Mask, Recipe, in_order, turn_weights
 from microconv.model.trees import Trees, grow_trees
 

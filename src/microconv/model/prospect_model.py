@@ -31,7 +31,7 @@ from microconv.features.family import Columns, State
 from microconv.journey import JourneyMap
 from microconv.model.amount import Amount
 from microconv.model.artefact import read_files, sums_of, write_files
-from microconv.model.blend import Blend
+from microconv.model.ensemble import Blend
 from microconv.model.facts import TrainingFacts
 from microconv.model.logistic import sigmoid
 from microconv.model.training import Floats, Recipe
@@ -114,7 +114,7 @@ class ProspectModel:
         OtherJourneyError
             If the training set was made with another journey than the settings'.
         """
-        from microconv.model.learn import learn  # numba and more: whoever only loads waits for none
+        from microconv.model.fit import learn  # numba and more: whoever only loads waits for none
 
         given = JourneyMap.from_settings(settings.journey)
         require_same(training_set.journey, given, "The training set", "the settings")

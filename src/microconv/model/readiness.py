@@ -4,7 +4,7 @@ A list from thirty conversions looks like any other list. So the model, the repo
 the list say what stands behind them. The minimum is one conversion for every handful of
 patterns a model could find by chance; the thresholds are the field's usual ones
 (a thousand prospects, 120 conversions), to be changed in ``model.ready``. Below the
-minimum of conversions the model itself is another: :mod:`microconv.model.cautious`.
+minimum of conversions the model itself is another: :mod:`microconv.model.fallback`.
 """
 
 from __future__ import annotations

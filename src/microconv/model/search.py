@@ -23,9 +23,10 @@ import pandas as pd
 
 from microconv.features.training_set import FittedColumns, TrainingSet, select
 from microconv.histories.timeline import Fold
-from microconv.model.blend import EQUAL, mix
+from microconv.model.base_models import fit_voices
+from microconv.model.ensemble import EQUAL, mix
 from microconv.model.logistic import level, paired_gain, row_losses
-from microconv.model.searched import Found, Searched, Trial, found_in, with_found
+from microconv.model.search_result import Found, Searched, Trial, found_in, with_found
 from microconv.model.training import (
     MIN_OF_EACH,
     Floats,
@@ -35,7 +36,6 @@ from microconv.model.training import (
     known_labels,
     labelled_at,
 )
-from microconv.model.voices import fit_voices
 
 if TYPE_CHECKING:
     import optuna

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from microconv.errors import DamagedModelError, listed
 from microconv.features.family import Columns
-from microconv.features.picked import Picked
-from microconv.model.binned import bin_rows, finite_or_missing
+from microconv.features.row_view import Picked
+from microconv.model.lightgbm_dataset import bin_rows, finite_or_missing
+from microconv.model.thread_lock import LIGHTGBM
 from microconv.model.training import Floats
-from microconv.model.turns import LIGHTGBM
 from microconv.settings import BoostedSettings
 
 SMALL = 100_000_000

@@ -13,7 +13,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from microconv.events.log import Log
 from microconv.features.blocks import CELLS, blocks
 from microconv.histories.arrays import Histories, Visible
 from microconv.histories.instants import EPOCH, microseconds
@@ -27,13 +26,14 @@ from microconv.histories.snapshots import (
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.change import done_since
 from microconv.ranking.contacts import CONTACT, contacts, require_contact_columns
+from microconv.ranking.explanations.text_table import Text
+from microconv.ranking.list_changes import done_since
 from microconv.ranking.next_step import standing
-from microconv.ranking.shortlist import BucketScores, Shortlist, features_of, join
-from microconv.ranking.suppressed import cooling, exits
-from microconv.ranking.text_table import Text
+from microconv.ranking.selection.suppression import cooling, exits
+from microconv.ranking.selection.top_k import BucketScores, Shortlist, features_of, join
 from microconv.settings import CoolOffSettings
+from microconv.storage.log import Log
 
 SLIM = ("prospect_id", "probability", "expected_value", "last_activity", "events", "bucket")
 """What is kept of everyone where the places have to be shared out, besides by whom."""

@@ -20,22 +20,22 @@ import pandas as pd
 
 from microconv.engines.choice import Engine, opened
 from microconv.errors import EngineError, SettingsError, did_you_mean
-from microconv.events.files import md5_of
-from microconv.events.log import EventLog, Log
 from microconv.features.blocks import cells_within
 from microconv.model.prospect_model import OUT_OF_TIME, ProspectModel
-from microconv.ranking import trust
-from microconv.ranking.allocate import BELOW, RANK, allocate
+from microconv.ranking import list_checks as trust
 from microconv.ranking.bucket import Question, describe_bucket, score_bucket
-from microconv.ranking.change import changed
-from microconv.ranking.details import MOST_ROWS, tell_details
-from microconv.ranking.evidence import Evidence, read_evidence
-from microconv.ranking.past_lists import PastList
+from microconv.ranking.explanations.details import MOST_ROWS, tell_details
+from microconv.ranking.explanations.text_table import read_texts
+from microconv.ranking.list_changes import changed
+from microconv.ranking.output.past_lists import PastList
 from microconv.ranking.ranked import Ranking, finish, rules_of
-from microconv.ranking.shortlist import BucketScores, merge
-from microconv.ranking.text_table import read_texts
-from microconv.ranking.wire import SCORES
+from microconv.ranking.selection.allocate import BELOW, RANK, allocate
+from microconv.ranking.selection.top_k import BucketScores, merge
+from microconv.ranking.serialization import SCORES
+from microconv.ranking.step_evidence import Evidence, read_evidence
 from microconv.settings import EngineSettings, ScoreSettings
+from microconv.storage.files import md5_of
+from microconv.storage.log import EventLog, Log
 
 REASONS = 3
 """How many reasons a row gets where no settings say."""
@@ -66,7 +66,7 @@ class Beside:
         The measurement, `journey.json`, for the evidence behind next steps.
     details : bool
         Whether to tell of each row every reason and the latest steps, for a list of a
-        known length up to :data:`~microconv.ranking.details.MOST_ROWS`.
+        known length up to :data:`~microconv.ranking.explanations.details.MOST_ROWS`.
     """
 
     last_list: PastList | None = field(default=None, repr=False)

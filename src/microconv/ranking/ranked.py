@@ -87,7 +87,7 @@ class Ranking:
     learnt_until : datetime or None
         The first instant whose outcomes the model cannot have learnt from.
     details : Table or None
-        Row for row with `frame`: :data:`~microconv.ranking.details_schema.DETAILS`.
+        Row for row with `frame`: :data:`~microconv.ranking.explanations.details_schema.DETAILS`.
     """
 
     frame: pd.DataFrame = field(repr=False)

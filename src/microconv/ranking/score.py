@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.inputs import open_events
+from microconv.ranking.event_inputs import open_events
 from microconv.ranking.rank import rank_prospects
 from microconv.settings import ScoreSettings
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from microconv.ranking.texts import clean
+from microconv.ranking.explanations.formatting import clean
 from microconv.report.charts import kept_chart
 from microconv.report.pages import render
 

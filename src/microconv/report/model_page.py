@@ -9,11 +9,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from microconv.model.facts import TrainingFacts
-from microconv.ranking.texts import clean
-from microconv.report.about import About, limits
-from microconv.report.belief import how_far
+from microconv.ranking.explanations.formatting import clean
 from microconv.report.charts import folds_chart, gain_chart, reliability_chart
+from microconv.report.model_card_text import About, limits
 from microconv.report.pages import render
+from microconv.report.reliability_text import how_far
 
 SAYS = {
     "blend": "this model (trees and regression blended)",

@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from microconv.model.facts import TrainingFacts
-from microconv.ranking.details_schema import DETAILS
-from microconv.ranking.evidence import NO_EVIDENCE
-from microconv.ranking.reasons import AGAINST, FOR
-from microconv.ranking.texts import FORMATS, days
-from microconv.report.belief import how_far
+from microconv.ranking.explanations.details_schema import DETAILS
+from microconv.ranking.explanations.formatting import FORMATS, days
+from microconv.ranking.explanations.reasons import AGAINST, FOR
+from microconv.ranking.step_evidence import NO_EVIDENCE
 from microconv.report.pages import inline_script, percent, render
+from microconv.report.reliability_text import how_far
 from microconv.report.row_details import embedded_details
 
 OPTIONAL = (

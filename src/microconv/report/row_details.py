@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from microconv.ranking.details_schema import DETAILS
+from microconv.ranking.explanations.details_schema import DETAILS
 
 NOTHING = -1
 """Position of a word that is not there."""

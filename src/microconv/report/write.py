@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 
 from microconv.errors import MicroconvError, MissingInputError
-from microconv.events.files import md5_of, replacing
 from microconv.model.prospect_model import ProspectModel
-from microconv.report.about import About
 from microconv.report.journey_page import journey_page
+from microconv.report.model_card_text import About
 from microconv.report.model_page import model_page
 from microconv.report.prospects_page import prospects_page
+from microconv.storage.files import md5_of, replacing
 
 PLOTS = ("gain", "reliability", "folds")
 """Tables in the folder of plots that become charts."""

@@ -6,10 +6,12 @@ time has a default: an instant that nobody wrote down is an error, not a guess.
 
 from __future__ import annotations
 
+from microconv.settings.bots import RobotSettings
 from microconv.settings.databases import DeliverSettings, ExtractedTable, ExtractSettings
 from microconv.settings.evaluation import AlarmSettings, EvaluateSettings
 from microconv.settings.ingest import DealtInstants, IngestSettings, NamingRule, SourceSettings
 from microconv.settings.journey import JourneySettings, StepSettings
+from microconv.settings.load import Settings, check_settings, engine_named, read_settings
 from microconv.settings.measurement import (
     AskedSequence,
     AuditSettings,
@@ -31,9 +33,6 @@ from microconv.settings.model import (
     ReadySettings,
     SearchSettings,
 )
-from microconv.settings.questions import FeatureSettings, SnapshotSettings
-from microconv.settings.reading import Settings, check_settings, engine_named, read_settings
-from microconv.settings.robots import RobotSettings
 from microconv.settings.runs import EngineSettings, SimulateSettings, TrackSettings
 from microconv.settings.score import (
     CapacitySettings,
@@ -42,6 +41,7 @@ from microconv.settings.score import (
     ScoreSettings,
 )
 from microconv.settings.section import Section
+from microconv.settings.snapshots import FeatureSettings, SnapshotSettings
 
 __all__ = [
     "AlarmSettings",

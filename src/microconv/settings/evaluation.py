@@ -10,16 +10,16 @@ from microconv.settings.section import Count, Section, Seed, Share
 
 
 class AlarmSettings(Section):
-    """From where on a finding is an alarm; :mod:`microconv.evaluation.alarms` lists them.
+    """From where on a finding is an alarm; :mod:`microconv.evaluation.leakage.checks` lists them.
 
     Attributes
     ----------
-    single_column, too_good : float
+    single_column, suspicious_auc : float
         By how much AUC one column must beat the histories without it, and the AUC
         that it must have itself: one step may well be what matters.
-    fill_gap : float
+    missingness_gap : float
         Difference between the shares of converters and others that have an attribute.
-    certain_values : float
+    pure_values : float
         Share of an attribute's rows whose value is as good as the outcome.
     filled_after, min_converters
         Share of converters whose attribute became known only afterwards, of so many.
@@ -33,9 +33,9 @@ class AlarmSettings(Section):
     """
 
     single_column: Share = 0.15
-    too_good: Share = 0.8
-    fill_gap: Share = 0.2
-    certain_values: Share = 0.1
+    suspicious_auc: Share = 0.8
+    missingness_gap: Share = 0.2
+    pure_values: Share = 0.1
     filled_after: Share = 0.9
     min_converters: Count = 20
     collapse_from: Share = 0.1
@@ -53,7 +53,7 @@ class EvaluateSettings(Section):
     ----------
     segment_conversions : int
         A segment with fewer rows of either outcome has no figures of its own.
-    worse_by : float
+    max_auc_loss : float
         A challenger that may be worse than the champion by this much AUC, by the
         interval of the paired difference, is not promoted.
     """
@@ -64,5 +64,5 @@ class EvaluateSettings(Section):
     bins: Annotated[int, Field(ge=2)] = 10
     seed: Seed
     segment_conversions: Count = 25
-    worse_by: Annotated[float, Field(gt=0, le=0.5)] = 0.05
+    max_auc_loss: Annotated[float, Field(gt=0, le=0.5)] = 0.05
     alarms: AlarmSettings = AlarmSettings()

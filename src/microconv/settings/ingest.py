@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 
 from microconv.errors import SettingsError, listed
-from microconv.settings.robots import RobotSettings
+from microconv.settings.bots import RobotSettings
 from microconv.settings.section import Days, Section, Share, require_zone
-from microconv.settings.written import require_day
+from microconv.settings.time_formats import require_day
 
 
 class NamingRule(Section):
@@ -152,7 +152,7 @@ class IngestSettings(Section):
         or every contact its account had when the deal closed.
     plausible_from, plausible_until : datetime
         Rows dated outside `[plausible_from, plausible_until)` are quarantined.
-    max_refused_share : float
+    max_rejected_share : float
         Above this share of quarantined rows in any one source the run stops.
     buckets : int or None
         Hash buckets of the log; a bucket is the unit of memory. A power of two;
@@ -166,7 +166,7 @@ class IngestSettings(Section):
     credit: Literal["contact", "all"] = "contact"
     plausible_from: datetime
     plausible_until: datetime
-    max_refused_share: Share = 0.05
+    max_rejected_share: Share = 0.05
     buckets: Annotated[int, Field(ge=1, le=4096)] | None = None
     robots: RobotSettings = RobotSettings()
     sources: tuple[SourceSettings, ...] = Field(min_length=1)

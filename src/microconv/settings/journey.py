@@ -20,7 +20,7 @@ class StepSettings(Section):
 
 
 class JourneySettings(Section):
-    """The journey map. `refuse_unplaced` makes an event name without a step an error.
+    """The journey map. `reject_unmapped_events` makes an event name without a step an error.
 
     `multi_step` names, for a micro-conversion done in several parts (a video, the
     pages of an assessment, a form), the event names of its parts in their order.
@@ -34,4 +34,4 @@ class JourneySettings(Section):
         default_factory=dict
     )
     ignore: tuple[str, ...] = ()
-    refuse_unplaced: bool = False
+    reject_unmapped_events: bool = False

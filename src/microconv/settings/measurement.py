@@ -32,7 +32,7 @@ class MeasureSettings(Section):
     ----------
     confidence : float
         Of every interval.
-    min_human : float
+    min_human_probability : float
         A step counts as done if a person did it with at least this probability.
     within_days : float
         All steps of a sequence within so many days; also how long after an
@@ -47,7 +47,7 @@ class MeasureSettings(Section):
         Without anything done for so long a prospect has stopped.
     sequences : tuple of AskedSequence
         The sequences asked about. Those that are mined come besides.
-    longest_sequence, most_sequences : int
+    max_sequence_length, max_sequences : int
         How long mined sequences are, and how many of them are tested.
     min_support : float
         Share of the prospects that must have completed a mined sequence.
@@ -60,7 +60,7 @@ class MeasureSettings(Section):
     """
 
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    min_human: Share = 0.5
+    min_human_probability: Share = 0.5
     within_days: Days = 30
     effect_days: Days = 30
     landmark_days: Days = 60
@@ -68,8 +68,8 @@ class MeasureSettings(Section):
     active_within_days: Days = 30
     stall_days: Days = 30
     sequences: tuple[AskedSequence, ...] = ()
-    longest_sequence: Annotated[int, Field(ge=2, le=6)] = 3
-    most_sequences: Annotated[int, Field(ge=0, le=1000)] = 40
+    max_sequence_length: Annotated[int, Field(ge=2, le=6)] = 3
+    max_sequences: Annotated[int, Field(ge=0, le=1000)] = 40
     min_support: Share = 0.01
     false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
     claimed_ratio: tuple[float, float] = (2.0, 3.0)
@@ -110,7 +110,7 @@ class ExperimentSettings(Section):
         Attributes in whose levels the effect is looked at.
     factors : dict of str to dict of str to str
         For a factorial test: factor → arm → level.
-    smallest_effect : float or None
+    minimum_effect : float or None
         The relative effect worth finding; says whether the test was big enough.
     """
 
@@ -125,7 +125,7 @@ class ExperimentSettings(Section):
     guardrails: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
     factors: dict[str, dict[str, str]] = Field(default_factory=dict)
-    smallest_effect: Annotated[float, Field(gt=0)] | None = None
+    minimum_effect: Annotated[float, Field(gt=0)] | None = None
 
     @field_validator("starts", "ends")
     @classmethod
@@ -155,7 +155,7 @@ class ExperimentsSettings(Section):
     confidence : float
     power : float
         What `detectable` and `needed` are computed for.
-    before_days : float
+    pre_period_days : float
         Activity in so many days before the assignment takes out noise (CUPED).
     bootstrap : int
         Resamples for revenue.
@@ -164,7 +164,7 @@ class ExperimentsSettings(Section):
 
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
     power: Annotated[float, Field(gt=0, lt=1)] = 0.8
-    before_days: Days = 30
+    pre_period_days: Days = 30
     bootstrap: Annotated[int, Field(ge=100)] = 2000
     seed: int = 5
     tests: dict[str, ExperimentSettings] = Field(default_factory=dict)
@@ -178,7 +178,7 @@ class AuditSettings(Section):
     generic_ctas : tuple of str
         Calls to action that say nothing about what follows; case and
         punctuation do not matter.
-    most_levels : int
+    max_commitment_jump : int
         By how many levels the commitment asked for may rise at once.
     """
 
@@ -196,7 +196,7 @@ class AuditSettings(Section):
         "go",
         "submit",
     )
-    most_levels: Annotated[int, Field(ge=1, le=5)] = 1
+    max_commitment_jump: Annotated[int, Field(ge=1, le=5)] = 1
 
 
 class IndustryPrior(Section):
@@ -213,14 +213,14 @@ class BenchmarkSettings(Section):
 
     Attributes
     ----------
-    answer_days : float
+    response_days : float
         A step answers an ask if it is done within so many days.
     target : float
         The realistic target: this quantile of comparable asks.
     priors : tuple of IndustryPrior
     """
 
-    answer_days: Days = 4
+    response_days: Days = 4
     target: Annotated[float, Field(gt=0, lt=1)] = 0.75
     priors: tuple[IndustryPrior, ...] = ()
 
@@ -237,7 +237,7 @@ class BottleneckSettings(Section):
         more when empty.
     retries, pause_minutes : int, float
         The same part done so often without a pause this long is a burst of retries.
-    least_asked : int
+    min_recipients : int
         Messages that asked fewer prospects are not judged.
     """
 
@@ -245,4 +245,4 @@ class BottleneckSettings(Section):
     barrier_steps: tuple[str, ...] = ()
     retries: Annotated[int, Field(ge=2)] = 3
     pause_minutes: Annotated[float, Field(gt=0)] = 30
-    least_asked: Count = 200
+    min_recipients: Count = 200

@@ -95,14 +95,14 @@ class CautiousSettings(Section):
 
     Attributes
     ----------
-    per_deviation : float
+    log_odds_per_sd : float
         Log odds by which a prospect one standard deviation ahead on the journey's
         points is believed to be ahead.
     doubt : float
         Standard deviation of that belief: conversions overrule it by and by.
     """
 
-    per_deviation: Annotated[float, Field(ge=0, le=3)] = 0.3
+    log_odds_per_sd: Annotated[float, Field(ge=0, le=3)] = 0.3
     doubt: Annotated[float, Field(gt=0, le=3)] = 0.3
 
 

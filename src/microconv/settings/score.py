@@ -70,7 +70,7 @@ class ScoreSettings(Section):
         `microconv score` makes no list of a log that ended longer ago; None takes any.
     texts : Path or None
         A CSV table of one's own words for reasons, read before the one that comes with
-        the package: see :mod:`microconv.ranking.text_table`.
+        the package: see :mod:`microconv.ranking.explanations.text_table`.
     horizons_days : tuple of float
         Further horizons, each a column (`probability_7d`): from the same model, never
         falling from a shorter to a longer one.

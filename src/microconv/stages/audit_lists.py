@@ -7,15 +7,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from microconv.events.files import replacing
-from microconv.events.log import EventLog
 from microconv.feedback.audit import Evidence, audit
-from microconv.feedback.gather import gather
+from microconv.feedback.past_lists import gather
 from microconv.model.prospect_model import ProspectModel
 from microconv.report.audit_page import audit_page
 from microconv.settings import read_settings
 from microconv.stages.phases import phase
 from microconv.stages.shell import progress
+from microconv.storage.files import replacing
+from microconv.storage.log import EventLog
 from microconv.tracking.registry import model_at
 
 

@@ -6,16 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from microconv.evaluation.backtest import backtest as walk_forward
-from microconv.evaluation.findings import look_for_leaks
-from microconv.events.log import EventLog
-from microconv.features.latest import load_latest
+from microconv.evaluation.leakage.diagnostics import look_for_leaks
+from microconv.features.scoring_snapshots import load_latest
 from microconv.features.training_set import load_training_set
 from microconv.histories.timeline import plan_as_ofs, plan_folds
 from microconv.journey import JourneyMap
-from microconv.model.searched import Searched
+from microconv.model.search_result import Searched
 from microconv.model.training import Recipe
 from microconv.settings import Settings
 from microconv.stages.shell import run
+from microconv.storage.log import EventLog
 
 
 def backtest(

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from microconv.databases.address import Address
 from microconv.databases.deliver import deliver
 from microconv.errors import PromotionError, SettingsError
-from microconv.ranking.past_lists import NAMES, read_list
+from microconv.ranking.output.past_lists import NAMES, read_list
 from microconv.settings import read_settings
 from microconv.stages.phases import phase
 from microconv.stages.shell import progress

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from microconv.evaluation.backtest import Backtest
 from microconv.evaluation.evaluate import evaluate as measure_all
-from microconv.events.files import replacing
 from microconv.settings import Settings
 from microconv.stages.shell import run
+from microconv.storage.files import replacing
 
 
 def evaluate(

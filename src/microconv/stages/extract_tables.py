@@ -7,7 +7,7 @@ from pathlib import Path
 
 from microconv.databases.extract import extract
 from microconv.errors import SettingsError
-from microconv.events.inputs import expand
+from microconv.ingest.input_files import expand
 from microconv.settings import read_settings
 from microconv.stages.phases import phase
 from microconv.stages.shell import progress

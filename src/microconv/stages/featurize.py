@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from microconv.events.log import EventLog
 from microconv.features.featurize_log import featurize_log
-from microconv.features.told_apart import say_folded
+from microconv.features.rare_steps import say_folded
 from microconv.journey import JourneyMap
 from microconv.settings import Settings
 from microconv.stages.fresh_folder import fresh_folder
 from microconv.stages.shell import run
+from microconv.storage.log import EventLog
 
 
 def featurize(settings: Settings, *, log: Path, snapshots: Path, features: Path) -> str:

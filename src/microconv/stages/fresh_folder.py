@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from microconv.errors import MicroconvError
-from microconv.events.files import replacing
+from microconv.storage.files import replacing
 
 
 @contextmanager
 def fresh_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path`; on success it takes the place of `path`.
 
-    Its files may be written by :func:`~microconv.events.files.replacing` again. What
+    Its files may be written by :func:`~microconv.storage.files.replacing` again. What
     stops one of them is told of the folder that the user named, not of the one
     beside it.
 

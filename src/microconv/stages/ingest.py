@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from microconv.events.incremental import ingest_changes
-from microconv.events.ingest import Outputs
+from microconv.ingest.incremental import ingest_changes
+from microconv.ingest.ingest import Outputs
 from microconv.settings import Settings
 from microconv.stages.shell import run
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from microconv.events.log import EventLog
 from microconv.journey import JourneyMap
-from microconv.measurement.asks import split_goals
-from microconv.measurement.gathered import gather_steps, named_in
 from microconv.measurement.measure import measure as measure_all
 from microconv.measurement.measure import write_measurement
-from microconv.measurement.study_load import load_study
+from microconv.measurement.study.load import load_study
+from microconv.measurement.study.message_sends import split_goals
+from microconv.measurement.study.rare_steps import gather_steps, named_in
 from microconv.settings import Settings
 from microconv.stages.shell import run
+from microconv.storage.log import EventLog
 
 
 def measure(settings: Settings, *, log: Path, journey: Path, tables: Path) -> str:

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 
 from microconv.errors import MissingInputError
-from microconv.events.inputs import expand
+from microconv.ingest.input_files import expand
 from microconv.settings import EngineSettings, Settings, read_settings
 from microconv.stages.shell import call
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from microconv.errors import OtherJourneyError, PromotionError
-from microconv.evaluation.challenge import (
+from microconv.evaluation.promotion import (
     SAYS,
     Contest,
     Objection,
@@ -18,12 +18,12 @@ from microconv.evaluation.challenge import (
     own_objections,
     signed,
 )
-from microconv.events.log import EventLog
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel, require_same
-from microconv.ranking.matured import fresh_rows, out_of_time_rows, rescored
+from microconv.ranking.newly_labelled import fresh_rows, out_of_time_rows, rescored
 from microconv.settings import EvaluateSettings, Settings, read_settings
 from microconv.stages.shell import progress
+from microconv.storage.log import EventLog
 from microconv.tracking.champion import Contestant, contestant, crown, roll_back, standing
 from microconv.tracking.store import Store
 

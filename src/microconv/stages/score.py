@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from microconv.events.log import EventLog
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.lists import ListFiles, Origin, write_list
+from microconv.ranking.output.lists import ListFiles, Origin, write_list
 from microconv.ranking.rank import Beside, rank_prospects
 from microconv.settings import Settings
 from microconv.stages.shell import run
+from microconv.storage.log import EventLog
 
 
 def score(

@@ -19,17 +19,17 @@ from microconv.errors import (
     StaleLogError,
     TimeError,
 )
-from microconv.events.files import alone_in
-from microconv.events.log import EventLog, Log
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.inputs import RawExports, open_events
-from microconv.ranking.lists import ListFiles, Origin, write_list
-from microconv.ranking.past_lists import read_list
+from microconv.ranking.event_inputs import RawExports, open_events
+from microconv.ranking.list_checks import require_instant
+from microconv.ranking.output.lists import ListFiles, Origin, write_list
+from microconv.ranking.output.past_lists import read_list
 from microconv.ranking.rank import ONE_MACHINE, Beside, rank_prospects
-from microconv.ranking.trust import require_instant
 from microconv.settings import EngineSettings, ScoreSettings, Settings, read_settings
 from microconv.stages.phases import phase
 from microconv.stages.shell import progress
+from microconv.storage.files import alone_in
+from microconv.storage.log import EventLog, Log
 from microconv.tracking.registry import SCHEME, Registered, model_at
 
 VALID_DAYS = 7.0

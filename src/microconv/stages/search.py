@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from microconv.model.searched import Searched
+from microconv.model.search_result import Searched
 from microconv.settings import Settings
 from microconv.stages.shell import count_steps, run
 
@@ -24,12 +24,12 @@ def _searched(settings: Settings, log: Path, snapshots: Path, features: Path) ->
     if asked.trials == 0:
         return Searched("off: the settings of params.yaml are used (`model.search.trials`)")
     from microconv.errors import NotEnoughDataError  # nothing of this is waited for when off
-    from microconv.events.log import EventLog
     from microconv.features.training_set import load_training_set
     from microconv.histories.timeline import plan_as_ofs, plan_folds
     from microconv.journey import JourneyMap
     from microconv.model.search import search as look
     from microconv.model.training import Recipe
+    from microconv.storage.log import EventLog
 
     events, journey = EventLog.open(log), JourneyMap.from_settings(settings.journey)
     end, horizon = events.observed_until(journey), settings.snapshots.horizon

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from microconv.demo.generate import simulate as write_world
 from microconv.errors import SettingsError
 from microconv.settings import Settings
-from microconv.simulate.generate import simulate as write_world
 from microconv.stages.shell import run
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from microconv.events.log import EventLog
 from microconv.histories.snapshot_log import snapshot_log
 from microconv.settings import Settings
 from microconv.stages.fresh_folder import fresh_folder
 from microconv.stages.shell import run
+from microconv.storage.log import EventLog
 
 
 def snapshot(settings: Settings, *, log: Path, snapshots: Path) -> str:

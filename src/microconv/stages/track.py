@@ -6,10 +6,10 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from microconv.events.files import replacing
 from microconv.settings import Settings
 from microconv.stages.shell import run
-from microconv.tracking.diary import record
+from microconv.storage.files import replacing
+from microconv.tracking.run_log import record
 from microconv.tracking.store import Store
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from microconv.events.log import EventLog
 from microconv.features.training_set import load_training_set
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
-from microconv.model.searched import Searched
+from microconv.model.search_result import Searched
 from microconv.settings import Settings
 from microconv.stages.shell import run
+from microconv.storage.log import EventLog
 
 
 def train(

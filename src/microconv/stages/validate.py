@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 
 from microconv.errors import MicroconvError, MissingInputError, RefusedRowsError, TimeError
-from microconv.events.inputs import expand, find_files
-from microconv.events.log import EventLog
 from microconv.histories.timeline import Fold, plan_as_ofs, plan_folds
+from microconv.ingest.input_files import expand, find_files
 from microconv.journey import JourneyMap
 from microconv.settings import Settings
+from microconv.storage.log import EventLog
 
 LOOKED_AT = 10_000
 """Rows of a source that are read, of each group of files that are read as one."""
@@ -65,7 +65,7 @@ def validate(settings: Settings, *, inputs: Path | None, log: Path | None) -> It
 
 
 def _journey(settings: Settings) -> Iterator[str]:
-    from microconv.features.told_apart import check_steps, say_folded
+    from microconv.features.rare_steps import check_steps, say_folded
 
     journey = JourneyMap.from_settings(settings.journey)
     check_steps(journey, settings.features)
@@ -78,8 +78,8 @@ def _journey(settings: Settings) -> Iterator[str]:
 def _texts(settings: Settings) -> Iterator[str]:
     """Check the table of words, if the settings name one."""
     from microconv.features.matrix import column_names
-    from microconv.ranking.text_table import read_texts, shipped
-    from microconv.ranking.wording import idle_patterns
+    from microconv.ranking.explanations.text_table import read_texts, shipped
+    from microconv.ranking.explanations.wording import idle_patterns
 
     if settings.score.texts is None:
         return
@@ -94,9 +94,9 @@ def _texts(settings: Settings) -> Iterator[str]:
 
 def _source(settings: Settings, place: int, inputs: Path | None) -> Iterator[str]:
     """Find the source's files, and read the first rows of them as ingest would."""
-    from microconv.events.relational import connect
-    from microconv.events.staging import stage
-    from microconv.events.tally import count_staged, too_many_refused
+    from microconv.ingest.row_counts import count_staged, too_many_refused
+    from microconv.ingest.staging import stage
+    from microconv.storage.relational import connect
 
     folder = inputs or expand(settings.ingest.input_dir)
     source = settings.ingest.sources[place]
@@ -123,7 +123,7 @@ def _source(settings: Settings, place: int, inputs: Path | None) -> Iterator[str
 
 def _twins(settings: Settings, inputs: Path | None) -> Iterator[str]:
     """Check that no file is read twice in the same way; missing ones are named elsewhere."""
-    from microconv.events.staging import refuse_twins
+    from microconv.ingest.staging import refuse_twins
 
     with suppress(MissingInputError):
         refuse_twins(settings.ingest.sources, inputs or expand(settings.ingest.input_dir))

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from microconv.errors import PromotionError, TrackingError
 from microconv.model.prospect_model import ProspectModel
-from microconv.tracking.diary import CHALLENGER
 from microconv.tracking.registry import CHAMPION, SCHEME, fetched
+from microconv.tracking.run_log import CHALLENGER
 from microconv.tracking.store import Store
 
 if TYPE_CHECKING:

@@ -56,7 +56,7 @@ def test_a_winner_is_named_with_its_interval_and_called_an_effect():
 
 def test_where_nothing_is_shown_it_is_said_how_little_could_be_seen():
     """Without that, no difference shown reads as no difference."""
-    test = settings_of(smallest_effect=0.1)
+    test = settings_of(minimum_effect=0.1)
     found = analyse("t", units_of((1000, 100), (1000, 104)), test, SETTINGS)
     assert found.verdict == "no_difference"
     assert "an increase below 41% is easily missed" in found.says[0]

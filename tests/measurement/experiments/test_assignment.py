@@ -9,14 +9,14 @@ import pyarrow as pa
 import pytest
 
 from microconv.errors import JourneyError, NotEnoughDataError, SettingsError, TimeError
-from microconv.events.schema import MESSAGES
 from microconv.histories.instants import microseconds
 from microconv.measurement.experiments.assignment import draw_units
-from microconv.measurement.experiments.section import experiments
+from microconv.measurement.experiments.experiments import experiments
 from microconv.measurement.experiments.units import measured_after
 from microconv.settings import ExperimentSettings, ExperimentsSettings
-from studies import study_of
-from worlds import AS_OF, event, instant
+from microconv.storage.schema import MESSAGES
+from worlds.logs import AS_OF, event, instant
+from worlds.studies import study_of
 
 DAYS = 86_400
 
@@ -49,10 +49,10 @@ def test_of(**changes):
 test_of.__test__ = False
 
 
-def read(*rows, before_days=30, **changes):
+def read(*rows, pre_period_days=30, **changes):
     """Draw the units of a test from some rows."""
     study = study_of(*rows, messages=LETTERS)
-    return study, *draw_units(study, test_of(**changes), before_days=before_days)
+    return study, *draw_units(study, test_of(**changes), pre_period_days=pre_period_days)
 
 
 def test_the_metric_counts_from_the_assignment_on_and_not_after_its_window():

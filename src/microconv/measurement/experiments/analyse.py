@@ -17,8 +17,8 @@ from microconv.measurement.experiments.rows import (
     segment_rows,
 )
 from microconv.measurement.experiments.split import check_split
+from microconv.measurement.experiments.summary import mismatch, verdict
 from microconv.measurement.experiments.units import Units
-from microconv.measurement.experiments.wording import mismatch, verdict
 from microconv.settings import ExperimentSettings, ExperimentsSettings
 
 

@@ -13,7 +13,7 @@ from microconv.histories.arrays import DAY
 from microconv.histories.instants import microseconds
 from microconv.measurement.experiments.units import NEVER, Bools, Ints, Units, measured_after
 from microconv.measurement.experiments.windows import Windows
-from microconv.measurement.study import Study
+from microconv.measurement.study.study import Study
 from microconv.settings import ExperimentSettings
 
 
@@ -38,13 +38,13 @@ class Assignment:
 
 
 def draw_units(
-    study: Study, test: ExperimentSettings, *, before_days: float
+    study: Study, test: ExperimentSettings, *, pre_period_days: float
 ) -> tuple[Units, Assignment, int]:
     """Read the units of one experiment off the study.
 
     Parameters
     ----------
-    before_days : float
+    pre_period_days : float
         How far back the activity before the assignment is counted.
 
     Returns
@@ -93,7 +93,7 @@ def draw_units(
         metric=measured_after(at, first, within=within),
         guardrails=guardrails,
         revenue=when.revenue(),
-        before=when.activity(round(before_days * DAY)),
+        before=when.activity(round(pre_period_days * DAY)),
         segments={name: _segment(study, name)[prospect] for name in test.segments},
     )
     return units, assigned, int((~closed).sum())

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from microconv.measurement.experiments.rates import compare_shares, share_interval
-from microconv.measurement.experiments.segments import by_segment
+from microconv.measurement.experiments.segment_effects import by_segment
 from microconv.measurement.experiments.split import Split
 from microconv.measurement.experiments.units import Units
 from microconv.settings import ExperimentSettings, ExperimentsSettings

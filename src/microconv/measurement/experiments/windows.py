@@ -8,7 +8,7 @@ import numpy as np
 
 from microconv.journey import MAJOR, MICRO
 from microconv.measurement.experiments.units import NEVER, Floats, Ints
-from microconv.measurement.study import Study
+from microconv.measurement.study.study import Study
 
 PERSON = 0.5
 """A step counts if it was at least as likely a person's as a machine's."""

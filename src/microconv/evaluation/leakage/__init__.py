@@ -1,0 +1,1 @@
+"""Leakage checks: columns and labels that know what they could not have known."""

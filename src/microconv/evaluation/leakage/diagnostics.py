@@ -1,0 +1,79 @@
+"""What the training rows themselves say about leaks: figures only, judged by `alarms`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from microconv.evaluation.drift import base_rate_drift, collapses, column_drift
+from microconv.evaluation.leakage.column_kinds import is_attribute
+from microconv.evaluation.leakage.missingness import fill_figures, late_fills
+from microconv.evaluation.leakage.probes import columns_of, run_probes
+from microconv.evaluation.leakage.sample import Sampled, sample_fold
+from microconv.evaluation.leakage.single_feature import attribute_strengths, history_suspects
+from microconv.features.scoring_snapshots import Latest
+from microconv.features.training_set import TrainingSet
+from microconv.histories.timeline import Fold
+from microconv.model.training import Recipe
+
+TOP = 15
+"""Columns that are listed where there would be hundreds."""
+
+
+def look_for_leaks(
+    training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe, latest: Latest | None = None
+) -> dict[str, Any]:
+    """Measure all that the alarms are made of.
+
+    Everything is measured on a sample of the latest fold, with small models and a
+    fixed seed: the same figures whatever the number of threads or buckets.
+
+    Parameters
+    ----------
+    training_set : TrainingSet
+    folds : sequence of Fold
+        Those of the backtest.
+    recipe : Recipe
+        Its seed is used.
+    latest : Latest, optional
+        The newest questions, which will be scored; without them nothing is said of
+        the drift of columns.
+
+    Returns
+    -------
+    dict
+        Only what JSON can hold. `reason` alone where there is too little to look at.
+    """
+    seed = recipe.model.seed
+    sampled = sample_fold(training_set, folds, seed=seed)
+    if isinstance(sampled, str):
+        return {"reason": sampled}
+    names, values = columns_of(sampled)
+    with ThreadPoolExecutor(recipe.threads or os.cpu_count()) as pool:
+        probes = run_probes(sampled, names, values, seed=seed, pool=pool)
+        history = pool.submit(history_suspects, sampled, names, values, seed=seed)
+        fallen = pool.submit(collapses, training_set, folds, seed=seed)
+        return {
+            "fold": folds[-1].name,
+            "rows": {"train": int(sampled.train.sum()), "test": int((~sampled.train).sum())},
+            "history_columns": sum(not is_attribute(name) for name in names),
+            "probes": probes(),
+            "history": history.result(),
+            "attributes": attribute_strengths(sampled, names, values),
+            "fills": fill_figures(sampled, names, values),
+            "late_fills": late_fills(training_set),
+            "collapses": fallen.result(),
+            "base_rate": base_rate_drift(training_set, folds[-1]),
+            "drift": None if latest is None else _drift(sampled, latest),
+        }
+
+
+def _drift(sampled: Sampled, latest: Latest) -> dict[str, Any]:
+    """Compare the columns of the histories of training rows with the newest questions'."""
+    then = sampled.rows.values[:, sampled.train]
+    return {
+        "as_of": latest.as_of,
+        "columns": column_drift(latest.names, then, latest.values, top=TOP),
+    }

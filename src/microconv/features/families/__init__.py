@@ -1,0 +1,1 @@
+"""Feature families: one file and one compiled kernel each."""

@@ -1,0 +1,93 @@
+"""Recency: days since each step last and first happened, and how fast it was reached.
+
+Events that were more likely a robot's than a person's (`human` below one half)
+do not count. A step that never happened has no such day: nan.
+
+=================================  ==========================================
+``recency.pricing_visit.last``     days from the step's latest event to `as_of`
+``recency.pricing_visit.first``    days from its first event
+``recency.pricing_visit.reached``  days it took from the first event of any step
+``recency.(any).last``             days from the latest event of any step
+``recency.(any).first``            days from the first
+``recency.(other).last``           likewise of all steps without columns of their own
+=================================  ==========================================
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from microconv.features.family import Columns, State
+from microconv.features.kernel import PERSON, event_arrays, read_only
+from microconv.features.rare_steps import told_apart
+from microconv.histories.arrays import DAY, Visible
+from microconv.journey import JourneyMap
+from microconv.settings import FeatureSettings
+
+FITTED = False
+
+
+def fit(
+    visible: Visible,
+    labels: npt.NDArray[np.bool_],
+    journey: JourneyMap,
+    settings: FeatureSettings,
+) -> State:
+    """Learn nothing."""
+    return {}
+
+
+def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[str]:
+    """Name the columns: the steps, then any of them."""
+    told = told_apart(journey, settings).names
+    steps = [f"{step}.{w}" for step in told for w in ("last", "first", "reached")]
+    return [f"recency.{column}" for column in (*steps, "(any).last", "(any).first")]
+
+
+def fill(
+    out: Columns, visible: Visible, journey: JourneyMap, settings: FeatureSettings, state: State
+) -> None:
+    """Write every column for every row; nan where a step never happened."""
+    (place,) = read_only(told_apart(journey, settings).place)
+    _fill(out, *event_arrays(visible), place, PERSON, DAY)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fill(  # type: ignore[no-untyped-def]
+    out, as_of, start, end, time, step, human, place, person, day
+):
+    """Walk each history backwards: the first event met of a step is its latest."""
+    n_columns, n_rows = out.shape
+    n_steps = (n_columns - 2) // 3
+    met = np.empty(n_steps, np.int64)
+    met_in = np.full(n_steps, -1, np.int64)
+    oldest = np.empty(n_steps, np.int64)
+    block = max(16, 131_072 // n_columns)
+    for first in range(0, n_rows, block):
+        last = min(first + block, n_rows)
+        for c in range(n_columns):
+            for r in range(first, last):
+                out[c, r] = np.nan
+        for r in range(first, last):
+            n_met, cut = 0, as_of[r]
+            latest_of_all = oldest_of_all = cut
+            for i in range(end[r] - 1, start[r] - 1, -1):
+                if human[i] < person:
+                    continue
+                s, t = place[step[i]], time[i]
+                if met_in[s] != r:
+                    met_in[s] = r
+                    if n_met == 0:
+                        latest_of_all = t
+                    met[n_met] = s
+                    n_met += 1
+                    out[3 * s, r] = (cut - t) / day
+                oldest[s] = oldest_of_all = t
+            for k in range(n_met):
+                out[3 * met[k] + 1, r] = (cut - oldest[met[k]]) / day
+                out[3 * met[k] + 2, r] = (oldest[met[k]] - oldest_of_all) / day
+            if n_met > 0:
+                out[3 * n_steps, r] = (cut - latest_of_all) / day
+                out[3 * n_steps + 1, r] = (cut - oldest_of_all) / day

@@ -1,0 +1,97 @@
+"""Naming rules as expressions: what a source calls a row → event name."""
+
+from __future__ import annotations
+
+import operator
+import re
+from functools import reduce
+from typing import Any
+
+import ibis
+
+from microconv.ingest.sources.rows import PROPERTY, SEPARATOR
+from microconv.settings import NamingRule, SourceSettings
+from microconv.storage.relational import any_of
+
+_SCHEME_QUERY_FRAGMENT = r"^(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?|[?#].*$"
+
+
+def name_events(rows: Any, source: SourceSettings) -> Any:
+    """Name every row: the first rule that matches, else the prefix and the vendor's name.
+
+    Parameters
+    ----------
+    rows : Ibis table
+        With `event`, and what the rules look at: `link`, `category`, properties.
+
+    Returns
+    -------
+    Ibis table
+        With the column `event_name`.
+    """
+    if any(rule.link is not None for rule in source.rules):
+        rows = _with_places(rows)
+    event = rows.event if bears_names(source) else rows.event.fill_null("")
+    named = [(_matches_rule(rows, rule), ibis.literal(rule.name)) for rule in source.rules]
+    otherwise = ibis.literal(source.prefix) + event if source.prefix else event
+    return rows.mutate(event_name=ibis.cases(*named, else_=otherwise) if named else otherwise)
+
+
+def bears_names(source: SourceSettings) -> bool:
+    """Say whether the rows themselves say what happened; else `prefix` names every row."""
+    return source.format != "table" or "event" in source.columns or not source.prefix
+
+
+def matches_any(value: Any, globs: tuple[str, ...]) -> Any:
+    """Say whether a text matches one of several globs."""
+    return any_of(_matches(value, glob) for glob in globs)
+
+
+def is_wanted(rows: Any, source: SourceSettings) -> Any:
+    """Say whether a row has all the properties that the source's `only` asks for."""
+    asked = [_matches(rows[PROPERTY + name], glob) for name, glob in source.only.items()]
+    return reduce(operator.and_, asked).fill_null(False) if asked else ibis.literal(True)
+
+
+def _matches_rule(rows: Any, rule: NamingRule) -> Any:
+    conditions = []
+    if rule.event is not None:
+        conditions.append(_matches(rows.event, rule.event))
+    if rule.link is not None:
+        place = rows.link_path if rule.link.startswith("/") else rows.link_place
+        conditions.append(_matches(place, rule.link))
+    if rule.category is not None:
+        conditions.append(_matches_one_of(rows.category, rule.category))
+    for name, glob in rule.property.items():
+        conditions.append(_matches(rows[PROPERTY + name], glob))
+    return reduce(operator.and_, conditions) if conditions else ibis.literal(True)
+
+
+def _with_places(rows: Any) -> Any:
+    """Take links apart: `link_path`, and `link_place`, which is lower-cased host and path."""
+    rows = rows.mutate(bare=rows.link.re_replace(_SCHEME_QUERY_FRAGMENT, ""))
+    rows = rows.mutate(slash=rows.bare.find("/"))
+    path = (rows.slash < 0).ifelse("/", rows.bare.substr(rows.slash))
+    host = (rows.slash < 0).ifelse(rows.bare, rows.bare.substr(0, rows.slash)).lower()
+    rows = rows.mutate(link_path=path, host=host).drop("bare", "slash")
+    return rows.mutate(link_place=rows.host + rows.link_path).drop("host")
+
+
+def _matches_one_of(categories: Any, glob: str) -> Any:
+    inner = _pattern(glob, anything=f"[^{SEPARATOR}]")
+    return categories.re_search(f"(?s)(?:^|{SEPARATOR}){inner}(?:$|{SEPARATOR})")
+
+
+def _matches(value: Any, glob: str) -> Any:
+    """Match a whole text; `*` stands for any text, `?` for one character."""
+    if "*" not in glob and "?" not in glob:
+        return value == glob
+    start = glob[:-1]
+    if glob.endswith("*") and "*" not in start and "?" not in start:
+        return value.startswith(start)
+    return value.re_search(f"(?s)^{_pattern(glob)}$")
+
+
+def _pattern(glob: str, *, anything: str = ".") -> str:
+    words = {"*": f"{anything}*", "?": anything}
+    return "".join(words.get(letter) or re.escape(letter) for letter in glob)

@@ -1,0 +1,1 @@
+"""Which prospect a row belongs to, and since when that is known."""

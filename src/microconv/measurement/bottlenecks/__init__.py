@@ -1,0 +1,1 @@
+"""Where prospects get stuck, and why."""

@@ -1,0 +1,1 @@
+"""Completion, velocity, paths and drop-off."""

@@ -1,0 +1,217 @@
+"""Completion: of those who could have done a micro-conversion, how many did.
+
+Counted while at risk: what a customer does after buying, or somebody
+disqualified does, completes nothing here. Beside each raw count stands the
+expected number of *people* among those who completed: one minus the
+probability that a machine made all of a prospect's clicks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from microconv.errors import listed
+from microconv.histories.arrays import DAY, Int64
+from microconv.measurement.section import MOST_NAMED, Section
+from microconv.measurement.stats.intervals import wilson
+from microconv.measurement.study.completion_counts import count_done
+from microconv.measurement.study.message_sends import NO_GOAL, goals_of
+from microconv.measurement.study.offers import Offers, count_offers
+from microconv.measurement.study.study import NONE, Int32, Study
+from microconv.settings import MeasureSettings
+
+MOST_STEPS = 30
+"""Segments and months are shown for so many steps, the most completed ones."""
+
+NO_VALUE = "(unknown)"
+
+
+def completion(study: Study, settings: MeasureSettings) -> Section:
+    """Count who completed what: by step, stage, campaign, position, segment and month.
+
+    Returns
+    -------
+    Section
+        Tables `steps`, `stages`, `campaigns`, `positions`, `segments` and `months`.
+    """
+    micro = study.journey.codes_of_kind("micro")
+    offers = count_offers(study, within=round(settings.within_days * DAY))
+    steps = _steps(study, micro, offers, settings)
+    shown = list(steps.sort_values("completed", ascending=False)["step"])[:MOST_STEPS]
+    groups = {name: (codes.codes, codes.labels) for name, codes in study.segments.items()}
+    segments = _by_groups(study, groups.items(), shown, settings)
+    months = _by_groups(study, [("month", months_of(study))], shown, settings)
+    tables = {
+        "steps": steps,
+        "stages": _stages(study, settings),
+        "campaigns": _by_message(study, offers, ["campaign_id", "goal"], settings),
+        "positions": _by_message(study, offers, ["position", "goal"], settings),
+        "segments": segments,
+        "months": months.drop(columns="attribute").rename(columns={"group": "month"}),
+    }
+    return Section(_says(steps, settings), _missing(study, steps, offers), tables)
+
+
+def _steps(
+    study: Study, micro: npt.NDArray[np.int16], offers: Offers, settings: MeasureSettings
+) -> pd.DataFrame:
+    everybody = np.zeros(len(study), np.int32)
+    count = count_done(study, everybody, 1, np.arange(len(study.journey), dtype=np.int32))
+    steps = [study.journey.steps[code] for code in micro]
+    table = pd.DataFrame(
+        {
+            "step": [step.name for step in steps],
+            "stage": [step.stage for step in steps],
+            "commitment": [step.commitment for step in steps],
+            "prospects": count.prospects[0],
+            "reached": _reached(study)[study.journey.stage_codes[micro]],
+            "completed": count.completed[0, micro].astype(np.int64),
+            "completed_by_people": count.by_people[0, micro],
+            "offered": offers.offered[micro],
+            "completed_after_offer": offers.completed[micro],
+        }
+    )
+    table = with_rate(table, "completed", "prospects", settings)
+    table = with_rate(table, "completed_by_people", "prospects", settings)
+    table = with_rate(table, "completed", "reached", settings, name="completed_of_reached")
+    return with_rate(table, "completed_after_offer", "offered", settings)
+
+
+def _reached(study: Study) -> Int64:
+    """Count, for each stage, the prospects who had come as far as the one before it."""
+    stages, everybody = study.journey.stage_codes, np.zeros(len(study), np.int32)
+    micro = np.isin(np.arange(len(study.journey)), study.journey.codes_of_kind("micro"))
+    reached = [int(study.outlines.at_risk.sum())]
+    for stage in range(1, len(study.journey.stages)):
+        target = np.where(micro & (stages >= stage - 1), 0, NONE).astype(np.int32)
+        reached.append(int(count_done(study, everybody, 1, target, n_targets=1).completed[0, 0]))
+    return np.array(reached, np.int64)
+
+
+def _stages(study: Study, settings: MeasureSettings) -> pd.DataFrame:
+    micro = np.isin(np.arange(len(study.journey)), study.journey.codes_of_kind("micro"))
+    target = np.where(micro, study.journey.stage_codes, NONE).astype(np.int32)
+    size = len(study.journey.stages)
+    count = count_done(study, np.zeros(len(study), np.int32), 1, target, n_targets=size)
+    table = pd.DataFrame(
+        {
+            "stage": study.journey.stages,
+            "prospects": count.prospects[0],
+            "completed": count.completed[0].astype(np.int64),
+            "completed_by_people": count.by_people[0],
+        }
+    )
+    table = with_rate(table, "completed", "prospects", settings)
+    return with_rate(table, "completed_by_people", "prospects", settings)
+
+
+def _by_groups(
+    study: Study,
+    groups: Iterable[tuple[str, tuple[Int32, tuple[str, ...]]]],
+    shown: list[str],
+    settings: MeasureSettings,
+) -> pd.DataFrame:
+    """Count completions of each group of each attribute."""
+    micro = [study.journey.code_of(step) for step in shown]
+    target = np.full(len(study.journey), NONE, np.int32)
+    target[micro] = np.arange(len(micro))
+    parts = [pd.DataFrame(columns=["attribute", "group", "step", "prospects", "completed"])]
+    for attribute, (codes, labels) in groups:
+        names = [*labels, NO_VALUE]
+        own = np.where(codes < 0, len(labels), codes).astype(np.int32)
+        count = count_done(study, own, len(names), target, n_targets=len(micro))
+        part = pd.DataFrame(
+            {
+                "attribute": attribute,
+                "group": np.repeat(names, len(micro)),
+                "step": np.tile(shown, len(names)),
+                "prospects": np.repeat(count.prospects, len(micro)),
+                "completed": count.completed.ravel().astype(np.int64),
+                "completed_by_people": count.by_people.ravel(),
+            }
+        )
+        parts.append(part[part["prospects"] > 0])
+    table = pd.concat(parts[1:], ignore_index=True) if len(parts) > 1 else parts[0]
+    return with_rate(table, "completed", "prospects", settings)
+
+
+def months_of(study: Study) -> tuple[Int32, tuple[str, ...]]:
+    """Group prospects by the month in which they were first seen."""
+    month = study.outlines.first_seen.astype("datetime64[us]").astype("datetime64[M]")
+    labels, codes = np.unique(month, return_inverse=True)
+    return codes.astype(np.int32), tuple(str(label) for label in labels)
+
+
+def _by_message(
+    study: Study, offers: Offers, keys: list[str], settings: MeasureSettings
+) -> pd.DataFrame:
+    """Sum offers and answers over the messages of each campaign or position."""
+    columns = [*keys, "offered", "completed", "completed_by_people"]
+    if study.messages is None:
+        return with_rate(pd.DataFrame(columns=columns), "completed", "offered", settings)
+    goal = goals_of(study)
+    table = study.messages.assign(
+        goal=[study.journey.step_names[code] for code in goal],
+        offered=offers.by_message[0],
+        completed=offers.by_message[1],
+        completed_by_people=offers.by_message[2],
+    )
+    table = table[goal != NO_GOAL]
+    summed = table.groupby(keys, dropna=False, as_index=False)[columns[len(keys) :]].sum()
+    return with_rate(summed, "completed", "offered", settings)
+
+
+def with_rate(
+    table: pd.DataFrame, count: str, total: str, settings: MeasureSettings, *, name: str = ""
+) -> pd.DataFrame:
+    """Add a rate with Wilson's interval, named after what is counted."""
+    counts, totals = (table[column].to_numpy(np.float64) for column in (count, total))
+    low, high = wilson(counts, totals, confidence=settings.confidence)
+    rate = np.divide(counts, totals, out=np.full(len(table), np.nan), where=totals > 0)
+    name = name or count
+    return table.assign(**{f"{name}_rate": rate, f"{name}_low": low, f"{name}_high": high})
+
+
+def _says(steps: pd.DataFrame, settings: MeasureSettings) -> tuple[str, ...]:
+    done = steps[steps["completed"] > 0].sort_values("completed_rate", ascending=False)
+    if not len(done):
+        return ()
+    first, last = done.iloc[0], done.iloc[-1]
+    said = [
+        f"The most completed step is {first['step']} ({first['completed_rate']:.1%} of "
+        f"{first['prospects']:,} prospects), the least {last['step']} "
+        f"({last['completed_rate']:.2%})."
+    ]
+    offered = steps[steps["offered"] > 0].sort_values("completed_after_offer_rate")
+    if len(offered):
+        worst, best = offered.iloc[0], offered.iloc[-1]
+        said.append(
+            f"Of the steps that messages ask for, {best['step']} is answered most often within "
+            f"{settings.within_days:g} days ({best['completed_after_offer_rate']:.1%}), "
+            f"{worst['step']} least often ({worst['completed_after_offer_rate']:.1%})."
+        )
+    return tuple(said)
+
+
+def _missing(study: Study, steps: pd.DataFrame, offers: Offers) -> tuple[str, ...]:
+    missing = []
+    never = steps.loc[steps["completed"] == 0, "step"].tolist()
+    if never:
+        missing.append(f"Nobody completed {listed(never, most=MOST_NAMED)} while at risk.")
+    if study.messages is None:
+        missing.append(
+            "The log has no table of messages, so nobody knows what a message asked for: no "
+            "offers, campaigns or positions. Add a source of the format `messages`."
+        )
+    elif not offers.offered.any():
+        missing.append(
+            "No event belongs to a message with a micro step as its goal, so nothing was offered. "
+            "Map `message_id` in the source of the emails, and give messages a `goal`."
+        )
+    if not study.segments:
+        missing.append("No attribute was known of prospects when first seen: no segments.")
+    return tuple(missing)

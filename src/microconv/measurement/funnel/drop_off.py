@@ -1,0 +1,158 @@
+"""Drop-off: where prospects stop, within a micro-conversion of several parts and on the journey.
+
+Whoever did nothing more for `stall_days` has stopped. Whoever did something more
+recently than that, before the end of the study, a conversion or an exit, may
+still have been on the way: censored, not lost, and left out of the rate.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from microconv.histories.arrays import DAY
+from microconv.measurement.funnel.completion import with_rate
+from microconv.measurement.funnel.furthest_stage import Stops, stops_of
+from microconv.measurement.section import Section
+from microconv.measurement.study.study import Bools, Study
+from microconv.settings import MeasureSettings
+
+NOTHING_YET = "(nothing yet)"
+
+
+def drop_off(study: Study, settings: MeasureSettings) -> Section:
+    """Say where prospects stop, how many, and how long they had been there.
+
+    Returns
+    -------
+    Section
+        Tables `parts` (of each multi-step micro-conversion) and `stages`.
+    """
+    tables = {"parts": _parts(study, settings), "stages": _stages(study, settings)}
+    return Section(_says(tables), _missing(study, tables), tables)
+
+
+def _parts(study: Study, settings: MeasureSettings) -> pd.DataFrame:
+    rows: list[dict[str, Any]] = []
+    first = 0
+    for name, parts in study.journey.multi_step:
+        place, labels = _way(study, name, parts, first)
+        stops = stops_of(study, place, min_human_probability=settings.min_human_probability)
+        silent = stops.silent_for(round(settings.stall_days * DAY))
+        for k, part in enumerate(labels):
+            here = stops.furthest == k
+            last = k == len(labels) - 1
+            rows.append(
+                {
+                    "micro_conversion": name,
+                    "part": part,
+                    "position": k + 1,
+                    "reached": int((stops.furthest >= k).sum()),
+                    "moved_on": int((stops.furthest > k).sum()),
+                    "stopped": 0 if last else int((here & silent).sum()),
+                    "censored": 0 if last else int((here & ~silent).sum()),
+                    "median_days_stopped": np.nan if last else _days_here(stops, here & silent),
+                }
+            )
+        first += len(parts)
+    columns = [
+        "micro_conversion", "part", "position", "reached", "moved_on", "stopped", "censored",
+        "median_days_stopped",
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=columns)
+    started = table.groupby("micro_conversion")["reached"].transform("max")
+    table = table.assign(
+        judged=table["moved_on"] + table["stopped"], share_of_started=table["reached"] / started
+    )
+    return with_rate(table, "stopped", "judged", settings)
+
+
+def _way(
+    study: Study, name: str, parts: tuple[str, ...], first: int
+) -> tuple[npt.NDArray[np.int16], tuple[str, ...]]:
+    """Place each event on the way of one micro-conversion; its own step is the end of the way.
+
+    Parameters
+    ----------
+    first : int
+        Position of the first of `parts` among the parts of all.
+    """
+    own = (study.part >= first) & (study.part < first + len(parts))
+    place = np.where(own, study.part - first, -1).astype(np.int16)
+    step = next((step for step in study.journey.steps if step.name == name), None)
+    if step is None or not set(step.events).isdisjoint(parts):
+        return place, parts
+    place[study.step == study.journey.code_of(name)] = len(parts)
+    return place, (*parts, name)
+
+
+def _days_here(stops: Stops, who: Bools) -> float:
+    """Give the median of the days since the place was reached, to the end of the time at risk."""
+    days = (stops.ended_at - stops.since)[who] / DAY
+    return float(np.median(days)) if len(days) else float("nan")
+
+
+def _stages(study: Study, settings: MeasureSettings) -> pd.DataFrame:
+    """Divide prospects by the furthest stage reached and by what became of them there."""
+    micro = np.isin(np.arange(len(study.journey)), study.journey.codes_of_kind("micro"))
+    stage = np.where(micro, study.journey.stage_codes, -1).astype(np.int16)
+    stops = stops_of(study, stage[study.step], min_human_probability=settings.min_human_probability)
+    silent = stops.silent_for(round(settings.stall_days * DAY))
+    waiting = ~stops.converted & ~stops.exited
+    rows = []
+    for k, name in enumerate([NOTHING_YET, *study.journey.stages], start=-1):
+        here = stops.furthest == k
+        rows.append(
+            {
+                "stage": name,
+                "reached": int((stops.furthest >= k).sum()),
+                "moved_on": int((stops.furthest > k).sum()),
+                "converted": int((here & stops.converted).sum()),
+                "exited": int((here & stops.exited).sum()),
+                "stopped": int((here & waiting & silent).sum()),
+                "still_active": int((here & waiting & ~silent).sum()),
+                "median_days_stopped": _days_here(stops, here & waiting & silent),
+            }
+        )
+    table = pd.DataFrame(rows)
+    judged = table["moved_on"] + table["converted"] + table["exited"] + table["stopped"]
+    return with_rate(table.assign(judged=judged), "stopped", "judged", settings)
+
+
+def _says(tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
+    said = []
+    for name, table in tables["parts"].groupby("micro_conversion", sort=False):
+        inner = table[table["stopped"] > 0].sort_values("stopped_rate", ascending=False)
+        for worst in inner.head(1).to_dict("records"):
+            said.append(
+                f"Of those who start {name}, most stop after {worst['part']}: "
+                f"{worst['stopped']:,} of {worst['judged']:,} ({worst['stopped_rate']:.0%}); "
+                f"{worst['censored']:,} more were there too recently to say."
+            )
+    stages = tables["stages"].sort_values("stopped", ascending=False, kind="stable")
+    for worst in stages[stages["stopped"] > 0].head(1).to_dict("records"):
+        said.append(
+            f"Most of those who have stopped did so at {worst['stage']}: {worst['stopped']:,} "
+            f"prospects, for {worst['median_days_stopped']:.0f} days by now (median)."
+        )
+    return tuple(said)
+
+
+def _missing(study: Study, tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
+    missing = []
+    if not study.journey.multi_step:
+        missing.append(
+            "The journey names no micro-conversion of several parts. Name the event names of the "
+            "parts of a video, an assessment or a form under `journey.multi_step`."
+        )
+    never = [
+        name
+        for name, table in tables["parts"].groupby("micro_conversion", sort=False)
+        if not table["reached"].any()
+    ]
+    if never:
+        missing.append(f"Nobody started {', '.join(map(str, never))} while at risk.")
+    return tuple(missing)

@@ -1,0 +1,1 @@
+"""What completing a step or a sequence goes together with."""

@@ -1,0 +1,168 @@
+"""One step or sequence against every comparator: a row of the impact tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from microconv.histories.arrays import DAY
+from microconv.measurement.impact.follow_up import Followed, Ground, follow
+from microconv.measurement.impact.landmark import Landmark, risk_ratio
+from microconv.measurement.impact.revenue import Money, Resamples, compare_money
+from microconv.measurement.stats.intervals import Ratio, pooled_rate_ratio, rate_ratio
+from microconv.measurement.study.ever import ever_completed
+from microconv.measurement.study.human_events import Doings
+from microconv.measurement.study.study import NEVER, Bools, Study
+from microconv.settings import MeasureSettings
+
+Codes16 = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Arena:
+    """Some prospects, and everything that a comparison among them needs.
+
+    Attributes
+    ----------
+    among : ndarray of bool, shape (n_prospects,)
+    says : str
+        Who they are, in a word.
+    ground : Ground
+        What they did while at risk, and for how long they were.
+    everything : Doings
+        What they ever did, as a dashboard counts it.
+    """
+
+    study: Study
+    settings: MeasureSettings
+    among: Bools
+    says: str
+    ground: Ground
+    everything: Doings
+    landmark: Landmark
+    resamples: Resamples
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a step or a sequence shows against each comparator."""
+
+    steps: tuple[str, ...]
+    naive: tuple[int, int, int, int]
+    landmark: Ratio
+    timed: Ratio
+    order: Ratio
+    order_counts: tuple[int, int, int, int]
+    money: Money
+
+    @property
+    def naive_ratio(self) -> float:
+        """The ratio that a dashboard would show."""
+        with_, converted_with, without, converted_without = self.naive
+        if not with_ or not without or not converted_without:
+            return float("nan")
+        return converted_with / with_ / (converted_without / without)
+
+
+def compare(arena: Arena, sequence: Codes16) -> Comparison:
+    """Compare those who did a step or a sequence with everybody comparable.
+
+    Parameters
+    ----------
+    sequence : ndarray of int16, shape (n_steps,)
+        Codes of micro steps, distinct; one for a single step.
+    """
+    study, settings = arena.study, arena.settings
+    spans = round(settings.within_days * DAY), round(settings.effect_days * DAY)
+    found = follow(sequence, arena.ground, spans=spans)
+    done_in_time = found.known_at[arena.landmark.prospect] < arena.landmark.at
+    level = settings.confidence
+    return Comparison(
+        steps=tuple(study.journey.step_names[code] for code in sequence),
+        naive=_naive(arena, sequence, spans[0]),
+        landmark=risk_ratio(arena.landmark, done_in_time, confidence=level),
+        timed=pooled_rate_ratio(
+            (found.events[0], found.events[1]), (found.days[0], found.days[1]), confidence=level
+        ),
+        order=_order(found, level),
+        order_counts=_order_counts(found),
+        money=compare_money(arena.landmark, done_in_time, arena.resamples, confidence=level),
+    )
+
+
+def _naive(arena: Arena, sequence: Codes16, within: int) -> tuple[int, int, int, int]:
+    """Count prospects and converters who ever completed it, before or after converting."""
+    ever = ever_completed(sequence, arena.everything, within)[arena.among]
+    converted = (arena.study.outlines.converted_at != NEVER)[arena.among]
+    return (
+        int(ever.sum()), int((ever & converted).sum()),
+        int((~ever).sum()), int((~ever & converted).sum()),
+    )  # fmt: skip
+
+
+def _order(found: Followed, confidence: float) -> Ratio:
+    events, days = found.together_events, found.together_days
+    return rate_ratio(
+        (float(events[0]), float(events[1])),
+        (float(days[0]), float(days[1])),
+        confidence=confidence,
+    )
+
+
+def _order_counts(found: Followed) -> tuple[int, int, int, int]:
+    people, events = found.together, found.together_events
+    return int(people[0]), int(events[0]), int(people[1]), int(events[1])
+
+
+def row_of(comparison: Comparison) -> dict[str, Any]:
+    """Write a comparison out as a row of the table."""
+    with_, converted_with, without, converted_without = comparison.naive
+    row: dict[str, Any] = {
+        "sequence": " > ".join(comparison.steps),
+        "length": len(comparison.steps),
+        "completers": with_,
+        "converted_with": converted_with,
+        "others": without,
+        "converted_without": converted_without,
+        "naive_ratio": comparison.naive_ratio,
+    }
+    for name, ratio in (("landmark", comparison.landmark), ("timed", comparison.timed)):
+        row |= ratio_columns(name, ratio)
+    if len(comparison.steps) > 1:
+        in_order, converted, other, converted_other = comparison.order_counts
+        row |= {
+            "in_order": in_order,
+            "converted_in_order": converted,
+            "in_another_order": other,
+            "converted_in_another_order": converted_other,
+        }
+        row |= ratio_columns("order", comparison.order)
+    return row
+
+
+def ratio_columns(name: str, ratio: Ratio) -> dict[str, float]:
+    """Spread a ratio over columns."""
+    return {
+        f"{name}_ratio": ratio.ratio,
+        f"{name}_low": ratio.low,
+        f"{name}_high": ratio.high,
+        f"{name}_p": ratio.p,
+    }
+
+
+def money_row_of(comparison: Comparison) -> dict[str, Any]:
+    """Write money and sales cycle out as a row of their table."""
+    row: dict[str, Any] = {"sequence": " > ".join(comparison.steps)}
+    for name in ("revenue", "trimmed", "lifetime", "cycle"):
+        difference = getattr(comparison.money, name)
+        row |= {
+            f"{name}_completers": difference.completers,
+            f"{name}_others": difference.others,
+            f"{name}_difference": difference.difference,
+            f"{name}_low": difference.low,
+            f"{name}_high": difference.high,
+        }
+    return row

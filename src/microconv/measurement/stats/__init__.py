@@ -1,0 +1,1 @@
+"""Intervals, shrinkage and survival curves."""

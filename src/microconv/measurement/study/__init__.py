@@ -1,0 +1,1 @@
+"""The study population: who was observed, and when."""

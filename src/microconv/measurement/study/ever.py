@@ -1,0 +1,31 @@
+"""Who ever completed a sequence, before or after converting: what a dashboard counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from microconv.measurement.study.human_events import NOT_YET, Doings
+from microconv.measurement.study.study import Bools
+
+
+def ever_completed(sequence: npt.NDArray[np.int16], doings: Doings, within: int) -> Bools:
+    """Say who ever completed a sequence, whenever it was known: what a dashboard counts."""
+    return np.asarray(_ever(sequence, doings.offsets, doings.time, doings.step, within))
+
+
+@njit(cache=True, nogil=True)
+def _ever(sequence, offsets, time, step, within):  # type: ignore[no-untyped-def]
+    ever = np.zeros(len(offsets) - 1, np.bool_)
+    begun = np.empty(len(sequence), np.int64)
+    for p in range(len(ever)):
+        begun[:] = NOT_YET
+        for i in range(offsets[p], offsets[p + 1]):
+            for j in range(len(sequence)):
+                if sequence[j] == step[i]:
+                    begun[j] = time[i] if j == 0 else begun[j - 1]
+            if step[i] == sequence[-1] and begun[-1] > NOT_YET and time[i] - begun[-1] <= within:
+                ever[p] = True
+                break
+    return ever

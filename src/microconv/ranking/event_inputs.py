@@ -1,0 +1,161 @@
+"""Events from wherever a caller has them: a log, a file, a table in memory, raw exports."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from microconv.errors import EventLogError, MissingInputError, TimeError, listed
+from microconv.settings import IngestSettings
+from microconv.storage.dataframes import as_arrow, canonical_events
+from microconv.storage.log import EventLog, Log, MemoryLog
+from microconv.storage.schema import INSTANT
+
+KEPT = ".ingested-"
+"""What the folder of a kept log begins with; the rest says of which exports it is."""
+
+
+@dataclass(frozen=True)
+class RawExports:
+    """Exports that are yet to be ingested.
+
+    Attributes
+    ----------
+    folder : Path
+        Takes the place of `ingest.input_dir`.
+    ingest : IngestSettings
+        Describes the sources.
+    keep_in : Path or None
+        Where their log is kept until :meth:`forget`, so that a run that was killed after
+        ingest need not do it again; None keeps nothing.
+    """
+
+    folder: Path
+    ingest: IngestSettings
+    keep_in: Path | None = None
+
+    def forget(self) -> None:
+        """Remove every log that was kept."""
+        if self.keep_in is not None:
+            for kept in self.keep_in.glob(f"{KEPT}*"):
+                shutil.rmtree(kept, ignore_errors=True)
+
+
+@contextmanager
+def open_events(events: Any, *, prospects: Any = None) -> Iterator[Log]:
+    """Make a log of whatever holds events; what had to be ingested is gone afterwards.
+
+    Parameters
+    ----------
+    events : path, DataFrame, Table, Ibis table, Log or RawExports
+        As for :func:`microconv.score`.
+    prospects : DataFrame or Table, optional
+        Belongs to events in memory or to a Parquet file; a log brings its own.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file.
+    EventLogError
+        If it is no table of events.
+    """
+    if isinstance(events, RawExports) and events.keep_in is not None:
+        yield _kept(events, events.keep_in)
+    elif isinstance(events, RawExports):
+        with tempfile.TemporaryDirectory(prefix="microconv-") as folder:
+            yield _ingested(events, Path(folder), reports=Path(folder))
+    elif isinstance(events, str | Path) and Path(events).is_dir():
+        yield EventLog.open(events)
+    elif hasattr(events, "read_events"):  # a log already
+        yield events
+    else:
+        known = None if prospects is None else _canonical_prospects(as_table(prospects))
+        yield MemoryLog(canonical_events(as_table(events)), known)
+
+
+def as_table(rows: Any) -> pa.Table:
+    """Read a table of any of the kinds that are accepted, or a Parquet file, as an Arrow table."""
+    return _read_parquet(Path(rows)) if isinstance(rows, str | Path) else as_arrow(rows)
+
+
+def _kept(exports: RawExports, folder: Path) -> EventLog:
+    """Take up the log of the very same exports and settings, or ingest; others are removed."""
+    mine = folder / f"{KEPT}{_fingerprint(exports)}"
+    for other in folder.glob(f"{KEPT}*"):
+        if other != mine:
+            shutil.rmtree(other, ignore_errors=True)
+    if (mine / "log" / "log.json").exists():  # written whole or not at all
+        return EventLog.open(mine / "log")
+    return _ingested(exports, mine, reports=folder)
+
+
+def _fingerprint(exports: RawExports) -> str:
+    """Tell exports apart by name, size and time of each file: reading them takes too long."""
+    files = sorted(file for file in exports.folder.rglob("*") if file.is_file())
+    seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    facts = f"{version('microconv')} {exports.ingest.model_dump_json()} {seen}"
+    return hashlib.sha256(facts.encode()).hexdigest()[:16]
+
+
+def _ingested(exports: RawExports, folder: Path, *, reports: Path) -> EventLog:
+    from microconv.ingest.ingest import Outputs, ingest  # brings the database with it
+
+    outputs = Outputs(folder / "log", reports / "quarantine.parquet", reports / "ingest.json")
+    ingest(exports.ingest, outputs=outputs, input_dir=exports.folder)
+    return EventLog.open(outputs.log)
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except FileNotFoundError:
+        raise MissingInputError(
+            f"There is no event log and no Parquet file of events at {path}."
+        ) from None
+    except (OSError, pa.ArrowInvalid) as error:
+        raise EventLogError(
+            f"{path} is not a readable Parquet file of events ({error}). Raw exports have to be "
+            "ingested: name their folder, and how they are read (`--params params.yaml`, or in "
+            "Python RawExports(folder, settings.ingest))."
+        ) from None
+
+
+def _canonical_prospects(rows: pa.Table) -> pa.Table:
+    """Check and sort what is known of prospects."""
+    missing = [name for name in ("prospect_id", "known_at") if name not in rows.column_names]
+    if missing:
+        raise EventLogError(
+            f"The prospects table has no column {listed(missing)}; it has "
+            f"{listed(rows.column_names)}. `known_at` says since when a row was known."
+        )
+    known_at = rows.schema.field("known_at").type
+    if not pa.types.is_timestamp(known_at) or known_at.tz is None:
+        raise TimeError(
+            f"`known_at` of the prospects table is {known_at}, without a time zone. Localise it, "
+            "like `frame['known_at'].dt.tz_localize('UTC')`."
+        )
+    fields = [
+        (field.name, _plain(field))  # what pandas calls large strings are strings here
+        for field in rows.schema
+    ]
+    table = rows.cast(pa.schema(fields))
+    first = ["prospect_id", "known_at"]
+    others = [name for name in table.column_names if name not in first]
+    return table.sort_by([(name, "ascending") for name in [*first, *others]])
+
+
+def _plain(field: pa.Field) -> pa.DataType:
+    if field.name == "known_at":
+        return INSTANT
+    text = pa.types.is_large_string(field.type) or pa.types.is_dictionary(field.type)
+    return pa.string() if text or field.name == "prospect_id" else field.type

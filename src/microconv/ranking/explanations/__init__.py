@@ -1,0 +1,1 @@
+"""Why a prospect is on the list, in words."""

@@ -1,0 +1,170 @@
+"""What there is to say of a listed prospect besides its row: every reason, the latest steps.
+
+Told of the listed alone: their buckets are read once more, with the columns that no feature
+needs. A step is told if it was visible strictly before `as_of`, as for every feature.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from microconv.engines.choice import Engine
+from microconv.engines.wire import AS_JSON
+from microconv.histories.arrays import FOREVER
+from microconv.histories.instants import microseconds
+from microconv.journey import EXPOSURE, JourneyMap
+from microconv.ranking.bucket import Question, rows_of
+from microconv.ranking.explanations.details_schema import DETAILS
+from microconv.ranking.explanations.formatting import clean
+from microconv.ranking.explanations.reasons import WEIGHED
+from microconv.storage.log import EventLog, Log
+
+MOST_ROWS = 5_000
+"""Longer lists carry no details: nobody opens row 5,001, and they stay small."""
+
+LATEST = 20
+"""So many steps of a prospect are told, and the earlier ones counted."""
+
+COLUMNS = (
+    "prospect_id",
+    "time",
+    "visible_at",
+    "visible_until",
+    "event_name",
+    "human",
+    "message_id",
+    "campaign_id",
+)
+"""What is read of the log."""
+
+
+def tell_details(log: Log, cluster: Engine, rows: pd.DataFrame, question: Question) -> pa.Table:
+    """Tell the details of the listed rows.
+
+    Parameters
+    ----------
+    log : Log
+    cluster : Engine
+        Runs over the buckets of the log.
+    rows : DataFrame
+        The listed, with `prospect_id`, `bucket` and the weighed reasons.
+    question : Question
+
+    Returns
+    -------
+    Table
+        :data:`DETAILS`, row for row.
+    """
+    listed: dict[int, list[str]] = {}
+    for bucket, prospect in zip(rows["bucket"].tolist(), rows["prospect_id"], strict=True):
+        listed.setdefault(bucket, []).append(prospect)
+    journey, as_of = question.model.journey, question.as_of
+    tell = partial(latest_steps, log, journey=journey, as_of=as_of, listed=listed)
+    found: dict[str, dict[str, Any]] = {}
+    for part in cluster.map_buckets(tell, log.buckets, wire=AS_JSON):
+        found |= part
+    subjects = _subjects(log, as_of)
+    told = [
+        {**_reasons(weighed), **_steps(found[prospect], subjects)}
+        for prospect, weighed in zip(rows["prospect_id"], rows[WEIGHED], strict=True)
+    ]
+    return pa.Table.from_pylist(told, DETAILS)
+
+
+def latest_steps(
+    log: Log,
+    bucket: int,
+    *,
+    journey: JourneyMap,
+    as_of: datetime,
+    listed: Mapping[int, Sequence[str]],
+) -> dict[str, dict[str, Any]]:
+    """Look up what the listed prospects of a bucket did last, and count the rest.
+
+    Parameters
+    ----------
+    listed : mapping of int to sequence of str
+        Bucket → prospect ids.
+
+    Returns
+    -------
+    dict
+        Prospect → `steps`, the latest first: time (microseconds since 1970, UTC), name of the
+        step, message, campaign, probability that a person did it; `earlier`; `exposures`.
+    """
+    told: dict[str, dict[str, Any]] = {
+        prospect: {"steps": [], "earlier": 0, "exposures": 0} for prospect in listed.get(bucket, ())
+    }
+    if not told:
+        return told
+    events = rows_of(log.read_events(bucket, COLUMNS), pa.array(told, pa.string()))
+    for prospect, step, *facts in _visible(events, journey, microseconds(as_of)):
+        its = told[prospect]
+        if journey.kinds[step] == EXPOSURE:
+            its["exposures"] += 1
+        else:
+            its["steps"].append([facts[0], journey.step_names[step], *facts[1:]])
+    for its in told.values():
+        its["earlier"] = max(0, len(its["steps"]) - LATEST)
+        its["steps"] = its["steps"][: -LATEST - 1 : -1]
+    return told
+
+
+def _visible(events: pa.Table, journey: JourneyMap, cut: int) -> list[tuple[Any, ...]]:
+    """List the placed events with ``visible_at < cut <= visible_until``, in their order."""
+    instants = {name: events.column(name).cast(pa.int64()) for name in ("time", "visible_at")}
+    until = pc.fill_null(events.column("visible_until").cast(pa.int64()), FOREVER)
+    names = events.column("event_name").cast(pa.string()).to_pylist()
+    distinct = list(dict.fromkeys(names))
+    code_of = dict(zip(distinct, journey.place(distinct).tolist(), strict=True))
+    steps = np.array([code_of[name] for name in names], dtype=np.int16)
+    seen = pc.and_(pc.less(instants["visible_at"], cut), pc.greater_equal(until, cut))
+    kept = pa.array(np.flatnonzero(seen.to_numpy() & (steps >= 0)))
+    columns = [
+        events.column("prospect_id").cast(pa.string()),
+        pa.chunked_array([pa.array(steps)]),
+        instants["time"],
+        events.column("message_id").cast(pa.string()),
+        events.column("campaign_id").cast(pa.string()),
+        events.column("human").cast(pa.float64()),
+    ]
+    return list(zip(*(column.take(kept).to_pylist() for column in columns), strict=True))
+
+
+def _subjects(log: Log, as_of: datetime) -> dict[str, str]:
+    """Message → subject, of what was sent by then."""
+    messages = log.read_messages() if isinstance(log, EventLog) else None
+    return {
+        row["message_id"]: row["subject"]
+        for row in ([] if messages is None else messages.to_pylist())
+        if row["subject"] and (row["sent_at"] is None or row["sent_at"] < as_of)
+    }
+
+
+def _reasons(weighed: str) -> dict[str, Any]:
+    content = json.loads(weighed)
+    reasons = [{"text": text, "weight": weight} for text, weight in content["reasons"]]
+    return {"reasons": reasons, "weaker_reasons": content["weaker"]}
+
+
+def _steps(its: Mapping[str, Any], subjects: Mapping[str, str]) -> dict[str, Any]:
+    steps = [
+        {
+            "time": time,
+            "step": step,
+            "message": None if message is None else clean(subjects.get(message, message)),
+            "campaign": None if campaign is None else clean(campaign),
+            "human": human,
+        }
+        for time, step, message, campaign, human in its["steps"]
+    ]
+    return {"steps": steps, "earlier_steps": its["earlier"], "exposures": its["exposures"]}

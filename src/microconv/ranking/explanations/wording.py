@@ -1,0 +1,185 @@
+"""Saying what a column's value means: the table of texts applied to a model's columns."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+
+import numpy as np
+import numpy.typing as npt
+
+from microconv.features.rare_steps import OTHER
+from microconv.journey import KINDS, JourneyMap
+from microconv.ranking.explanations.formatting import FORMATS, clean, number
+from microconv.ranking.explanations.text_rules import SLOT, WORD, Condition
+from microconv.ranking.explanations.text_table import Text, shipped
+
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
+}
+
+
+@dataclass(frozen=True)
+class Wording:
+    """The table applied to the columns of a model.
+
+    Attributes
+    ----------
+    columns : tuple of str
+    journey : JourneyMap
+    texts : tuple of Text
+        The rows of the table; the package's by default.
+    """
+
+    columns: tuple[str, ...]
+    journey: JourneyMap
+    texts: tuple[Text, ...] = field(default_factory=shipped, repr=False)
+
+    @cached_property
+    def subjects(self) -> tuple[str, ...]:
+        """What each column is about."""
+        return tuple(_put_in(texts[0][0].subject, texts[0][1]) for texts in self._texts)
+
+    def say(self, column: int, row: npt.NDArray[np.float32]) -> tuple[str, bool]:
+        """Put one column's value into words.
+
+        Parameters
+        ----------
+        column : int
+            Position of the column.
+        row : ndarray of float32, shape (n_columns,)
+            The row it stands in.
+
+        Returns
+        -------
+        text : str
+        weak : bool
+            Whether it says little.
+        """
+        for text, found in self._texts[column]:
+            if all(self._holds(condition, column, row, found) for condition in text.conditions):
+                try:
+                    return SLOT.sub(partial(self._slot, column, row, found), text.text), text.weak
+                except LookupError:  # it speaks of a column that is missing
+                    continue
+        return clean(self.columns[column]), True
+
+    @cached_property
+    def _texts(self) -> list[list[tuple[Text, dict[str, str]]]]:
+        steps = _steps_in(self.columns, self.journey)
+        patterns = [(_regex(text.pattern, self.journey, steps), text) for text in self.texts]
+        return [
+            [
+                (text, found.groupdict())
+                for regex, text in patterns
+                if (found := regex.fullmatch(name))
+            ]
+            for name in self.columns
+        ]
+
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {name: position for position, name in enumerate(self.columns)}
+
+    def _holds(
+        self,
+        condition: Condition,
+        column: int,
+        row: npt.NDArray[np.float32],
+        found: Mapping[str, str],
+    ) -> bool:
+        other, comparison, bound = condition
+        if other is not None:
+            position = self._position.get(_put_in(other, found))
+            if position is None:
+                return False
+            column = position
+        there = math.isfinite(row[column])
+        if comparison == "missing":
+            return not there
+        return there and _COMPARE[comparison](float(row[column]), bound)
+
+    def _slot(
+        self,
+        column: int,
+        row: npt.NDArray[np.float32],
+        found: Mapping[str, str],
+        slot: re.Match[str],
+    ) -> str:
+        """Write what stands in one pair of braces or brackets."""
+        how, what, other_how, other = slot.groups()
+        if how is not None:
+            return self._word(how, found[what])
+        if what is not None and what in found:
+            return self._word(what, found[what])
+        if what is None:
+            how, column = other_how, self._position[_put_in(other, found)]
+        value = float(row[column])
+        if not math.isfinite(value):
+            raise LookupError
+        if (how or what) == "stage":
+            return self.journey.stages[int(value) - 1].replace("_", " ")
+        return FORMATS[how or what](value)
+
+    def _word(self, how: str, word: str) -> str:
+        """Write a word that the pattern found."""
+        if how == "says":
+            if word == OTHER:
+                return "did another step"
+            return self.journey.steps[self.journey.code_of(word)].says
+        if how == "chain":
+            return ", then ".join(step.replace("_", " ") for step in word.split(">"))
+        if how in ("window", "longer"):
+            length = float(word.removesuffix("d"))
+            return "24 hours" if length == 1 else f"{number(length)} days"
+        if how == "name":
+            word = re.sub(r"[._=]+", " ", word)
+        return clean(word)
+
+
+def idle_patterns(columns: Iterable[str], journey: JourneyMap, texts: Iterable[Text]) -> list[str]:
+    """List the patterns of a table that fit none of the columns: their texts are never used."""
+    names = list(columns)
+    steps = _steps_in(names, journey)
+    patterns = dict.fromkeys(text.pattern for text in texts)
+    return [p for p in patterns if not any(map(_regex(p, journey, steps).fullmatch, names))]
+
+
+def _steps_in(columns: Iterable[str], journey: JourneyMap) -> list[str]:
+    """List the steps that a column may be about: of thousands most are in no column's name."""
+    said = "\n".join(columns)
+    return [name for name in (*journey.step_names, OTHER) if name in said]
+
+
+def _regex(pattern: str, journey: JourneyMap, names: Iterable[str]) -> re.Pattern[str]:
+    steps = "|".join(re.escape(name) for name in names) or "(?!)"  # which fits nothing
+    known = {
+        "step": steps,
+        "sequence": f"(?:{steps})(?:>(?:{steps}))+",
+        "stage": "|".join(re.escape(name) for name in journey.stages),
+        "kind": "|".join(KINDS),
+        "window": r"[\d.]+d",
+        "longer": r"[\d.]+d",
+        "k": r"\d+",
+        "attribute": "[^=]+",
+        "category": ".*",
+        "column": ".*",
+    }
+    words = WORD.split(pattern)  # literal, word, literal, word, …, literal
+    regex = "".join(
+        f"(?P<{word}>{known.get(word, '[^.]+')})" if place % 2 else re.escape(word)
+        for place, word in enumerate(words)
+    )
+    return re.compile(regex, re.DOTALL)
+
+
+def _put_in(template: str, found: Mapping[str, str]) -> str:
+    return WORD.sub(lambda match: found.get(match[1], match[0]), template)

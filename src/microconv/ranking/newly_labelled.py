@@ -1,0 +1,92 @@
+"""Snapshots whose outcome became known after a model was trained: what it would have said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from microconv.histories.load import load_histories
+from microconv.histories.snapshots import ask
+from microconv.histories.timeline import closed, plan_as_ofs
+from microconv.histories.visible import visible_events
+from microconv.model.prospect_model import ProspectModel
+from microconv.ranking.selection.top_k import features_of
+from microconv.storage.log import EventLog, Log
+
+ROWS = ["prospect_id", "as_of", "probability", "converted", "value"]
+"""What is said of a row: who, when, what the model said, what came."""
+
+
+def out_of_time_rows(model: ProspectModel) -> pd.DataFrame:
+    """Read the out-of-time predictions that a model carries."""
+    rows: pd.DataFrame = model.out_of_time.select(ROWS).to_pandas()
+    return rows
+
+
+def rescored(log: Log, model: ProspectModel, rows: pd.DataFrame) -> pd.DataFrame:
+    """Ask a model about rows that came after all it learnt from, open windows included.
+
+    Parameters
+    ----------
+    log : Log
+    model : ProspectModel
+    rows : DataFrame
+        Of another model; `prospect_id`, `as_of`, `converted` and `value` are kept.
+
+    Returns
+    -------
+    DataFrame
+        The later rows with this model's `probability`. Prospects that the log does
+        not know are left out.
+    """
+    later = rows[rows["as_of"] >= pd.Timestamp(model.facts.learnt_until)]
+    parts = list(_scored_buckets(log, model, later)) if len(later) else []
+    return pd.concat(parts, ignore_index=True) if parts else later.iloc[:0][ROWS]
+
+
+def _scored_buckets(log: Log, model: ProspectModel, rows: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    for bucket in range(log.buckets):
+        events, prospects = log.read_events(bucket), log.read_prospects(bucket)
+        histories = load_histories(events, model.journey, prospects)
+        wanted = pa.array(rows["prospect_id"], histories.prospect_ids.type)
+        found = pc.index_in(wanted, value_set=histories.prospect_ids)
+        here = found.is_valid().to_numpy(False)
+        if not here.any():
+            continue
+        mine = rows[here]
+        prospect = found.drop_null().to_numpy(False).astype(np.int64)
+        as_of = mine["as_of"].dt.as_unit("us").astype("int64").to_numpy()
+        visible = visible_events(histories, prospect, as_of)
+        yield mine.assign(probability=model.predict(features_of(visible, model)))[ROWS]
+
+
+def fresh_rows(log: EventLog, model: ProspectModel) -> pd.DataFrame:
+    """Ask about every instant that came after all a model learnt from, and closed since.
+
+    Returns
+    -------
+    DataFrame
+        With the columns of :data:`ROWS`; empty if no window has closed since.
+    """
+    settings, until = model.snapshot_settings, log.observed_until(model.journey)
+    nothing = out_of_time_rows(model).iloc[:0]
+    if settings.first > until:
+        return nothing
+    as_ofs = plan_as_ofs(settings, observed_until=until)
+    ripe = closed(as_ofs, horizon=settings.horizon, observed_until=until)
+    later = [as_of for as_of in ripe if as_of >= model.facts.learnt_until]
+    if not later:
+        return nothing
+    tables = []
+    for bucket in range(log.buckets):
+        histories = load_histories(log.read_events(bucket), model.journey)
+        table, _ = ask(histories, model.journey, settings, later, until)
+        tables.append(table.filter(table["observed"]).select(["prospect_id", "as_of", "converted",
+                                                              "value"]))  # fmt: skip
+    asked = pa.concat_tables(tables).to_pandas()
+    asked["converted"] = asked["converted"].astype(bool)
+    return rescored(log, model, asked.assign(probability=np.nan))

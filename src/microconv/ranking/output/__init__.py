@@ -1,0 +1,1 @@
+"""Lists as files: CSV, Parquet, XLSX and the manifest."""

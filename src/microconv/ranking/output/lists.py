@@ -1,0 +1,158 @@
+"""Lists as files: CSV for people, Parquet for programs, and the manifest that vouches for both."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from microconv.ranking.event_inputs import as_table
+from microconv.ranking.grades import version_of
+from microconv.ranking.output.past_lists import FORMAT, MANIFEST, NAMES
+from microconv.ranking.output.spreadsheet import as_csv, as_json_lines
+from microconv.ranking.output.workbook import write_workbook
+from microconv.ranking.ranked import Ranking
+from microconv.storage.files import md5_of, replacing
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a list was made from, and how far it may be trusted.
+
+    Attributes
+    ----------
+    log, model : Path
+        The folders whose md5 the manifest records.
+    status : {"preview", "champion"}
+        A preview comes from a model that nobody has promoted: not for calling.
+    version : str or None
+        The model's version in the registry, where it came from there.
+    """
+
+    log: Path
+    model: Path
+    status: Literal["preview", "champion"] = "preview"
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class ListFiles:
+    """Where a list is written."""
+
+    prospects: Path
+    csv: Path
+    xlsx: Path
+    json_lines: Path
+    manifest: Path
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> ListFiles:
+        """Name the files of a list that has a folder of its own."""
+        files = {kind: folder / name for kind, name in NAMES.items()}
+        return cls(manifest=folder / MANIFEST, **files)
+
+
+def write_list(
+    ranking: Ranking, origin: Origin, files: ListFiles, *, valid_for: timedelta
+) -> dict[str, Any]:
+    """Write a list in every format, and last the manifest that holds their md5.
+
+    What a row tells in detail is in Parquet and JSON lines alone: a cell of a spreadsheet
+    has no room for it. Each file is replaced as a whole. Whoever reads them can tell a list that
+    was interrupted between two files: its manifest has other sums.
+
+    Parameters
+    ----------
+    ranking : Ranking
+    origin : Origin
+    files : ListFiles
+    valid_for : timedelta
+        How long after `as_of` the list may be used.
+
+    Returns
+    -------
+    dict
+        The manifest.
+    """
+    with replacing(files.prospects) as fresh:
+        pq.write_table(_with_details(ranking), fresh)
+    with replacing(files.csv) as fresh:
+        # with a byte order mark: without one, spreadsheets read "Zoë" as "ZoÃ«"
+        fresh.write_text(as_csv(ranking.frame), encoding="utf-8-sig", newline="")
+    with replacing(files.xlsx) as fresh:
+        write_workbook(ranking.frame, fresh, as_of=ranking.as_of)
+    with replacing(files.json_lines) as fresh:
+        fresh.write_text(as_json_lines(ranking.frame, ranking.details), encoding="utf-8")
+    content = manifest_of(ranking, origin, valid_for=valid_for)
+    content["files"] = {kind: md5_of(getattr(files, kind)) for kind in NAMES}
+    with replacing(files.manifest) as fresh:
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        fresh.write_text(text + "\n", encoding="utf-8")
+    return content
+
+
+def manifest_of(ranking: Ranking, origin: Origin, *, valid_for: timedelta) -> dict[str, Any]:
+    """Say all that must be known of a list before it is used.
+
+    The list's id follows from its inputs alone: the same log, model and
+    question make the same id on every machine.
+    """
+    log, model = md5_of(origin.log), md5_of(origin.model)
+    shape = {
+        "limit": ranking.limit,
+        "grades": ranking.grades,
+        "rules": ranking.rules,
+        "last_list": ranking.last_list,
+        "evidence": ranking.evidence,
+    }
+    facts = [log, model, _iso(ranking.as_of), shape, origin.status, origin.version]
+    short = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:8]
+    return {
+        "format": FORMAT,
+        "list_id": f"{ranking.as_of:%Y%m%d}-{short}",
+        "status": origin.status,
+        "as_of": _iso(ranking.as_of),
+        "valid_until": _iso(ranking.as_of + valid_for),
+        "horizon_days": ranking.horizon / timedelta(days=1),
+        "model": {
+            "version": origin.version,
+            "md5": model,
+            "learnt_until": None if ranking.learnt_until is None else _iso(ranking.learnt_until),
+        },
+        "log": {"md5": log},
+        "counts": {
+            "prospects": ranking.prospects,
+            "known": ranking.known,
+            "scored": ranking.scored,
+            "listed": len(ranking.frame),
+            "left_out": ranking.left_out,
+            "exits": ranking.exits,
+        },
+        "limit": ranking.limit,
+        "rules": ranking.rules,
+        "last_list": ranking.last_list,
+        "evidence": {"md5": ranking.evidence},
+        "grades": ranking.grades,
+        "grades_version": None if ranking.grades is None else version_of(ranking.grades),
+        "readiness": ranking.readiness,
+        "columns": _with_details(ranking).column_names,
+        "notes": list(ranking.notes),
+    }
+
+
+def _with_details(ranking: Ranking) -> pa.Table:
+    table, details = as_table(ranking.frame), ranking.details
+    if details is not None:
+        for field in details.schema:
+            table = table.append_column(field, details.column(field.name))
+    return table
+
+
+def _iso(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")

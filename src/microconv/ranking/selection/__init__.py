@@ -1,0 +1,1 @@
+"""Who is listed: top-k, capacity, suppression, exploration."""

@@ -1,0 +1,1 @@
+"""The sorted event log on disk, and how outputs are written whole or not at all."""

@@ -1,0 +1,211 @@
+"""The event log: one folder of sorted buckets, or the same thing in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from microconv.errors import EventLogError, MissingInputError, TimeError, listed
+from microconv.journey import JourneyMap
+from microconv.storage.parquet import read_parquet
+from microconv.storage.schema import MESSAGES
+
+FORMAT = 1
+"""Version of the folder layout that this code reads and writes."""
+
+HISTORY_COLUMNS = (
+    "prospect_id",
+    "time",
+    "visible_at",
+    "visible_until",
+    "event_name",
+    "value",
+    "human",
+)
+"""The columns that histories are made of; the only ones featurize reads."""
+
+DICTIONARIES = ["prospect_id", "event_name", "message_id", "campaign_id", "variant", "client"]
+"""The columns of text that repeat, read as codes and a dictionary."""
+
+
+class Log(Protocol):
+    """What every reader of events needs: buckets, one at a time."""
+
+    @property
+    def buckets(self) -> int:
+        """How many buckets there are."""
+        ...
+
+    def read_events(self, bucket: int, columns: Sequence[str] = HISTORY_COLUMNS) -> pa.Table:
+        """Read some columns of one bucket, in the order of the log."""
+        ...
+
+    def read_prospects(self, bucket: int) -> pa.Table | None:
+        """Read the bucket's rows of the prospects table; None where there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class EventLog:
+    """A log on disk, as `ingest` writes it.
+
+    Attributes
+    ----------
+    path : Path
+        The folder that holds `log.json`, `events/` and perhaps `prospects/`.
+    facts : dict
+        The content of `log.json`.
+    """
+
+    path: Path
+    facts: dict[str, Any] = field(repr=False)
+
+    @classmethod
+    def open(cls, path: str | Path) -> EventLog:
+        """Open a log for reading.
+
+        Raises
+        ------
+        MissingInputError
+            If the folder holds no log.
+        EventLogError
+            If the log was written in another format, or is damaged.
+        """
+        path = Path(path).absolute()  # other machines work in other folders
+        try:
+            facts = json.loads((path / "log.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise MissingInputError(
+                f"There is no event log at {path} (no log.json). Run the stage `ingest` first, "
+                "or name the folder it wrote."
+            ) from None
+        except ValueError as error:
+            raise EventLogError(f"{path / 'log.json'} is damaged: {error}.") from None
+        if not isinstance(facts, dict):
+            raise EventLogError(
+                f"{path / 'log.json'} does not describe a log. Ingest the exports again."
+            )
+        if facts.get("format") != FORMAT:
+            raise EventLogError(
+                f"The log at {path} has the format {facts.get('format')!r}; this version reads "
+                f"{FORMAT}. Ingest the exports again."
+            )
+        missing = [name for name in ("buckets", "event_names", "sources") if name not in facts]
+        if missing:
+            raise EventLogError(
+                f"{path / 'log.json'} is damaged: it has no {listed(missing)}. Ingest the exports "
+                "again."
+            )
+        return cls(path, facts)
+
+    @property
+    def buckets(self) -> int:
+        """How many buckets there are."""
+        return int(self.facts["buckets"])
+
+    @property
+    def event_names(self) -> dict[str, int]:
+        """Every event name with its number of events."""
+        return dict(self.facts["event_names"])
+
+    @property
+    def dealt(self) -> list[str]:
+        """Sources whose instants were dealt by a hash, as their exports have none."""
+        return [source["name"] for source in self.facts["sources"] if source.get("dealt")]
+
+    def read_events(self, bucket: int, columns: Sequence[str] = HISTORY_COLUMNS) -> pa.Table:
+        """Read some columns of one bucket, those of :data:`DICTIONARIES` as dictionaries."""
+        return _read(self.path / "events" / f"{bucket:04d}.parquet", list(columns))
+
+    def read_prospects(self, bucket: int) -> pa.Table | None:
+        """Read the bucket's rows of the prospects table; None where the log has none."""
+        file = self.path / "prospects" / f"{bucket:04d}.parquet"
+        return _read(file, None) if file.exists() else None
+
+    def read_messages(self) -> pa.Table | None:
+        """Read the table of messages; None where the log has none."""
+        file = self.path / "messages.parquet"
+        return _read(file, None).cast(MESSAGES) if file.exists() else None
+
+    def observed_until(self, journey: JourneyMap) -> datetime:
+        """Find the first instant up to which every outcome is complete.
+
+        The minimum over the sources' declared `complete_until`, never the
+        largest timestamp seen: one row dated 2099 would make every label a
+        false negative.
+
+        Raises
+        ------
+        TimeError
+            If a source bears a major conversion and declares no
+            `complete_until`, or no source declares one.
+        """
+        majors = {e for s in journey.steps if s.kind == "major" for e in s.events}
+        declared = []
+        for source in self.facts["sources"]:
+            bears = sorted(majors.intersection(source["event_names"]))
+            if source["complete_until"] is not None:
+                declared.append(datetime.fromisoformat(source["complete_until"]))
+            elif bears:
+                raise TimeError(
+                    f"The source `{source['name']}` bears the outcome {listed(bears)} but declares "
+                    "no `complete_until`, so nobody can say which conversions are still missing. "
+                    "Add the instant up to which its export is complete, like "
+                    "`complete_until: 2024-09-27T00:00:00Z`."
+                )
+        if not declared:
+            raise TimeError(
+                "No source declares `complete_until`, so no outcome window is known to be closed. "
+                "Add it to the source that holds the conversions."
+            )
+        return min(declared)
+
+    def unplaced(self, journey: JourneyMap) -> dict[str, int]:
+        """Count the events whose name the journey cannot place, by name."""
+        counts = self.event_names
+        return {name: counts[name] for name in journey.unplaced(counts)}
+
+
+@dataclass(frozen=True)
+class MemoryLog:
+    """A log of one bucket that lives in memory.
+
+    Attributes
+    ----------
+    events : Table
+        Canonical events in the order of the log.
+    prospects : Table or None
+    """
+
+    events: pa.Table
+    prospects: pa.Table | None = None
+    buckets: int = 1
+
+    def read_events(self, bucket: int, columns: Sequence[str] = HISTORY_COLUMNS) -> pa.Table:
+        """Hand out the events, dictionaries encoded."""
+        table = self.events.select(list(columns))
+        for name in [name for name in DICTIONARIES if name in columns]:
+            position = table.column_names.index(name)
+            if not pa.types.is_dictionary(table.schema.field(name).type):
+                column = table.column(name).dictionary_encode()
+                table = table.set_column(position, name, column)
+        return table
+
+    def read_prospects(self, bucket: int) -> pa.Table | None:
+        """Hand out the prospects table."""
+        return self.prospects
+
+
+def _read(file: Path, columns: list[str] | None) -> pa.Table:
+    try:
+        return read_parquet(file, columns, dictionaries=DICTIONARIES)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise EventLogError(
+            f"{file} is missing or damaged ({error}). Run the stage `ingest` again."
+        ) from None

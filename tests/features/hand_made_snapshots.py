@@ -1,0 +1,137 @@
+"""Hand-made questions (`Visible`), strategies for any, and how a family is asked them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from microconv.histories.arrays import DAY, FOREVER, Histories, Visible
+from microconv.histories.instants import microseconds
+from microconv.settings import FeatureSettings
+from worlds.logs import AS_OF, JOURNEY
+
+MINUTE = 60_000_000
+HOUR = 60 * MINUTE
+
+SETTINGS = FeatureSettings(
+    windows_days=(0.5, 1, 7, 30),
+    pairs=(
+        ("blog", "pricing"),
+        ("pricing", "blog"),
+        ("guide", "guide"),
+        ("opened", "guide"),
+        ("blog", "pricing"),
+    ),
+    sequences=(
+        ("blog", "guide", "pricing"),
+        ("guide", "blog", "guide"),
+        ("guide", "guide", "blog"),
+        ("pricing", "reference"),
+    ),
+    last_steps=3,
+    session_gap_minutes=30,
+)
+"""Settings that reach every branch: a pair twice, a pair of one step, a pair with an exposure."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One row, in plain Python: the instant, and (time, step, human) of what is visible."""
+
+    as_of: int
+    events: tuple[tuple[int, str, float], ...]
+
+
+def asked(*events: tuple[str, float] | tuple[str, float, float], as_of: datetime = AS_OF):
+    """Make a question of (step, days before `as_of`[, human]), in the order given."""
+    instant = microseconds(as_of)
+    return Question(
+        instant,
+        tuple(
+            (instant - round(days * DAY), step, *(human or [1.0])) for step, days, *human in events
+        ),
+    )
+
+
+def visible_of(questions) -> Visible:
+    """Lay questions out as arrays, with events that nobody may see before, between and behind."""
+    hidden = [(0, "pricing", 1.0), (9 * 10**15, "won", 1.0)]
+    events, start, end = list(hidden), [], []
+    for question in questions:
+        start.append(len(events))
+        events += question.events
+        end.append(len(events))
+        events += hidden
+    time = np.array([event[0] for event in events], np.int64)
+    step = np.array([JOURNEY.code_of(event[1]) for event in events], np.int16)
+    human = np.array([event[2] for event in events], np.float32)
+    value = np.full(len(events), np.nan)
+    rows = np.arange(len(questions))
+    nobody = pa.array([str(row) for row in rows])
+    until = np.full(len(time), FOREVER)
+    histories = Histories(
+        nobody, np.append(start, len(time)), time, time, until, step, value, human
+    )
+    as_of = np.array([question.as_of for question in questions], np.int64)
+    starts, ends = np.array(start, np.int64), np.array(end, np.int64)
+    return Visible(histories, rows, as_of, starts, ends, time, step, value, human)
+
+
+def filled(family, visible: Visible, settings: FeatureSettings = SETTINGS, state=None):
+    """Fill a family's columns over whatever was in memory before; return names and columns."""
+    names = family.names(JOURNEY, settings, state or {})
+    out = np.full((len(names), len(visible)), 1234.5, np.float32)
+    family.fill(out, visible, JOURNEY, settings, state or {})
+    return names, out
+
+
+def answer(family, question: Question, settings: FeatureSettings = SETTINGS):
+    """Say a family's columns for one question, by name."""
+    names, out = filled(family, visible_of([question]), settings)
+    return dict(zip(names, out[:, 0].tolist(), strict=True))
+
+
+EDGES = [days * DAY + nudge for days in (0.5, 1, 7, 30) for nudge in (-1, 0, 1)]
+AGES = st.one_of(
+    st.sampled_from([1, 2, MINUTE, 30 * MINUTE, 30 * MINUTE + 1, HOUR, *map(int, EDGES)]),
+    st.integers(1, 3 * DAY),
+    st.integers(1, 45 * DAY),
+)
+"""Microseconds before `as_of`: just inside it, on the edges of every window, anywhere."""
+
+
+@st.composite
+def questions(draw, steps=JOURNEY.step_names, most: int = 14):
+    """Draw one question: any steps, ties in time, robots, no events at all."""
+    as_of = microseconds(AS_OF) + draw(st.sampled_from([0, 0, 1, 9 * HOUR, 5 * DAY + 7 * MINUTE]))
+    ages = draw(st.lists(AGES, max_size=most))
+    if ages and draw(st.booleans()):
+        ages += draw(st.lists(st.sampled_from(ages), max_size=4))  # ties
+    human = st.sampled_from([1.0, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0])
+    return Question(
+        as_of,
+        tuple(
+            (as_of - age, draw(st.sampled_from(steps)), draw(human))
+            for age in sorted(ages, reverse=True)
+        ),
+    )
+
+
+def assert_answers(family, oracle, asked_questions, settings: FeatureSettings = SETTINGS) -> None:
+    """Compare every cell with what the oracle says of each question."""
+    names, out = filled(family, visible_of(asked_questions), settings)
+    assert len(set(names)) == len(names)
+    for row, question in enumerate(asked_questions):
+        expected = oracle(question, JOURNEY, settings)
+        assert sorted(expected) == sorted(names)
+        np.testing.assert_allclose(
+            out[:, row],
+            [expected[name] for name in names],
+            rtol=2e-6,
+            atol=1e-6,
+            err_msg=str(dict(zip(names, out[:, row], strict=True))),
+        )

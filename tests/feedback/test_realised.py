@@ -1,0 +1,110 @@
+"""Promised and come true, checked on numbers that can be counted on paper."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from statsmodels.stats.proportion import proportion_confint
+
+from microconv.feedback.realised import by_grade, by_list, by_tenth, explored, held_against
+
+
+def listed(probability, converted, **more) -> pd.DataFrame:
+    """Make rows of one list; more columns replace the defaults."""
+    n = len(probability)
+    columns = {
+        "prospect_id": [f"p{k}" for k in range(n)],
+        "rank": range(1, n + 1),
+        "probability": probability,
+        "grade": "A",
+        "list_id": "one",
+        "as_of": pd.Timestamp("2024-06-03", tz="UTC"),
+        "listed_because": "rank",
+        "draw_probability": float("nan"),
+        "converted": [bool(c) for c in converted],
+        "value": [100.0 if c else None for c in converted],
+    }
+    return pd.DataFrame({**columns, **more})
+
+
+def test_what_came_is_held_against_what_was_promised():
+    """100 prospects of 10 % each: 10 are expected, 25 came, and that is no chance."""
+    rows = listed([0.1] * 100, [1] * 25 + [0] * 75)
+    told = held_against(rows, confidence=0.95)
+    assert told["expected"] == pytest.approx(10)
+    assert told["came"] == 0.25
+    assert told["ratio"] == pytest.approx(2.5)
+    low, high = proportion_confint(25, 100, method="wilson")
+    assert (told["low"], told["high"]) == pytest.approx((low, high))
+    assert not told["kept"]
+    assert held_against(listed([0.24] * 100, [1] * 25 + [0] * 75), confidence=0.95)["kept"]
+
+
+def test_a_prospect_on_many_lists_counts_once_in_the_interval():
+    """Five weekly lists of the same 40 people are not 200 people."""
+    rows = listed(
+        [0.1] * 200, ([1] * 4 + [0] * 36) * 5, prospect_id=[f"p{k}" for k in range(40)] * 5
+    )
+    told = held_against(rows, confidence=0.95)
+    low, high = proportion_confint(4, 40, method="wilson")
+    assert (told["low"], told["high"]) == pytest.approx((low, high))
+    assert told["conversions"] == 20
+
+
+def test_grades_are_those_that_were_on_the_list():
+    """A list without grades has none afterwards."""
+    rows = listed([0.3] * 10 + [0.1] * 10, [1] * 3 + [0] * 17, grade=["A"] * 10 + ["C"] * 10)
+    assert [(g["grade"], g["conversions"]) for g in by_grade(rows, confidence=0.9)] == [
+        ("A", 3),
+        ("C", 0),
+    ]
+    assert by_grade(rows.assign(grade=None), confidence=0.9) == []
+
+
+def test_tenths_go_from_the_highest_probability_down():
+    """The first tenth is the one that was called first."""
+    rows = listed([k / 100 for k in range(1, 101)], [0] * 90 + [1] * 10)
+    tenths = by_tenth(rows, confidence=0.95)
+    assert [t["tenth"] for t in tenths] == list(range(1, 11))
+    assert (tenths[0]["from"], tenths[0]["to"]) == (0.91, 1.0)
+    assert tenths[0]["conversions"] == 10
+    assert {t["rows"] for t in tenths} == {10}
+
+
+def test_precision_is_of_those_who_could_be_called():
+    """A list of 100 is worth what its first 20 are, if 20 can be called."""
+    (told,) = by_list(listed([0.1] * 100, [1] * 5 + [0] * 95), capacity=20, confidence=0.95)
+    assert told["capacity"] == 20
+    assert told["precision"] == 0.25
+    assert told["value"] == 500
+    assert told["came"] == 0.05
+
+
+def test_drawn_rows_stand_for_everyone_who_was_not_listed():
+    """Of 1,000 below the cut 10 were drawn: each stands for 100, and 2 of 10 is 20 %."""
+    rows = pd.concat(
+        [
+            listed([0.3] * 50, [1] * 20 + [0] * 30),
+            listed([0.05] * 10, [1] * 2 + [0] * 8, listed_because="exploration",
+                   draw_probability=0.01, prospect_id=[f"q{k}" for k in range(10)]),
+        ]
+    )  # fmt: skip
+    told = explored(rows, confidence=0.95)
+    assert told["stands_for"] == pytest.approx(1000)
+    assert told["came"] == pytest.approx(0.2)
+    low, high = proportion_confint(2, 10, method="wilson")
+    assert (told["low"], told["high"]) == pytest.approx((low, high))
+    assert told["ranked"] == 0.4
+    assert told["ratio"]["value"] == pytest.approx(2.0)
+    assert told["ratio"]["low"] < 2 < told["ratio"]["high"]
+
+
+def test_unequal_chances_of_being_drawn_are_weighed():
+    """Drawn 1 in 10 and converted, drawn 1 in 2 and not: 10 of 12 stand for a conversion."""
+    rows = listed([0.1, 0.1], [1, 0], listed_because="exploration", draw_probability=[0.1, 0.5])
+    assert explored(rows, confidence=0.95)["came"] == pytest.approx(10 / 12)
+
+
+def test_without_drawn_rows_nothing_is_said_of_the_others():
+    """A list of the best says nothing about the rest."""
+    assert explored(listed([0.1] * 10, [0] * 10), confidence=0.95) is None

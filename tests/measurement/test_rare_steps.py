@@ -1,0 +1,90 @@
+"""Journeys of very many steps: the rare ones are measured together, and nothing explodes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from microconv.journey import JourneyMap
+from microconv.measurement.funnel.completion import completion
+from microconv.measurement.study.rare_steps import MOST_STEPS, gather_steps, named_in
+from microconv.settings import MeasureSettings, check_settings
+from microconv.stages.measure import measure
+from worlds.logs import JOURNEY, event
+from worlds.ranking import settings
+from worlds.skewed_logs import events_of, write_log
+from worlds.studies import SHIPPED, at, study_of
+
+COUNTS = {"blog": 9, "guide": 2, "pricing": 5, "reference": 1, "sent": 7, "opened": 6}
+
+
+def test_the_commonest_stay_and_the_rest_of_a_stage_is_one_step():
+    """Two micro steps and two exposures stay; guide and reference are rare and of two stages."""
+    journey, says = gather_steps(JOURNEY, COUNTS, named=(), most=2)
+    others = {step.name: step for step in journey.steps if step.name.startswith("(other")}
+    assert set(journey.step_names) - set(others) == {
+        "sent", "opened", "blog", "pricing", "won", "left",
+    }  # fmt: skip
+    assert others["(other consideration)"].events == ("guide",)
+    assert others["(other decision)"].commitment == 4
+    assert says.startswith("2 of the 8 steps are measured together")
+
+
+def test_a_step_that_the_settings_name_stays_however_rare():
+    """Whoever asks about a sequence is answered."""
+    journey, _ = gather_steps(JOURNEY, COUNTS, named={"reference"}, most=2)
+    assert "reference" in journey.step_names
+    assert "guide" not in journey.step_names
+
+
+def test_a_short_journey_is_left_alone():
+    """The same object, and nothing to say."""
+    assert gather_steps(JOURNEY, COUNTS, named=(), most=4) == (JOURNEY, "")
+
+
+def test_what_the_shipped_settings_name_is_found():
+    """The asked sequence and the parts of the video stay, whatever else is cut."""
+    journey = JourneyMap.from_settings(SHIPPED.journey)
+    named = named_in(SHIPPED, journey)
+    assert {step for asked in SHIPPED.measure.sequences for step in asked.steps} <= named
+
+
+def test_no_stage_loses_anybody():
+    """Ada's guide and Bob's pricing are consideration, together or apart."""
+    rows = [
+        event("ada", "guide", at(1)),
+        event("bob", "pricing", at(2)),
+        event("cy", "blog", at(3)),
+    ]
+    gathered, _ = gather_steps(JOURNEY, {}, named=(), most=1)
+    apart, together = (
+        completion(study_of(*rows, journey=journey), MeasureSettings()).tables["stages"]
+        for journey in (JOURNEY, gathered)
+    )
+    assert len(gathered) < len(JOURNEY)
+    assert apart.equals(together)
+
+
+@pytest.mark.slow
+def test_5000_steps_are_measured_in_bounded_time_and_memory(tmp_path):
+    """60,000 events over 5,000 pages: the report comes, and says what counts together."""
+    pages = {
+        f"page_{n:04d}": {"kind": "micro", "stage": "awareness", "commitment": 1}
+        for n in range(5000)
+    }
+    given = settings().model_dump(mode="json")
+    given["journey"] = {"stages": ["awareness"], "steps": pages | {"won": {"kind": "major"}}}
+    given["features"] = {}
+    random = np.random.default_rng(3)
+    page = (5000 * random.power(0.4, 60_000)).astype(int)
+    names = [*(f"page_{n:04d}" for n in page), *["won"] * 200]
+    who = [*random.integers(0, 3000, 60_000), *range(0, 3000, 15)]
+    days = [*random.uniform(0, 150, 60_000), *[151] * 200]
+    write_log(tmp_path / "log", events_of(who, days, names))
+    places = {"log": tmp_path / "log", "journey": tmp_path / "journey.json"}
+    measure(check_settings(given), **places, tables=tmp_path / "tables")
+    report = json.loads((tmp_path / "journey.json").read_text(encoding="utf-8"))
+    assert "4,800 of the 5,001 steps are measured together" in report["completion"]["missing"][0]
+    assert len(report["completion"]["tables"]["steps"]) == MOST_STEPS + 1

@@ -1,0 +1,80 @@
+"""The file of a search: what it says is what later stages use."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from microconv.errors import MissingInputError, ModelError
+from microconv.model.search_result import Searched, Trial, found_in
+from worlds.training_sets import MODEL, settings_for
+
+SLOW_TREES = {**MODEL.boosted.model_dump(), "num_leaves": 9}
+OTHER = {"boosted": SLOW_TREES, "hazard": SLOW_TREES, "linear": {"inverse_penalty": 0.25}}
+DONE = Searched(
+    "",
+    (
+        Trial(0, found_in(MODEL), (0.5, 0.4), 1.5),
+        Trial(1, OTHER, (0.4, 0.3), 1.0),
+        Trial(2, OTHER, (0.9,), 0.5, pruned=True),
+    ),
+    {"until": "2024-06-24T00:00:00+00:00", "folds": []},
+)
+
+
+def test_what_is_written_is_what_is_read(tmp_path):
+    """Backtest and train are other processes."""
+    chosen = DONE.choose(1, "the first is best")
+    chosen.write(tmp_path / "models" / "search.json")
+    assert Searched.read(tmp_path / "models" / "search.json") == chosen
+
+
+def test_chosen_settings_take_the_place_of_the_given_ones_and_nothing_else_changes():
+    """A search that changed the seed, say, would not be the one that was asked for."""
+    model = DONE.choose(1, "").apply(settings_for()).model
+    assert (model.boosted.num_leaves, model.hazard.num_leaves) == (9, 9)
+    assert model.linear.inverse_penalty == 0.25
+    same = {"boosted": MODEL.boosted, "hazard": MODEL.hazard, "linear": MODEL.linear}
+    assert model.model_copy(update=same) == MODEL
+
+
+@pytest.mark.parametrize(
+    "done", [Searched("off"), DONE.choose(0, "")], ids=["off", "nothing better"]
+)
+def test_without_a_better_trial_the_given_settings_stay(done):
+    """params.yaml says what is used, unless something better was found."""
+    assert done.apply(settings_for()) == settings_for()
+
+
+def test_a_pruned_trial_has_no_loss(tmp_path):
+    """Its figure is of the first folds only, and would look like one of all."""
+    DONE.write(tmp_path / "search.json")
+    trials = json.loads((tmp_path / "search.json").read_text())["trials"]
+    assert [trial["loss"] for trial in trials] == [0.4, 0.3, None]
+
+
+def test_a_search_that_is_not_there_names_the_stage(tmp_path):
+    """One sentence that says what to run."""
+    with pytest.raises(MissingInputError, match="Run the stage `search`"):
+        Searched.read(tmp_path / "search.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"says": "", "settings": null, "trials": [{"number": 1}]}'],
+    ids=["empty", "a list", "no trials", "half a trial"],
+)
+def test_a_file_of_something_else_is_refused_in_a_sentence(tmp_path, text):
+    """Cut short or edited by hand, it must not end in a traceback."""
+    (tmp_path / "search.json").write_text(text)
+    with pytest.raises(ModelError, match="Run the stage `search` again"):
+        Searched.read(tmp_path / "search.json")
+
+
+def test_settings_out_of_their_range_are_refused(tmp_path):
+    """What params.yaml may not say a search may not either."""
+    bad = {**OTHER, "linear": {"inverse_penalty": -1}}
+    Searched("", (Trial(1, bad, (0.1,), 1.0, chosen=True),)).write(tmp_path / "search.json")
+    with pytest.raises(ModelError, match="inverse_penalty"):
+        Searched.read(tmp_path / "search.json")

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from microconv.report.reliability_text import Belief, how_far
+from worlds.reports import evaluation
+
+
+def report(**calibration: Any) -> dict[str, Any]:
+    """Return an evaluation by hand: 1.3 % promised, 1.1 % came true, lift 4.5."""
+    good = {
+        "slope": {"value": 1.0, "low": 0.9, "high": 1.1},
+        "level": {"value": 0.0, "low": -0.1, "high": 0.1},
+        "ece": 0.002,
+        "ece_if_calibrated_by_prospect": 0.003,
+    }
+    pooled = {
+        "lift": {"value": 4.52, "low": 3.33, "high": 5.7},
+        "mean_probability": 0.013,
+        "base_rate": 0.011,
+        "calibration": {**good, **calibration},
+    }
+    return {
+        "candidate": "blend",
+        "list_size": 200,
+        "confidence": 0.95,
+        "verdict": {"ranks": True, "says": "The model ranks better than chance."},
+        "readiness": {"state": "ready", "says": "There is enough to learn from."},
+        "models": {"blend": {"pooled": pooled}},
+    }
+
+
+def test_a_good_model_is_said_to_be_one() -> None:
+    """Every figure named here stands in the evaluation above."""
+    belief = how_far(report())
+    assert not belief.alarm
+    assert belief.sentences == (
+        "Asked about the past, the first 200 of each list converted 4.5 times as often as the "
+        "average prospect (3.3 to 5.7, 95\xa0% interval).",
+        "The probabilities can be taken as they stand: 1.3\xa0% was promised on average and "
+        "1.1\xa0% came true.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("calibration", "says"),
+    [
+        ({"level": {"value": -0.2, "low": -0.3, "high": -0.1}}, "somewhat too high"),
+        ({"level": {"value": 0.2, "low": 0.1, "high": 0.3}}, "somewhat too low"),
+        (
+            {"slope": {"value": 0.7, "low": 0.6, "high": 0.8}},
+            "High probabilities are too high and low ones too low",
+        ),
+        (
+            {"slope": {"value": 1.4, "low": 1.2, "high": 1.6}},
+            "High probabilities are too low and low ones too high",
+        ),
+        ({"ece": 0.004}, "off by more than chance explains"),
+        (
+            {"slope": {"value": None, "reason": "only one outcome happened"}},
+            "cannot be told: only one outcome happened",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_probabilities_is_said(calibration: Any, says: str) -> None:
+    """Percentages are read as percentages: a systematic error must be named, with its direction."""
+    assert says in how_far(report(**calibration)).sentences[-1]
+
+
+@pytest.mark.parametrize("ranks", [False, None])
+def test_a_list_that_ranks_by_nothing_raises_the_alarm(ranks: bool | None) -> None:
+    """No soothing sentence may follow: the verdict stands alone."""
+    content = copy.deepcopy(report())
+    content["verdict"] = {"ranks": ranks, "says": "There is nothing to rank by."}
+    belief = how_far(content)
+    assert belief.alarm
+    assert belief.sentences == ("There is nothing to rank by.",)
+
+
+def test_a_list_from_a_few_conversions_is_never_a_confident_one() -> None:
+    """However good the figures look: with not enough, only that is said."""
+    content = report()
+    content["readiness"] = {"state": "not enough", "says": "There is not enough: 30 conversions."}
+    assert how_far(content) == Belief(("There is not enough: 30 conversions.",), alarm=True)
+    content["readiness"] = {"state": "thin", "says": "There is little: 60 conversions."}
+    belief = how_far(content)
+    assert (belief.sentences[0], belief.alarm) == ("There is little: 60 conversions.", False)
+    assert len(belief.sentences) == 3
+
+
+def test_a_lift_that_does_not_exist_is_not_mentioned() -> None:
+    """No conversions at the top: nothing is made up."""
+    content = report()
+    content["models"]["blend"]["pooled"]["lift"] = {"value": None, "reason": "nobody converted"}
+    assert len(how_far(content).sentences) == 1
+
+
+def test_real_evaluations_can_be_put_into_words() -> None:
+    """The keys read here are the ones that `evaluate` writes."""
+    assert not how_far(evaluation(2.0).report).alarm
+    assert how_far(evaluation(0.0).report).alarm

@@ -1,0 +1,103 @@
+"""Planted sets with a leak put in, and what the alarms say of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from microconv.evaluation.leakage.checks import raise_alarms
+from microconv.evaluation.leakage.diagnostics import look_for_leaks
+from microconv.evaluation.leakage.sample import take_rows
+from microconv.features.training_set import TrainingSet
+from microconv.histories.arrays import DAY, Attributes
+from microconv.histories.timeline import Fold
+from microconv.model.training import Recipe
+from microconv.settings import AlarmSettings
+from worlds.training_sets import mondays, planted_set, settings_for
+
+FOLDS = (
+    Fold(mondays(12)[:6], mondays(12)[10:11]),
+    Fold(mondays(12)[:7], mondays(12)[11:12]),
+)
+"""Two folds whose training windows (30 days) close before the test begins."""
+
+
+def clean(seed: int = 0) -> TrainingSet:
+    """Make a set without a leak: steps, recency and an attribute decide."""
+    return planted_set(prospects=600, dates=12, seed=seed)
+
+
+def asked_once(seed: int = 0) -> TrainingSet:
+    """Make a clean set in which everybody is asked about once: outcomes are prospects'."""
+    everything = planted_set(prospects=2000, dates=12, seed=seed)
+    drawn = everything.snapshots.sample(frac=1, random_state=seed)
+    return take_rows(everything, np.sort(drawn.drop_duplicates("prospect_id").index.to_numpy()))
+
+
+def look(training_set: TrainingSet, latest=None):
+    """Find what there is to find, without a verdict."""
+    return look_for_leaks(training_set, FOLDS, Recipe.from_settings(settings_for()), latest)
+
+
+def alarms_of(training_set: TrainingSet, *, severity: str = "alarm"):
+    """List what is raised as (code, columns)."""
+    raised = raise_alarms({"findings": look(training_set)}, AlarmSettings())
+    return [(a["code"], a["columns"]) for a in raised if a["severity"] == severity]
+
+
+def converters(training_set: TrainingSet) -> np.ndarray:
+    """Say of each prospect of the histories whether it ever converts."""
+    visible, converted = training_set.visible, training_set.snapshots["converted"]
+    out = np.zeros(len(visible.histories), dtype=bool)
+    out[visible.prospect[converted.to_numpy(bool)]] = True
+    return out
+
+
+def conversion_instants(training_set: TrainingSet) -> np.ndarray:
+    """Say when each prospect first converts, in microseconds; 0 for never."""
+    snapshots, out = training_set.snapshots, np.zeros(len(training_set.visible.histories), np.int64)
+    yes = snapshots["converted"].to_numpy(bool)
+    at = training_set.visible.as_of + (snapshots["days_to_conversion"].to_numpy() * DAY)
+    for prospect, instant in sorted(
+        zip(training_set.visible.prospect[yes], at[yes], strict=True), key=lambda pair: -pair[1]
+    ):
+        out[prospect] = int(instant)
+    return out
+
+
+def with_attribute(training_set: TrainingSet, name: str, values, known_at=None) -> TrainingSet:
+    """Give each prospect one more attribute, known since 1970 or since `known_at`."""
+    visible, histories = training_set.visible, training_set.visible.histories
+    old = histories.attributes
+    assert old is not None
+    n = len(histories)
+    if known_at is None:
+        attributes = replace(old, table=old.table.append_column(name, pa.array(values)))
+    else:  # a second row for everybody
+        first = old.table.append_column(name, pa.array([None] * n, pa.array(values).type))
+        blank = pa.array([None] * n, old.table.schema.field("source").type)
+        second = pa.table({"source": blank, name: pa.array(values)})
+        order = np.arange(2 * n).reshape(2, n).T.ravel()
+        attributes = Attributes(
+            np.arange(n + 1) * 2,
+            np.stack([old.known_at, known_at], axis=1).ravel(),
+            pa.concat_tables([first, second]).take(pa.array(order)),
+        )
+    there = replace(visible, histories=replace(histories, attributes=attributes))
+    return replace(training_set, visible=there)
+
+
+def with_column(training_set: TrainingSet, name: str, column) -> TrainingSet:
+    """Put other values into a column of the histories."""
+    values = training_set.values.copy()
+    values[training_set.names.index(name)] = column
+    return replace(training_set, values=values)
+
+
+def first_mondays(training_set: TrainingSet, count: int) -> np.ndarray:
+    """Mark the rows that ask on the first so many dates."""
+    asked: pd.Series = training_set.snapshots["as_of"]
+    return asked.isin(list(map(pd.Timestamp, mondays(12)[:count]))).to_numpy(bool)

@@ -1,0 +1,136 @@
+"""Studies of hand-made logs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from microconv.demo import catalogue
+from microconv.demo.estimands import rate_ratios
+from microconv.demo.goals import DONE
+from microconv.demo.mail import NEVER
+from microconv.demo.world import tell_story
+from microconv.histories.arrays import DAY
+from microconv.histories.instants import microseconds
+from microconv.journey import JourneyMap
+from microconv.measurement.study.load import load_study
+from microconv.settings import read_settings
+from microconv.storage.log import MemoryLog
+from microconv.storage.schema import INSTANT
+from worlds.demo import world
+from worlds.logs import AS_OF, JOURNEY, instant, log_of
+
+
+def study_of(*rows, until=AS_OF, journey=JOURNEY, messages=None):
+    """Load a study of some rows, looking back from an instant."""
+    return load_study(log_of(*rows), journey, observed_until=until, messages=messages, threads=1)
+
+
+HOUR = DAY // 24
+"""In µs."""
+
+LENGTH = 30
+"""Hours before AS_OF at which hand-made histories begin."""
+
+
+def at(hour):
+    """Return the instant so many hours after the beginning of hand-made histories."""
+    return instant((hour - LENGTH) * 3600)
+
+
+SHIPPED = read_settings(Path(__file__).parents[2] / "params.yaml")
+NAMED_AFTER_STEPS = JourneyMap.from_settings(
+    SHIPPED.journey.model_copy(
+        update={
+            "ignore": (),
+            "multi_step": {},
+            "steps": {
+                name: step.model_copy(update={"events": ()})
+                for name, step in SHIPPED.journey.steps.items()
+            },
+        }
+    )
+)
+"""The shipped journey, every event named after its step."""
+
+
+def study_of_world(name, *, prospects, seed, days=270):
+    """Study a demo world as if its tracking were perfect: no machines, no dirt, no anonymity.
+
+    Seconds where exports and ingest take a minute, so that many seeds can be
+    tried. Returns the study and the rate ratios of truth.json.
+    """
+    story = tell_story(world(name, prospects=prospects, seed=seed, days=days))
+    who, time, step, value = (
+        np.concatenate(parts) for parts in zip(*_happenings(story), strict=True)
+    )
+    inside = (time >= 0) & (time < story.period)
+    order = np.lexsort((time[inside], who[inside]))
+    who, time, step, value = (column[inside][order] for column in (who, time, step, value))
+    instants = pa.array(time + microseconds(story_start())).cast(INSTANT)
+    names = pa.array([f"p{number:06d}" for number in range(len(story.people))])
+    count = len(who)
+    events = pa.table(
+        {
+            "prospect_id": pa.DictionaryArray.from_arrays(who.astype(np.int32), names),
+            "time": instants,
+            "known_at": instants,
+            "visible_at": instants,
+            "visible_until": pa.nulls(count, INSTANT),
+            "event_name": pa.DictionaryArray.from_arrays(
+                step.astype(np.int32), list(NAMED_AFTER_STEPS.step_names)
+            ),
+            "value": pa.array(value, from_pandas=True),
+            **{name: pa.nulls(count, pa.string()) for name in COLUMNS_OF_TEXT},
+            "human": np.ones(count, np.float32),
+        }
+    )
+    study = load_study(
+        MemoryLog(events),
+        NAMED_AFTER_STEPS,
+        observed_until=story_start() + timedelta(microseconds=story.period),
+        threads=1,
+    )
+    return study, rate_ratios(story.people, story.spans, catalogue.WORLDS[name])
+
+
+COLUMNS_OF_TEXT = ("message_id", "campaign_id", "variant", "client")
+
+
+def story_start():
+    """Return the first day of every demo world of the tests."""
+    return world().start
+
+
+def _happenings(story):
+    """List prospect, time, step and value of everything that happens."""
+    chances, mail = story.chances, story.mail
+    names = NAMED_AFTER_STEPS.step_names
+    nobody = np.full(0, np.nan)
+
+    def some(who, time, step, value=nobody):
+        codes = np.broadcast_to(np.array(step), who.shape)
+        return who, time, codes, value if len(value) else np.full(who.shape, np.nan)
+
+    done = story.happens(chances.prospect, chances.message, chances.time)
+    done &= story.decisions.outcome == DONE
+    code_of_step = np.array([names.index(step.name) for step in catalogue.STEPS])
+    yield some(chances.prospect[done], chances.time[done], code_of_step[chances.step[done]])
+    who, number = np.nonzero(mail.reached & (mail.sent < story.converted[:, None]))
+    yield some(who, mail.delivered[who, number], names.index("email_sent"))
+    opened = mail.opened[who, number] < NEVER
+    who, number = who[opened], number[opened]
+    yield some(who, mail.opened[who, number], names.index("email_opened"))
+    for step, moment in (
+        ("disqualified", story.fates.disqualified),
+        ("unsubscribed", mail.left),
+        ("deal_won", story.converted),
+    ):
+        who = np.flatnonzero(moment < NEVER)
+        value = story.fates.amount[who] if step == "deal_won" else nobody
+        yield some(who, moment[who], names.index(step), value)
+    who = np.flatnonzero(mail.bounces)
+    yield some(who, mail.sent[who, 0], names.index("bounced"))
