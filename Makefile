@@ -2,7 +2,7 @@
 # Both need git, make and python3, and install the rest into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-all check bench declare picture
+.PHONY: help repro test test-all check bench dvc.yaml pictures
 
 VENV := $(CURDIR)/.venv
 export UV_PROJECT_ENVIRONMENT := $(VENV)
@@ -21,10 +21,10 @@ SYNC := tools/uv sync --frozen --inexact --quiet
 # Two at a time, the tests of a file in one process: they share what they set up.
 PYTEST := pytest --numprocesses=2 --dist=loadfile
 
-help: ## Say what can be made
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+help: ## List the targets
+	@sed -n 's/^\([a-z.-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
-repro: ## Run the whole pipeline: demo exports in, ranked list out
+repro: ## Run the whole pipeline on the demo exports
 	$(SYNC)
 	dvc repro
 	@echo "The list: reports/prospects.html. How good it is: reports/model.html."
@@ -45,17 +45,17 @@ check: ## Run what CI runs: format, lint, types, imports, every test
 	lint-imports
 	$(MAKE) test-all
 
-bench: ## Measure speed and memory on up to 20 M events: some 20 minutes and 10 GB of disk
+bench: ## Measure speed and memory on up to 20 M events (20 minutes, 10 GB of disk)
 	$(SYNC) --group bench --extra spark
 	python benchmarks/speed.py --json benchmarks/results/speed.json
 	python benchmarks/scoring.py --json benchmarks/results/scoring.json
 	python benchmarks/growth.py --json benchmarks/results/growth.json
 	python benchmarks/spark.py --json benchmarks/results/spark.json
 
-picture: ## Make the pictures of README and guides, after `make repro`; needs Chromium
+pictures: ## Make the pictures of README and guides, after `make repro`; needs Chromium
 	$(SYNC) --group dev
-	python tools/picture.py
+	python tools/pictures.py
 
-declare: ## Write the code that each stage runs into dvc.yaml
+dvc.yaml: ## Generate dvc.yaml from the table of the pipeline and the imports of its stages
 	$(SYNC) --group test
-	python tools/stage_code.py --write
+	python tools/dvc_yaml.py --write

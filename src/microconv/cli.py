@@ -102,6 +102,18 @@ def validate(
 
 
 @app.command()
+def migrate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Each a params.yaml.")],
+) -> None:
+    """Rename the keys of a params.yaml that had other names in an earlier version."""
+    from microconv.stages.migrate import migrate as rewrite
+
+    for file in files:
+        renamed = rewrite(file)
+        _say("\n  ".join([f"{file}: {len(renamed)} keys renamed", *renamed]))
+
+
+@app.command()
 def extract(
     params: Params,
     inputs: Annotated[

@@ -23,6 +23,7 @@ from microconv.settings.measurement import (
     MeasureSettings,
 )
 from microconv.settings.model import BacktestSettings, ModelSettings
+from microconv.settings.renamed import new_name
 from microconv.settings.runs import EngineSettings, SimulateSettings, TrackSettings
 from microconv.settings.score import ScoreSettings
 from microconv.settings.section import Section
@@ -147,6 +148,9 @@ def _explain(problem: Any) -> str:
     place = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         *parents, key = problem["loc"]
+        name = new_name(tuple(map(str, parents)), str(key))
+        if name is not None:
+            return f"`{place}` is now called `{name}`; `microconv migrate FILE` renames such keys."
         return f"unknown key `{place}`." + did_you_mean(str(key), _keys_at(parents))
     if problem["type"] == "missing":
         return f"`{place}` is missing."

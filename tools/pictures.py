@@ -1,4 +1,4 @@
-"""Make the pictures of the README and the guides: ``python tools/picture.py`` (``make picture``).
+"""Make the pictures of the README and the guides: ``python tools/pictures.py`` (``make pictures``).
 
 Takes the pages as `make repro` left them in `reports/`, and `reports/audit/audit.html` as
 `microconv audit --out reports/audit` wrote it, cuts each down to what the reader is told of,
