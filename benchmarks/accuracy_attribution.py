@@ -19,11 +19,11 @@ from blended import Lessons, listen
 
 from microconv.evaluation.intervals import figure
 from microconv.evaluation.metrics import RANKING, Answers, draw_resamples, ranking_figures
-from microconv.features.matrix import build
+from microconv.features.matrix import build_features
 from microconv.histories.arrays import Histories, Int64
 from microconv.histories.instants import microseconds
 from microconv.histories.load import load_histories
-from microconv.histories.snapshots import label
+from microconv.histories.snapshots import label_snapshots
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
 from microconv.model.logistic import sigmoid
@@ -74,7 +74,7 @@ def predict_conversions(folder: Path, *, resamples: int) -> dict[str, Any]:
         _questions(histories, journey, dates) for dates in (TRAIN, TEST)
     )
     columns = [
-        build(visible_events(histories, *asked), journey, SETTINGS, {}, fitted=False)
+        build_features(visible_events(histories, *asked), journey, SETTINGS, {}, fitted=False)
         for asked in (train, test)
     ]
     lessons = Lessons(columns[0], labels, np.ones(len(labels)))
@@ -125,5 +125,5 @@ def _questions(
     as_of = np.tile([microseconds(date) for date in dates], len(histories))
     known = histories.time[histories.offsets[prospect]] < as_of
     prospect, as_of = prospect[known], as_of[known]
-    answers = label(histories, journey, prospect, as_of, HORIZON, COMPLETE_UNTIL)
+    answers = label_snapshots(histories, journey, prospect, as_of, HORIZON, COMPLETE_UNTIL)
     return (prospect, as_of), answers["converted"].to_numpy()

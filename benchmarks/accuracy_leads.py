@@ -19,8 +19,8 @@ from blended import Lessons, listen
 from microconv.evaluation.intervals import figure
 from microconv.evaluation.metrics import RANKING, Answers, draw_resamples, ranking_figures
 from microconv.features.families import attributes
-from microconv.features.training_set import select
-from microconv.histories.arrays import Attributes, Histories, Visible
+from microconv.features.training_set import select_rows
+from microconv.histories.arrays import Attributes, Histories, VisibleEvents
 from microconv.journey import JourneyMap
 from microconv.model.logistic import sigmoid
 from microconv.settings import BoostedSettings, FeatureSettings, JourneySettings, LinearSettings
@@ -49,7 +49,7 @@ LINEAR = LinearSettings(inverse_penalty=0.1)
 SETTINGS = FeatureSettings(families=("attributes",))
 
 
-def read_leads(folder: Path) -> tuple[Visible, np.ndarray]:
+def read_leads(folder: Path) -> tuple[VisibleEvents, np.ndarray]:
     """Ask about every lead, with its attributes and not one event."""
     leads = pd.read_parquet(folder / "leads.parquet")
     n = len(leads)
@@ -68,7 +68,9 @@ def read_leads(folder: Path) -> tuple[Visible, np.ndarray]:
         attributes=Attributes(np.arange(n + 1), zeros, table),
     )
     h = histories
-    visible = Visible(h, np.arange(n), zeros + 1, zeros, zeros, h.time, h.step, h.value, h.human)
+    visible = VisibleEvents(
+        h, np.arange(n), zeros + 1, zeros, zeros, h.time, h.step, h.value, h.human
+    )
     return visible, leads["Converted"].to_numpy(bool)
 
 
@@ -82,8 +84,8 @@ def cross_validate(folder: Path, *, resamples: int) -> dict[str, Any]:
     logit = np.empty(len(labels))
     for k in range(FOLDS):
         train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        state = attributes.fit(select(visible, train), labels[train], journey, SETTINGS)
-        values = [_fill(select(visible, rows), journey, state) for rows in (train, test)]
+        state = attributes.fit(select_rows(visible, train), labels[train], journey, SETTINGS)
+        values = [_fill(select_rows(visible, rows), journey, state) for rows in (train, test)]
         lessons = Lessons(values[0], labels[train], np.ones(len(train)))
         logit[test] = listen(lessons, values[1], BOOSTED, LINEAR).mixed(0.5)
     leads = np.arange(len(labels))
@@ -97,7 +99,7 @@ def cross_validate(folder: Path, *, resamples: int) -> dict[str, Any]:
     return {"leads": len(labels), "converted": int(labels.sum()), **found}
 
 
-def _fill(visible: Visible, journey: JourneyMap, state: dict[str, Any]) -> np.ndarray:
+def _fill(visible: VisibleEvents, journey: JourneyMap, state: dict[str, Any]) -> np.ndarray:
     names = attributes.names(journey, SETTINGS, state)
     out = np.empty((len(names), len(visible)), np.float32)
     attributes.fill(out, visible, journey, SETTINGS, state)

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow as pa
 from big_export import NAMES, SHARES, params_for
 
-from microconv.features.matrix import build, column_names
+from microconv.features.matrix import build_features, column_names
 from microconv.histories.load import load_histories
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
@@ -94,7 +94,9 @@ def with_microconv(events: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
     histories = load_histories(table, journey)
     place = np.searchsorted(np.unique(events["who"]), asked["who"])
     as_of = asked["as_of"].to_numpy().astype("datetime64[us]").astype(np.int64)
-    values = build(visible_events(histories, place, as_of), journey, features, {}, fitted=False)
+    values = build_features(
+        visible_events(histories, place, as_of), journey, features, {}, fitted=False
+    )
     names = column_names(journey, features, {}, fitted=False)
     return values[[names.index(f"counts.{step}.ever") for step in NAMES]].T
 

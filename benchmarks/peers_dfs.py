@@ -33,7 +33,7 @@ import pyarrow.parquet as pq
 from big_export import NAMES, params_for
 from peers import make
 
-from microconv.features.matrix import build, column_names, write_columns
+from microconv.features.matrix import build_features, column_names, write_columns
 from microconv.histories.load import load_histories
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
@@ -99,7 +99,7 @@ def with_microconv(folder: Path, rounds: int) -> dict[str, Any]:
         prospect = pc.index_in(asked["who"], pc.unique(events["who"])).to_numpy()
         as_of = asked["as_of"].cast(pa.int64()).to_numpy()
         visible = visible_events(histories, prospect.astype(np.int64), as_of)
-        values = build(visible, journey, features, {}, fitted=False)
+        values = build_features(visible, journey, features, {}, fitted=False)
         write_columns(folder / "microconv.parquet", [values], names)
         seconds.append(time.perf_counter() - began)
     return {"seconds": seconds, "columns": len(names)}

@@ -11,10 +11,10 @@ import yaml
 from prefix_protocol import Cases, Rows
 
 from microconv.features.family import Columns
-from microconv.features.matrix import build, column_names
-from microconv.histories.arrays import Histories, Visible
+from microconv.features.matrix import build_features, column_names
+from microconv.histories.arrays import Histories, VisibleEvents
 from microconv.histories.load import load_histories
-from microconv.histories.visible import prefixes
+from microconv.histories.visible import visible_prefixes
 from microconv.journey import JourneyMap
 from microconv.settings import FeatureSettings, JourneySettings
 from microconv.storage.schema import INSTANT
@@ -74,9 +74,9 @@ def _instants(times: pd.Series) -> pa.Array:
     return pa.array(times.dt.tz_convert(None).to_numpy()).cast(INSTANT)
 
 
-def ask(histories: Histories, rows: Rows) -> Visible:
+def ask(histories: Histories, rows: Rows) -> VisibleEvents:
     """Let each row see its prefix, asked one microsecond after its last event."""
-    return prefixes(histories, rows.case, rows.end, histories.time[rows.end - 1] + 1)
+    return visible_prefixes(histories, rows.case, rows.end, histories.time[rows.end - 1] + 1)
 
 
 def fill_families(
@@ -88,7 +88,10 @@ def fill_families(
     """
     visible = ask(histories, rows)
     states = {"attributes": {"columns": [{"name": "amount"}]}}
-    parts = [build(visible, journey, SETTINGS, states, fitted=fitted) for fitted in (False, True)]
+    parts = [
+        build_features(visible, journey, SETTINGS, states, fitted=fitted)
+        for fitted in (False, True)
+    ]
     names = [
         name
         for fitted in (False, True)

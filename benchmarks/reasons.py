@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microconv.demo import simulate
-from microconv.features.training_set import TrainingSet, load_training_set, select
+from microconv.features.training_set import TrainingSet, load_training_set, select_rows
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.explanations.reasons import by_subject, sum_by
@@ -111,7 +111,7 @@ def resample(training_set: TrainingSet, random: np.random.Generator) -> Training
         training_set,
         snapshots=drawn,
         values=training_set.values[:, rows],
-        visible=select(training_set.visible, rows),
+        visible=select_rows(training_set.visible, rows),
     )
 
 
@@ -126,7 +126,7 @@ def columns(
     training_set: TrainingSet, model: ProspectModel, rows: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.float32]:
     """Build what a model sees of some rows."""
-    return features_of(select(training_set.visible, rows), model)
+    return features_of(select_rows(training_set.visible, rows), model)
 
 
 def explained(

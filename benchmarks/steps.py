@@ -128,10 +128,10 @@ def train(folder: Path, settings: Settings) -> dict[str, float]:
     """Train a model on the first buckets, as of five weeks before the end."""
     from datetime import timedelta
 
-    from microconv.features.matrix import build, column_names
-    from microconv.features.training_set import TrainingSet, as_frame, questions_of
+    from microconv.features.matrix import build_features, column_names
+    from microconv.features.training_set import TrainingSet, locate_snapshots, snapshots_to_pandas
     from microconv.histories.load import load_histories
-    from microconv.histories.snapshots import ask
+    from microconv.histories.snapshots import cohort_snapshots
     from microconv.histories.visible import visible_events
     from microconv.journey import JourneyMap
     from microconv.model.prospect_model import ProspectModel
@@ -143,11 +143,11 @@ def train(folder: Path, settings: Settings) -> dict[str, float]:
     events = pa.concat_tables([log.read_events(bucket) for bucket in learnt])
     began = time.perf_counter()
     histories = load_histories(events.unify_dictionaries(), journey)
-    snapshots, _ = ask(histories, journey, settings.snapshots, as_ofs, until)
-    visible = visible_events(histories, *questions_of(snapshots, histories))
+    snapshots, _ = cohort_snapshots(histories, journey, settings.snapshots, as_ofs, until)
+    visible = visible_events(histories, *locate_snapshots(snapshots, histories))
     names = column_names(journey, settings.features, {}, fitted=False)
-    values = build(visible, journey, settings.features, {}, fitted=False)
-    frame = as_frame(snapshots)
+    values = build_features(visible, journey, settings.features, {}, fitted=False)
+    frame = snapshots_to_pandas(snapshots)
     training_set = TrainingSet(frame, names, values, visible, journey, settings.features)
     ProspectModel.fit(training_set, settings).save(folder / "model")
     return {"seconds": time.perf_counter() - began, "rows": len(frame)}
@@ -242,7 +242,7 @@ def warm(settings: Settings) -> None:
     """Load the compiled kernels before the clock starts, on a log of no events."""
     import numpy as np
 
-    from microconv.features.matrix import build
+    from microconv.features.matrix import build_features
     from microconv.histories.load import load_histories
     from microconv.histories.visible import visible_events
     from microconv.journey import JourneyMap
@@ -253,7 +253,7 @@ def warm(settings: Settings) -> None:
     histories = load_histories(MemoryLog(EVENTS.empty_table()).read_events(0), journey)
     nobody = np.empty(0, np.int64)
     visible = visible_events(histories, nobody, nobody)
-    build(visible, journey, settings.features, {}, fitted=False)
+    build_features(visible, journey, settings.features, {}, fitted=False)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from microconv.features.training_set import TrainingSet
-from microconv.histories.arrays import Attributes, Histories, Visible
+from microconv.histories.arrays import Attributes, Histories, VisibleEvents
 from microconv.journey import JourneyMap
 from microconv.settings import FeatureSettings, JourneySettings, StepSettings
 
@@ -126,7 +126,9 @@ def _questions(
     )
 
 
-def _visible(people: int, source: npt.NDArray[np.int64], as_of: pd.Series[pd.Timestamp]) -> Visible:
+def _visible(
+    people: int, source: npt.NDArray[np.int64], as_of: pd.Series[pd.Timestamp]
+) -> VisibleEvents:
     """Give each prospect no events and one attribute, known since 1970."""
     nothing = np.empty(0, np.int64)
     known = pa.table({"source": pa.array([SOURCES[k] for k in source])})
@@ -141,4 +143,4 @@ def _visible(people: int, source: npt.NDArray[np.int64], as_of: pd.Series[pd.Tim
     h, zeros = histories, np.zeros(len(as_of), np.int64)
     who = np.repeat(np.arange(people), DATES)
     instants = as_of.astype("int64").to_numpy().astype(np.int64)
-    return Visible(h, who, instants, zeros, zeros, h.time, h.step, h.value, h.human)
+    return VisibleEvents(h, who, instants, zeros, zeros, h.time, h.step, h.value, h.human)

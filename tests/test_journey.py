@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from microconv.errors import JourneyError
-from microconv.journey import IGNORED, UNPLACED, JourneyMap
+from microconv.journey import IGNORED, UNMAPPED, JourneyMap
 from microconv.settings import JourneySettings
 
 STEPS = {
@@ -15,7 +15,7 @@ STEPS = {
         "stage": "consideration",
         "commitment": 3,
         "events": ["page:pricing", "click:pricing"],
-        "says": "visited pricing",
+        "label": "visited pricing",
     },
     "won": {"kind": "major", "events": ["deal"]},
 }
@@ -28,15 +28,15 @@ def journey(steps=STEPS, **more):
 
 def test_event_names_are_placed_by_the_steps_that_list_them():
     """A step without `events` goes by its own name; two event names may mean one step."""
-    codes = journey(ignore=["noise"]).place(
+    codes = journey(ignore=["noise"]).step_codes(
         ["click:pricing", "deal", "blog", "pricing", "noise", "page:pricing"]
     )
-    assert codes.tolist() == [1, 2, 0, UNPLACED, IGNORED, 1]
+    assert codes.tolist() == [1, 2, 0, UNMAPPED, IGNORED, 1]
 
 
 def test_unplaced_names_are_listed_sorted_and_ignored_ones_are_not():
     """What nobody mapped is shown; what somebody chose to leave out is not nagged about."""
-    assert journey(ignore=["noise"]).unplaced(["zeta", "noise", "blog", "alpha"]) == [
+    assert journey(ignore=["noise"]).unmapped(["zeta", "noise", "blog", "alpha"]) == [
         "alpha",
         "zeta",
     ]
@@ -72,7 +72,7 @@ def test_a_step_that_does_not_exist_suggests_the_near_one():
 
 def test_the_digest_follows_what_features_depend_on_and_nothing_else():
     """Rewording a reason must not make a model unusable; moving a step must."""
-    reworded = {**STEPS, "blog": {**STEPS["blog"], "says": "read an article"}}
+    reworded = {**STEPS, "blog": {**STEPS["blog"], "label": "read an article"}}
     moved = {**STEPS, "blog": {**STEPS["blog"], "commitment": 2}}
     assert journey(reworded).digest() == journey().digest()
     assert journey(moved).digest() != journey().digest()

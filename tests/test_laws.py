@@ -9,8 +9,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microconv.features.matrix import FAMILIES, build, column_names
-from microconv.features.training_set import select
+from microconv.features.matrix import FAMILIES, build_features, column_names
+from microconv.features.training_set import select_rows
 from microconv.histories.instants import microseconds
 from microconv.histories.load import concat_histories, load_histories
 from microconv.histories.visible import visible_events
@@ -42,7 +42,7 @@ def features_of(histories, who, as_of=AS_OF):
     prospect = np.array([ids.index(name) for name in who], np.int64)
     visible = visible_events(histories, prospect, np.full(len(who), microseconds(as_of)))
     states = {"attributes": ATTRIBUTES}
-    parts = [build(visible, JOURNEY, EVERYTHING, states, fitted=f) for f in (False, True)]
+    parts = [build_features(visible, JOURNEY, EVERYTHING, states, fitted=f) for f in (False, True)]
     return np.concatenate(parts)
 
 
@@ -131,9 +131,11 @@ def test_one_question_does_not_disturb_another(rows, shift):
     cuts = [microseconds(instant(-k * shift * 86_400)) for k in range(3)]
     as_of = np.tile(np.array(cuts[::-1]), len(histories))
     visible = visible_events(histories, everyone, as_of)
-    whole = build(visible, JOURNEY, EVERYTHING, {}, fitted=False)
+    whole = build_features(visible, JOURNEY, EVERYTHING, {}, fitted=False)
     for row in range(len(visible)):
-        alone = build(select(visible, np.array([row])), JOURNEY, EVERYTHING, {}, fitted=False)
+        alone = build_features(
+            select_rows(visible, np.array([row])), JOURNEY, EVERYTHING, {}, fitted=False
+        )
         np.testing.assert_array_equal(alone[:, 0], whole[:, row])
 
 

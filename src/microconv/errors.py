@@ -10,7 +10,7 @@
     │   └── MissingColumnError   a mapping names a column the file does not have
     ├── RefusedRowsError         more rows were refused than `ingest.max_rejected_share` allows
     ├── MemoryLimitError         something does not fit into `engine.memory_gb`
-    ├── UnplacedEventsError      event names without a step, and the run was asked to mind
+    ├── UnmappedEventsError      event names without a step, and the run was asked to mind
     ├── EventLogError            a log (or a table of events) is not what it says it is
     ├── TimeError                an instant is naive, missing or outside what was observed
     │   └── UnobservedOutcomeError   an outcome window ends after the log does
@@ -78,7 +78,7 @@ class MemoryLimitError(MicroconvError):
     """A bucket of a log, or what is made of the exports, does not fit into `engine.memory_gb`."""
 
 
-class UnplacedEventsError(MicroconvError):
+class UnmappedEventsError(MicroconvError):
     """Event names have no step and the settings ask for all to have one."""
 
 

@@ -23,7 +23,7 @@ KINDS = ("exposure", "micro", "major", "exit")
 
 EXPOSURE, MICRO, MAJOR, EXIT = range(4)
 
-UNPLACED = -1
+UNMAPPED = -1
 """Step code of an event name that the journey does not mention."""
 
 IGNORED = -2
@@ -38,7 +38,7 @@ class Step:
     kind: str
     stage: str | None
     commitment: int
-    says: str
+    label: str
     events: tuple[str, ...]
 
 
@@ -80,7 +80,7 @@ class JourneyMap:
                 kind=step.kind,
                 stage=step.stage,
                 commitment=step.commitment,
-                says=step.says or name.replace("_", " "),
+                label=step.label or name.replace("_", " "),
                 events=tuple(step.events) or (name,),
             )
             for name, step in settings.steps.items()
@@ -134,8 +134,8 @@ class JourneyMap:
         """Return the number of steps."""
         return len(self.steps)
 
-    def place(self, event_names: Sequence[str]) -> npt.NDArray[np.int16]:
-        """Map event names to step codes, :data:`UNPLACED` or :data:`IGNORED`.
+    def step_codes(self, event_names: Sequence[str]) -> npt.NDArray[np.int16]:
+        """Map event names to step codes, :data:`UNMAPPED` or :data:`IGNORED`.
 
         Parameters
         ----------
@@ -147,9 +147,9 @@ class JourneyMap:
         ndarray of int16, shape (len(event_names),)
         """
         codes = self._code_of_event
-        return np.array([codes.get(name, UNPLACED) for name in event_names], dtype=np.int16)
+        return np.array([codes.get(name, UNMAPPED) for name in event_names], dtype=np.int16)
 
-    def unplaced(self, event_names: Iterable[str]) -> list[str]:
+    def unmapped(self, event_names: Iterable[str]) -> list[str]:
         """Name the event names that this journey cannot place, sorted."""
         return sorted(name for name in event_names if name not in self._code_of_event)
 
@@ -168,7 +168,7 @@ class JourneyMap:
             )
         return names.index(step)
 
-    def place_parts(self, event_names: Sequence[str]) -> npt.NDArray[np.int16]:
+    def part_codes(self, event_names: Sequence[str]) -> npt.NDArray[np.int16]:
         """Map event names to positions in `parts`; -1 where a name is no part."""
         return np.array(
             [self.parts.index(name) if name in self.parts else -1 for name in event_names],

@@ -160,8 +160,8 @@ def test_params_places_every_event_that_the_world_sends(mails, calls, deals):
         if event not in source[kind].ignore
     }
     names |= {"deal_" + deal["stage"].lower().replace(" ", "_") for deal in deals}
-    assert journey.unplaced(names) == []
-    used = {journey.step_names[code] for code in journey.place(sorted(names)) if code >= 0}
+    assert journey.unmapped(names) == []
+    used = {journey.step_names[code] for code in journey.step_codes(sorted(names)) if code >= 0}
     assert set(journey.step_names) - used == set()
 
 

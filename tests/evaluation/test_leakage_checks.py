@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from microconv.evaluation.leakage.checks import RULES, raise_alarms
-from microconv.features.scoring_snapshots import Latest
+from microconv.features.scoring_snapshots import ScoringFeatures
 from microconv.features.training_set import TrainingSet
 from microconv.settings import AlarmSettings
 from worlds.leaks import (
@@ -106,7 +106,7 @@ def test_columns_that_moved_before_scoring_are_noted():
     learnt = clean()
     moved = learnt.values.copy()
     moved[learnt.names.index("counts.guide.30d")] += 3
-    latest = Latest("2024-06-03T00:00:00+00:00", learnt.names, moved)
+    latest = ScoringFeatures("2024-06-03T00:00:00+00:00", learnt.names, moved)
     raised = raise_alarms({"findings": look(learnt, latest)}, AlarmSettings())
     (drift,) = [alarm for alarm in raised if alarm["code"] == "drift"]
     assert drift["columns"] == ("counts.guide.30d",)

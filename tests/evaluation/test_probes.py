@@ -7,8 +7,8 @@ import pytest
 
 from microconv.evaluation.leakage.probes import shuffle_order, volume_columns
 from microconv.evaluation.leakage.sample import sample_fold
-from microconv.features.matrix import build, column_names
-from microconv.features.training_set import TrainingSet, questions_of
+from microconv.features.matrix import build_features, column_names
+from microconv.features.training_set import TrainingSet, locate_snapshots
 from microconv.histories.visible import visible_events
 from microconv.settings import FeatureSettings
 from worlds.leaks import FOLDS, clean
@@ -64,12 +64,12 @@ def asked() -> TrainingSet:
     histories = histories_of(*rows)
     table = pa.table({"prospect_id": ["ada", "bob"], "as_of": [AS_OF, AS_OF]})
     table = table.set_column(1, "as_of", table["as_of"].cast(pa.timestamp("us", "UTC")))
-    visible = visible_events(histories, *questions_of(table, histories))
+    visible = visible_events(histories, *locate_snapshots(table, histories))
     settings = FeatureSettings(families=("counts", "path"), windows_days=(30,))
     return TrainingSet(
         pd.DataFrame({"prospect_id": ["ada", "bob"], "as_of": [AS_OF, AS_OF]}),
         column_names(JOURNEY, settings, {}, fitted=False),
-        build(visible, JOURNEY, settings, {}, fitted=False),
+        build_features(visible, JOURNEY, settings, {}, fitted=False),
         visible,
         JOURNEY,
         settings,

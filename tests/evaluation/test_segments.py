@@ -14,9 +14,9 @@ from microconv.evaluation.evaluate import evaluate
 from microconv.evaluation.metrics import Answers
 from microconv.evaluation.segments import calibration_test, segment_figures, segments_of, split
 from microconv.features.matrix import column_names
-from microconv.features.training_set import TrainingSet, as_frame, questions_of
+from microconv.features.training_set import TrainingSet, locate_snapshots, snapshots_to_pandas
 from microconv.histories.load import load_histories
-from microconv.histories.snapshots import ask
+from microconv.histories.snapshots import cohort_snapshots
 from microconv.histories.timeline import Fold
 from microconv.histories.visible import visible_events
 from microconv.model.training import Recipe
@@ -132,10 +132,10 @@ def test_stage_and_attributes_are_those_known_when_asked():
     log = MemoryLog(events, table)
     histories = load_histories(log.read_events(0), JOURNEY, log.read_prospects(0))
     as_ofs = [START + timedelta(days=70), END - timedelta(days=5)]
-    snapshots, _ = ask(histories, JOURNEY, given.snapshots, as_ofs, END)
-    visible = visible_events(histories, *questions_of(snapshots, histories))
+    snapshots, _ = cohort_snapshots(histories, JOURNEY, given.snapshots, as_ofs, END)
+    visible = visible_events(histories, *locate_snapshots(snapshots, histories))
     training_set = TrainingSet(
-        as_frame(snapshots),
+        snapshots_to_pandas(snapshots),
         column_names(JOURNEY, given.features, {}, fitted=False),
         np.empty((0, len(visible)), np.float32),
         visible,

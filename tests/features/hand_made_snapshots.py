@@ -1,4 +1,4 @@
-"""Hand-made questions (`Visible`), strategies for any, and how a family is asked them."""
+"""Hand-made questions (`VisibleEvents`), strategies for any, and how a family is asked them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from microconv.histories.arrays import DAY, FOREVER, Histories, Visible
+from microconv.histories.arrays import DAY, FOREVER, Histories, VisibleEvents
 from microconv.histories.instants import microseconds
 from microconv.settings import FeatureSettings
 from worlds.logs import AS_OF, JOURNEY
@@ -57,7 +57,7 @@ def asked(*events: tuple[str, float] | tuple[str, float, float], as_of: datetime
     )
 
 
-def visible_of(questions) -> Visible:
+def visible_of(questions) -> VisibleEvents:
     """Lay questions out as arrays, with events that nobody may see before, between and behind."""
     hidden = [(0, "pricing", 1.0), (9 * 10**15, "won", 1.0)]
     events, start, end = list(hidden), [], []
@@ -78,10 +78,10 @@ def visible_of(questions) -> Visible:
     )
     as_of = np.array([question.as_of for question in questions], np.int64)
     starts, ends = np.array(start, np.int64), np.array(end, np.int64)
-    return Visible(histories, rows, as_of, starts, ends, time, step, value, human)
+    return VisibleEvents(histories, rows, as_of, starts, ends, time, step, value, human)
 
 
-def filled(family, visible: Visible, settings: FeatureSettings = SETTINGS, state=None):
+def filled(family, visible: VisibleEvents, settings: FeatureSettings = SETTINGS, state=None):
     """Fill a family's columns over whatever was in memory before; return names and columns."""
     names = family.names(JOURNEY, settings, state or {})
     out = np.full((len(names), len(visible)), 1234.5, np.float32)

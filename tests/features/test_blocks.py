@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microconv.features import featurize_log as featurizing
-from microconv.features.blocks import COPIED, blocks
+from microconv.features.blocks import CELLS_PER_EVENT, row_blocks
 from microconv.ranking import bucket
 from microconv.ranking.score import score
 from microconv.stages.featurize import featurize
@@ -32,8 +32,8 @@ def people(lengths):
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=8), st.integers(1, 90))
 def test_every_question_stands_in_one_block_and_no_block_is_too_large(lengths, cells):
     """A block of several questions keeps the bound, and the next one would have broken it."""
-    cost = [5 + COPIED * n for n in lengths]
-    found = list(blocks(people(lengths), np.arange(len(lengths)), n_columns=5, cells=cells))
+    cost = [5 + CELLS_PER_EVENT * n for n in lengths]
+    found = list(row_blocks(people(lengths), np.arange(len(lengths)), n_columns=5, cells=cells))
     assert [row for part in found for row in range(part.start, part.stop)] == [*range(len(lengths))]
     for part in found:
         assert part.stop - part.start == 1 or sum(cost[part]) <= cells
@@ -42,7 +42,7 @@ def test_every_question_stands_in_one_block_and_no_block_is_too_large(lengths, c
 
 def test_no_question_is_one_empty_block():
     """An empty bucket has a file as well."""
-    assert list(blocks(people([1]), np.empty(0, np.int64), n_columns=5)) == [slice(0, 0)]
+    assert list(row_blocks(people([1]), np.empty(0, np.int64), n_columns=5)) == [slice(0, 0)]
 
 
 @pytest.fixture
@@ -50,11 +50,13 @@ def small_blocks(monkeypatch):
     """Let a block hold a dozen questions, whatever it is for."""
 
     def few(histories, prospect, *, n_columns, cells):
-        return blocks(histories, prospect, n_columns=n_columns, cells=min(cells, 12 * n_columns))
+        return row_blocks(
+            histories, prospect, n_columns=n_columns, cells=min(cells, 12 * n_columns)
+        )
 
     def use():
-        monkeypatch.setattr(featurizing, "blocks", few)
-        monkeypatch.setattr(bucket, "blocks", few)
+        monkeypatch.setattr(featurizing, "row_blocks", few)
+        monkeypatch.setattr(bucket, "row_blocks", few)
 
     return use
 

@@ -12,8 +12,8 @@ from features import oracle
 from features.hand_made_snapshots import answer, questions
 from microconv.errors import JourneyError, SettingsError
 from microconv.features.families import counts, path, recency
-from microconv.features.matrix import build, column_names
-from microconv.features.rare_steps import check_steps, say_folded, told_apart
+from microconv.features.matrix import build_features, column_names
+from microconv.features.rare_steps import check_steps, describe_grouping, group_rare_steps
 from microconv.histories.instants import microseconds
 from microconv.histories.load import load_histories
 from microconv.histories.visible import visible_events
@@ -38,19 +38,21 @@ def wide_journey(n: int) -> JourneyMap:
 
 def test_the_followed_steps_come_first_and_then_the_order_of_the_journey():
     """No data decides, so every log of a journey has the same columns."""
-    assert told_apart(JOURNEY, FEW).names == ("sent", "pricing", "reference", "(other)")
+    assert group_rare_steps(JOURNEY, FEW).names == ("sent", "pricing", "reference", "(other)")
 
 
 def test_a_journey_that_fits_shares_nothing():
     """Exactly as many places as steps: every step has its own, and nothing is said."""
     fits = FEW.model_copy(update={"max_steps": len(JOURNEY)})
-    assert told_apart(JOURNEY, fits).names == JOURNEY.step_names
-    assert say_folded(JOURNEY, fits) == ""
+    assert group_rare_steps(JOURNEY, fits).names == JOURNEY.step_names
+    assert describe_grouping(JOURNEY, fits) == ""
 
 
 def test_it_is_said_how_many_share():
     """Five of eight."""
-    assert say_folded(JOURNEY, FEW).startswith("5 of the 8 steps have no columns of their own")
+    assert describe_grouping(JOURNEY, FEW).startswith(
+        "5 of the 8 steps have no columns of their own"
+    )
 
 
 @given(questions())
@@ -90,7 +92,7 @@ def test_5000_steps_make_a_matrix_of_bounded_width(number):
     histories = load_histories(log.read_events(0), WIDE)
     names = column_names(WIDE, settings, {}, fitted=False)
     visible = visible_events(histories, np.array([0]), np.array([microseconds(AS_OF)]))
-    values = build(visible, WIDE, settings, {}, fitted=False)
+    values = build_features(visible, WIDE, settings, {}, fitted=False)
     row = dict(zip(names, values[:, 0].tolist(), strict=True))
     shared = number >= 499
     assert len(names) == len(values) < 5000

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microconv.features import row_view as module
-from microconv.features.row_view import Picked, every_row, in_blocks
+from microconv.features.row_view import RowView, score_in_blocks, view_all_rows
 
 ABOVE = np.arange(30, dtype=np.float32).reshape(3, 10)
 BELOW = 100 + np.arange(20, dtype=np.float32).reshape(2, 10)
@@ -19,7 +19,7 @@ WHOLE = np.concatenate([ABOVE, BELOW])
 def test_picked_rows_read_like_a_copy(rows, begin, end):
     """In any order, one twice or none at all; column by column and block by block."""
     rows = np.array(rows, np.intp)
-    picked, copy = Picked((ABOVE, BELOW), rows), WHOLE[:, rows]
+    picked, copy = RowView((ABOVE, BELOW), rows), WHOLE[:, rows]
     assert picked.shape == copy.shape
     assert np.array_equal(np.array(list(picked)), copy)
     assert np.array_equal(picked.block(begin, end), copy[:, begin:end])
@@ -28,15 +28,17 @@ def test_picked_rows_read_like_a_copy(rows, begin, end):
 def test_there_is_no_column_beyond_the_last():
     """A position too far is an error and not somebody else's column."""
     with pytest.raises(IndexError):
-        Picked((ABOVE, BELOW), np.array([0]))[5]
+        RowView((ABOVE, BELOW), np.array([0]))[5]
 
 
 @pytest.mark.parametrize("threads", [1, 2, None])
 def test_scores_of_blocks_are_those_of_the_whole(monkeypatch, threads):
     """In their order, on whatever number of threads; of several scores a row, too."""
-    monkeypatch.setattr(module, "BLOCK", 3)
-    picked = every_row(WHOLE)
-    total = in_blocks(lambda block: block.sum(axis=0, dtype=np.float64), picked, threads=threads)
+    monkeypatch.setattr(module, "BLOCK_ROWS", 3)
+    picked = view_all_rows(WHOLE)
+    total = score_in_blocks(
+        lambda block: block.sum(axis=0, dtype=np.float64), picked, threads=threads
+    )
     assert np.array_equal(total, WHOLE.sum(axis=0))
-    twice = in_blocks(lambda block: np.stack([block[0], -block[0]]), picked, threads=threads)
+    twice = score_in_blocks(lambda block: np.stack([block[0], -block[0]]), picked, threads=threads)
     assert np.array_equal(twice, np.stack([WHOLE[0], -WHOLE[0]]))

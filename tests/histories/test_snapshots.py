@@ -13,7 +13,7 @@ from microconv.errors import TimeError, UnobservedOutcomeError
 from microconv.histories.arrays import DAY
 from microconv.histories.snapshots import (
     STATUSES,
-    ask,
+    cohort_snapshots,
     cohort_status,
     microseconds,
     require_observed,
@@ -40,20 +40,20 @@ def status_of(rows, as_of=AS_OF, settings=SETTINGS):
 
 def snapshots_of(rows, as_ofs=(AS_OF,), observed_until=FAR):
     """Ask and return the rows as dictionaries."""
-    table, _ = ask(histories_of(*rows), JOURNEY, SETTINGS, as_ofs, observed_until)
+    table, _ = cohort_snapshots(histories_of(*rows), JOURNEY, SETTINGS, as_ofs, observed_until)
     return table.to_pylist()
 
 
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
-        pytest.param([event("ada", "blog", instant(-1))], "asked", id="a second before"),
+        pytest.param([event("ada", "blog", instant(-1))], "in_cohort", id="a second before"),
         pytest.param([event("ada", "blog", instant(0))], "unknown", id="at the instant itself"),
         pytest.param(
             [event("ada", "blog", instant(-60), seen=instant(0))], "unknown", id="known too late"
         ),
         pytest.param(
-            [event("ada", "blog", instant(-2 * WEEK))], "asked", id="window's first instant"
+            [event("ada", "blog", instant(-2 * WEEK))], "in_cohort", id="window's first instant"
         ),
         pytest.param(
             [event("ada", "blog", instant(-2 * WEEK - 1))], "inactive", id="a second too old"
@@ -61,7 +61,7 @@ def snapshots_of(rows, as_ofs=(AS_OF,), observed_until=FAR):
         pytest.param([event("ada", "won", instant(-1))], "converted", id="a customer"),
         pytest.param(
             [event("ada", "blog", instant(-9)), event("ada", "won", instant(-5), seen=instant(5))],
-            "asked",
+            "in_cohort",
             id="a customer nobody knows of",
         ),
         pytest.param(
@@ -75,7 +75,9 @@ def snapshots_of(rows, as_ofs=(AS_OF,), observed_until=FAR):
             id="merged away",
         ),
         pytest.param(
-            [event("ada", "blog", instant(-9), visible_until=instant(0))], "asked", id="merges now"
+            [event("ada", "blog", instant(-9), visible_until=instant(0))],
+            "in_cohort",
+            id="merges now",
         ),
     ],
 )
@@ -88,7 +90,7 @@ def test_exposures_do_not_count_as_activity_where_the_settings_leave_them_out():
     """Whom to ask may depend on the prospect's own deeds alone."""
     own_deeds = SETTINGS.model_copy(update={"active_kinds": ("micro",)})
     rows = [event("ada", "blog", instant(-4 * WEEK)), event("ada", "opened", instant(-60))]
-    assert status_of(rows) == "asked"
+    assert status_of(rows) == "in_cohort"
     assert status_of(rows, settings=own_deeds) == "inactive"
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from microconv.histories.instants import microseconds
 from microconv.histories.load import concat_histories
-from microconv.histories.visible import prefixes, visible_events
+from microconv.histories.visible import visible_events, visible_prefixes
 from worlds.logs import AS_OF, JOURNEY, event, event_rows, histories_of, instant
 
 
@@ -77,5 +77,5 @@ def test_a_prefix_may_cut_a_tie_that_no_instant_could():
     """Two events of one instant: the prefix of length one sees the first only."""
     histories = histories_of(event("ada", "blog", instant(-5)), event("ada", "guide", instant(-5)))
     zero = np.zeros(1, np.int64)
-    visible = prefixes(histories, zero, zero + 1, zero + microseconds(instant(-5)))
+    visible = visible_prefixes(histories, zero, zero + 1, zero + microseconds(instant(-5)))
     assert list(visible.step[visible.start[0] : visible.end[0]]) == [JOURNEY.code_of("blog")]

@@ -132,7 +132,7 @@ def test_the_two_halves_are_about_equal_and_do_not_depend_on_the_company_kept():
 
 
 def test_nothing_to_measure_is_one_sentence():
-    """A user whose names are all unplaced should learn it here."""
+    """A user whose names are all unmapped should learn it here."""
     with pytest.raises(NotEnoughDataError, match=r"journey\.steps"):
         study_of(event("ada", "nonsense", day(5)))
 

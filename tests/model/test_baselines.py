@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from microconv.features.row_view import Picked
+from microconv.features.row_view import RowView
 from microconv.journey import JourneyMap
 from microconv.model.baselines import NEVER_SAY_NEVER, Lore, Predictor, fit_baselines
 from microconv.settings import ForestSettings, PointsSettings
@@ -56,7 +56,7 @@ def test_picked_rows_teach_what_their_copy_teaches():
     rows = np.random.default_rng(5).permutation(len(PLANTED))[:900]
     some = replace(LORE, labels=LORE.labels[rows], weights=LORE.weights[rows])
     copied = fit_baselines(replace(some, values=PLANTED.values[:, rows]))[0]
-    picked = fit_baselines(replace(some, values=Picked((PLANTED.values,), rows)))[0]
+    picked = fit_baselines(replace(some, values=RowView((PLANTED.values,), rows)))[0]
     for name, rule in copied.items():
         assert np.array_equal(rule.predict(PLANTED.values), picked[name].predict(PLANTED.values))
 

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from microconv.features import row_view as picked_module
-from microconv.features.row_view import Picked
+from microconv.features.row_view import RowView
 from microconv.model import lightgbm_dataset as binned
 from microconv.model import trees
 from microconv.model.boosted import fit_boosted
@@ -24,8 +24,8 @@ def many(monkeypatch):
     """Let 600 rows be many."""
     monkeypatch.setattr(binned, "MANY", 600)
     monkeypatch.setattr(binned, "SAMPLED", 400)
-    monkeypatch.setattr(picked_module, "BLOCK", 256)
-    monkeypatch.setattr(binned, "BLOCK", 256)
+    monkeypatch.setattr(picked_module, "BLOCK_ROWS", 256)
+    monkeypatch.setattr(binned, "BLOCK_ROWS", 256)
 
 
 def example(rows: int):
@@ -90,7 +90,7 @@ def test_a_column_that_is_rare_in_the_sample_is_still_learnt_from():
 def test_the_floats_do_not_stand_twice():
     """Of 40 MB picked in another order not a third is ever held as a copy."""
     values = np.random.default_rng(0).random((40, 250_000), dtype=np.float32)
-    picked = Picked((values,), np.arange(values.shape[1])[::-1].copy())
+    picked = RowView((values,), np.arange(values.shape[1])[::-1].copy())
     target = {"label": np.arange(values.shape[1], dtype=np.float32) % 2}
     given = {"seed": 1, "num_threads": 1, "verbose": -1}
     tracemalloc.start()

@@ -116,7 +116,7 @@ def test_another_journey_is_refused_and_the_steps_named():
 def test_another_wording_is_the_same_journey():
     """A text edited for the page is no reason to train again."""
     steps = dict(JOURNEY_SETTINGS.steps)
-    steps["pricing"] = steps["pricing"].model_copy(update={"says": "looked at what it costs"})
+    steps["pricing"] = steps["pricing"].model_copy(update={"label": "looked at what it costs"})
     model().require_journey(
         JourneyMap.from_settings(JOURNEY_SETTINGS.model_copy(update={"steps": steps}))
     )

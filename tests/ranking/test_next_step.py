@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 
-from microconv.histories.arrays import Visible
+from microconv.histories.arrays import VisibleEvents
 from microconv.histories.instants import microseconds
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
@@ -133,7 +133,7 @@ def test_thousands_of_steps_need_no_table_of_rows_and_steps() -> None:
     one = seen([event("ada", "blog", AS_OF - timedelta(days=1))])
     did = np.arange(n_rows) % 3  # whoever did s0 is asked for s1, everybody else for s0
     at = np.arange(n_rows)
-    visible = Visible(
+    visible = VisibleEvents(
         one.histories, at, np.full(n_rows, one.as_of[0]), at, at + 1,
         np.full(n_rows, one.time[0]), did.astype(np.int16), np.full(n_rows, np.nan),
         np.ones(n_rows, np.float32),

@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 import pytest
 
 from microconv.errors import OtherJourneyError, SettingsError, TimeError
-from microconv.features.matrix import build
-from microconv.features.training_set import questions_of
+from microconv.features.matrix import build_features
+from microconv.features.training_set import locate_snapshots
 from microconv.histories.load import load_histories
-from microconv.histories.snapshots import ask
+from microconv.histories.snapshots import cohort_snapshots
 from microconv.histories.timeline import plan_as_ofs
 from microconv.histories.visible import visible_events
 from microconv.ranking.rank import rank_prospects
@@ -50,7 +50,7 @@ def test_whom_the_list_leaves_out_and_why() -> None:
         event("quiet", "blog", AS_OF - 31 * day),
         event("tomorrow", "blog", AS_OF),
         event("merged", "blog", AS_OF - 5 * day, visible_until=AS_OF - day),
-        event("unplaced", "no such step", AS_OF - day),
+        event("unmapped", "no such step", AS_OF - day),
     ]
     ranking = rank(log_of(*rows), as_of=AS_OF, limit=1)
     assert ranking.left_out == {
@@ -126,11 +126,14 @@ def test_scoring_at_a_past_instant_gives_the_snapshots_of_the_backtest() -> None
     given, log, model = settings(), world(), trained()
     histories = load_histories(log.read_events(0), JOURNEY, log.read_prospects(0))
     as_ofs = plan_as_ofs(given.snapshots, observed_until=END)
-    snapshots, _ = ask(histories, JOURNEY, given.snapshots, as_ofs, END)
+    snapshots, _ = cohort_snapshots(histories, JOURNEY, given.snapshots, as_ofs, END)
     rows = snapshots.filter(pc.equal(snapshots["as_of"], as_ofs[4]))
-    visible = visible_events(histories, *questions_of(rows, histories))
+    visible = visible_events(histories, *locate_snapshots(rows, histories))
     values = np.concatenate(
-        [build(visible, JOURNEY, given.features, model.states, fitted=f) for f in (False, True)]
+        [
+            build_features(visible, JOURNEY, given.features, model.states, fitted=f)
+            for f in (False, True)
+        ]
     )
     expected = dict(
         zip(rows["prospect_id"].to_pylist(), model.predict(values).tolist(), strict=True)

@@ -96,7 +96,7 @@ def test_the_memory_given_changes_no_score(tmp_path, monkeypatch):
             sizes.append(rows.stop - rows.start)
             yield rows
 
-    monkeypatch.setattr(ranking_bucket, "blocks", watched)
+    monkeypatch.setattr(ranking_bucket, "row_blocks", watched)
     columns = len(trained().columns)
     monkeypatch.setattr(
         rank, "cells_within", lambda engine: columns * 10 ** round(engine.memory_gb)

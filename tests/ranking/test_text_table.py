@@ -16,12 +16,12 @@ from worlds.logs import JOURNEY
 from worlds.ranking import END, settings, trained, world
 
 HEADER = "pattern,subject,when,weak,text\n"
-GOOD = "counts.{step}.ever,step {step},= 0,,nothing of: {says step}\n"
+GOOD = "counts.{step}.ever,step {step},= 0,,nothing of: {label step}\n"
 
 
 def test_the_table_uses_only_what_there_is() -> None:
     """A misspelt format would only fail on the day its sentence is needed."""
-    words = {"says", "name", "chain"}
+    words = {"label", "name", "chain"}
     for text in shipped():
         found = set(re.findall(r"\{(\w+)\}", text.pattern))
         braces = re.findall(r"\{(?:(\w+) )?(\w+)\}", re.sub(r"\[[^\]]*\]", "", text.text))
@@ -114,8 +114,8 @@ def test_what_spreadsheets_do_to_a_file_is_put_up_with(content: bytes) -> None:
                      "pattern", id="placeholder of a condition"),
         pytest.param(HEADER + "a,a,,,[agoo b.c]\n", "`agoo` in `[agoo b.c]` is no format. Did you "
                      "mean `ago`?", id="unknown format"),
-        pytest.param(HEADER + "a.{k},a,,,{sais k}\n", "Did you mean `says`?", id="word's format"),
-        pytest.param(HEADER + "a.{k},a,,,{says k}\n", "only a {step} has words", id="says what"),
+        pytest.param(HEADER + "a.{k},a,,,{lable k}\n", "Did you mean `label`?", id="word's format"),
+        pytest.param(HEADER + "a.{k},a,,,{label k}\n", "only a {step} has words", id="no step"),
         pytest.param(HEADER + "a,a,,,b {times\n", "is not closed", id="open brace"),
         pytest.param(HEADER + "a.{k}.{k},a,,,b\n", "stands there once", id="word twice"),
         pytest.param(HEADER + "a.{1},a,,,b\n", "begins with a letter", id="no word"),

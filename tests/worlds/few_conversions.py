@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from microconv.features.matrix import column_names
 from microconv.features.training_set import TrainingSet
-from microconv.histories.arrays import Attributes, Histories, Visible
+from microconv.histories.arrays import Attributes, Histories, VisibleEvents
 from worlds.logs import JOURNEY
 from worlds.training_sets import FEATURES, mondays
 
@@ -112,7 +112,7 @@ def _snapshots(as_of: pd.DatetimeIndex, converted: np.ndarray, rng) -> pd.DataFr
     )
 
 
-def _visible(as_of: pd.Series) -> Visible:
+def _visible(as_of: pd.Series) -> VisibleEvents:
     """Let nobody have an event or an attribute: the columns are made already."""
     n, nothing = len(as_of), np.empty(0, np.int64)
     attributes = Attributes(np.zeros(n + 1, np.int64), nothing, pa.table({}))
@@ -129,4 +129,4 @@ def _visible(as_of: pd.Series) -> Visible:
     )
     h, zeros = histories, np.zeros(n, np.int64)
     instants = as_of.astype("int64").to_numpy()
-    return Visible(h, np.arange(n), instants, zeros, zeros, h.time, h.step, h.value, h.human)
+    return VisibleEvents(h, np.arange(n), instants, zeros, zeros, h.time, h.step, h.value, h.human)

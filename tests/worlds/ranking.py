@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from microconv.features.matrix import build, column_names
-from microconv.features.training_set import TrainingSet, as_frame, questions_of
+from microconv.features.matrix import build_features, column_names
+from microconv.features.training_set import TrainingSet, locate_snapshots, snapshots_to_pandas
 from microconv.histories.load import load_histories
-from microconv.histories.snapshots import ask
+from microconv.histories.snapshots import cohort_snapshots
 from microconv.histories.timeline import plan_as_ofs
 from microconv.histories.visible import visible_events
 from microconv.model.prospect_model import ProspectModel
@@ -130,13 +130,13 @@ def train_on(log: MemoryLog, given: Settings) -> ProspectModel:
     """Train on any log of the world's journey and dates."""
     histories = load_histories(log.read_events(0), JOURNEY, log.read_prospects(0))
     as_ofs = plan_as_ofs(given.snapshots, observed_until=END)
-    snapshots, _ = ask(histories, JOURNEY, given.snapshots, as_ofs, END)
+    snapshots, _ = cohort_snapshots(histories, JOURNEY, given.snapshots, as_ofs, END)
     followed = snapshots.filter(pc.field("followed_until") > pc.field("as_of"))
-    visible = visible_events(histories, *questions_of(followed, histories))
+    visible = visible_events(histories, *locate_snapshots(followed, histories))
     training_set = TrainingSet(
-        snapshots=as_frame(followed),
+        snapshots=snapshots_to_pandas(followed),
         names=column_names(JOURNEY, given.features, {}, fitted=False),
-        values=build(visible, JOURNEY, given.features, {}, fitted=False),
+        values=build_features(visible, JOURNEY, given.features, {}, fitted=False),
         visible=visible,
         journey=JOURNEY,
         settings=given.features,

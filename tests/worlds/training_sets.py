@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from microconv.features.matrix import column_names
 from microconv.features.training_set import TrainingSet
-from microconv.histories.arrays import Attributes, Histories, Visible
+from microconv.histories.arrays import Attributes, Histories, VisibleEvents
 from microconv.settings import (
     BacktestSettings,
     BoostedSettings,
@@ -101,7 +101,7 @@ def planted_set(
     return TrainingSet(snapshots, names, values, _visible(who, as_of, source), JOURNEY, FEATURES)
 
 
-def _visible(who, as_of, source) -> Visible:
+def _visible(who, as_of, source) -> VisibleEvents:
     """Give each prospect no events and one attribute, known since 1970."""
     n, nothing = len(source), np.empty(0, np.int64)
     attributes = Attributes(
@@ -121,7 +121,7 @@ def _visible(who, as_of, source) -> Visible:
     zeros = np.zeros(len(who), np.int64)
     h = histories
     instants = as_of.astype("int64").to_numpy()
-    return Visible(
+    return VisibleEvents(
         h, who.astype(np.int64), instants, zeros, zeros, h.time, h.step, h.value, h.human
     )
 
@@ -149,7 +149,7 @@ def with_exits(training_set: TrainingSet, left: np.ndarray, *, days: float = 10)
 def reordered(training_set: TrainingSet, order: np.ndarray) -> TrainingSet:
     """Put the rows of a set into another order."""
     v = training_set.visible
-    visible = Visible(
+    visible = VisibleEvents(
         v.histories,
         v.prospect[order],
         v.as_of[order],

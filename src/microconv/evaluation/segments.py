@@ -21,8 +21,8 @@ from microconv.evaluation.calibration import CLIP
 from microconv.evaluation.intervals import calibration_figures
 from microconv.evaluation.metrics import Answers
 from microconv.features.families import ladder
-from microconv.features.families.attributes import MISSING, OTHER, as_known
-from microconv.features.training_set import TrainingSet, select
+from microconv.features.families.attributes import MISSING, OTHER, attribute_values
+from microconv.features.training_set import TrainingSet, select_rows
 from microconv.settings import EvaluateSettings
 
 STAGE = "stage"
@@ -49,13 +49,13 @@ def segments_of(
         `stage`, the furthest one of a small step done; and `segment.NAME` for each attribute:
         a text or a number.
     """
-    visible = select(training_set.visible, rows)
+    visible = select_rows(training_set.visible, rows)
     journey, settings = training_set.journey, training_set.settings
     climbed = np.empty((len(ladder.COLUMNS), len(rows)), np.float32)
     ladder.fill(climbed, visible, journey, settings, {})
     reached = climbed[ladder.COLUMNS.index("stage.highest")].astype(np.int64)
     stage = np.array([NO_STAGE, *journey.stages], dtype=object)[reached]
-    known = {f"{SEGMENT}{name}": column for name, column in as_known(visible).items()}
+    known = {f"{SEGMENT}{name}": column for name, column in attribute_values(visible).items()}
     return {STAGE: stage, **known}
 
 

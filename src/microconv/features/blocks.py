@@ -9,11 +9,11 @@ import numpy as np
 from microconv.histories.arrays import Histories, Int64
 from microconv.settings import EngineSettings
 
-COPIED = 6
+CELLS_PER_EVENT = 6
 """Cells that a copied event is worth: its time, step, value and human."""
 
 
-def cells_within(engine: EngineSettings) -> int:
+def block_cells(engine: EngineSettings) -> int:
     """Say how many float32 cells of columns and of copied events make a block.
 
     Examples
@@ -24,12 +24,12 @@ def cells_within(engine: EngineSettings) -> int:
     return engine.block_bytes // 4
 
 
-CELLS = cells_within(EngineSettings())
+DEFAULT_CELLS = block_cells(EngineSettings())
 """As many where nothing else is said."""
 
 
-def blocks(
-    histories: Histories, prospect: Int64, *, n_columns: int, cells: int = CELLS
+def row_blocks(
+    histories: Histories, prospect: Int64, *, n_columns: int, cells: int = DEFAULT_CELLS
 ) -> Iterator[slice]:
     """Cut questions into runs whose columns, and whose events if copied, fit into memory.
 
@@ -50,7 +50,7 @@ def blocks(
         Consecutive; one empty one where there is no question.
     """
     lengths = (histories.offsets[1:] - histories.offsets[:-1])[prospect]
-    total = np.cumsum(n_columns + COPIED * lengths)
+    total = np.cumsum(n_columns + CELLS_PER_EVENT * lengths)
     begin, spent = 0, 0
     while begin < len(total):
         end = max(begin + 1, int(np.searchsorted(total, spent + cells, side="right")))

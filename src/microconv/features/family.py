@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from microconv.histories.arrays import Visible
+from microconv.histories.arrays import VisibleEvents
 from microconv.journey import JourneyMap
 from microconv.settings import FeatureSettings
 
@@ -34,7 +34,7 @@ class Family(Protocol):
 
     def fit(
         self,
-        visible: Visible,
+        visible: VisibleEvents,
         labels: npt.NDArray[np.bool_],
         journey: JourneyMap,
         settings: FeatureSettings,
@@ -49,7 +49,7 @@ class Family(Protocol):
     def fill(
         self,
         out: Columns,
-        visible: Visible,
+        visible: VisibleEvents,
         journey: JourneyMap,
         settings: FeatureSettings,
         state: State,

@@ -8,11 +8,11 @@ from typing import Any
 
 from microconv.engines.choice import opened
 from microconv.engines.wire import AS_JSON
-from microconv.features.blocks import blocks, cells_within
+from microconv.features.blocks import block_cells, row_blocks
 from microconv.features.family import Columns
-from microconv.features.matrix import build, column_names, write_columns
+from microconv.features.matrix import build_features, column_names, write_columns
 from microconv.features.rare_steps import check_steps
-from microconv.features.training_set import questions_of
+from microconv.features.training_set import locate_snapshots
 from microconv.histories.load import load_histories
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
@@ -45,19 +45,19 @@ def featurize_log(
     journey = JourneyMap.from_settings(settings.journey)
     check_steps(journey, settings.features)
     names = column_names(journey, settings.features, {}, fitted=False)
-    cells = cells_within(settings.engine)
+    cells = block_cells(settings.engine)
     snapshots, out = snapshots.absolute(), out.absolute()
 
     def fill(bucket: int) -> int:
         histories = load_histories(log.read_events(bucket), journey)
         asked = read_parquet(snapshots / f"{bucket:04d}.parquet", ["prospect_id", "as_of"])
-        prospect, as_of = questions_of(asked, histories)
+        prospect, as_of = locate_snapshots(asked, histories)
 
         def build_block(rows: slice) -> Columns:
             visible = visible_events(histories, prospect[rows], as_of[rows])
-            return build(visible, journey, settings.features, {}, fitted=False)
+            return build_features(visible, journey, settings.features, {}, fitted=False)
 
-        parts = blocks(histories, prospect, n_columns=len(names), cells=cells)
+        parts = row_blocks(histories, prospect, n_columns=len(names), cells=cells)
         with replacing(out / f"{bucket:04d}.parquet") as fresh:  # a lost task may run twice
             write_columns(fresh, map(build_block, parts), names)
         return len(prospect)

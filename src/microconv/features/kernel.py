@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from microconv.histories.arrays import DAY, Int64, Visible
+from microconv.histories.arrays import DAY, Int64, VisibleEvents
 from microconv.settings import FeatureSettings
 
-PERSON = 0.5
+HUMAN_THRESHOLD = 0.5
 """An event less likely than this to be a person's is no deed of the prospect.
 
 `counts` and `exposure` add up the probabilities instead: a sum can hold half an
@@ -33,7 +33,7 @@ def read_only(*arrays: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
     return views
 
 
-def event_arrays(visible: Visible) -> tuple[npt.NDArray[Any], ...]:
+def event_arrays(visible: VisibleEvents) -> tuple[npt.NDArray[Any], ...]:
     """Return as_of, start, end, time, step and human, as every kernel takes them."""
     v = visible
     return read_only(v.as_of, v.start, v.end, v.time, v.step, v.human)

@@ -22,7 +22,7 @@ from microconv.features.families import (
     tempo,
 )
 from microconv.features.family import Columns, Family, State
-from microconv.histories.arrays import Visible
+from microconv.histories.arrays import VisibleEvents
 from microconv.journey import JourneyMap
 from microconv.settings import FeatureSettings
 
@@ -42,7 +42,7 @@ States = Mapping[str, State]
 """What the fitted families learnt, by name of the family."""
 
 
-def families(settings: FeatureSettings, *, fitted: bool) -> dict[str, Family]:
+def chosen_families(settings: FeatureSettings, *, fitted: bool) -> dict[str, Family]:
     """Pick the families the settings ask for: the fitted ones, or the stateless ones.
 
     Raises
@@ -66,16 +66,16 @@ def families(settings: FeatureSettings, *, fitted: bool) -> dict[str, Family]:
 def column_names(
     journey: JourneyMap, settings: FeatureSettings, states: States, *, fitted: bool
 ) -> list[str]:
-    """Name the columns that :func:`build` writes, in its order."""
+    """Name the columns that :func:`build_features` writes, in its order."""
     return [
         column
-        for name, family in families(settings, fitted=fitted).items()
+        for name, family in chosen_families(settings, fitted=fitted).items()
         for column in family.names(journey, settings, states.get(name, {}))
     ]
 
 
-def build(
-    visible: Visible,
+def build_features(
+    visible: VisibleEvents,
     journey: JourneyMap,
     settings: FeatureSettings,
     states: States,
@@ -86,7 +86,7 @@ def build(
 
     Parameters
     ----------
-    visible : Visible
+    visible : VisibleEvents
         `n_rows` questions.
     states : mapping of str to State
         Of the fitted families; empty for the stateless ones.
@@ -98,7 +98,7 @@ def build(
     ndarray of float32, shape (n_columns, n_rows)
         Each column contiguous; nan where a value does not exist.
     """
-    chosen = families(settings, fitted=fitted)
+    chosen = chosen_families(settings, fitted=fitted)
     widths = [len(f.names(journey, settings, states.get(n, {}))) for n, f in chosen.items()]
     out = np.empty((sum(widths), len(visible)), dtype=np.float32)
     first = 0

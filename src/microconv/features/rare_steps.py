@@ -21,11 +21,11 @@ from microconv.settings import FeatureSettings
 OTHER = "(other)"
 """The step that stands for all without columns of their own."""
 
-MOST_PAIRS = 10_000
+MAX_PAIRS = 10_000
 """So many ordered pairs may be followed: each is four columns."""
 
 
-class Told(NamedTuple):
+class StepGroups(NamedTuple):
     """Which steps are told apart.
 
     Attributes
@@ -41,20 +41,20 @@ class Told(NamedTuple):
     place: npt.NDArray[np.int16]
 
 
-def told_apart(journey: JourneyMap, settings: FeatureSettings) -> Told:
+def group_rare_steps(journey: JourneyMap, settings: FeatureSettings) -> StepGroups:
     """Choose the steps that have columns of their own."""
     names, most = journey.step_names, settings.max_steps
     if len(names) <= most:
-        return Told(names, np.arange(len(names), dtype=np.int16))
+        return StepGroups(names, np.arange(len(names), dtype=np.int16))
     followed = _followed(settings)
     first = sorted(range(len(names)), key=lambda code: (names[code] not in followed, code))
     own = sorted(first[: most - 1])
     place = np.full(len(names), len(own), dtype=np.int16)
     place[own] = np.arange(len(own))
-    return Told((*(names[code] for code in own), OTHER), place)
+    return StepGroups((*(names[code] for code in own), OTHER), place)
 
 
-def say_folded(journey: JourneyMap, settings: FeatureSettings) -> str:
+def describe_grouping(journey: JourneyMap, settings: FeatureSettings) -> str:
     """Say how many steps share columns; nothing if none do."""
     folded = len(journey) - settings.max_steps + 1
     if folded <= 1:
@@ -94,13 +94,13 @@ def check_steps(journey: JourneyMap, settings: FeatureSettings) -> None:
         )
     n_pairs = len(pairs)
     if settings.pairs == "all":
-        own = told_apart(journey, settings).names
+        own = group_rare_steps(journey, settings).names
         micro = sum(step.kind == "micro" and step.name in own for step in journey.steps)
         n_pairs = micro * (micro - 1)
-    if n_pairs > MOST_PAIRS:
+    if n_pairs > MAX_PAIRS:
         raise SettingsError(
             f"`features.pairs` follows {n_pairs:,} ordered pairs of steps, four columns each, and "
-            f"at most {MOST_PAIRS:,} are. Name the pairs that matter, or say `none`: the order of "
+            f"at most {MAX_PAIRS:,} are. Name the pairs that matter, or say `none`: the order of "
             "the latest steps is seen all the same."
         )
 

@@ -18,12 +18,12 @@ import numpy.typing as npt
 
 from microconv.features.family import Columns
 
-BLOCK = 16_384
+BLOCK_ROWS = 16_384
 """Rows copied at a time."""
 
 
 @dataclass(frozen=True)
-class Picked:
+class RowView:
     """Rows picked from columns; reads like an array of shape (n_columns, n_rows).
 
     Attributes
@@ -69,22 +69,22 @@ class Picked:
         return out
 
 
-def every_row(values: Columns) -> Picked:
+def view_all_rows(values: Columns) -> RowView:
     """Pick every row as it stands."""
-    return Picked((values,), np.arange(values.shape[1]))
+    return RowView((values,), np.arange(values.shape[1]))
 
 
-def in_blocks(
-    score: Callable[[Columns], npt.NDArray[np.float64]], picked: Picked, *, threads: int | None
+def score_in_blocks(
+    score: Callable[[Columns], npt.NDArray[np.float64]], picked: RowView, *, threads: int | None
 ) -> npt.NDArray[np.float64]:
-    """Score the rows, :data:`BLOCK` of them at a time, so many blocks side by side.
+    """Score the rows, :data:`BLOCK_ROWS` of them at a time, so many blocks side by side.
 
     Parameters
     ----------
     score : callable
         Turns columns into an array whose last axis are their rows; a row's score depends on
         no other row, and on no thread.
-    picked : Picked, shape (n_columns, n_rows)
+    picked : RowView, shape (n_columns, n_rows)
         At least one row.
     threads : int or None
         None takes every core.
@@ -93,7 +93,7 @@ def in_blocks(
     -------
     ndarray of float64, shape (…, n_rows)
     """
-    begins = range(0, picked.shape[1], BLOCK)
+    begins = range(0, picked.shape[1], BLOCK_ROWS)
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        parts = pool.map(lambda begin: score(picked.block(begin, begin + BLOCK)), begins)
+        parts = pool.map(lambda begin: score(picked.block(begin, begin + BLOCK_ROWS)), begins)
         return np.concatenate(list(parts), axis=-1)

@@ -14,7 +14,7 @@ from microconv.features.matrix import read_columns
 
 
 @dataclass(frozen=True)
-class Latest:
+class ScoringFeatures:
     """The columns of the newest instant that was asked at.
 
     Attributes
@@ -31,7 +31,7 @@ class Latest:
     values: Columns = field(repr=False)
 
 
-def load_latest(snapshots: Path, features: Path) -> Latest | None:
+def load_scoring_features(snapshots: Path, features: Path) -> ScoringFeatures | None:
     """Gather the newest questions of every bucket; None if nobody was asked at all.
 
     Parameters
@@ -50,4 +50,4 @@ def load_latest(snapshots: Path, features: Path) -> Latest | None:
         rows = np.asarray(pc.equal(column, newest).to_numpy(), dtype=bool)
         columns, names = read_columns(features / file.name)
         parts.append(columns[:, rows])
-    return Latest(newest.isoformat(), names, np.concatenate(parts, axis=1))
+    return ScoringFeatures(newest.isoformat(), names, np.concatenate(parts, axis=1))

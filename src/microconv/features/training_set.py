@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 
 from microconv.errors import EventLogError, NotEnoughDataError, listed
 from microconv.features.family import Columns, State
-from microconv.features.matrix import build, column_names, families, read_columns
-from microconv.features.row_view import Picked
-from microconv.histories.arrays import Histories, Int64, Visible
+from microconv.features.matrix import build_features, chosen_families, column_names, read_columns
+from microconv.features.row_view import RowView
+from microconv.histories.arrays import Histories, Int64, VisibleEvents
 from microconv.histories.load import concat_histories, load_histories
-from microconv.histories.snapshots import SNAPSHOTS
+from microconv.histories.snapshots import SNAPSHOT_SCHEMA
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
 from microconv.settings import FeatureSettings
@@ -50,9 +50,9 @@ class FittedColumns:
         """All columns as one array, shape (n_columns, n_rows): a copy where there are two parts."""
         return self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
 
-    def pick(self, rows: npt.NDArray[np.intp]) -> Picked:
+    def pick(self, rows: npt.NDArray[np.intp]) -> RowView:
         """Pick rows without copying them yet."""
-        return Picked(self.parts, rows)
+        return RowView(self.parts, rows)
 
     def take(self, rows: npt.NDArray[np.intp]) -> Columns:
         """Copy some rows of all columns, shape (n_columns, len(rows))."""
@@ -71,14 +71,14 @@ class TrainingSet:
     names : list of str
         Columns of the stateless families.
     values : ndarray of float32, shape (n_columns, n_rows)
-    visible : Visible
+    visible : VisibleEvents
         What each row may see, for the families that are fitted inside folds.
     """
 
     snapshots: pd.DataFrame
     names: list[str]
     values: Columns = field(repr=False)
-    visible: Visible = field(repr=False)
+    visible: VisibleEvents = field(repr=False)
     journey: JourneyMap = field(repr=False)
     settings: FeatureSettings = field(repr=False)
 
@@ -103,20 +103,20 @@ class TrainingSet:
         labels : ndarray of bool, shape (n_rows,)
             As they were known when training ended.
         """
-        learners = families(self.settings, fitted=True)
+        learners = chosen_families(self.settings, fitted=True)
         if not learners:
             return FittedColumns({}, self.names, (self.values,))
-        seen, known = select(self.visible, np.flatnonzero(train)), labels[train]
+        seen, known = select_rows(self.visible, np.flatnonzero(train)), labels[train]
         states = {
             name: family.fit(seen, known, self.journey, self.settings)
             for name, family in learners.items()
         }
-        learnt = build(self.visible, self.journey, self.settings, states, fitted=True)
+        learnt = build_features(self.visible, self.journey, self.settings, states, fitted=True)
         names = column_names(self.journey, self.settings, states, fitted=True)
         return FittedColumns(states, [*self.names, *names], (self.values, learnt))
 
 
-def as_frame(snapshots: pa.Table) -> pd.DataFrame:
+def snapshots_to_pandas(snapshots: pa.Table) -> pd.DataFrame:
     """Turn a snapshots table into a frame in which `converted` is plainly true or false."""
     position = snapshots.column_names.index("converted")
     converted = snapshots.column("converted").fill_null(False)
@@ -124,9 +124,9 @@ def as_frame(snapshots: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def select(visible: Visible, rows: Int64) -> Visible:
+def select_rows(visible: VisibleEvents, rows: Int64) -> VisibleEvents:
     """Keep some of the questions."""
-    return Visible(
+    return VisibleEvents(
         visible.histories,
         visible.prospect[rows],
         visible.as_of[rows],
@@ -139,7 +139,7 @@ def select(visible: Visible, rows: Int64) -> Visible:
     )
 
 
-def questions_of(snapshots: pa.Table, histories: Histories) -> tuple[Int64, Int64]:
+def locate_snapshots(snapshots: pa.Table, histories: Histories) -> tuple[Int64, Int64]:
     """Find the prospects of a snapshots table in its bucket's histories.
 
     Returns
@@ -203,10 +203,10 @@ def load_training_set(
     names, values = read_features(features, followed)
     everyone = concat_histories(histories)
     return TrainingSet(
-        snapshots=as_frame(asked),
+        snapshots=snapshots_to_pandas(asked),
         names=names,
         values=values,
-        visible=visible_events(everyone, *questions_of(asked, everyone)),
+        visible=visible_events(everyone, *locate_snapshots(asked, everyone)),
         journey=journey,
         settings=settings,
     )
@@ -231,7 +231,7 @@ def read_features(folder: Path, kept: list[npt.NDArray[np.bool_]]) -> tuple[list
 
 def _require_columns(snapshots: pa.Table, bucket: int) -> None:
     """Refuse snapshots of a version that knew less of an outcome."""
-    lacking = [name for name in SNAPSHOTS.names if name not in snapshots.column_names]
+    lacking = [name for name in SNAPSHOT_SCHEMA.names if name not in snapshots.column_names]
     if lacking:
         raise EventLogError(
             f"The snapshots of bucket {bucket} lack {listed(lacking)}: another version of "

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from microconv.histories.instants import microseconds
 from microconv.histories.load import load_histories
-from microconv.histories.snapshots import label
+from microconv.histories.snapshots import label_snapshots
 from microconv.journey import JourneyMap
 from microconv.ranking.output.past_lists import PastList
 from microconv.storage.log import EventLog
@@ -129,7 +129,7 @@ def _found(
     for horizon, group in mine.groupby("horizon"):
         group = group.sort_values(["code", "as_of"])
         as_of = np.array([microseconds(at) for at in group["as_of"]], dtype=np.int64)
-        told = label(
+        told = label_snapshots(
             histories, journey, group["code"].to_numpy(), as_of, horizon.to_pytimedelta(), until
         ).to_pandas()
         outcome = told[["observed", "converted", "value"]].set_index(group.index)

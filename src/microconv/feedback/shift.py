@@ -13,7 +13,7 @@ from microconv.evaluation.drift import column_drift, rate_index
 from microconv.features.family import Columns
 from microconv.histories.instants import microseconds
 from microconv.histories.load import load_histories
-from microconv.histories.snapshots import ASKED, ask, cohort_status
+from microconv.histories.snapshots import IN_COHORT, cohort_snapshots, cohort_status
 from microconv.histories.visible import visible_events
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.selection.top_k import features_of
@@ -68,7 +68,7 @@ def _cohort(log: EventLog, model: ProspectModel, as_of: datetime) -> Columns:
             log.read_events(bucket), model.journey, log.read_prospects(bucket)
         )
         status = cohort_status(histories, model.journey, model.snapshot_settings, [as_of])[:, 0]
-        asked = np.flatnonzero(status == ASKED)
+        asked = np.flatnonzero(status == IN_COHORT)
         visible = visible_events(histories, asked, np.full(len(asked), microseconds(as_of)))
         parts.append(features_of(visible, model))
         if sum(part.shape[1] for part in parts) >= ENOUGH:
@@ -85,7 +85,7 @@ def _base_rate(log: EventLog, model: ProspectModel, as_ofs: Sequence[datetime]) 
     rows = conversions = 0
     for bucket in range(log.buckets):
         histories = load_histories(log.read_events(bucket), model.journey)
-        asked, _ = ask(histories, model.journey, settings, closed, until)
+        asked, _ = cohort_snapshots(histories, model.journey, settings, closed, until)
         known = asked.filter(asked["observed"])["converted"]
         rows, conversions = rows + len(known), conversions + int(known.to_numpy().sum())
     if not rows:

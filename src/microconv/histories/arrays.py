@@ -72,7 +72,7 @@ class Histories:
 
 
 @dataclass(frozen=True)
-class Visible:
+class VisibleEvents:
     """What each of many questions may see: the one thing a feature kernel is given.
 
     Row ``r`` asks about prospect ``prospect[r]`` at the instant ``as_of[r]`` and may

@@ -42,7 +42,7 @@ def load_histories(
     """
     events = events.unify_dictionaries().combine_chunks()
     names = _chunk(events, "event_name")
-    step_of_name = journey.place(names.dictionary.to_pylist())
+    step_of_name = journey.step_codes(names.dictionary.to_pylist())
     step = step_of_name[_indices(names)] if len(names.dictionary) else np.empty(0, np.int16)
     keep = step >= 0
     who = _chunk(events, "prospect_id")

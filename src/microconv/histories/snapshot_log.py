@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 
 from microconv.engines.choice import opened
 from microconv.engines.wire import AS_JSON
-from microconv.errors import UnplacedEventsError, listed
+from microconv.errors import UnmappedEventsError, listed
 from microconv.histories.load import load_histories
-from microconv.histories.snapshots import STATUSES, ask
+from microconv.histories.snapshots import STATUSES, cohort_snapshots
 from microconv.histories.timeline import plan_as_ofs
 from microconv.journey import JourneyMap
 from microconv.settings import Settings
@@ -40,15 +40,15 @@ def snapshot_log(log: EventLog, settings: Settings, *, out: Path) -> dict[str, A
 
     Raises
     ------
-    UnplacedEventsError
+    UnmappedEventsError
         If `journey.reject_unmapped_events` is set and some event name has no step.
     """
     journey = JourneyMap.from_settings(settings.journey)
-    unplaced = log.unplaced(journey)
-    if unplaced and settings.journey.reject_unmapped_events:
-        raise UnplacedEventsError(
-            f"{len(unplaced)} event names ({sum(unplaced.values())} events) have no step: "
-            f"{listed(unplaced)}. Add each to `journey.steps` or to `journey.ignore`, or set "
+    unmapped = log.unmapped(journey)
+    if unmapped and settings.journey.reject_unmapped_events:
+        raise UnmappedEventsError(
+            f"{len(unmapped)} event names ({sum(unmapped.values())} events) have no step: "
+            f"{listed(unmapped)}. Add each to `journey.steps` or to `journey.ignore`, or set "
             "`journey.reject_unmapped_events: false` to leave them out."
         )
     observed_until = log.observed_until(journey)
@@ -58,7 +58,9 @@ def snapshot_log(log: EventLog, settings: Settings, *, out: Path) -> dict[str, A
 
     def take(bucket: int) -> list[Any]:
         histories = load_histories(log.read_events(bucket), journey)
-        table, counts = ask(histories, journey, settings.snapshots, as_ofs, observed_until)
+        table, counts = cohort_snapshots(
+            histories, journey, settings.snapshots, as_ofs, observed_until
+        )
         with replacing(out / f"{bucket:04d}.parquet") as fresh:  # a lost task may run twice
             pq.write_table(table, fresh, compression="zstd")
         labelled, converted = pc.sum(table["observed"]), pc.sum(table["converted"])
@@ -75,7 +77,7 @@ def snapshot_log(log: EventLog, settings: Settings, *, out: Path) -> dict[str, A
         "rows": sum(part[1] for part in taken),
         "labelled": sum(part[2] for part in taken),
         "converted": sum(part[3] for part in taken),
-        "unplaced": unplaced,
+        "unmapped": unmapped,
         "as_ofs": {
             as_of.isoformat(): dict(zip(STATUSES, map(int, row), strict=True))
             for as_of, row in zip(as_ofs, counts, strict=True)

@@ -28,15 +28,15 @@ from microconv.journey import EXIT, KINDS, MAJOR, JourneyMap
 from microconv.settings import SnapshotSettings
 from microconv.storage.schema import INSTANT
 
-STATUSES = ("asked", "unknown", "merged", "converted", "exited", "inactive")
+STATUSES = ("in_cohort", "unknown", "merged", "converted", "exited", "inactive")
 """What the cohort rule says of a prospect at an instant, in the order of the codes."""
 
-ASKED, UNKNOWN, MERGED, CONVERTED, EXITED, INACTIVE = range(6)
+IN_COHORT, UNKNOWN, MERGED, CONVERTED, EXITED, INACTIVE = range(6)
 
 NEVER = np.iinfo(np.int64).min
 """When it became known, of an outcome that did not happen."""
 
-SNAPSHOTS = pa.schema(
+SNAPSHOT_SCHEMA = pa.schema(
     [
         pa.field("prospect_id", pa.string(), nullable=False),
         pa.field("as_of", INSTANT, nullable=False),
@@ -95,7 +95,7 @@ def cohort_status(
     return status
 
 
-def ask(
+def cohort_snapshots(
     histories: Histories,
     journey: JourneyMap,
     settings: SnapshotSettings,
@@ -114,7 +114,7 @@ def ask(
     Returns
     -------
     snapshots : Table
-        With :data:`SNAPSHOTS`, by prospect and then `as_of`. A snapshot whose
+        With :data:`SNAPSHOT_SCHEMA`, by prospect and then `as_of`. A snapshot whose
         window ends after `observed_until` is not `observed`; nor is one whose
         prospect was merged into another inside the window: from then on nobody
         can say what it alone would have done.
@@ -123,13 +123,15 @@ def ask(
     """
     status = cohort_status(histories, journey, settings, as_ofs)
     counts = np.stack([np.bincount(column, minlength=len(STATUSES)) for column in status.T])
-    prospect, which = np.nonzero(status == ASKED)
+    prospect, which = np.nonzero(status == IN_COHORT)
     instants = np.array([microseconds(as_of) for as_of in as_ofs], dtype=np.int64)
     as_of = instants[which]
-    return label(histories, journey, prospect, as_of, settings.horizon, observed_until), counts
+    return label_snapshots(
+        histories, journey, prospect, as_of, settings.horizon, observed_until
+    ), counts
 
 
-def label(
+def label_snapshots(
     histories: Histories,
     journey: JourneyMap,
     prospect: Int64,
@@ -147,7 +149,7 @@ def label(
     Returns
     -------
     Table
-        With :data:`SNAPSHOTS`.
+        With :data:`SNAPSHOT_SCHEMA`.
     """
     width, until = horizon // timedelta(microseconds=1), microseconds(observed_until)
     outcomes = _outcomes(
@@ -184,7 +186,7 @@ def label(
         _instant_array(followed, every),
         pa.array((1 / np.maximum(repeats, 1)).astype(np.float32)),
     ]
-    return pa.table(columns, schema=SNAPSHOTS)
+    return pa.table(columns, schema=SNAPSHOT_SCHEMA)
 
 
 def require_observed(as_of: datetime, *, horizon: timedelta, observed_until: datetime) -> None:
@@ -236,7 +238,7 @@ def _status(  # type: ignore[no-untyped-def]
             elif exited:
                 status[p, k] = EXITED
             else:
-                status[p, k] = ASKED if recent else INACTIVE
+                status[p, k] = IN_COHORT if recent else INACTIVE
     return status
 
 

@@ -51,14 +51,14 @@ def plan_as_ofs(settings: SnapshotSettings, *, observed_until: datetime) -> tupl
     return tuple(first + k * step for k in range((end - first) // step + 1))
 
 
-def closed(
+def closed_as_ofs(
     as_ofs: Sequence[datetime], *, horizon: timedelta, observed_until: datetime
 ) -> tuple[datetime, ...]:
     """Keep the instants whose outcome window has closed."""
     return tuple(as_of for as_of in as_ofs if as_of + horizon <= observed_until)
 
 
-def trainable(
+def trainable_as_ofs(
     as_ofs: Sequence[datetime], before: datetime, *, embargo: timedelta
 ) -> tuple[datetime, ...]:
     """Keep the instants whose outcome was known at `before`: as_of + embargo <= before."""
@@ -93,14 +93,14 @@ def plan_folds(
     NotEnoughDataError
         If not even one fold fits.
     """
-    dates = closed(as_ofs, horizon=horizon, observed_until=observed_until)
+    dates = closed_as_ofs(as_ofs, horizon=horizon, observed_until=observed_until)
     size, folds = settings.test_snapshots, []
     for k in range(settings.folds):
         stop = len(dates) - k * size
         test = dates[max(stop - size, 0) : max(stop, 0)]
         if len(test) < size:
             break
-        train = trainable(dates, test[0], embargo=horizon + settings.label_lag)
+        train = trainable_as_ofs(dates, test[0], embargo=horizon + settings.label_lag)
         if len(train) < settings.min_train_snapshots:
             break
         folds.append(Fold(train, test))

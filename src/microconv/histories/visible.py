@@ -4,7 +4,7 @@ In most histories the events become visible in the order of their times, so
 what a question sees is the beginning of the sorted history: a start and an end
 are all it takes. A late row or an identity merge breaks that for a few rows:
 their visible events are copied, in order, behind the others. Whoever reads a
-:class:`Visible` cannot tell the two apart.
+:class:`VisibleEvents` cannot tell the two apart.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from microconv.histories.arrays import Histories, Int64, Visible
+from microconv.histories.arrays import Histories, Int64, VisibleEvents
 
 
-def visible_events(histories: Histories, prospect: Int64, as_of: Int64) -> Visible:
+def visible_events(histories: Histories, prospect: Int64, as_of: Int64) -> VisibleEvents:
     """Say, for each question, which events it may see.
 
     An event of a merged prospect is seen under its old id as long as
@@ -48,10 +48,12 @@ def visible_events(histories: Histories, prospect: Int64, as_of: Int64) -> Visib
         start[rows], end[rows] = ends - lengths, ends
         time, step = np.append(time, time[picked]), np.append(step, step[picked])
         value, human = np.append(value, value[picked]), np.append(human, human[picked])
-    return Visible(histories, prospect, as_of, start, end, time, step, value, human)
+    return VisibleEvents(histories, prospect, as_of, start, end, time, step, value, human)
 
 
-def prefixes(histories: Histories, prospect: Int64, end: Int64, as_of: Int64) -> Visible:
+def visible_prefixes(
+    histories: Histories, prospect: Int64, end: Int64, as_of: Int64
+) -> VisibleEvents:
     """Let each question see the first events of a history, up to a given position.
 
     For prefix protocols, where ties in time mean that no instant could say
@@ -67,7 +69,7 @@ def prefixes(histories: Histories, prospect: Int64, end: Int64, as_of: Int64) ->
     """
     start = histories.offsets[prospect]
     h = histories
-    return Visible(h, prospect, as_of, start, end, h.time, h.step, h.value, h.human)
+    return VisibleEvents(h, prospect, as_of, start, end, h.time, h.step, h.value, h.human)
 
 
 @njit(cache=True, nogil=True)

@@ -24,7 +24,7 @@ import numpy as np
 
 from microconv.errors import listed
 from microconv.features.family import Columns
-from microconv.features.row_view import Picked
+from microconv.features.row_view import RowView
 from microconv.journey import JourneyMap
 from microconv.model.logistic import sigmoid
 from microconv.model.regression import Linear, fit_linear
@@ -56,7 +56,7 @@ class Lore:
     Attributes
     ----------
     names : list of str
-    values : ndarray of float32 or Picked, shape (n_columns, n_rows)
+    values : ndarray of float32 or RowView, shape (n_columns, n_rows)
         Training rows only.
     labels : ndarray of bool, shape (n_rows,)
     weights : ndarray of float64, shape (n_rows,)
@@ -66,7 +66,7 @@ class Lore:
     """
 
     names: list[str]
-    values: Columns | Picked = field(repr=False)
+    values: Columns | RowView = field(repr=False)
     labels: Mask = field(repr=False)
     weights: Floats = field(repr=False)
     journey: JourneyMap = field(repr=False)
@@ -112,7 +112,7 @@ class Rule:
 
 
 def score(
-    values: Columns | Picked, columns: np.ndarray[Any, np.dtype[np.intp]], points: Floats | None
+    values: Columns | RowView, columns: np.ndarray[Any, np.dtype[np.intp]], points: Floats | None
 ) -> Columns:
     """Add columns up, or the points of those above zero, as one column."""
     total = np.zeros((1, values.shape[1]))

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from microconv.features.family import Columns
-from microconv.features.row_view import Picked, every_row
+from microconv.features.row_view import RowView, view_all_rows
 from microconv.model.shap_rescaling import carried
 from microconv.model.training import MIN_OF_EACH, Floats, Mask
 from microconv.model.trees import Trees, grow_trees
@@ -91,7 +91,7 @@ def softplus(x: Floats) -> Floats:
 
 
 def fit_boosted(
-    values: Columns | Picked,
+    values: Columns | RowView,
     labels: Mask,
     weights: Floats,
     settings: BoostedSettings,
@@ -104,7 +104,7 @@ def fit_boosted(
 
     Parameters
     ----------
-    values : ndarray of float32 or Picked, shape (n_columns, n_rows)
+    values : ndarray of float32 or RowView, shape (n_columns, n_rows)
         Infinite values count as missing.
     labels : ndarray of bool, shape (n_rows,)
         Of both kinds.
@@ -126,5 +126,5 @@ def fit_boosted(
         if min(counts[STAY], counts[LEAVE]) >= MIN_OF_EACH:
             outcome, given = apart, {**given, "objective": "multiclass", "num_class": 3}
     target = {"label": outcome.astype(np.float32), "weight": weights.astype(np.float32)}
-    picked = values if isinstance(values, Picked) else every_row(values)
+    picked = values if isinstance(values, RowView) else view_all_rows(values)
     return Boosted(grow_trees(picked, target, settings, given))

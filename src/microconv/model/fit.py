@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from microconv.features.row_view import in_blocks
+from microconv.features.row_view import score_in_blocks
 from microconv.features.training_set import FittedColumns, TrainingSet
 from microconv.model.amount import Amount, conversions_of, fit_amount
 from microconv.model.base_models import fit_voices, grow_voices, side_by_side, weighed
@@ -116,7 +116,9 @@ def learn(
     weights, calibration = chosen
     blend = replace(blend, weights=weights, calibration=calibration)
     rows, holdout = _slice(snapshots, plan, labels)
-    latest = in_blocks(partial(blend.logit, threads=1), columns.pick(rows), threads=recipe.threads)
+    latest = score_in_blocks(
+        partial(blend.logit, threads=1), columns.pick(rows), threads=recipe.threads
+    )
     blend = replace(blend, level=choose_level(latest, holdout))
     shares = ", ".join(f"{n} {w:.2g}" for n, w in zip(VOICES, blend.weights, strict=True))
     choice = (
@@ -173,7 +175,7 @@ def _try_out(
 
     def choose() -> tuple[Weights, Calibration]:
         tried = grown()
-        said = in_blocks(
+        said = score_in_blocks(
             lambda block: np.array([*tried.voices(block, threads=1).values()]),
             columns.pick(rows),
             threads=recipe.threads,

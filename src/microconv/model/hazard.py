@@ -37,7 +37,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.features.family import Columns
-from microconv.features.row_view import Picked, in_blocks
+from microconv.features.row_view import RowView, score_in_blocks
 from microconv.histories.arrays import DAY
 from microconv.histories.instants import microseconds
 from microconv.model.downsampling import thin_out
@@ -218,9 +218,9 @@ def fit_hazard(parts: tuple[Columns, ...], followed: FollowUp, recipe: Recipe) -
         "seed": recipe.model.seed + 1,
         "num_threads": recipe.threads or 0,
     }
-    asked = Picked(parts, near.rows)
+    asked = RowView(parts, near.rows)
     trees = grow_trees(asked, target, recipe.model.hazard, given)
-    score = in_blocks(partial(trees.raw, threads=1), asked, threads=recipe.threads)
+    score = score_in_blocks(partial(trees.raw, threads=1), asked, threads=recipe.threads)
     return Hazard(trees, *add_up(followed.until(FARTHEST), score, horizon), horizon)
 
 

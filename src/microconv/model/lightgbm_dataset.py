@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microconv.features.family import Columns
-from microconv.features.row_view import BLOCK, Picked
+from microconv.features.row_view import BLOCK_ROWS, RowView
 
 MANY = 100_000
 """More rows than this are binned a block at a time."""
@@ -24,13 +24,13 @@ SAMPLED = 50_000
 
 
 def bin_rows(
-    picked: Picked, target: dict[str, npt.NDArray[Any]], parameters: dict[str, Any]
+    picked: RowView, target: dict[str, npt.NDArray[Any]], parameters: dict[str, Any]
 ) -> Any:
     """Make a `lightgbm.Dataset`.
 
     Parameters
     ----------
-    picked : Picked, shape (n_columns, n_rows)
+    picked : RowView, shape (n_columns, n_rows)
         Infinite values count as missing.
     target : dict of str to ndarray
         `label`, `weight`, perhaps `init_score`.
@@ -47,7 +47,7 @@ def bin_rows(
     # what is rare in the sample is not rare in the rows: no column is left out for it
     parameters = {**parameters, "feature_pre_filter": False}
     drawn = np.random.default_rng(parameters["seed"]).choice(rows, SAMPLED, replace=False)
-    sample = Picked(picked.parts, picked.rows[np.sort(drawn)])
+    sample = RowView(picked.parts, picked.rows[np.sort(drawn)])
     bins = lightgbm.Dataset(
         _row_by_row(sample, 0, SAMPLED),
         label=np.zeros(SAMPLED, np.float32),
@@ -59,14 +59,14 @@ def bin_rows(
     )
 
 
-def _stream(picked: Picked) -> Any:
+def _stream(picked: RowView) -> Any:
     """Read the rows as LightGBM asks for them: a block at a time, row by row in memory."""
     import lightgbm
 
     class Stream(lightgbm.Sequence):  # type: ignore[misc]
         """The rows in their order."""
 
-        batch_size = BLOCK
+        batch_size = BLOCK_ROWS
 
         def __len__(self) -> int:
             """Return the number of rows."""
@@ -79,15 +79,17 @@ def _stream(picked: Picked) -> Any:
     return Stream()
 
 
-def _row_by_row(picked: Picked, begin: int, end: int) -> npt.NDArray[np.float32]:
+def _row_by_row(picked: RowView, begin: int, end: int) -> npt.NDArray[np.float32]:
     """Copy some of the rows, shape (n_rows, n_columns), as LightGBM goes through them.
 
     Handed over column by column, they take it half as long again to bin, to the same bytes.
     """
     out = np.empty((min(end, picked.shape[1]) - begin, len(picked)), np.float32)
-    for at in range(0, len(out), BLOCK):
-        upto = min(begin + at + BLOCK, end)  # no name for the block: it is gone before the next
-        out[at : at + BLOCK] = finite_or_missing(picked.block(begin + at, upto)).T
+    for at in range(0, len(out), BLOCK_ROWS):
+        upto = min(
+            begin + at + BLOCK_ROWS, end
+        )  # no name for the block: it is gone before the next
+        out[at : at + BLOCK_ROWS] = finite_or_missing(picked.block(begin + at, upto)).T
     return out
 
 

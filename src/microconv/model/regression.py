@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microconv.features.family import Columns
-from microconv.features.row_view import BLOCK, Picked
+from microconv.features.row_view import BLOCK_ROWS, RowView
 from microconv.model.training import Floats, Mask
 from microconv.settings import LinearSettings
 
@@ -68,8 +68,8 @@ class Linear:
         ndarray of float64, shape (n_rows,)
         """
         total = np.full(values.shape[1], self.intercept)
-        for begin in range(0, values.shape[1], BLOCK):
-            rows = slice(begin, begin + BLOCK)
+        for begin in range(0, values.shape[1], BLOCK_ROWS):
+            rows = slice(begin, begin + BLOCK_ROWS)
             for column in self._used():
                 total[rows] += self.contribution(column, values[column, rows])
         return total
@@ -150,7 +150,7 @@ class Design:
     matrix: Floats = field(repr=False)
 
     @classmethod
-    def of(cls, values: Columns | Picked) -> Design:
+    def of(cls, values: Columns | RowView) -> Design:
         """Prepare every column that has something to say."""
         unit = prepare(values)
         used, groups = unit._used(), missing_patterns(values)
@@ -179,13 +179,13 @@ class Design:
 
 
 def fit_linear(
-    values: Columns | Picked, labels: Mask, weights: Floats, settings: LinearSettings
+    values: Columns | RowView, labels: Mask, weights: Floats, settings: LinearSettings
 ) -> Linear:
     """Fit the regression.
 
     Parameters
     ----------
-    values : ndarray of float32 or Picked, shape (n_columns, n_rows)
+    values : ndarray of float32 or RowView, shape (n_columns, n_rows)
     labels : ndarray of bool, shape (n_rows,)
         Of both kinds.
     weights : ndarray of float64, shape (n_rows,)
@@ -210,7 +210,7 @@ def _regress(
     return float(model.intercept_[0]), model.coef_[0]
 
 
-def prepare(values: Columns | Picked) -> Linear:
+def prepare(values: Columns | RowView) -> Linear:
     """Learn low, high, centre and scale; weight 1 for every column that is not constant."""
     prepared = Linear(0.0, *(np.zeros(len(values)) for _ in range(6)))
     prepared.scale[:] = 1.0
@@ -228,7 +228,7 @@ def prepare(values: Columns | Picked) -> Linear:
     return prepared
 
 
-def missing_patterns(values: Columns | Picked) -> list[list[int]]:
+def missing_patterns(values: Columns | RowView) -> list[list[int]]:
     """Group the columns that are missing in the same training rows.
 
     Returns

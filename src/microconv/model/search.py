@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from microconv.features.training_set import FittedColumns, TrainingSet, select
+from microconv.features.training_set import FittedColumns, TrainingSet, select_rows
 from microconv.histories.timeline import Fold
 from microconv.model.base_models import fit_voices
 from microconv.model.ensemble import EQUAL, mix
@@ -124,7 +124,7 @@ def asked_before(training_set: TrainingSet, until: datetime) -> TrainingSet:
         training_set,
         snapshots=training_set.snapshots.iloc[rows].reset_index(drop=True),
         values=training_set.values[:, rows],
-        visible=select(training_set.visible, rows),
+        visible=select_rows(training_set.visible, rows),
     )
 
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.errors import NotEnoughDataError
-from microconv.histories.timeline import trainable
+from microconv.histories.timeline import trainable_as_ofs
 from microconv.settings import ModelSettings, Settings
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def plan_later_slice(
     """
     dates = _dates(snapshots, train)
     later = dates[-math.ceil(recipe.model.calibration_share * len(dates)) :]
-    earlier = trainable(dates, later[0], embargo=recipe.embargo)
+    earlier = trainable_as_ofs(dates, later[0], embargo=recipe.embargo)
     if not earlier:
         return (
             f"{len(dates)} training dates are too few to set {len(later)} aside with "

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from microconv.errors import DamagedModelError, listed
 from microconv.features.family import Columns
-from microconv.features.row_view import Picked
+from microconv.features.row_view import RowView
 from microconv.model.lightgbm_dataset import bin_rows, finite_or_missing
 from microconv.model.thread_lock import LIGHTGBM
 from microconv.model.training import Floats
@@ -106,7 +106,7 @@ class Trees:
 
 
 def grow_trees(
-    picked: Picked,
+    picked: RowView,
     target: dict[str, npt.NDArray[Any]],
     settings: BoostedSettings,
     given: dict[str, Any],
@@ -115,7 +115,7 @@ def grow_trees(
 
     Parameters
     ----------
-    picked : Picked, shape (n_columns, n_rows)
+    picked : RowView, shape (n_columns, n_rows)
     target : dict of str to ndarray
         What LightGBM's data set takes: `label`, `weight`, perhaps `init_score`.
     settings : BoostedSettings

@@ -13,13 +13,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from microconv.features.blocks import CELLS, blocks
-from microconv.histories.arrays import Histories, Visible
+from microconv.features.blocks import DEFAULT_CELLS, row_blocks
+from microconv.histories.arrays import Histories, VisibleEvents
 from microconv.histories.instants import EPOCH, microseconds
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import (
-    ASKED,
     EXITED,
+    IN_COHORT,
     STATUSES,
     cohort_status,
 )
@@ -86,7 +86,7 @@ class Question:
     since: datetime | None = None
     evidence: tuple[tuple[str, float], ...] = ()
     threads: int | None = None
-    cells: int = CELLS
+    cells: int = DEFAULT_CELLS
     texts: tuple[Text, ...] | None = field(default=None, repr=False)
     weighed: bool = False
 
@@ -101,7 +101,7 @@ def score_bucket(log: Log, bucket: int, question: Question) -> BucketScores:
     statuses = _count(status, _everyone(events, prospects) - len(histories))
     probabilities, listed, cold = [], [], 0
     for everyone, resting in _by_block(
-        histories, np.flatnonzero(status == ASKED), bucket, question
+        histories, np.flatnonzero(status == IN_COHORT), bucket, question
     ):
         probabilities.append(everyone.rows["probability"].to_numpy())
         cold += int(resting.sum())
@@ -131,7 +131,7 @@ def _by_block(
     histories: Histories, asked: npt.NDArray[np.intp], bucket: int, question: Question
 ) -> Iterator[tuple[Shortlist, npt.NDArray[np.bool_]]]:
     """Score prospects, so many at a time as fit into memory."""
-    for rows in blocks(
+    for rows in row_blocks(
         histories, asked, n_columns=len(question.model.columns), cells=question.cells
     ):
         yield _ask(histories, asked[rows], bucket, question)
@@ -216,7 +216,7 @@ def _known(
 
 
 def _rows(
-    visible: Visible,
+    visible: VisibleEvents,
     probability: npt.NDArray[np.float64],
     journey: JourneyMap,
     evidence: Mapping[str, float],

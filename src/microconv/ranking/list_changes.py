@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from microconv.features.kernel import PERSON
-from microconv.histories.arrays import Visible
+from microconv.features.kernel import HUMAN_THRESHOLD
+from microconv.histories.arrays import VisibleEvents
 from microconv.histories.instants import microseconds
 from microconv.journey import MICRO, JourneyMap
 from microconv.ranking.explanations.formatting import clean
@@ -17,7 +17,9 @@ from microconv.ranking.next_step import flat
 from microconv.ranking.output.past_lists import PastList
 
 
-def done_since(visible: Visible, journey: JourneyMap, since: datetime) -> npt.NDArray[np.object_]:
+def done_since(
+    visible: VisibleEvents, journey: JourneyMap, since: datetime
+) -> npt.NDArray[np.object_]:
     """Name the small step of most commitment that each row did since an instant, the latest.
 
     Returns
@@ -28,7 +30,7 @@ def done_since(visible: Visible, journey: JourneyMap, since: datetime) -> npt.ND
     row, event = flat(visible)
     step = visible.step[event]
     recent = visible.time[event] >= microseconds(since)
-    mine = recent & (journey.kinds[step] == MICRO) & (visible.human[event] >= PERSON)
+    mine = recent & (journey.kinds[step] == MICRO) & (visible.human[event] >= HUMAN_THRESHOLD)
     row, event, step = row[mine], event[mine], step[mine]
     order = np.lexsort((visible.time[event], journey.commitments[step], row))
     row, step = row[order], step[order]

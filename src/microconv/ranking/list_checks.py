@@ -114,21 +114,21 @@ def require_known_events(names: Mapping[str, int], journey: JourneyMap) -> tuple
     ------
     OtherJourneyError
     """
-    unplaced = journey.unplaced(names)
-    if not unplaced:
+    unmapped = journey.unmapped(names)
+    if not unmapped:
         return ()
-    if len(unplaced) == len(names):
+    if len(unmapped) == len(names):
         expected = [event for step in journey.steps for event in step.events]
         raise OtherJourneyError(
             f"The model knows none of the {len(names)} event names of the log "
-            f"({listed(unplaced, most=4)}); it expects names like {listed(expected, most=4)}. "
+            f"({listed(unmapped, most=4)}); it expects names like {listed(expected, most=4)}. "
             "Score with a model that was trained on this journey, or mend the naming rules of "
             "the sources."
         )
-    events = sum(names[name] for name in unplaced)
+    events = sum(names[name] for name in unmapped)
     return (
-        f"{events:,} events of {len(unplaced)} names have no step in the model's journey and were "
-        f"not used: {listed(unplaced)}.",
+        f"{events:,} events of {len(unmapped)} names have no step in the model's journey and were "
+        f"not used: {listed(unmapped)}.",
     )
 
 

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from microconv.histories.load import load_histories
-from microconv.histories.snapshots import ask
-from microconv.histories.timeline import closed, plan_as_ofs
+from microconv.histories.snapshots import cohort_snapshots
+from microconv.histories.timeline import closed_as_ofs, plan_as_ofs
 from microconv.histories.visible import visible_events
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.selection.top_k import features_of
@@ -77,14 +77,14 @@ def fresh_rows(log: EventLog, model: ProspectModel) -> pd.DataFrame:
     if settings.first > until:
         return nothing
     as_ofs = plan_as_ofs(settings, observed_until=until)
-    ripe = closed(as_ofs, horizon=settings.horizon, observed_until=until)
+    ripe = closed_as_ofs(as_ofs, horizon=settings.horizon, observed_until=until)
     later = [as_of for as_of in ripe if as_of >= model.facts.learnt_until]
     if not later:
         return nothing
     tables = []
     for bucket in range(log.buckets):
         histories = load_histories(log.read_events(bucket), model.journey)
-        table, _ = ask(histories, model.journey, settings, later, until)
+        table, _ = cohort_snapshots(histories, model.journey, settings, later, until)
         tables.append(table.filter(table["observed"]).select(["prospect_id", "as_of", "converted",
                                                               "value"]))  # fmt: skip
     asked = pa.concat_tables(tables).to_pandas()

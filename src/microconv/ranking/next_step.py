@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from microconv.features.kernel import PERSON
-from microconv.histories.arrays import Int64, Visible
+from microconv.features.kernel import HUMAN_THRESHOLD
+from microconv.histories.arrays import Int64, VisibleEvents
 from microconv.journey import MICRO, JourneyMap
 
 
@@ -44,7 +44,7 @@ NO_ACTIVITY = np.iinfo(np.int64).min
 
 
 def standing(
-    visible: Visible, journey: JourneyMap, evidence: Mapping[str, float] | None = None
+    visible: VisibleEvents, journey: JourneyMap, evidence: Mapping[str, float] | None = None
 ) -> Standing:
     """Say where prospects stand, from what each row may see.
 
@@ -65,7 +65,7 @@ def standing(
     """
     row, event = flat(visible)
     step = visible.step[event]
-    micro = (journey.kinds[step] == MICRO) & (visible.human[event] >= PERSON)
+    micro = (journey.kinds[step] == MICRO) & (visible.human[event] >= HUMAN_THRESHOLD)
     row, event, step = row[micro], event[micro], step[micro]
     last = np.full(len(visible), NO_ACTIVITY, dtype=np.int64)
     np.maximum.at(last, row, visible.time[event])
@@ -130,7 +130,7 @@ def _first_missing(row: Int64, place: Int64, n_rows: int) -> Int64:
     return np.bincount(row[at_home], minlength=n_rows)
 
 
-def flat(visible: Visible) -> tuple[Int64, Int64]:
+def flat(visible: VisibleEvents) -> tuple[Int64, Int64]:
     """List the visible events of all rows: the row of each and its position."""
     lengths = visible.end - visible.start
     row = np.repeat(np.arange(len(visible)), lengths)

@@ -20,7 +20,7 @@ import pandas as pd
 
 from microconv.engines.choice import Engine, opened
 from microconv.errors import EngineError, SettingsError, did_you_mean
-from microconv.features.blocks import cells_within
+from microconv.features.blocks import block_cells
 from microconv.model.prospect_model import OUT_OF_TIME, ProspectModel
 from microconv.ranking import list_checks as trust
 from microconv.ranking.bucket import Question, describe_bucket, score_bucket
@@ -105,7 +105,7 @@ def rank_prospects(
     question = replace(
         question,
         threads=engine.threads if alone else 1,
-        cells=cells_within(engine),
+        cells=block_cells(engine),
     )
     with opened(engine) as cluster:
         ask = partial(score_bucket, log, question=question)

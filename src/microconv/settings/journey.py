@@ -16,7 +16,7 @@ class StepSettings(Section):
     stage: str | None = None
     commitment: Annotated[int, Field(ge=0, le=5)] = 0
     events: tuple[str, ...] = ()
-    says: str | None = None
+    label: str | None = None
 
 
 class JourneySettings(Section):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from microconv.evaluation.backtest import backtest as walk_forward
 from microconv.evaluation.leakage.diagnostics import look_for_leaks
-from microconv.features.scoring_snapshots import load_latest
+from microconv.features.scoring_snapshots import load_scoring_features
 from microconv.features.training_set import load_training_set
 from microconv.histories.timeline import plan_as_ofs, plan_folds
 from microconv.journey import JourneyMap
@@ -41,7 +41,9 @@ def backtest(
     )
     recipe = Recipe.from_settings(Searched.read(search).apply(settings))
     done = walk_forward(training_set, folds, recipe)
-    findings = look_for_leaks(training_set, folds, recipe, load_latest(snapshots, features))
+    findings = look_for_leaks(
+        training_set, folds, recipe, load_scoring_features(snapshots, features)
+    )
     notes = {**done.notes, "findings": findings, "dealt": events.dealt}
     replace(done, notes=notes).write(predictions)
     skipped = done.notes["skipped"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from microconv.features.featurize_log import featurize_log
-from microconv.features.rare_steps import say_folded
+from microconv.features.rare_steps import describe_grouping
 from microconv.journey import JourneyMap
 from microconv.settings import Settings
 from microconv.stages.fresh_folder import fresh_folder
@@ -17,7 +17,7 @@ def featurize(settings: Settings, *, log: Path, snapshots: Path, features: Path)
     """Build the features of every snapshot, row for row."""
     with fresh_folder(features) as fresh:
         facts = featurize_log(EventLog.open(log), settings, snapshots=snapshots, out=fresh)
-    folded = say_folded(JourneyMap.from_settings(settings.journey), settings.features)
+    folded = describe_grouping(JourneyMap.from_settings(settings.journey), settings.features)
     return f"{facts['rows']:,} rows of {facts['columns']} columns" + (folded and f"\n  {folded}")
 
 

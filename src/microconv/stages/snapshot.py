@@ -15,8 +15,8 @@ def snapshot(settings: Settings, *, log: Path, snapshots: Path) -> str:
     """Take the snapshots of a log."""
     with fresh_folder(snapshots) as fresh:
         facts = snapshot_log(EventLog.open(log), settings, out=fresh)
-    unplaced = facts["unplaced"]
-    aside = f"; {len(unplaced)} event names have no step: {', '.join(unplaced)}" if unplaced else ""
+    unmapped = facts["unmapped"]
+    aside = f"; {len(unmapped)} event names have no step: {', '.join(unmapped)}" if unmapped else ""
     return (
         f"{facts['rows']:,} questions at {len(facts['as_ofs'])} instants, {facts['labelled']:,} "
         f"labelled, {facts['converted']:,} converted{aside}"

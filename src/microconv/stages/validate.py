@@ -65,13 +65,13 @@ def validate(settings: Settings, *, inputs: Path | None, log: Path | None) -> It
 
 
 def _journey(settings: Settings) -> Iterator[str]:
-    from microconv.features.rare_steps import check_steps, say_folded
+    from microconv.features.rare_steps import check_steps, describe_grouping
 
     journey = JourneyMap.from_settings(settings.journey)
     check_steps(journey, settings.features)
     kinds = Counter(step.kind for step in journey.steps)
     yield f"journey: {len(journey)} steps ({', '.join(f'{n} {kind}' for kind, n in kinds.items())})"
-    if folded := say_folded(journey, settings.features):
+    if folded := describe_grouping(journey, settings.features):
         yield f"  {folded}"
 
 
@@ -165,14 +165,14 @@ def _count(
     log: EventLog, journey: JourneyMap, settings: Settings, as_ofs: Sequence[datetime]
 ) -> Answers:
     from microconv.histories.load import load_histories
-    from microconv.histories.snapshots import ask
+    from microconv.histories.snapshots import cohort_snapshots
 
     asked: Counter[datetime] = Counter()
     converted: Counter[datetime] = Counter()
     until = log.observed_until(journey)
     for bucket in range(log.buckets):
         histories = load_histories(log.read_events(bucket), journey)
-        table, _ = ask(histories, journey, settings.snapshots, as_ofs, until)
+        table, _ = cohort_snapshots(histories, journey, settings.snapshots, as_ofs, until)
         for counts, rows in ((asked, "observed"), (converted, "converted")):
             chosen = table.filter(table.column(rows).combine_chunks().fill_null(False))
             for entry in pa.array(chosen.column("as_of").combine_chunks()).value_counts():

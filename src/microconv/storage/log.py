@@ -166,10 +166,10 @@ class EventLog:
             )
         return min(declared)
 
-    def unplaced(self, journey: JourneyMap) -> dict[str, int]:
+    def unmapped(self, journey: JourneyMap) -> dict[str, int]:
         """Count the events whose name the journey cannot place, by name."""
         counts = self.event_names
-        return {name: counts[name] for name in journey.unplaced(counts)}
+        return {name: counts[name] for name in journey.unmapped(counts)}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from microconv.evaluation.leakage.missingness import fill_figures, late_fills
 from microconv.evaluation.leakage.probes import columns_of, run_probes
 from microconv.evaluation.leakage.sample import Sampled, sample_fold
 from microconv.evaluation.leakage.single_feature import attribute_strengths, history_suspects
-from microconv.features.scoring_snapshots import Latest
+from microconv.features.scoring_snapshots import ScoringFeatures
 from microconv.features.training_set import TrainingSet
 from microconv.histories.timeline import Fold
 from microconv.model.training import Recipe
@@ -23,7 +23,10 @@ TOP = 15
 
 
 def look_for_leaks(
-    training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe, latest: Latest | None = None
+    training_set: TrainingSet,
+    folds: Sequence[Fold],
+    recipe: Recipe,
+    latest: ScoringFeatures | None = None,
 ) -> dict[str, Any]:
     """Measure all that the alarms are made of.
 
@@ -37,7 +40,7 @@ def look_for_leaks(
         Those of the backtest.
     recipe : Recipe
         Its seed is used.
-    latest : Latest, optional
+    latest : ScoringFeatures, optional
         The newest questions, which will be scored; without them nothing is said of
         the drift of columns.
 
@@ -70,7 +73,7 @@ def look_for_leaks(
         }
 
 
-def _drift(sampled: Sampled, latest: Latest) -> dict[str, Any]:
+def _drift(sampled: Sampled, latest: ScoringFeatures) -> dict[str, Any]:
     """Compare the columns of the histories of training rows with the newest questions'."""
     then = sampled.rows.values[:, sampled.train]
     return {

@@ -26,9 +26,9 @@ from microconv.evaluation.leakage.column_kinds import is_attribute
 from microconv.evaluation.leakage.sample import Sampled
 from microconv.evaluation.metrics import Answers, draw_resamples, ranking_figures
 from microconv.features.family import Columns
-from microconv.features.matrix import build
+from microconv.features.matrix import build_features
 from microconv.features.training_set import TrainingSet
-from microconv.histories.arrays import Visible
+from microconv.histories.arrays import VisibleEvents
 from microconv.model.boosted import fit_boosted
 from microconv.model.training import Floats
 from microconv.settings import BoostedSettings
@@ -161,7 +161,7 @@ def shuffle_order(rows: TrainingSet, rng: np.random.Generator) -> TrainingSet:
     row = np.repeat(np.arange(len(seen)), lengths)
     source = np.arange(len(row)) - np.repeat(last - lengths, lengths) + seen.start[row]
     dealt = source[np.lexsort((rng.random(len(row)), row))]
-    shuffled = Visible(
+    shuffled = VisibleEvents(
         seen.histories,
         seen.prospect,
         seen.as_of,
@@ -172,5 +172,5 @@ def shuffle_order(rows: TrainingSet, rng: np.random.Generator) -> TrainingSet:
         seen.value[dealt],
         seen.human[dealt],
     )
-    values = build(shuffled, rows.journey, rows.settings, {}, fitted=False)
+    values = build_features(shuffled, rows.journey, rows.settings, {}, fitted=False)
     return replace(rows, values=values, visible=shuffled)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from microconv.features.training_set import TrainingSet, select
+from microconv.features.training_set import TrainingSet, select_rows
 from microconv.histories.timeline import Fold
 from microconv.model.training import MIN_OF_EACH, Floats, Mask, in_order, known_labels, labelled_at
 
@@ -59,7 +59,7 @@ def take_rows(training_set: TrainingSet, rows: npt.NDArray[np.intp]) -> Training
         training_set,
         snapshots=training_set.snapshots.iloc[rows].reset_index(drop=True),
         values=training_set.values[:, rows],
-        visible=select(training_set.visible, rows),
+        visible=select_rows(training_set.visible, rows),
     )
 
 

@@ -28,7 +28,7 @@ from numba import njit
 from microconv.errors import EventLogError
 from microconv.features.family import Columns, State
 from microconv.features.kernel import read_only
-from microconv.histories.arrays import Attributes, Int64, Visible
+from microconv.histories.arrays import Attributes, Int64, VisibleEvents
 from microconv.journey import JourneyMap
 from microconv.settings import FeatureSettings
 
@@ -38,7 +38,7 @@ OTHER, MISSING = "(other)", "(missing)"
 
 
 def fit(
-    visible: Visible,
+    visible: VisibleEvents,
     labels: npt.NDArray[np.bool_],
     journey: JourneyMap,
     settings: FeatureSettings,
@@ -76,7 +76,11 @@ def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[
 
 
 def fill(
-    out: Columns, visible: Visible, journey: JourneyMap, settings: FeatureSettings, state: State
+    out: Columns,
+    visible: VisibleEvents,
+    journey: JourneyMap,
+    settings: FeatureSettings,
+    state: State,
 ) -> None:
     """Write every column for every row; an attribute without a table is missing."""
     attributes = visible.histories.attributes
@@ -95,7 +99,9 @@ def fill(
         first += width
 
 
-def as_known(visible: Visible) -> dict[str, npt.NDArray[np.object_] | npt.NDArray[np.float64]]:
+def attribute_values(
+    visible: VisibleEvents,
+) -> dict[str, npt.NDArray[np.object_] | npt.NDArray[np.float64]]:
     """Return every attribute of some questions, as it was known strictly before each.
 
     Returns
@@ -138,7 +144,9 @@ def _commonest(known: pa.Array, n_rows: int, settings: FeatureSettings) -> list[
     return [value for _, value in sorted(common)[: settings.max_categories]]
 
 
-def _number_as_of(attributes: Attributes, visible: Visible, name: str) -> npt.NDArray[np.float32]:
+def _number_as_of(
+    attributes: Attributes, visible: VisibleEvents, name: str
+) -> npt.NDArray[np.float32]:
     """Return each row's number; nan too where it is beyond what float32 can hold."""
     values = _numbers(attributes.table, name)
     rows = _latest_of(attributes, visible, ~np.isnan(values))
@@ -149,7 +157,7 @@ def _number_as_of(attributes: Attributes, visible: Visible, name: str) -> npt.ND
 
 
 def _code_as_of(
-    attributes: Attributes, visible: Visible, name: str, categories: list[str]
+    attributes: Attributes, visible: VisibleEvents, name: str, categories: list[str]
 ) -> Int64:
     """Return each row's category: its position, one more for other, two for missing."""
     texts = _texts(attributes.table, name)
@@ -205,7 +213,9 @@ def _texts(table: pa.Table, name: str) -> pa.Array:
     return pc.if_else(blank, pa.scalar(None, pa.string()), column)
 
 
-def _latest_of(attributes: Attributes, visible: Visible, has_value: npt.NDArray[np.bool_]) -> Int64:
+def _latest_of(
+    attributes: Attributes, visible: VisibleEvents, has_value: npt.NDArray[np.bool_]
+) -> Int64:
     """Find each question's row of the attributes' table; -1 if nothing was known yet."""
     arrays = read_only(attributes.offsets, attributes.known_at, has_value)
     rows: Int64 = _latest(*arrays, *read_only(visible.prospect, visible.as_of))

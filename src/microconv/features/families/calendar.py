@@ -24,8 +24,8 @@ import numpy.typing as npt
 from numba import njit
 
 from microconv.features.family import Columns, State
-from microconv.features.kernel import PERSON, event_arrays
-from microconv.histories.arrays import Visible
+from microconv.features.kernel import HUMAN_THRESHOLD, event_arrays
+from microconv.histories.arrays import VisibleEvents
 from microconv.journey import MICRO, JourneyMap
 from microconv.settings import FeatureSettings
 
@@ -52,7 +52,7 @@ COLUMNS = (
 
 
 def fit(
-    visible: Visible,
+    visible: VisibleEvents,
     labels: npt.NDArray[np.bool_],
     journey: JourneyMap,
     settings: FeatureSettings,
@@ -67,12 +67,16 @@ def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[
 
 
 def fill(
-    out: Columns, visible: Visible, journey: JourneyMap, settings: FeatureSettings, state: State
+    out: Columns,
+    visible: VisibleEvents,
+    journey: JourneyMap,
+    settings: FeatureSettings,
+    state: State,
 ) -> None:
     """Write every column for every row."""
     angles = 2 * np.pi * np.arange(24) / 24
     circle = np.stack([np.sin(angles), np.cos(angles)])
-    _fill(out, *event_arrays(visible), journey.kinds == MICRO, circle, PERSON)
+    _fill(out, *event_arrays(visible), journey.kinds == MICRO, circle, HUMAN_THRESHOLD)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -19,8 +19,8 @@ from numba import njit
 
 from microconv.features.family import Columns, State
 from microconv.features.kernel import event_arrays, window_names, window_spans
-from microconv.features.rare_steps import told_apart
-from microconv.histories.arrays import Visible
+from microconv.features.rare_steps import group_rare_steps
+from microconv.histories.arrays import VisibleEvents
 from microconv.journey import KINDS, JourneyMap
 from microconv.settings import FeatureSettings
 
@@ -28,7 +28,7 @@ FITTED = False
 
 
 def fit(
-    visible: Visible,
+    visible: VisibleEvents,
     labels: npt.NDArray[np.bool_],
     journey: JourneyMap,
     settings: FeatureSettings,
@@ -44,7 +44,11 @@ def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[
 
 
 def fill(
-    out: Columns, visible: Visible, journey: JourneyMap, settings: FeatureSettings, state: State
+    out: Columns,
+    visible: VisibleEvents,
+    journey: JourneyMap,
+    settings: FeatureSettings,
+    state: State,
 ) -> None:
     """Write every column for every row; 0 where nothing happened."""
     _, adds_to = _groups(journey, settings)
@@ -58,7 +62,7 @@ def _groups(
 
     A step without a stage adds to a group that is not there, behind all others.
     """
-    told = told_apart(journey, settings)
+    told = group_rare_steps(journey, settings)
     kinds = [kind for kind in KINDS if len(journey.codes_of_kind(kind))]
     groups = [
         *told.names,

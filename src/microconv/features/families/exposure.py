@@ -23,8 +23,8 @@ import numpy.typing as npt
 from numba import njit
 
 from microconv.features.family import Columns, State
-from microconv.features.kernel import PERSON, event_arrays, window_names, window_spans
-from microconv.histories.arrays import DAY, Visible
+from microconv.features.kernel import HUMAN_THRESHOLD, event_arrays, window_names, window_spans
+from microconv.histories.arrays import DAY, VisibleEvents
 from microconv.journey import EXPOSURE, MICRO, JourneyMap
 from microconv.settings import FeatureSettings
 
@@ -32,7 +32,7 @@ FITTED = False
 
 
 def fit(
-    visible: Visible,
+    visible: VisibleEvents,
     labels: npt.NDArray[np.bool_],
     journey: JourneyMap,
     settings: FeatureSettings,
@@ -51,12 +51,16 @@ def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[
 
 
 def fill(
-    out: Columns, visible: Visible, journey: JourneyMap, settings: FeatureSettings, state: State
+    out: Columns,
+    visible: VisibleEvents,
+    journey: JourneyMap,
+    settings: FeatureSettings,
+    state: State,
 ) -> None:
     """Write every column for every row."""
     exposure, micro = journey.kinds == EXPOSURE, journey.kinds == MICRO
     spans = window_spans(settings)
-    _fill(out, *event_arrays(visible), exposure, micro, PERSON, spans, DAY)
+    _fill(out, *event_arrays(visible), exposure, micro, HUMAN_THRESHOLD, spans, DAY)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

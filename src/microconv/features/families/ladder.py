@@ -29,8 +29,8 @@ import numpy.typing as npt
 from numba import njit
 
 from microconv.features.family import Columns, State
-from microconv.features.kernel import PERSON, event_arrays
-from microconv.histories.arrays import DAY, Visible
+from microconv.features.kernel import HUMAN_THRESHOLD, event_arrays
+from microconv.histories.arrays import DAY, VisibleEvents
 from microconv.journey import MICRO, JourneyMap
 from microconv.settings import FeatureSettings
 
@@ -50,7 +50,7 @@ COLUMNS = (
 
 
 def fit(
-    visible: Visible,
+    visible: VisibleEvents,
     labels: npt.NDArray[np.bool_],
     journey: JourneyMap,
     settings: FeatureSettings,
@@ -65,13 +65,17 @@ def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[
 
 
 def fill(
-    out: Columns, visible: Visible, journey: JourneyMap, settings: FeatureSettings, state: State
+    out: Columns,
+    visible: VisibleEvents,
+    journey: JourneyMap,
+    settings: FeatureSettings,
+    state: State,
 ) -> None:
     """Write every column for every row."""
     stages = journey.stage_codes.astype(np.int64) + 1
     commitments = journey.commitments.astype(np.int64)
     micro = journey.kinds == MICRO
-    _fill(out, *event_arrays(visible), micro, stages, commitments, PERSON, DAY)
+    _fill(out, *event_arrays(visible), micro, stages, commitments, HUMAN_THRESHOLD, DAY)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

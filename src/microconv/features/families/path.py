@@ -34,9 +34,9 @@ import numpy.typing as npt
 from numba import njit
 
 from microconv.features.family import Columns, State
-from microconv.features.kernel import PERSON, event_arrays
-from microconv.features.rare_steps import told_apart
-from microconv.histories.arrays import DAY, Visible
+from microconv.features.kernel import HUMAN_THRESHOLD, event_arrays
+from microconv.features.rare_steps import group_rare_steps
+from microconv.histories.arrays import DAY, VisibleEvents
 from microconv.journey import MICRO, JourneyMap
 from microconv.settings import FeatureSettings
 
@@ -46,7 +46,7 @@ Codes = npt.NDArray[np.int64]
 
 
 def fit(
-    visible: Visible,
+    visible: VisibleEvents,
     labels: npt.NDArray[np.bool_],
     journey: JourneyMap,
     settings: FeatureSettings,
@@ -72,10 +72,14 @@ def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[
 
 
 def fill(
-    out: Columns, visible: Visible, journey: JourneyMap, settings: FeatureSettings, state: State
+    out: Columns,
+    visible: VisibleEvents,
+    journey: JourneyMap,
+    settings: FeatureSettings,
+    state: State,
 ) -> None:
     """Write every column for every row."""
-    _fill(out, *event_arrays(visible), _plan(journey, settings), PERSON, DAY)
+    _fill(out, *event_arrays(visible), _plan(journey, settings), HUMAN_THRESHOLD, DAY)
 
 
 class _Plan(NamedTuple):
@@ -163,7 +167,7 @@ def _paired(pairs: list[tuple[str, ...]], code_of: dict[str, int]) -> Codes:
 
 def _told_micro(journey: JourneyMap, settings: FeatureSettings) -> tuple[list[str], Codes]:
     """Name the micro steps that are told apart, and say which of them each micro step is."""
-    told = told_apart(journey, settings)
+    told = group_rare_steps(journey, settings)
     found, which = np.unique(told.place[journey.codes_of_kind("micro")], return_inverse=True)
     return [told.names[place] for place in found], which.astype(np.int64)
 
@@ -177,7 +181,7 @@ def _sequences(journey: JourneyMap, settings: FeatureSettings) -> list[tuple[str
     """List the pairs, then the longer sequences, each once."""
     pairs: list[tuple[str, ...]] = []
     if settings.pairs == "all":
-        own = set(told_apart(journey, settings).names)
+        own = set(group_rare_steps(journey, settings).names)
         pairs = list(permutations([s for s in _micro_steps(journey) if s in own], 2))
     elif settings.pairs != "none":
         pairs = list(settings.pairs)

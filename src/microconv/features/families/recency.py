@@ -20,9 +20,9 @@ import numpy.typing as npt
 from numba import njit
 
 from microconv.features.family import Columns, State
-from microconv.features.kernel import PERSON, event_arrays, read_only
-from microconv.features.rare_steps import told_apart
-from microconv.histories.arrays import DAY, Visible
+from microconv.features.kernel import HUMAN_THRESHOLD, event_arrays, read_only
+from microconv.features.rare_steps import group_rare_steps
+from microconv.histories.arrays import DAY, VisibleEvents
 from microconv.journey import JourneyMap
 from microconv.settings import FeatureSettings
 
@@ -30,7 +30,7 @@ FITTED = False
 
 
 def fit(
-    visible: Visible,
+    visible: VisibleEvents,
     labels: npt.NDArray[np.bool_],
     journey: JourneyMap,
     settings: FeatureSettings,
@@ -41,17 +41,21 @@ def fit(
 
 def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[str]:
     """Name the columns: the steps, then any of them."""
-    told = told_apart(journey, settings).names
+    told = group_rare_steps(journey, settings).names
     steps = [f"{step}.{w}" for step in told for w in ("last", "first", "reached")]
     return [f"recency.{column}" for column in (*steps, "(any).last", "(any).first")]
 
 
 def fill(
-    out: Columns, visible: Visible, journey: JourneyMap, settings: FeatureSettings, state: State
+    out: Columns,
+    visible: VisibleEvents,
+    journey: JourneyMap,
+    settings: FeatureSettings,
+    state: State,
 ) -> None:
     """Write every column for every row; nan where a step never happened."""
-    (place,) = read_only(told_apart(journey, settings).place)
-    _fill(out, *event_arrays(visible), place, PERSON, DAY)
+    (place,) = read_only(group_rare_steps(journey, settings).place)
+    _fill(out, *event_arrays(visible), place, HUMAN_THRESHOLD, DAY)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -31,8 +31,8 @@ import numpy.typing as npt
 from numba import njit
 
 from microconv.features.family import Columns, State
-from microconv.features.kernel import PERSON, event_arrays, window_names, window_spans
-from microconv.histories.arrays import DAY, Visible
+from microconv.features.kernel import HUMAN_THRESHOLD, event_arrays, window_names, window_spans
+from microconv.histories.arrays import DAY, VisibleEvents
 from microconv.journey import MICRO, JourneyMap
 from microconv.settings import FeatureSettings
 
@@ -51,7 +51,7 @@ GAPS = ("last", "min", "median", "max", "trend", "overdue")
 
 
 def fit(
-    visible: Visible,
+    visible: VisibleEvents,
     labels: npt.NDArray[np.bool_],
     journey: JourneyMap,
     settings: FeatureSettings,
@@ -72,14 +72,27 @@ def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[
 
 
 def fill(
-    out: Columns, visible: Visible, journey: JourneyMap, settings: FeatureSettings, state: State
+    out: Columns,
+    visible: VisibleEvents,
+    journey: JourneyMap,
+    settings: FeatureSettings,
+    state: State,
 ) -> None:
     """Write every column for every row; see the module for what is nan and when."""
     pause = round(settings.session_gap_minutes * MINUTE)
     longest = int((visible.end - visible.start).max(initial=0))
     gaps = np.empty(longest, dtype=np.int64)
     arrays = event_arrays(visible)
-    _fill(out, *arrays, journey.kinds == MICRO, PERSON, window_spans(settings), pause, gaps, DAY)
+    _fill(
+        out,
+        *arrays,
+        journey.kinds == MICRO,
+        HUMAN_THRESHOLD,
+        window_spans(settings),
+        pause,
+        gaps,
+        DAY,
+    )
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

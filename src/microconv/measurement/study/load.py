@@ -118,7 +118,7 @@ def _used(events: pa.Table, journey: JourneyMap, until: int) -> pa.Table:
     """
     events = events.unify_dictionaries().combine_chunks()
     names = _column(events, "event_name")
-    step = np.append(journey.place(names.dictionary.to_pylist()), -1)[_indices(names)]
+    step = np.append(journey.step_codes(names.dictionary.to_pylist()), -1)[_indices(names)]
     major = (step >= 0) & (journey.kinds[step] == MAJOR)
     time, known_at, visible_at = (
         _instants(events, name) for name in ("time", "known_at", "visible_at")
@@ -136,7 +136,7 @@ def _read(
         return None
     histories = load_histories(events, journey, prospects)
     names = _column(events, "event_name")
-    part = np.append(journey.place_parts(names.dictionary.to_pylist()), np.int16(NONE))
+    part = np.append(journey.part_codes(names.dictionary.to_pylist()), np.int16(NONE))
     return _Part(
         histories=replace(histories, visible_until=np.empty(0, np.int64)),
         part=part[_indices(names)],

@@ -83,7 +83,7 @@ def _together(name: str, steps: list[Step]) -> Step:
         kind=steps[0].kind,
         stage=steps[0].stage if steps[0].kind == "micro" else None,
         commitment=min(step.commitment for step in steps),
-        says=name.strip("()") + " steps",
+        label=name.strip("()") + " steps",
         events=tuple(event for step in steps for event in step.events),
     )
 

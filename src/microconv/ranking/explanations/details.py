@@ -125,7 +125,7 @@ def _visible(events: pa.Table, journey: JourneyMap, cut: int) -> list[tuple[Any,
     until = pc.fill_null(events.column("visible_until").cast(pa.int64()), FOREVER)
     names = events.column("event_name").cast(pa.string()).to_pylist()
     distinct = list(dict.fromkeys(names))
-    code_of = dict(zip(distinct, journey.place(distinct).tolist(), strict=True))
+    code_of = dict(zip(distinct, journey.step_codes(distinct).tolist(), strict=True))
     steps = np.array([code_of[name] for name in names], dtype=np.int16)
     seen = pc.and_(pc.less(instants["visible_at"], cut), pc.greater_equal(until, cut))
     kept = pa.array(np.flatnonzero(seen.to_numpy() & (steps >= 0)))

@@ -11,7 +11,7 @@ from microconv.ranking.explanations.formatting import FORMATS
 Condition = tuple[str | None, str, float]
 """Of another column or None for its own, how it compares, and with what."""
 
-WORD_FORMATS = ("says", "name", "chain")
+WORD_FORMATS = ("label", "name", "chain")
 """How a word that the pattern found may be written."""
 
 VALUE_FORMATS = (*FORMATS, "stage")
@@ -46,9 +46,9 @@ def fault_of(row: Mapping[str, str]) -> str:
     Examples
     --------
     >>> row = {"pattern": "counts.{step}.ever", "subject": "{step}", "when": "", "weak": ""}
-    >>> fault_of({**row, "text": "{says step} {times}"})
+    >>> fault_of({**row, "text": "{label step} {times}"})
     ''
-    >>> fault_of({**row, "text": "{says step} {time}"})
+    >>> fault_of({**row, "text": "{label step} {time}"})
     '`{time}` in `text` is neither a format nor in the pattern. Did you mean `{times}`?'
     """
     empty = [name for name in ("pattern", "subject", "text") if not row[name]]
@@ -104,7 +104,7 @@ def _fault_of_slot(slot: re.Match[str], words: list[str]) -> str:
         return f"`{slot[0]}` in `text` is neither a format nor in the pattern.{near}"
     if how not in WORD_FORMATS:
         return f"`{how}` in `{slot[0]}` is no format of words." + _near(how, WORD_FORMATS)
-    if how == "says" and what != "step":
+    if how == "label" and what != "step":
         return f"`{slot[0]}`: only a {{step}} has words of its own."
     return _unknown_word(f"{{{what}}}", words, "text")
 

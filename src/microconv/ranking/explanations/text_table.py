@@ -17,7 +17,7 @@ row whose `when` holds gives the text.
     other column of the subject has a better one.
 `text`
     Braces put in what the pattern found or the value: ``{ago}``, ``{times}``,
-    ``{says step}``; brackets do the same with another column: ``[ago
+    ``{label step}``; brackets do the same with another column: ``[ago
     recency.{step}.last]``. The words before are the formats of
     :data:`~microconv.ranking.explanations.formatting.FORMATS`.
 

@@ -131,10 +131,10 @@ class Wording:
 
     def _word(self, how: str, word: str) -> str:
         """Write a word that the pattern found."""
-        if how == "says":
+        if how == "label":
             if word == OTHER:
                 return "did another step"
-            return self.journey.steps[self.journey.code_of(word)].says
+            return self.journey.steps[self.journey.code_of(word)].label
         if how == "chain":
             return ", then ".join(step.replace("_", " ") for step in word.split(">"))
         if how in ("window", "longer"):

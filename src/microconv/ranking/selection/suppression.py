@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from microconv.features.kernel import PERSON
-from microconv.histories.arrays import Histories, Visible
+from microconv.features.kernel import HUMAN_THRESHOLD
+from microconv.histories.arrays import Histories, VisibleEvents
 from microconv.histories.instants import microseconds
 from microconv.histories.visible import visible_events
 from microconv.journey import EXIT, JourneyMap
@@ -41,7 +41,7 @@ def exits(
     row, event = flat(visible)
     leaving = journey.kinds[visible.step[event]] == EXIT
     row, event = row[leaving], event[leaving]
-    suspect = visible.human[event] < PERSON
+    suspect = visible.human[event] < HUMAN_THRESHOLD
     order = np.lexsort((visible.time[event], suspect, row))
     first = order[np.unique(row[order], return_index=True)[1]]
     counts: dict[str, int] = {}
@@ -54,13 +54,13 @@ def exits(
 
 
 def cooling(
-    visible: Visible, steps: npt.NDArray[np.integer], within: timedelta
+    visible: VisibleEvents, steps: npt.NDArray[np.integer], within: timedelta
 ) -> npt.NDArray[np.bool_]:
     """Say of each row whether it has one of the steps in ``[as_of - within, as_of)``.
 
     Parameters
     ----------
-    visible : Visible
+    visible : VisibleEvents
     steps : ndarray of int
         Codes of the steps.
     within : timedelta

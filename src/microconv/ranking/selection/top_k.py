@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.features.family import Columns
-from microconv.features.matrix import build
-from microconv.histories.arrays import Visible
+from microconv.features.matrix import build_features
+from microconv.histories.arrays import VisibleEvents
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.explanations.reasons import explain
 from microconv.ranking.explanations.text_table import Text
@@ -109,10 +109,12 @@ class BucketScores:
     seen: tuple[datetime | None, datetime | None]
 
 
-def features_of(visible: Visible, model: ProspectModel) -> Columns:
+def features_of(visible: VisibleEvents, model: ProspectModel) -> Columns:
     """Build the model's columns, shape (n_columns, n_rows), of what questions may see."""
     journey, settings = model.journey, model.feature_settings
-    parts = [build(visible, journey, settings, model.states, fitted=f) for f in (False, True)]
+    parts = [
+        build_features(visible, journey, settings, model.states, fitted=f) for f in (False, True)
+    ]
     return np.concatenate(parts)
 
 
