@@ -9,7 +9,7 @@ import pytest
 from microconv.histories.arrays import DAY
 from microconv.measurement.bottlenecks.self_controlled import find_barriers, hesitant
 from microconv.measurement.study.answers import answers_after, asked_to_decide
-from microconv.measurement.study.message_sends import asks_of
+from microconv.measurement.study.message_sends import list_message_sends
 from microconv.settings import BottleneckSettings
 from microconv.storage.schema import MESSAGES
 from worlds.logs import JOURNEY, event, instant
@@ -49,31 +49,31 @@ def history(rng, who, factor):
 
 
 def world(factor, seed, prospects=400):
-    """Return a world's study and its asks."""
+    """Return a world's study and its sends."""
     rng = np.random.default_rng(seed)
     rows = [row for k in range(prospects) for row in history(rng, f"p{k:03d}", factor)]
     study = study_of(*rows, messages=messages(len(RATES)))
-    asks = asks_of(study, response_days=4, min_human_probability=0.5)
-    return study, asks.where(asks.closed)
+    sends = list_message_sends(study, response_days=4, min_human_probability=0.5)
+    return study, sends.where(sends.closed)
 
 
 def test_a_planted_barrier_is_found_where_every_decision_is_a_click():
     """Three in ten answer where all would; nobody ever decides of their own accord."""
-    study, asks = world(0.3, seed=1)
-    (found,) = find_barriers(study, asks, SETTINGS, confidence=0.95)
+    study, sends = world(0.3, seed=1)
+    (found,) = find_barriers(study, sends, SETTINGS, confidence=0.95)
     assert (found.kind, found.step) == ("trust_barrier", "pricing")
-    assert found.lost_low < found.lost < found.lost_high
+    assert found.lost_completions_low < found.lost_completions < found.lost_completions_high
     assert "that a message asks for are done" in found.evidence
-    marked = hesitant(study, asks, [found], SETTINGS)
-    assert asks.answered[~marked].mean() > 0.2
-    assert asks.answered[marked].mean() < 0.5 * asks.answered[~marked].mean()
+    marked = hesitant(study, sends, [found], SETTINGS)
+    assert sends.answered[~marked].mean() > 0.2
+    assert sends.answered[marked].mean() < 0.5 * sends.answered[~marked].mean()
 
 
 def test_without_a_barrier_none_is_found_though_later_messages_get_fewer_answers():
     """Pricing comes late, as do the messages that few answer: that alone is no barrier."""
     for seed in range(4):
-        study, asks = world(1.0, seed=seed)
-        assert find_barriers(study, asks, SETTINGS, confidence=0.95) == []
+        study, sends = world(1.0, seed=seed)
+        assert find_barriers(study, sends, SETTINGS, confidence=0.95) == []
 
 
 def test_answers_and_expectations_by_hand():
@@ -89,9 +89,11 @@ def test_answers_and_expectations_by_hand():
         answered("bob", "reference", "m1", 49),
     ]
     study = study_of(*rows, messages=messages(3))
-    asks = asked_to_decide(study, asks_of(study, response_days=4, min_human_probability=0.5))
+    sends = asked_to_decide(
+        study, list_message_sends(study, response_days=4, min_human_probability=0.5)
+    )
     nothing = np.zeros(len(JOURNEY), bool)
-    found = answers_after(study, asks, JOURNEY.code_of("pricing"), nothing, 30 * DAY)
+    found = answers_after(study, sends, JOURNEY.code_of("pricing"), nothing, 30 * DAY)
     hit_after, hit_else, after, other = (column.tolist() for column in found)
     assert (hit_after, hit_else) == ([0, 0], [1, 1])
     assert after == pytest.approx([1.0, 0])  # m1: bob alone is asked at another time, and answers

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from microconv.measurement.audit import audit, plain
-from microconv.measurement.study.message_sends import asks_of
+from microconv.measurement.study.message_sends import list_message_sends
 from microconv.settings import AuditSettings
 from microconv.storage.schema import MESSAGES
 from worlds.logs import event, instant
@@ -34,14 +34,14 @@ def audited(messages, *rows, **changes):
     """Read a sequence through."""
     table = pa.Table.from_pylist(messages, schema=MESSAGES)
     study = study_of(event("ada", "blog", day(99)), *rows, messages=table)
-    asks = asks_of(study, response_days=4, min_human_probability=0.5)
-    return audit(study, asks, AuditSettings(**changes), confidence=0.95)
+    sends = list_message_sends(study, response_days=4, min_human_probability=0.5)
+    return audit(study, sends, AuditSettings(**changes), confidence=0.95)
 
 
 def kinds(found):
     """List kind and message of each finding about a message."""
     table = found.tables["findings"]
-    table = table[table["kind"] != "unasked_step"]
+    table = table[table["kind"] != "step_without_message"]
     return list(zip(table["kind"], table["message"], strict=True))
 
 
@@ -119,7 +119,7 @@ def test_a_finding_costs_what_messages_without_one_would_have_got():
             rows.append(event(who, "guide", day(39)))
     found = audited([message(1, "blog"), message(2, "guide", cta="click here")], *rows)
     row = found.tables["findings"].iloc[0]
-    assert (row["sent"], row["answered"], row["lost"]) == (10, 1, pytest.approx(4))
+    assert (row["sends"], row["responses"], row["lost_responses"]) == (10, 1, pytest.approx(4))
     assert row["rate_low"] < 0.1 < row["rate_high"]
     assert "4 answers more" in found.says[0]
     json.dumps(found.report())
@@ -129,7 +129,7 @@ def test_steps_that_no_message_asks_for_are_named():
     """What prospects do anyway might be asked for."""
     found = audited([message(1, "guide")])
     table = found.tables["findings"]
-    named = table.loc[table["kind"] == "unasked_step", "detail"].tolist()
+    named = table.loc[table["kind"] == "step_without_message", "detail"].tolist()
     assert named == [
         "blog: done 1 times all the same", "pricing: done 0 times all the same",
         "reference: done 0 times all the same",
@@ -139,6 +139,6 @@ def test_steps_that_no_message_asks_for_are_named():
 def test_without_messages_the_section_says_what_to_bring():
     """Nothing can be read through that is not there."""
     study = study_of(event("ada", "blog", day(9)))
-    asks = asks_of(study, response_days=4, min_human_probability=0.5)
-    found = audit(study, asks, AuditSettings(), confidence=0.95)
+    sends = list_message_sends(study, response_days=4, min_human_probability=0.5)
+    found = audit(study, sends, AuditSettings(), confidence=0.95)
     assert "no table of messages" in found.missing[0]

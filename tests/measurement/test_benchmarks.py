@@ -1,4 +1,4 @@
-"""Asks against comparable asks."""
+"""MessageSends against comparable sends."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 from scipy.stats import beta
 
-from microconv.measurement.benchmarks import ask_table, benchmarks
+from microconv.measurement.benchmarks import benchmarks, count_responses
 from microconv.measurement.expected import expect
-from microconv.measurement.study.message_sends import asks_of
+from microconv.measurement.study.message_sends import list_message_sends
 from microconv.settings import BenchmarkSettings, IndustryPrior
 from microconv.storage.schema import MESSAGES
 from worlds.logs import JOURNEY, event, instant
@@ -31,7 +31,7 @@ def table_of(*groups):
         who = {"step": step, "campaign": "c", "position": position}
         names.append({**who, "stage": stage, "commitment": commitment})
         history = {"jump": jump, "apart": "same stage"}
-        rows.append({**who, **history, "asked": asked, "answered": answered})
+        rows.append({**who, **history, "sends": asked, "responses": answered})
     return pd.DataFrame(names), pd.DataFrame(rows)
 
 
@@ -55,9 +55,9 @@ def test_asks_that_come_too_early_are_compared_with_such():
 
 
 def test_what_the_industry_knows_counts_as_so_many_asks():
-    """A prior of 10 % worth 1,000 asks beside 1,000 asks at 20 % makes 15 %."""
+    """A prior of 10 % worth 1,000 sends beside 1,000 sends at 20 % makes 15 %."""
     groups = [("a", "s", 1, 0, 1000, 200), ("b", "s", 1, 0, 1000, 200)]
-    prior = IndustryPrior(stage="s", commitment=1, rate=0.1, worth=1000)
+    prior = IndustryPrior(stage="s", commitment=1, rate=0.1, weight=1000)
     rate, worth = expect(*table_of(*groups), BenchmarkSettings(priors=(prior,)))
     assert rate == pytest.approx(np.full(2, 0.15))
     assert worth == pytest.approx(np.full(2, 2000))
@@ -67,7 +67,7 @@ def test_alone_an_ask_has_only_the_industry_to_be_compared_with():
     """Nothing comparable is not an expectation of a half."""
     groups = table_of(("a", "s", 1, 0, 100, 20))
     assert np.isnan(expect(*groups, BenchmarkSettings())[0]).all()
-    prior = IndustryPrior(stage="s", commitment=1, rate=0.1, worth=50)
+    prior = IndustryPrior(stage="s", commitment=1, rate=0.1, weight=50)
     assert expect(*groups, BenchmarkSettings(priors=(prior,)))[0] == pytest.approx([0.1])
 
 
@@ -85,33 +85,35 @@ def many(letters, answers):
 
 
 def test_the_section_states_actual_expected_and_target():
-    """The target is the quantile of the comparable asks' distribution, by scipy."""
+    """The target is the quantile of the comparable sends' distribution, by scipy."""
     letters = pa.Table.from_pylist(
         [{"message_id": f"m{k}", "position": k, "goal": "guide"} for k in (1, 2, 3)],
         schema=MESSAGES,
     )
     rows = many(["m1", "m2", "m3"], [20, 24, 4])
     study = study_of(*rows, journey=JOURNEY, messages=letters)
-    asks = asks_of(study, response_days=4, min_human_probability=0.5)
-    found = benchmarks(study, asks, BenchmarkSettings(), confidence=0.95)
+    sends = list_message_sends(study, response_days=4, min_human_probability=0.5)
+    found = benchmarks(study, sends, BenchmarkSettings(), confidence=0.95)
     table = found.tables["benchmarks"].set_index("position")
-    assert table["asked"].tolist() == [300] * 3
+    assert table["sends"].tolist() == [300] * 3
     row = table.loc[3]
-    assert row["answered"] == 12
-    assert row["against_expected"] == "below"
+    assert row["responses"] == 12
+    assert row["versus_expected"] == "below"
     target = beta.ppf(
-        0.75, row["strength"] * row["expected"], row["strength"] * (1 - row["expected"])
+        0.75,
+        row["prior_weight"] * row["expected_rate"],
+        row["prior_weight"] * (1 - row["expected_rate"]),
     )
-    assert row["target"] == pytest.approx(target)
-    assert row["gain"] == pytest.approx((target - row["shrunk"]) * 300)
+    assert row["target_rate"] == pytest.approx(target)
+    assert row["additional_responses"] == pytest.approx((target - row["shrunk_rate"]) * 300)
     assert "`guide` (message 3 of no campaign): 4.0% answered" in found.says[1]
 
 
 def test_without_messages_the_section_says_what_to_bring():
     """Nothing is expected of nothing."""
     study = study_of(event("ada", "sent", day(9)), journey=JOURNEY)
-    asks = asks_of(study, response_days=4, min_human_probability=0.5)
-    found = benchmarks(study, asks, BenchmarkSettings(), confidence=0.95)
+    sends = list_message_sends(study, response_days=4, min_human_probability=0.5)
+    found = benchmarks(study, sends, BenchmarkSettings(), confidence=0.95)
     assert "no table of messages" in found.missing[0]
     assert found.tables == {}
 
@@ -127,10 +129,12 @@ def test_asks_are_counted_by_message_history_and_previous_step():
         event("ada", "pricing", day(19)), event("bob", "sent", day(20), message_id="m1"),
         messages=letters,
     )  # fmt: skip
-    table = ask_table(
-        study.journey, study.messages, asks_of(study, response_days=4, min_human_probability=0.5)
+    table = count_responses(
+        study.journey,
+        study.messages,
+        list_message_sends(study, response_days=4, min_human_probability=0.5),
     ).sort_values("previous")
     assert table["previous"].tolist() == ["(none)", "blog"]
     assert table["jump"].tolist() == [2, 1]
     assert table["apart"].tolist() == ["stage ahead", "stage ahead"]
-    assert (table["asked"].tolist(), table["answered"].tolist()) == ([1, 1], [0, 1])
+    assert (table["sends"].tolist(), table["responses"].tolist()) == ([1, 1], [0, 1])

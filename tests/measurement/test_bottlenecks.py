@@ -15,7 +15,7 @@ from microconv.journey import JourneyMap
 from microconv.measurement.bottlenecks.bottlenecks import NONE_FOUND, bottlenecks
 from microconv.measurement.experiments.experiments import experiments
 from microconv.measurement.study.load import load_study
-from microconv.measurement.study.message_sends import asks_of
+from microconv.measurement.study.message_sends import list_message_sends
 from microconv.settings import BottleneckSettings, check_settings
 from microconv.stages.ingest import ingest
 from microconv.storage.log import EventLog
@@ -47,10 +47,10 @@ def measured(seed, prospects):
     messages = pq.read_table(folder / "log" / "messages.parquet")
     until = log.observed_until(journey)
     study = load_study(log, journey, observed_until=until, messages=messages)
-    asks = asks_of(
+    sends = list_message_sends(
         study, response_days=settings().benchmarks.response_days, min_human_probability=0.5
     )
-    found = bottlenecks(study, asks, settings().bottlenecks, confidence=0.95)
+    found = bottlenecks(study, sends, settings().bottlenecks, confidence=0.95)
     return found, experiments(study, settings().experiments), written.truth
 
 
@@ -59,7 +59,7 @@ def check_bottlenecks(found, truth):
     table = found.tables["bottlenecks"]
     planted = {(each["kind"], each["step"]) for each in truth["bottlenecks"]}
     assert set(zip(table["kind"], table["step"], strict=True)) == planted
-    assert (table["lost_low"] <= table["lost"]).all()
+    assert (table["lost_completions_low"] <= table["lost_completions"]).all()
     assert (table["lost_revenue"] > 0).any()
     friction = table[table["kind"] == "technical_friction"].iloc[0]
     assert friction["detail"] == "safari"
@@ -67,8 +67,8 @@ def check_bottlenecks(found, truth):
 
 def check_tests(tests):
     """Hold the three tests against what was planted: nothing, a winner, a broken split."""
-    verdicts = tests.tables["experiments"].set_index("experiment")["verdict"]
-    assert verdicts["demo_subject"] == "refused"
+    verdicts = tests.tables["experiments"].set_index("experiment")["result"]
+    assert verdicts["demo_subject"] == "sample_ratio_mismatch"
     return verdicts["survey_cta"] == "winner", verdicts["story_subject"] == "no_difference"
 
 
@@ -86,7 +86,7 @@ def test_what_the_friction_costs_is_what_was_planted():
     planted = next(b for b in truth["bottlenecks"] if b["kind"] == "technical_friction")
     table = found.tables["bottlenecks"].set_index("kind")
     row = table.loc["technical_friction"]
-    assert row["lost"] == pytest.approx(planted["lost"], rel=0.25)
+    assert row["lost_completions"] == pytest.approx(planted["lost"], rel=0.25)
 
 
 @pytest.mark.slow
@@ -112,8 +112,8 @@ def test_bottlenecks_and_tests_are_found_in_other_worlds_too():
 def test_a_journey_without_messages_parts_or_money_says_what_is_missing():
     """What can be looked for is looked for; nothing fails."""
     study = study_of(event("ada", "blog", instant(-86_400)))
-    asks = asks_of(study, response_days=4, min_human_probability=0.5)
-    found = bottlenecks(study, asks, BottleneckSettings(), confidence=0.95)
+    sends = list_message_sends(study, response_days=4, min_human_probability=0.5)
+    found = bottlenecks(study, sends, BottleneckSettings(), confidence=0.95)
     assert found.says == (NONE_FOUND,)
     assert found.tables == {}
     missing = " ".join(found.missing)

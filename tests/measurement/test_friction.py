@@ -97,8 +97,8 @@ def test_the_client_that_fails_is_named_with_what_it_costs():
     """20 of 100 finish there against 60 elsewhere: 40 are lost."""
     (found,) = find_friction(world(20, 60), BottleneckSettings(), confidence=0.95)
     assert (found.kind, found.step, found.detail) == ("technical_friction", "form", "safari")
-    assert found.lost == pytest.approx(40)
-    assert found.lost_low < 40 < found.lost_high
+    assert found.lost_completions == pytest.approx(40)
+    assert found.lost_completions_low < 40 < found.lost_completions_high
     assert "80% of the attempts there do the same part 3 times" in found.evidence
 
 
@@ -106,7 +106,7 @@ def test_where_all_clients_fail_alike_the_retries_themselves_are_the_finding():
     """Half of all attempts end in retries: no client is to blame, but something is."""
     (found,) = find_friction(world(50, 50), BottleneckSettings(), confidence=0.95)
     assert found.detail == ""
-    assert found.lost == 100
+    assert found.lost_completions == 100
 
 
 def test_nothing_is_found_where_nothing_fails():

@@ -10,7 +10,7 @@ from microconv.measurement.impact.impact import impact
 from microconv.measurement.impact.landmark import Landmark, landmark_of, risk_ratio
 from microconv.measurement.impact.revenue import compare_money, resample
 from microconv.measurement.study.human_events import doings_of
-from microconv.settings import AskedSequence, MeasureSettings
+from microconv.settings import MeasureSettings, PlannedSequence
 from worlds.logs import event, instant
 from worlds.studies import SHIPPED, study_of, study_of_world
 
@@ -211,7 +211,7 @@ def test_the_trimmed_mean_leaves_the_largest_deal_out():
 def test_what_is_missing_is_said_and_the_rest_is_there():
     """No revenue, no conversion, one step, an unknown sequence."""
     rows = [event(f"p{k}", "blog", day(5)) for k in range(30)]
-    asked = (AskedSequence(steps=("blog", "teleport")),)
+    asked = (PlannedSequence(steps=("blog", "teleport")),)
     found = impact(study_of(*rows), settings(sequences=asked))
     said = " ".join(found.missing)
     for gap in ("teleport", "Nobody converted", "has a value", "often enough"):

@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microconv.journey import JourneyMap
-from microconv.measurement.study.message_sends import NO_GOAL, asks_of, goals_of, split_goals
+from microconv.measurement.study.message_sends import (
+    NO_GOAL,
+    list_message_sends,
+    message_goals,
+    parse_goals,
+)
 from microconv.settings import JourneySettings
 from microconv.storage.schema import MESSAGES
 from worlds.logs import event, instant
@@ -48,9 +53,9 @@ def day(number, seconds=0):
 
 
 def asked(*rows, response_days=4.0):
-    """List the asks of some rows."""
+    """List the sends of some rows."""
     study = study_of(*rows, journey=JOURNEY, messages=LETTERS)
-    return asks_of(study, response_days=response_days, min_human_probability=0.5)
+    return list_message_sends(study, response_days=response_days, min_human_probability=0.5)
 
 
 def of(message, name, at, **more):
@@ -60,22 +65,22 @@ def of(message, name, at, **more):
 
 def test_the_state_is_what_was_seen_strictly_before_the_delivery():
     """A step known only later, or done at the very instant, was not known to the sender."""
-    asks = asked(
+    sends = asked(
         event("ada", "blog", day(30)),
         event("ada", "pricing", day(25), seen=day(20)),
         event("ada", "guide", day(20)),
         event("ada", "blog", day(29), human=0.1),
         of("one", "sent", day(20)),
     )
-    assert (asks.level[0], asks.stage[0], asks.done_before[0]) == (1, 0, 1)
-    assert JOURNEY.step_names[asks.last[0]] == "blog"
+    assert (sends.level[0], sends.stage[0], sends.done_before[0]) == (1, 0, 1)
+    assert JOURNEY.step_names[sends.last[0]] == "blog"
 
 
 def test_an_answer_comes_within_its_time():
     """At the delivery it counts, four days later to the second it does not."""
     for at, answered in ((day(20), True), (day(16, -1), True), (day(16), False), (day(21), False)):
-        asks = asked(of("one", "sent", day(20)), event("ada", "guide", at))
-        assert asks.answered.tolist() == [answered]
+        sends = asked(of("one", "sent", day(20)), event("ada", "guide", at))
+        assert sends.answered.tolist() == [answered]
 
 
 def test_a_click_before_its_message_was_opened_answers_nothing():
@@ -83,26 +88,26 @@ def test_a_click_before_its_message_was_opened_answers_nothing():
     scanned = (of("one", "sent", day(20)), of("one", "guide", day(20, 5)))
     assert not asked(*scanned, of("one", "opened", day(20, 60))).answered[0]
     read = (of("one", "sent", day(20)), of("one", "opened", day(20, 60)))
-    asks = asked(*read, of("one", "guide", day(20, 70)))
-    assert asks.answered[0]
-    assert asks.clicked[0]
+    sends = asked(*read, of("one", "guide", day(20, 70)))
+    assert sends.answered[0]
+    assert sends.clicked[0]
 
 
 def test_where_no_open_is_recorded_a_click_answers():
     """A log without opens cannot tell; then a click is a click."""
-    asks = asked(of("one", "sent", day(20)), of("one", "guide", day(20, 5)))
-    assert asks.answered[0]
-    assert not asks.opened[0]
+    sends = asked(of("one", "sent", day(20)), of("one", "guide", day(20, 5)))
+    assert sends.answered[0]
+    assert not sends.opened[0]
 
 
 def test_an_ask_is_counted_once_for_each_prospect_and_message():
     """Delivered twice, it was asked once; another message is another ask."""
-    asks = asked(
+    sends = asked(
         of("one", "sent", day(20)), of("one", "sent", day(19)), of("two", "sent", day(18)),
         event("bob", "sent", day(17), message_id="one"),
     )  # fmt: skip
-    assert asks.message.tolist() == [0, 1, 0]
-    assert asks.goal.tolist() == [JOURNEY.code_of("guide"), NO_GOAL, JOURNEY.code_of("guide")]
+    assert sends.message.tolist() == [0, 1, 0]
+    assert sends.goal.tolist() == [JOURNEY.code_of("guide"), NO_GOAL, JOURNEY.code_of("guide")]
 
 
 def test_an_ask_that_can_still_be_answered_is_open():
@@ -114,8 +119,8 @@ def test_an_ask_that_can_still_be_answered_is_open():
 def test_without_messages_there_is_no_ask():
     """The sections say so; nothing fails."""
     study = study_of(event("ada", "sent", day(9), message_id="one"), journey=JOURNEY)
-    assert len(asks_of(study, response_days=4, min_human_probability=0.5)) == 0
-    assert len(goals_of(study)) == 0
+    assert len(list_message_sends(study, response_days=4, min_human_probability=0.5)) == 0
+    assert len(message_goals(study)) == 0
 
 
 @pytest.mark.parametrize(
@@ -124,7 +129,7 @@ def test_without_messages_there_is_no_ask():
 )
 def test_several_goals_may_stand_in_one_cell(cell, goals):
     """Exports write lists in many ways."""
-    assert split_goals(cell) == goals
+    assert parse_goals(cell) == goals
 
 
 names = st.sampled_from(["sent", "opened", "clicked", "blog", "guide", "pricing"])
@@ -148,19 +153,19 @@ def test_the_kernel_agrees_with_a_plain_loop(drawn):
     if not rows:
         return
     study = study_of(*rows, journey=JOURNEY, messages=LETTERS)
-    asks = asks_of(study, response_days=4, min_human_probability=0.5)
+    sends = list_message_sends(study, response_days=4, min_human_probability=0.5)
     found = [
         (int(w), int(m), int(level), int(n), int(o), bool(answered))
         for w, m, level, n, o, answered in zip(
-            asks.prospect, asks.message, asks.level, asks.done_before, asks.opened_before,
-            asks.answered, strict=True,
+            sends.prospect, sends.message, sends.level, sends.done_before, sends.opened_before,
+            sends.answered, strict=True,
         )
     ]  # fmt: skip
     assert found == list(_slow(rows))
 
 
 def _slow(rows):
-    """Work the asks out from the rows themselves."""
+    """Work the sends out from the rows themselves."""
     places = {"one": 0, "two": 1}
     level = {"blog": 1, "guide": 2, "pricing": 4}
     people = sorted({row["prospect_id"] for row in rows})

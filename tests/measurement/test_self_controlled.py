@@ -7,7 +7,7 @@ import pytest
 import statsmodels.api as sm
 
 from microconv.measurement.bottlenecks.self_controlled import find_barriers, self_controlled
-from microconv.measurement.study.message_sends import asks_of
+from microconv.measurement.study.message_sends import list_message_sends
 from microconv.settings import BottleneckSettings
 from worlds.logs import AS_OF, JOURNEY, event, instant
 from worlds.studies import study_of
@@ -77,15 +77,15 @@ def found_in(factor, seed):
     rng = np.random.default_rng(seed)
     rows = [row for k in range(250) for row in history(rng, f"p{k:03d}", factor)]
     study = study_of(*rows)
-    asks = asks_of(study, response_days=4, min_human_probability=0.5)
-    return find_barriers(study, asks, BottleneckSettings(), confidence=0.95)
+    sends = list_message_sends(study, response_days=4, min_human_probability=0.5)
+    return find_barriers(study, sends, BottleneckSettings(), confidence=0.95)
 
 
 def test_a_planted_barrier_is_found_with_its_size_and_nothing_else_is():
     """Three in ten decide where all would; the lost are the other seven."""
     (found,) = found_in(0.3, seed=1)
     assert (found.kind, found.step) == ("trust_barrier", "pricing")
-    assert found.lost_low < found.lost < found.lost_high
+    assert found.lost_completions_low < found.lost_completions < found.lost_completions_high
     assert "for 30 days after it" in found.evidence.lower()
 
 

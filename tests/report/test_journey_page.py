@@ -56,14 +56,14 @@ JOURNEY = {
     "experiments": section(
         looks=[
             {
-                "experiment": "cta", "arm": "B", "against": "A", "low": -1 / k, "high": 1 / k,
+                "experiment": "cta", "arm": "B", "reference": "A", "low": -1 / k, "high": 1 / k,
                 "at": f"2024-01-{k:02d}T00:00:00+00:00", "difference": None if k == 1 else 0.02,
             }
             for k in range(1, 20)
         ],
         comparisons=[
             {
-                "experiment": "cta", "arm": "B", "against": "A", "difference": 0.023,
+                "experiment": "cta", "arm": "B", "reference": "A", "difference": 0.023,
                 "difference_low": 0.008, "difference_high": 0.038, "anytime_low": -0.01,
                 "anytime_high": 0.05, "p_value": 0.0002,
             }

@@ -12,7 +12,7 @@ from microconv.errors import listed
 from microconv.journey import MICRO, JourneyMap
 from microconv.measurement.section import MOST_NAMED, Section
 from microconv.measurement.stats.intervals import wilson
-from microconv.measurement.study.message_sends import NO_GOAL, Asks, split_goals
+from microconv.measurement.study.message_sends import NO_GOAL, MessageSends, parse_goals
 from microconv.measurement.study.sequence_messages import is_beside
 from microconv.measurement.study.study import Bools, Study
 from microconv.settings import AuditSettings
@@ -25,20 +25,22 @@ SAYS = {
     "stage_behind": "speaks to a stage that most of its recipients have passed",
     "stage_ahead": "speaks to a stage that most of its recipients have not reached",
     "commitment_rise": "asks for too much more than any message before it",
-    "unasked_step": "is asked for by no message",
+    "step_without_message": "is asked for by no message",
 }
 """Kind of finding → how it reads."""
 
 MAJORITY = 0.5
 
 
-def audit(study: Study, asks: Asks, settings: AuditSettings, *, confidence: float) -> Section:
+def audit(
+    study: Study, sends: MessageSends, settings: AuditSettings, *, confidence: float
+) -> Section:
     """Read the sequence of messages through.
 
     Parameters
     ----------
     study : Study
-    asks : Asks
+    sends : MessageSends
         All of the study's.
     settings : AuditSettings
     confidence : float
@@ -59,21 +61,21 @@ def audit(study: Study, asks: Asks, settings: AuditSettings, *, confidence: floa
         )
     found = [
         *_by_wording(study.messages, study.journey, settings),
-        *_by_stage(study, asks),
+        *_by_stage(study, sends),
         *_by_commitment(study.messages, study.journey, settings),
     ]
-    rows = [*_cost(found, study, asks, confidence), *_unasked(study, asks)]
-    columns = ["kind", "message", "campaign", "position", "detail", "says"]
+    rows = [*_cost(found, study, sends, confidence), *_unasked(study, sends)]
+    columns = ["kind", "message", "campaign", "position", "detail", "description"]
     table = pd.DataFrame(rows, columns=[*columns, *COSTS])
     missing = []
-    if len(asks) == 0:
+    if len(sends) == 0:
         missing.append("No event belongs to one of the messages, so no finding has a cost.")
     if study.messages["cta"].isna().all():
         missing.append("No message says what its call to action is (`cta`), so none is judged.")
     return Section(_says(table), tuple(missing), {"findings": table} if rows else {})
 
 
-COSTS = ("sent", "answered", "rate", "rate_low", "rate_high", "usual_rate", "lost")
+COSTS = ("sends", "responses", "rate", "rate_low", "rate_high", "reference_rate", "lost_responses")
 
 Finding = tuple[str, int, str]
 """Kind, row of the message, detail."""
@@ -87,7 +89,7 @@ def _by_wording(
     micro = {step.name for step in journey.steps if step.kind == "micro"}
     found = []
     for row, (goal, cta) in enumerate(zip(messages["goal"], messages["cta"], strict=True)):
-        goals = split_goals(goal)
+        goals = parse_goals(goal)
         unknown = [name for name in goals if name not in micro]
         if not goals:
             found.append(("no_goal", row, ""))
@@ -111,12 +113,12 @@ def plain(words: str) -> str:
     return " ".join(re.findall(r"[^\W_]+", words.casefold()))
 
 
-def _by_stage(study: Study, asks: Asks) -> list[Finding]:
+def _by_stage(study: Study, sends: MessageSends) -> list[Finding]:
     """Look at where recipients stood when they were asked."""
-    apart = study.journey.stage_codes[asks.goal].astype(np.int64) - asks.stage
+    apart = study.journey.stage_codes[sends.goal].astype(np.int64) - sends.stage
     found = []
-    for row in np.unique(asks.message[asks.goal != NO_GOAL]).tolist():
-        mine = apart[asks.message == row]
+    for row in np.unique(sends.message[sends.goal != NO_GOAL]).tolist():
+        mine = apart[sends.message == row]
         for kind, beside in (
             ("stage_behind", mine < 0),
             ("stage_ahead", is_beside(mine) & (mine > 0)),
@@ -155,13 +157,13 @@ def _by_commitment(
 
 def _commitment(goal: object, journey: JourneyMap) -> float:
     """Give the highest commitment that a message asks for; nan where it asks for nothing known."""
-    known = [journey.steps[journey.step_names.index(g)] for g in split_goals(goal)
+    known = [journey.steps[journey.step_names.index(g)] for g in parse_goals(goal)
              if g in journey.step_names]  # fmt: skip
     return max((float(step.commitment) for step in known if step.kind == "micro"), default=np.nan)
 
 
 def _cost(
-    found: list[Finding], study: Study, asks: Asks, confidence: float
+    found: list[Finding], study: Study, sends: MessageSends, confidence: float
 ) -> list[dict[str, Any]]:
     """Hold each message with a finding against the messages without any.
 
@@ -170,12 +172,12 @@ def _cost(
     if study.messages is None:
         return []
     n = len(study.messages)
-    closed = asks.where(asks.closed)
+    closed = sends.where(sends.closed)
     sent = np.bincount(closed.message, minlength=n).astype(float)
     answered = np.bincount(closed.message[closed.answered], minlength=n).astype(float)
     sound = np.ones(n, bool)
     sound[[row for _, row, _ in found]] = False
-    sound &= np.array([bool(split_goals(goal)) for goal in study.messages["goal"]])
+    sound &= np.array([bool(parse_goals(goal)) for goal in study.messages["goal"]])
     usual = answered[sound].sum() / sent[sound].sum() if sent[sound].sum() else None
     low, high = wilson(answered, sent, confidence=confidence)
     rows = []
@@ -188,30 +190,30 @@ def _cost(
             "campaign": message["campaign_id"],
             "position": None if pd.isna(place) else int(place),
             "detail": detail,
-            "says": SAYS[kind],
-            "sent": int(sent[row]),
+            "description": SAYS[kind],
+            "sends": int(sent[row]),
         }
         if sent[row] and kind not in ("no_goal", "unknown_goal"):
             rate = answered[row] / sent[row]
-            line |= {"answered": int(answered[row]), "rate": rate, "rate_low": low[row]}
-            line |= {"rate_high": high[row], "usual_rate": usual}
-            line["lost"] = None if usual is None else (usual - rate) * sent[row]
+            line |= {"responses": int(answered[row]), "rate": rate, "rate_low": low[row]}
+            line |= {"rate_high": high[row], "reference_rate": usual}
+            line["lost_responses"] = None if usual is None else (usual - rate) * sent[row]
         rows.append(line)
     return rows
 
 
-def _unasked(study: Study, asks: Asks) -> list[dict[str, Any]]:
+def _unasked(study: Study, sends: MessageSends) -> list[dict[str, Any]]:
     """Name the micro-conversions that no message asks for."""
     if study.messages is None:
         return []
-    asked = {name for goal in study.messages["goal"] for name in split_goals(goal)}
+    asked = {name for goal in study.messages["goal"] for name in parse_goals(goal)}
     did: Bools = study.journey.kinds[study.step] == MICRO
     done = np.bincount(study.step[did], minlength=len(study.journey))
     return [
         {
-            "kind": "unasked_step",
+            "kind": "step_without_message",
             "detail": f"{name}: done {done[study.journey.code_of(name)]:,} times all the same",
-            "says": SAYS["unasked_step"],
+            "description": SAYS["step_without_message"],
         }
         for name in study.names_of("micro")
         if name not in asked
@@ -224,7 +226,7 @@ def _says(table: pd.DataFrame) -> tuple[str, ...]:
         return ("The sequence has none of the faults that are looked for.",)
     says = []
     for kind, rows in table.groupby("kind", sort=False):
-        if kind == "unasked_step":
+        if kind == "step_without_message":
             steps = (text.rpartition(":")[0] for text in rows["detail"])
             says.append(f"No message asks for {listed(steps, most=MOST_NAMED)}.")
             continue
@@ -232,7 +234,7 @@ def _says(table: pd.DataFrame) -> tuple[str, ...]:
             f"`{message}`" + (f" ({detail})" if detail else "")
             for message, detail in zip(rows["message"], rows["detail"], strict=True)
         )
-        lost = pd.to_numeric(rows["lost"]).sum()
+        lost = pd.to_numeric(rows["lost_responses"]).sum()
         told = f" Messages without a finding would have got about {lost:,.0f} answers more."
         says.append(f"{len(rows)} × {SAYS[str(kind)]}: {names}." + (told if lost >= 1 else ""))
     return tuple(says)

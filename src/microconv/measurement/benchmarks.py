@@ -1,4 +1,4 @@
-"""How often each ask is answered, against what comparable asks lead one to expect."""
+"""How often each ask is answered, against what comparable sends lead one to expect."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from microconv.measurement.expected import APART, MOST_JUMPS, expect, histories_
 from microconv.measurement.section import MOST_NAMED, Section
 from microconv.measurement.stats.intervals import wilson
 from microconv.measurement.stats.shrinkage import fit_strength, shrink
-from microconv.measurement.study.message_sends import NO_GOAL, Asks
+from microconv.measurement.study.message_sends import NO_GOAL, MessageSends
 from microconv.measurement.study.study import Floats, Study
 from microconv.settings import BenchmarkSettings
 
@@ -23,14 +23,14 @@ NO_MESSAGES = (
 
 
 def benchmarks(
-    study: Study, asks: Asks, settings: BenchmarkSettings, *, confidence: float
+    study: Study, sends: MessageSends, settings: BenchmarkSettings, *, confidence: float
 ) -> Section:
     """Compare each ask with what comparable ones lead one to expect.
 
     Parameters
     ----------
     study : Study
-    asks : Asks
+    sends : MessageSends
         All of the study's; those whose time to answer is not over are left out.
     settings : BenchmarkSettings
     confidence : float
@@ -39,13 +39,13 @@ def benchmarks(
     -------
     Section
         Table `benchmarks`: a row per step, campaign and position. Table
-        `expected`: a row per step and position, previous step or history of
+        `breakdown`: a row per step and position, previous step or history of
         whoever was asked.
     """
-    asked = asks.where(asks.closed & (asks.goal != NO_GOAL))
+    asked = sends.where(sends.closed & (sends.goal != NO_GOAL))
     if study.messages is None or len(asked) == 0:
         return Section(missing=(NO_MESSAGES,))
-    cells = ask_table(study.journey, study.messages, asked)
+    cells = count_responses(study.journey, study.messages, asked)
     table = _compare(cells, settings, confidence)
     goals = set(asked.goal.tolist())
     unasked = [name for name in study.names_of("micro") if study.journey.code_of(name) not in goals]
@@ -55,33 +55,35 @@ def benchmarks(
             f"No message asks for {listed(unasked, most=MOST_NAMED)}: these steps have no "
             "benchmark of their own."
         )
-    if table["expected"].isna().any():
+    if table["expected_rate"].isna().any():
         missing.append(
             "With a single message there is nothing comparable; put what the industry knows into "
             "`benchmarks.priors`."
         )
-    tables = {"benchmarks": table, "expected": _by_state(cells, confidence)}
+    tables = {"benchmarks": table, "breakdown": _by_state(cells, confidence)}
     return Section(_says(table), tuple(missing), tables)
 
 
-def ask_table(journey: JourneyMap, messages: pd.DataFrame, asks: Asks) -> pd.DataFrame:
-    """Count asks and answers by message, history and previous step.
+def count_responses(
+    journey: JourneyMap, messages: pd.DataFrame, sends: MessageSends
+) -> pd.DataFrame:
+    """Count sends and answers by message, history and previous step.
 
     Returns
     -------
     DataFrame
         `step`, `campaign`, `position`, `stage`, `commitment`, `jump`, `apart`,
-        `previous`, `asked`, `answered`.
+        `previous`, `sends`, `responses`.
     """
-    jump, apart = histories_of(journey, asks)
+    jump, apart = histories_of(journey, sends)
     shape = (len(messages), MOST_JUMPS + 1, len(APART), len(journey) + 1)
-    place = (asks.message.astype(np.int64), jump, apart, asks.last.astype(np.int64) + 1)
+    place = (sends.message.astype(np.int64), jump, apart, sends.last.astype(np.int64) + 1)
     cell = np.ravel_multi_index(place, shape)
     asked = np.bincount(cell, minlength=int(np.prod(shape)))
-    answered = np.bincount(cell[asks.answered], minlength=len(asked))
+    answered = np.bincount(cell[sends.answered], minlength=len(asked))
     some = np.flatnonzero(asked)
     message, jump, apart, last = np.unravel_index(some, shape)
-    goal = goal_of(asks, len(messages))[message]
+    goal = goal_of(sends, len(messages))[message]
     rows = messages.iloc[message]
     names = np.array(["(none)", *journey.step_names], dtype=object)
     table = pd.DataFrame(
@@ -94,18 +96,18 @@ def ask_table(journey: JourneyMap, messages: pd.DataFrame, asks: Asks) -> pd.Dat
             "jump": jump,
             "apart": APART[apart],
             "previous": names[last],
-            "asked": asked[some],
-            "answered": answered[some],
+            "sends": asked[some],
+            "responses": answered[some],
         }
     )
-    keys = [name for name in table.columns if name not in ("asked", "answered")]
+    keys = [name for name in table.columns if name not in ("sends", "responses")]
     return table.groupby(keys, sort=False, dropna=False).sum().reset_index()
 
 
-def goal_of(asks: Asks, n_messages: int) -> npt.NDArray[np.int64]:
-    """Look up the step that each message asks for, from its asks."""
+def goal_of(sends: MessageSends, n_messages: int) -> npt.NDArray[np.int64]:
+    """Look up the step that each message asks for, from its sends."""
     goals = np.zeros(n_messages, np.int64)
-    goals[asks.message] = asks.goal
+    goals[sends.message] = sends.goal
     return goals
 
 
@@ -113,9 +115,9 @@ def _compare(cells: pd.DataFrame, settings: BenchmarkSettings, confidence: float
     from scipy.stats import beta
 
     keys = ["step", "campaign", "position", "stage", "commitment"]
-    groups = cells.groupby(keys, sort=False, dropna=False)[["asked", "answered"]].sum()
+    groups = cells.groupby(keys, sort=False, dropna=False)[["sends", "responses"]].sum()
     groups = groups.reset_index()
-    done, asked = (groups[name].to_numpy(np.float64) for name in ("answered", "asked"))
+    done, asked = (groups[name].to_numpy(np.float64) for name in ("responses", "sends"))
     expected, worth = expect(groups, cells, settings)
     strength = 1 / (1 / fit_strength(done, asked, expected) + 1 / worth)
     shrunk = shrink(done, asked, expected, strength=strength, confidence=confidence)
@@ -126,15 +128,15 @@ def _compare(cells: pd.DataFrame, settings: BenchmarkSettings, confidence: float
         rate=done / asked,
         rate_low=low,
         rate_high=high,
-        expected=expected,
-        shrunk=shrunk.rate,
+        expected_rate=expected,
+        shrunk_rate=shrunk.rate,
         shrunk_low=shrunk.low,
         shrunk_high=shrunk.high,
-        target=target,
-        gain=gain,
-        strength=strength,
-        against_expected=_judge(expected, shrunk.low, shrunk.high),
-    ).sort_values(["gain", "step"], ascending=[False, True], ignore_index=True)
+        target_rate=target,
+        additional_responses=gain,
+        prior_weight=strength,
+        versus_expected=_judge(expected, shrunk.low, shrunk.high),
+    ).sort_values(["additional_responses", "step"], ascending=[False, True], ignore_index=True)
 
 
 def _judge(expected: Floats, low: Floats, high: Floats) -> pd.Series:
@@ -152,30 +154,30 @@ def _by_state(cells: pd.DataFrame, confidence: float) -> pd.DataFrame:
         ("history", history),
     ):
         rows = cells.assign(by=by, value=values).groupby(["step", "by", "value"], sort=True)
-        table = rows[["asked", "answered"]].sum().reset_index()
+        table = rows[["sends", "responses"]].sum().reset_index()
         table = table[table.groupby("step")["value"].transform("size") > 1]
-        whole = table.groupby("step")[["asked", "answered"]].transform("sum")
-        mean = ((whole["answered"] + 0.5) / (whole["asked"] + 1)).to_numpy(np.float64)
-        done, asked = (table[name].to_numpy(np.float64) for name in ("answered", "asked"))
+        whole = table.groupby("step")[["sends", "responses"]].transform("sum")
+        mean = ((whole["responses"] + 0.5) / (whole["sends"] + 1)).to_numpy(np.float64)
+        done, asked = (table[name].to_numpy(np.float64) for name in ("responses", "sends"))
         strength = fit_strength(done, asked, mean)
         low, high = wilson(done, asked, confidence=confidence)
         expected = (strength * mean + done) / (strength + asked)
         parts.append(
-            table.assign(rate=done / asked, rate_low=low, rate_high=high, expected=expected)
+            table.assign(rate=done / asked, rate_low=low, rate_high=high, expected_rate=expected)
         )
     return pd.concat(parts, ignore_index=True)
 
 
 def _says(table: pd.DataFrame) -> tuple[str, ...]:
-    below = table[table["against_expected"] == "below"]
+    below = table[table["versus_expected"] == "below"]
     says = [
-        f"{len(below)} of {len(table)} asks are answered less often than comparable ones lead one "
+        f"{len(below)} of {len(table)} sends are answered less often than comparable ones lead one "
         "to expect."
     ]
     says += [
         f"`{row['step']}` (message {row['position']} of {row['campaign'] or 'no campaign'}): "
-        f"{row['rate']:.1%} answered, {row['expected']:.1%} expected of comparable asks, "
-        f"{row['target']:.1%} within reach."
+        f"{row['rate']:.1%} answered, {row['expected_rate']:.1%} expected of comparable sends, "
+        f"{row['target_rate']:.1%} within reach."
         for row in below.head(5).to_dict("records")
     ]
     return tuple(says)

@@ -1,4 +1,4 @@
-"""What comparable asks lead one to expect of an ask, drawn to what others do with such people.
+"""What comparable sends lead one to expect of an ask, drawn to what others do with such people.
 
 Comparable are other asks for the same stage and commitment, of prospects with
 the same *history*: how far ahead of them the step was (levels of commitment beyond
@@ -15,7 +15,7 @@ import pandas as pd
 
 from microconv.journey import JourneyMap
 from microconv.measurement.stats.shrinkage import fit_strength
-from microconv.measurement.study.message_sends import Asks
+from microconv.measurement.study.message_sends import MessageSends
 from microconv.measurement.study.study import Floats
 from microconv.settings import BenchmarkSettings
 
@@ -27,7 +27,7 @@ APART = np.array(["stage behind", "same stage", "stage ahead"], dtype=object)
 
 
 def histories_of(
-    journey: JourneyMap, asks: Asks
+    journey: JourneyMap, sends: MessageSends
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Say how each ask stood to what its recipient had done.
 
@@ -38,22 +38,22 @@ def histories_of(
     ndarray of int64
         Position in :data:`APART`.
     """
-    jump = journey.commitments[asks.goal].astype(np.int64) - asks.level - 1
-    apart = np.sign(journey.stage_codes[asks.goal].astype(np.int64) - asks.stage)
+    jump = journey.commitments[sends.goal].astype(np.int64) - sends.level - 1
+    apart = np.sign(journey.stage_codes[sends.goal].astype(np.int64) - sends.stage)
     return np.clip(jump, 0, MOST_JUMPS), apart + 1
 
 
 def expect(
     groups: pd.DataFrame, cells: pd.DataFrame, settings: BenchmarkSettings
 ) -> tuple[Floats, Floats]:
-    """Give the rate expected of each group of asks.
+    """Give the rate expected of each group of sends.
 
     Parameters
     ----------
     groups : DataFrame
         One row per `step`, `campaign`, `position`, with `stage` and `commitment`.
     cells : DataFrame
-        Counts `asked` and `answered` by the same columns, `jump` and `apart`.
+        Counts `sends` and `responses` by the same columns, `jump` and `apart`.
     settings : BenchmarkSettings
 
     Returns
@@ -61,7 +61,7 @@ def expect(
     ndarray of float64, shape (n_groups,)
         Strictly between 0 and 1; nan where nothing is comparable.
     ndarray of float64, shape (n_groups,)
-        How many asks that rate is worth.
+        How many sends that rate is worth.
     """
     keys = ["step", "campaign", "position"]
     number = groups.reset_index()[[*keys, "index"]]
@@ -71,8 +71,8 @@ def expect(
     )
     shape = len(groups), int(history.max()) + 1
     asked, done = np.zeros(shape), np.zeros(shape)
-    np.add.at(asked, (group, history), cells["asked"].to_numpy())
-    np.add.at(done, (group, history), cells["answered"].to_numpy())
+    np.add.at(asked, (group, history), cells["sends"].to_numpy())
+    np.add.at(done, (group, history), cells["responses"].to_numpy())
     alike = _alike(groups)
     overall = _rate_elsewhere(done, asked, ~alike)
     strength = _strength_between(done, asked, overall, alike)
@@ -124,10 +124,10 @@ def _strength_between(
 def _priors(
     groups: pd.DataFrame, asked: Floats, settings: BenchmarkSettings
 ) -> tuple[Floats, Floats]:
-    """Count what the industry knows as so many more asks, spread over histories as ours are."""
+    """Count what the industry knows as so many more sends, spread over histories as ours are."""
     rate, worth = np.zeros(len(groups)), np.zeros(len(groups))
     for prior in settings.priors:
         here = (groups["stage"] == prior.stage) & (groups["commitment"] == prior.commitment)
-        rate[here], worth[here] = prior.rate, prior.worth
+        rate[here], worth[here] = prior.rate, prior.weight
     spread = asked / asked.sum(axis=1, keepdims=True) * worth[:, None]
     return spread * rate[:, None], spread

@@ -20,7 +20,7 @@ from microconv.measurement.funnel.paths import paths
 from microconv.measurement.funnel.velocity import velocity
 from microconv.measurement.impact.impact import impact
 from microconv.measurement.section import Section
-from microconv.measurement.study.message_sends import asks_of
+from microconv.measurement.study.message_sends import list_message_sends
 from microconv.measurement.study.study import Study
 from microconv.settings import Settings
 from microconv.storage.dataframes import as_arrow
@@ -47,7 +47,7 @@ def measure(study: Study, settings: Settings, *, threads: int | None = None) -> 
         in `missing`; the others are not touched by it.
     """
     own, confidence = settings.measure, settings.measure.confidence
-    asks = asks_of(
+    sends = list_message_sends(
         study,
         response_days=settings.benchmarks.response_days,
         min_human_probability=own.min_human_probability,
@@ -58,10 +58,10 @@ def measure(study: Study, settings: Settings, *, threads: int | None = None) -> 
         "paths": paths(study, own),
         "drop_off": drop_off(study, own),
         "impact": impact(study, own, threads=threads),
-        "benchmarks": benchmarks(study, asks, settings.benchmarks, confidence=confidence),
-        "bottlenecks": bottlenecks(study, asks, settings.bottlenecks, confidence=confidence),
+        "benchmarks": benchmarks(study, sends, settings.benchmarks, confidence=confidence),
+        "bottlenecks": bottlenecks(study, sends, settings.bottlenecks, confidence=confidence),
         "experiments": experiments(study, settings.experiments),
-        "audit": audit(study, asks, settings.audit, confidence=confidence),
+        "audit": audit(study, sends, settings.audit, confidence=confidence),
     }
 
 

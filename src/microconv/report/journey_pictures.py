@@ -96,7 +96,7 @@ INTERVALS: dict[str, tuple[tuple[str, Figures, Axis], ...]] = {
             "comparable messages lead one to expect (orange tick).",
             Figures(
                 "benchmarks", "rate", "rate_low", "rate_high", ("position", "step", "campaign"),
-                other="expected",
+                other="expected_rate",
             ),
             Axis("share answered", PERCENT),
         ),
@@ -137,7 +137,8 @@ INTERVALS: dict[str, tuple[tuple[str, Figures, Axis], ...]] = {
     "bottlenecks": (
         (
             "What each bottleneck costs: completions that would have come without it.",
-            Figures("bottlenecks", "lost", "lost_low", "lost_high", ("kind", "step")),
+            Figures("bottlenecks", "lost_completions", "lost_completions_low",
+                "lost_completions_high", ("kind", "step"),),
             Axis("completions lost", ",.0f"),
         ),
     ),
@@ -146,7 +147,7 @@ INTERVALS: dict[str, tuple[tuple[str, Figures, Axis], ...]] = {
             "The difference between the arms of each test. At the dashed line there is none.",
             Figures(
                 "comparisons", "difference", "difference_low", "difference_high",
-                ("experiment", "arm", "against"),
+                ("experiment", "arm", "reference"),
             ),
             Axis("difference in the share that did the step", "+.1%", reference=0.0),
         ),
@@ -157,7 +158,7 @@ INTERVALS: dict[str, tuple[tuple[str, Figures, Axis], ...]] = {
             "tick).",
             Figures(
                 "findings", "rate", "rate_low", "rate_high", ("message", "kind"),
-                other="usual_rate",
+                other="reference_rate",
             ),
             Axis("share answered", PERCENT),
         ),
@@ -196,7 +197,7 @@ def _looks(tables: Tables) -> list[Picture]:
     """Draw each comparison over time."""
     pairs: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
     for row in tables.get("looks", ()):
-        pairs.setdefault((row["experiment"], row["arm"], row["against"]), []).append(row)
+        pairs.setdefault((row["experiment"], row["arm"], row["reference"]), []).append(row)
     found = []
     for number, ((name, arm, against), rows) in enumerate(list(pairs.items())[:12]):
         says = (

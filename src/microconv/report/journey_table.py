@@ -18,10 +18,10 @@ CENTRES = ("_rate", "_ratio", "_difference", "_days", "")
 """What follows the name of an interval in the name of the figure that it is of."""
 
 SHARES = (
-    "rate", "share", "removal", "target", "expected", "shrunk", "difference", "done_in_time",
+    "rate", "share", "removal", "difference", "done_in_time",
     "variance_removed", "simultaneous", "anytime",
 )  # fmt: skip
-MONEY = ("revenue", "trimmed", "lifetime", "lost_revenue")
+MONEY = ("revenue", "winsorized", "lifetime", "lost_revenue")
 PROBABILITIES = ("p", "q", "p_value", "p_adjusted")
 
 
@@ -118,8 +118,8 @@ def written(column: str, value: Any) -> str:
 
     Examples
     --------
-    >>> written("completed_rate", 0.314), written("lost", 1463.1), written("order_ratio", 2.948)
-    ('31\xa0%', '1,463', '2.95')
+    >>> written("completed_rate", 0.314), written("completed", 1463.1), written("order_ratio", 2.9)
+    ('31\xa0%', '1,463', '2.90')
     >>> written("p_value", 0.00001), written("difference", -0.023), written("step", None)
     ('< 0.001', '-2.3\xa0%', '–')
     """

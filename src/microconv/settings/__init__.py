@@ -13,7 +13,6 @@ from microconv.settings.ingest import DealtInstants, IngestSettings, NamingRule,
 from microconv.settings.journey import JourneySettings, StepSettings
 from microconv.settings.load import Settings, check_settings, engine_named, read_settings
 from microconv.settings.measurement import (
-    AskedSequence,
     AuditSettings,
     BenchmarkSettings,
     BottleneckSettings,
@@ -21,6 +20,7 @@ from microconv.settings.measurement import (
     ExperimentsSettings,
     IndustryPrior,
     MeasureSettings,
+    PlannedSequence,
 )
 from microconv.settings.model import (
     BacktestSettings,
@@ -45,7 +45,6 @@ from microconv.settings.snapshots import FeatureSettings, SnapshotSettings
 
 __all__ = [
     "AlarmSettings",
-    "AskedSequence",
     "AuditSettings",
     "BacktestSettings",
     "BenchmarkSettings",
@@ -72,6 +71,7 @@ __all__ = [
     "MeasureSettings",
     "ModelSettings",
     "NamingRule",
+    "PlannedSequence",
     "PointsSettings",
     "ReadySettings",
     "RobotSettings",

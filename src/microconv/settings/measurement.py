@@ -11,7 +11,7 @@ from microconv.errors import listed
 from microconv.settings.section import Count, Days, Section, Share, require_zone
 
 
-class AskedSequence(Section):
+class PlannedSequence(Section):
     """A sequence that somebody named before looking; only `randomised` ones have an *effect*."""
 
     steps: Annotated[tuple[str, ...], Field(min_length=2)]
@@ -45,7 +45,7 @@ class MeasureSettings(Section):
         and followed for `horizon_days`.
     stall_days : float
         Without anything done for so long a prospect has stopped.
-    sequences : tuple of AskedSequence
+    sequences : tuple of PlannedSequence
         The sequences asked about. Those that are mined come besides.
     max_sequence_length, max_sequences : int
         How long mined sequences are, and how many of them are tested.
@@ -67,7 +67,7 @@ class MeasureSettings(Section):
     horizon_days: Days = 60
     active_within_days: Days = 30
     stall_days: Days = 30
-    sequences: tuple[AskedSequence, ...] = ()
+    sequences: tuple[PlannedSequence, ...] = ()
     max_sequence_length: Annotated[int, Field(ge=2, le=6)] = 3
     max_sequences: Annotated[int, Field(ge=0, le=1000)] = 40
     min_support: Share = 0.01
@@ -205,7 +205,7 @@ class IndustryPrior(Section):
     stage: str
     commitment: Annotated[int, Field(ge=1, le=5)]
     rate: Annotated[float, Field(gt=0, lt=1)]
-    worth: Annotated[float, Field(gt=0)]
+    weight: Annotated[float, Field(gt=0)]
 
 
 class BenchmarkSettings(Section):

@@ -9,7 +9,7 @@ from microconv.journey import JourneyMap
 from microconv.measurement.measure import measure as measure_all
 from microconv.measurement.measure import write_measurement
 from microconv.measurement.study.load import load_study
-from microconv.measurement.study.message_sends import split_goals
+from microconv.measurement.study.message_sends import parse_goals
 from microconv.measurement.study.rare_steps import gather_steps, named_in
 from microconv.settings import Settings
 from microconv.stages.shell import run
@@ -21,7 +21,7 @@ def measure(settings: Settings, *, log: Path, journey: Path, tables: Path) -> st
     opened, whole = EventLog.open(log), JourneyMap.from_settings(settings.journey)
     messages = opened.read_messages()
     goals = [] if messages is None else messages["goal"].unique().to_pylist()
-    named = named_in(settings, whole) | {step for goal in goals for step in split_goals(goal)}
+    named = named_in(settings, whole) | {step for goal in goals for step in parse_goals(goal)}
     steps, gathered = gather_steps(whole, opened.event_names, named=named)
     study = load_study(
         opened,

@@ -33,7 +33,7 @@ def units_of(*groups, arms=("A", "B"), **more):
 def test_a_broken_split_is_refused_whatever_it_shows():
     """Whoever went missing from an arm may be who would have done it: no difference is given."""
     found = analyse("t", units_of((5800, 580), (4200, 630)), settings_of(), SETTINGS)
-    assert found.verdict == "refused"
+    assert found.result == "sample_ratio_mismatch"
     assert set(found.tables) == {"arms"}
     assert "refused" in found.says[0]
     assert "A 5,800 of 5,000" in found.says[0]
@@ -42,14 +42,14 @@ def test_a_broken_split_is_refused_whatever_it_shows():
 def test_an_empty_arm_is_named():
     """There is nothing to compare with nobody."""
     found = analyse("t", units_of((50, 5), (0, 0)), settings_of(), SETTINGS)
-    assert found.verdict == "nothing"
+    assert found.result == "empty_arm"
     assert "`B`" in found.missing[0]
 
 
 def test_a_winner_is_named_with_its_interval_and_called_an_effect():
     """The words for a randomised comparison; 25 % against 20 % of 2,000."""
     found = analyse("t", units_of((2000, 400), (2000, 500)), settings_of(), SETTINGS)
-    assert found.verdict == "winner"
+    assert found.result == "winner"
     assert "B is better than A. 25.0% did `guide` against 20.0%" in found.says[0]
     assert "effect" in found.says[0]
 
@@ -58,7 +58,7 @@ def test_where_nothing_is_shown_it_is_said_how_little_could_be_seen():
     """Without that, no difference shown reads as no difference."""
     test = settings_of(minimum_effect=0.1)
     found = analyse("t", units_of((1000, 100), (1000, 104)), test, SETTINGS)
-    assert found.verdict == "no_difference"
+    assert found.result == "no_difference"
     assert "an increase below 41% is easily missed" in found.says[0]
     assert "one of 10% needs 14,7" in found.says[0]  # power.prop.test(p1=.1, p2=.11): 14,751
 

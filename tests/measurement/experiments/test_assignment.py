@@ -86,7 +86,7 @@ def test_whoever_crosses_over_stays_where_they_were_first():
     """Moving them by what they got later would undo the randomisation."""
     _, units, assigned, _ = read(sent("ada", "B", day(20)), sent("ada", "A", day(19)))
     assert units.arm.tolist() == [1]
-    assert assigned.crossed == 1
+    assert assigned.switched == 1
 
 
 def test_a_machines_click_is_no_success():
@@ -179,9 +179,9 @@ def test_one_bad_test_does_not_hide_the_others():
     )
     found = experiments(study_of(*rows, messages=LETTERS), settings)
     assert found.tables["experiments"]["experiment"].tolist() == ["good"]
-    assert found.tables["experiments"]["read"].tolist() == [60]
+    assert found.tables["experiments"]["analysed"].tolist() == [60]
     assert any(gap.startswith("bad: There is no step `nothing`") for gap in found.missing)
-    assert found.report()["tables"]["arms"][0]["done"] == 10
+    assert found.report()["tables"]["arms"][0]["completed"] == 10
 
 
 def test_without_any_test_the_section_says_so():

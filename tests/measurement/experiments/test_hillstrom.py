@@ -68,7 +68,7 @@ def test_every_two_arms_have_newcombes_interval(customers, read, outcome):
     counts = customers.groupby("segment")[outcome].agg(["sum", "count"])
     p_values = []
     for row in found.tables["comparisons"]:
-        one, other = counts.loc[row["arm"]], counts.loc[row["against"]]
+        one, other = counts.loc[row["arm"]], counts.loc[row["reference"]]
         pair = (one["sum"], one["count"], other["sum"], other["count"])
         interval = confint_proportions_2indep(*pair, method="newcomb")
         assert (row["difference_low"], row["difference_high"]) == pytest.approx(interval)
@@ -87,7 +87,7 @@ def test_every_two_arms_have_newcombes_interval(customers, read, outcome):
 def test_the_split_holds_and_both_letters_beat_none(customers, read):
     """What is known of this test: men's e-mail before women's before none."""
     found = read["visit"]
-    assert found.verdict == "winner"
+    assert found.result == "winner"
     assert [says.split(". ")[0] for says in found.says[:3]] == [
         "hillstrom: Mens E-Mail is better than No E-Mail",
         "hillstrom: Womens E-Mail is better than No E-Mail",

@@ -27,9 +27,9 @@ class Bottleneck:
     step : str
     position : int or None
         Of the message, where it is one's.
-    met : int
+    affected : int
         How many met it.
-    lost, lost_low, lost_high : float
+    lost_completions, lost_completions_low, lost_completions_high : float
         Completions that would have come without it, in prospects.
     evidence : str
         What led there, in words and figures.
@@ -40,10 +40,10 @@ class Bottleneck:
     kind: str
     step: str
     position: int | None
-    met: int
-    lost: float
-    lost_low: float
-    lost_high: float
+    affected: int
+    lost_completions: float
+    lost_completions_low: float
+    lost_completions_high: float
     evidence: str
     detail: str = ""
 
@@ -55,5 +55,5 @@ class Bottleneck:
         worth : float or None
             Revenue per prospect that goes with having done the step.
         """
-        money = None if worth is None else max(0.0, worth) * self.lost
+        money = None if worth is None else max(0.0, worth) * self.lost_completions
         return {**asdict(self), "lost_revenue": money, "next_test": NEXT_TEST[self.kind]}

@@ -8,9 +8,9 @@ import pandas as pd
 from microconv.measurement.bottlenecks.bottleneck import Bottleneck
 from microconv.measurement.bottlenecks.friction import find_friction
 from microconv.measurement.bottlenecks.self_controlled import find_barriers, hesitant
-from microconv.measurement.bottlenecks.weak_messages import find_weak_asks
+from microconv.measurement.bottlenecks.weak_messages import find_underperforming_messages
 from microconv.measurement.section import Section
-from microconv.measurement.study.message_sends import NO_GOAL, Asks
+from microconv.measurement.study.message_sends import NO_GOAL, MessageSends
 from microconv.measurement.study.study import Study
 from microconv.settings import BottleneckSettings
 
@@ -18,14 +18,14 @@ NONE_FOUND = "No bottleneck stands out."
 
 
 def bottlenecks(
-    study: Study, asks: Asks, settings: BottleneckSettings, *, confidence: float
+    study: Study, sends: MessageSends, settings: BottleneckSettings, *, confidence: float
 ) -> Section:
     """Find and classify bottlenecks, the costliest first.
 
     Parameters
     ----------
     study : Study
-    asks : Asks
+    sends : MessageSends
         All of the study's.
     settings : BottleneckSettings
     confidence : float
@@ -36,7 +36,7 @@ def bottlenecks(
         Table `bottlenecks`, one row each.
     """
     missing = []
-    judged = asks.where(asks.closed & (asks.goal != NO_GOAL))
+    judged = sends.where(sends.closed & (sends.goal != NO_GOAL))
     found = find_barriers(study, judged, settings, confidence=confidence)
     if study.messages is None or len(judged) == 0:
         missing.append(
@@ -46,7 +46,9 @@ def bottlenecks(
     else:
         aside = hesitant(study, judged, found, settings)
         least = settings.min_recipients
-        found += find_weak_asks(study, judged, aside, least=least, confidence=confidence)
+        found += find_underperforming_messages(
+            study, judged, aside, least=least, confidence=confidence
+        )
     if study.journey.multi_step:
         found += find_friction(study, settings, confidence=confidence)
     else:
@@ -58,9 +60,9 @@ def bottlenecks(
     if not worth:
         missing.append("No conversion has a value, so what is lost is not stated in money.")
     rows = [each.row(_worth_of(each, study, worth)) for each in found]
-    rows.sort(key=lambda row: -row["lost"])
+    rows.sort(key=lambda row: -row["lost_completions"])
     tables = {"bottlenecks": pd.DataFrame(rows)} if rows else {}
-    says = [_say(each) for each in sorted(found, key=lambda each: -each.lost)]
+    says = [_say(each) for each in sorted(found, key=lambda each: -each.lost_completions)]
     return Section(tuple(says) or (NONE_FOUND,), tuple(missing), tables)
 
 
@@ -96,7 +98,8 @@ def _worth_of(found: Bottleneck, study: Study, worth: dict[str, float]) -> float
 def _say(found: Bottleneck) -> str:
     where = f"`{found.step}`" + (f" (message {found.position})" if found.position else "")
     kind = found.kind.replace("_", " ")
+    low, high = found.lost_completions_low, found.lost_completions_high
     return (
-        f"{kind[0].upper()}{kind[1:]} at {where}: about {found.lost:,.0f} completions lost "
-        f"({found.lost_low:,.0f} to {found.lost_high:,.0f}) among {found.met:,}. {found.evidence}"
+        f"{kind[0].upper()}{kind[1:]} at {where}: about {found.lost_completions:,.0f} completions "
+        f"lost ({low:,.0f} to {high:,.0f}) among {found.affected:,}. {found.evidence}"
     )

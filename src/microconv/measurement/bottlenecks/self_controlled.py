@@ -25,7 +25,7 @@ from microconv.journey import MICRO
 from microconv.measurement.bottlenecks.bottleneck import Bottleneck
 from microconv.measurement.stats.intervals import UNKNOWN, Ratio
 from microconv.measurement.study.answers import answers_after, asked_to_decide, made_after
-from microconv.measurement.study.message_sends import Asks
+from microconv.measurement.study.message_sends import MessageSends
 from microconv.measurement.study.study import Bools, Floats, Study
 from microconv.settings import BottleneckSettings
 
@@ -36,7 +36,7 @@ LEAST_COMMITMENT = 3
 
 
 def find_barriers(
-    study: Study, asks: Asks, settings: BottleneckSettings, *, confidence: float
+    study: Study, sends: MessageSends, settings: BottleneckSettings, *, confidence: float
 ) -> list[Bottleneck]:
     """Find the steps after which prospects hesitate to decide, the strongest first.
 
@@ -48,7 +48,7 @@ def find_barriers(
     if last == 0 or not candidates:
         return []
     length = round(settings.barrier_days * DAY)
-    own, decisions = _own_decisions(study, asks), asked_to_decide(study, asks)
+    own, decisions = _own_decisions(study, sends), asked_to_decide(study, sends)
     alone = bool(own.any())
     strict = 1 - (1 - confidence) / len(candidates)
     found: list[Bottleneck] = []
@@ -75,21 +75,21 @@ def find_barriers(
 
 
 def hesitant(
-    study: Study, asks: Asks, barriers: list[Bottleneck], settings: BottleneckSettings
+    study: Study, sends: MessageSends, barriers: list[Bottleneck], settings: BottleneckSettings
 ) -> Bools:
     """Mark the asks for a step of the last stage, made in the time after a barrier."""
     last = len(study.journey.stages) - 1
     names = [barrier.step for barrier in barriers]
     steps = np.isin(np.array(study.journey.step_names), names)
-    marked = made_after(study, asks, steps, round(settings.barrier_days * DAY))
-    return np.asarray(marked & (study.journey.stage_codes[asks.goal] == last))
+    marked = made_after(study, sends, steps, round(settings.barrier_days * DAY))
+    return np.asarray(marked & (study.journey.stage_codes[sends.goal] == last))
 
 
-def _own_decisions(study: Study, asks: Asks) -> Bools:
+def _own_decisions(study: Study, sends: MessageSends) -> Bools:
     """Mark the steps of the last stage that no message brought about."""
     last = len(study.journey.stages) - 1
     decides = (study.journey.kinds == MICRO) & (study.journey.stage_codes == last)
-    return np.asarray(decides[study.step] & (study.message < 0) & ~_answers(study, asks))
+    return np.asarray(decides[study.step] & (study.message < 0) & ~_answers(study, sends))
 
 
 def _candidates(study: Study, settings: BottleneckSettings) -> list[int]:
@@ -99,10 +99,10 @@ def _candidates(study: Study, settings: BottleneckSettings) -> list[int]:
     return np.flatnonzero((study.journey.kinds == MICRO) & asked).tolist()
 
 
-def _answers(study: Study, asks: Asks) -> Bools:
+def _answers(study: Study, sends: MessageSends) -> Bools:
     """Mark the steps that answer a message: the first of the goal after each answered ask."""
     marked = np.zeros(len(study.time), bool)
-    done = asks.where(asks.answered)
+    done = sends.where(sends.answered)
     _mark(study.offsets, study.time, study.step, (done.prospect, done.at, done.goal), marked)
     return marked
 

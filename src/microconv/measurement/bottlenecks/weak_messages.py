@@ -12,13 +12,13 @@ import numpy as np
 
 from microconv.measurement.bottlenecks.bottleneck import Bottleneck
 from microconv.measurement.stats.intervals import Ratio
-from microconv.measurement.study.message_sends import Asks
+from microconv.measurement.study.message_sends import MessageSends
 from microconv.measurement.study.sequence_messages import (
     Sent,
     compare,
     compare_within,
+    group_sends,
     is_beside,
-    messages_of,
 )
 from microconv.measurement.study.study import Bools, Study
 
@@ -33,20 +33,20 @@ ACROSS_SEGMENTS = 0.8
 FEW = 50
 
 
-def find_weak_asks(
-    study: Study, asks: Asks, aside: Bools, *, least: int, confidence: float
+def find_underperforming_messages(
+    study: Study, sends: MessageSends, aside: Bools, *, least: int, confidence: float
 ) -> list[Bottleneck]:
     """Find the messages that get fewer answers than they could, and say why.
 
     Parameters
     ----------
-    asks : Asks
+    sends : MessageSends
     aside : ndarray of bool, shape (n_asks,)
-        Asks that something else explains; messages are not compared by them.
+        MessageSends that something else explains; messages are not compared by them.
     least : int
-        Messages with fewer asks are not judged.
+        Messages with fewer sends are not judged.
     """
-    sent = [each for each in messages_of(study, asks, aside) if len(each.asks) >= least]
+    sent = [each for each in group_sends(study, sends, aside) if len(each.sends) >= least]
     found = []
     for each in sent:
         reason = _too_much(each, confidence) or _beside_the_stage(study, each, sent, confidence)
@@ -61,7 +61,7 @@ def _too_much(sent: Sent, confidence: float) -> Bottleneck | None:
     far = sent.jump > 0
     if sent.rise < 2 or far.mean() < MAJORITY:
         return None
-    ratio = compare(sent.asks, far, sent.asks.answered, confidence=confidence)
+    ratio = compare(sent.sends, far, sent.sends.answered, confidence=confidence)
     return _lost(
         "commitment_jump", sent, far, ratio,
         f"It asks for {sent.rise} levels more than any message before; {far.mean():.0%} of its "
@@ -81,9 +81,9 @@ def _beside_the_stage(
     beside = is_beside(sent.apart)
     if beside.mean() < MAJORITY:
         return None
-    parts = [(each.asks, is_beside(each.apart), each.asks.answered) for each in every]
+    parts = [(each.sends, is_beside(each.apart), each.sends.answered) for each in every]
     ratio = compare_within(parts, confidence=confidence)
-    stage = study.journey.stages[int(np.median(sent.apart + sent.asks.stage))]
+    stage = study.journey.stages[int(np.median(sent.apart + sent.sends.stage))]
     return _lost(
         "stage_mismatch", sent, beside, ratio,
         f"{beside.mean():.0%} of its recipients are at another stage than `{stage}`, which it "
@@ -96,7 +96,7 @@ def _lost(kind: str, sent: Sent, hit: Bools, ratio: Ratio, why: str) -> Bottlene
     """State what is lost, if those who are hit do answer less often than the like of them."""
     if not ratio.high < 1:
         return None
-    answered = float(sent.asks.answered[hit].sum())
+    answered = float(sent.sends.answered[hit].sum())
     most = float(hit.sum()) - answered
     lost, high, low = (
         min(most, answered * (1 / r - 1)) for r in (ratio.ratio, ratio.low, ratio.high)
@@ -141,17 +141,19 @@ def _weak_promise(
     )  # fmt: skip
 
 
-def _suited(sent: Sent) -> Asks:
-    return sent.asks.where((sent.jump <= 0) & (sent.apart >= 0) & ~sent.aside)
+def _suited(sent: Sent) -> MessageSends:
+    return sent.sends.where((sent.jump <= 0) & (sent.apart >= 0) & ~sent.aside)
 
 
-def _join(parts: list[Asks]) -> Asks:
+def _join(parts: list[MessageSends]) -> MessageSends:
     names = vars(parts[0])
-    return Asks(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
+    return MessageSends(
+        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in names}
+    )
 
 
 def _across_segments(
-    study: Study, readers: Asks, here: Bools, confidence: float
+    study: Study, readers: MessageSends, here: Bools, confidence: float
 ) -> tuple[float, int]:
     """Say in what share of the segments the readers click less; 1 where there are none."""
     judged = []
@@ -168,8 +170,8 @@ def _across_segments(
 
 
 def _weak(kind: str, sent: Sent, answers: Ratio, evidence: str) -> Bottleneck:
-    answered = float(sent.asks.answered.sum())
-    most = len(sent.asks) - answered
+    answered = float(sent.sends.answered.sum())
+    most = len(sent.sends) - answered
     lost, high, low = (
         min(most, answered * (1 / r - 1)) for r in (answers.ratio, answers.low, answers.high)
     )
@@ -177,4 +179,4 @@ def _weak(kind: str, sent: Sent, answers: Ratio, evidence: str) -> Bottleneck:
         f"Of recipients whom it suits, {answers.ratio:.2f} times ({answers.low:.2f} to "
         f"{answers.high:.2f}) as many answer as of those whom the other messages suit. {evidence}"
     )
-    return Bottleneck(kind, sent.step, sent.position, len(sent.asks), lost, low, high, told)
+    return Bottleneck(kind, sent.step, sent.position, len(sent.sends), lost, low, high, told)

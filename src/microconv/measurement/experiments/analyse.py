@@ -28,15 +28,15 @@ class Analysis:
 
     Attributes
     ----------
-    verdict : str
-        `refused`, `winner`, `no_difference`, `nothing`.
+    result : str
+        `sample_ratio_mismatch`, `winner`, `no_difference` or `empty_arm`.
     says, missing : list of str
     tables : dict of str to list of dict
         Rows of `arms`, `comparisons`, `guardrails`, `looks`, `segments`,
         `interactions`, `factors`.
     """
 
-    verdict: str
+    result: str
     says: list[str]
     missing: list[str] = field(default_factory=list)
     tables: dict[str, Rows] = field(default_factory=dict)
@@ -66,9 +66,9 @@ def analyse(
     empty = [arm for arm, size in zip(units.arms, sizes, strict=True) if size == 0]
     if empty:
         nobody = f"{name}: nobody is in the arm {listed(empty)}, so there is nothing to compare."
-        return Analysis("nothing", [], [nobody], tables)
+        return Analysis("empty_arm", [], [nobody], tables)
     if not split.holds:
-        return Analysis("refused", [mismatch(name, units, split)], [], tables)
+        return Analysis("sample_ratio_mismatch", [mismatch(name, units, split)], [], tables)
     tables["comparisons"], tables["looks"] = pair_rows(units, settings)
     tables["guardrails"] = guardrail_rows(units, test, settings)
     tables["segments"], tables["interactions"] = segment_rows(units, settings)

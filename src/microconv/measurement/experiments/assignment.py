@@ -24,7 +24,7 @@ class Assignment:
     Attributes
     ----------
     prospect, arm, at : ndarray of int64, shape (n_units,)
-    crossed : int
+    switched : int
         Units that were later given another arm as well; they stay where they were first.
     on : frozenset of int
         Codes of the steps by which the assignments became known.
@@ -33,7 +33,7 @@ class Assignment:
     prospect: Ints
     arm: Ints
     at: Ints
-    crossed: int
+    switched: int
     on: frozenset[int]
 
 
@@ -115,10 +115,10 @@ def _by_variant(study: Study, test: ExperimentSettings) -> Assignment:
     owner = _owner(study, event)
     arm = arm_of[study.variant.codes[event]]
     prospect, first = np.unique(owner, return_index=True)
-    crossed = np.unique(owner[arm != arm[first][np.searchsorted(prospect, owner)]])
+    switched = np.unique(owner[arm != arm[first][np.searchsorted(prospect, owner)]])
     on = frozenset(np.unique(study.step[event[first]]).tolist())
     return Assignment(
-        prospect, arm[first].astype(np.int64), study.time[event[first]], len(crossed), on
+        prospect, arm[first].astype(np.int64), study.time[event[first]], len(switched), on
     )
 
 

@@ -48,7 +48,7 @@ def experiments(study: Study, settings: ExperimentsSettings) -> Section:
             continue
         says += found.says
         missing += found.missing
-        rows["experiments"].append({"experiment": name, "verdict": found.verdict, **facts})
+        rows["experiments"].append({"experiment": name, "result": found.result, **facts})
         for table, lines in found.tables.items():
             rows.setdefault(table, []).extend({"experiment": name, **line} for line in lines)
     tables = {name: pd.DataFrame(lines) for name, lines in rows.items() if lines}
@@ -64,9 +64,9 @@ def _read(
         "metric": test.metric,
         "within_days": test.within_days,
         "assigned": len(assigned.prospect),
-        "read": len(units),
-        "waiting": waiting,
-        "crossed": assigned.crossed,
+        "analysed": len(units),
+        "window_open": waiting,
+        "switched_arms": assigned.switched,
     }
     found = analyse(name, units, test, settings)
     if waiting:
@@ -74,9 +74,9 @@ def _read(
             f"{name}: {waiting:,} of {len(assigned.prospect):,} units were assigned less than "
             f"{test.within_days:g} days before the log ends and are not read yet."
         )
-    if assigned.crossed:
+    if assigned.switched:
         found.missing.append(
-            f"{name}: {assigned.crossed:,} units were given a second arm later; each counts where "
+            f"{name}: {assigned.switched:,} units were given a second arm later; each counts where "
             "it was first."
         )
     return found, facts

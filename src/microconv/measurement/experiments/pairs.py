@@ -40,7 +40,7 @@ def pair_rows(units: Units, settings: ExperimentsSettings) -> tuple[Rows, Rows]:
         rows.append(
             {
                 "arm": units.arms[arm],
-                "against": units.arms[control],
+                "reference": units.arms[control],
                 "difference": found.difference,
                 "difference_low": found.low,
                 "difference_high": found.high,
@@ -52,7 +52,7 @@ def pair_rows(units: Units, settings: ExperimentsSettings) -> tuple[Rows, Rows]:
                 "p_value": found.p_value,
                 "anytime_low": float(series.low[-1]),
                 "anytime_high": float(series.high[-1]),
-                "anytime_decided": bool(series.decided[-1]),
+                "anytime_significant": bool(series.decided[-1]),
                 **_adjusted(units, arm, control, settings.confidence),
                 **_money(units, arm, control, settings),
             }
@@ -60,7 +60,7 @@ def pair_rows(units: Units, settings: ExperimentsSettings) -> tuple[Rows, Rows]:
         looks += [
             {
                 "arm": units.arms[arm],
-                "against": units.arms[control],
+                "reference": units.arms[control],
                 "at": np.datetime64(int(at[k]), "us").item().isoformat() + "+00:00",
                 "difference": None if np.isnan(series.difference[k]) else series.difference[k],
                 "low": series.low[k],
@@ -99,7 +99,7 @@ def _adjusted(units: Units, arm: int, control: int, confidence: float) -> dict[s
 def _money(
     units: Units, arm: int, control: int, settings: ExperimentsSettings
 ) -> dict[str, float | None]:
-    names = ("difference", "low", "high", "trimmed", "trimmed_low", "trimmed_high")
+    names = ("difference", "low", "high", "winsorized", "winsorized_low", "winsorized_high")
     found = None
     if units.revenue is not None:
         sides = [units.revenue[units.arm == side] for side in (arm, control)]

@@ -9,7 +9,7 @@ import numpy as np
 from microconv.measurement.experiments.units import Floats
 
 TRIM = 0.99
-"""Amounts above this quantile of the payers' are cut to it in the trimmed figure."""
+"""Amounts above this quantile of the payers' are cut to it in the winsorized figure."""
 
 FEW_PAYERS = 10
 
@@ -22,7 +22,7 @@ class MoneyDifference:
     ----------
     difference, low, high : float
         With the percentile interval of the bootstrap over units.
-    trimmed, trimmed_low, trimmed_high : float
+    winsorized, winsorized_low, winsorized_high : float
         The same with the largest amounts cut to :data:`TRIM`'s quantile, so
         that one huge order cannot carry it.
     """
@@ -30,9 +30,9 @@ class MoneyDifference:
     difference: float
     low: float
     high: float
-    trimmed: float
-    trimmed_low: float
-    trimmed_high: float
+    winsorized: float
+    winsorized_low: float
+    winsorized_high: float
 
 
 def compare_revenue(

@@ -31,12 +31,12 @@ def arm_rows(units: Units, test: ExperimentSettings, split: Split, confidence: f
                 "units": int(size),
                 "intended_share": float(shares[arm] / shares.sum()),
                 "expected_units": float(split.expected[arm]),
-                "done": int(done),
+                "completed": int(done),
                 "rate": float(done / size) if size else None,
                 "rate_low": low if size else None,
                 "rate_high": high if size else None,
                 "revenue_per_unit": money,
-                "split_p_value": split.p_value,
+                "sample_ratio_p_value": split.p_value,
             }
         )
     return rows
@@ -58,10 +58,10 @@ def guardrail_rows(units: Units, test: ExperimentSettings, settings: Experiments
             rows.append(
                 {
                     "arm": units.arms[arm],
-                    "against": units.arms[0],
+                    "reference": units.arms[0],
                     "step": step,
                     "rate": one[0] / one[1],
-                    "against_rate": other[0] / other[1],
+                    "reference_rate": other[0] / other[1],
                     "difference": found.difference,
                     "difference_low": found.low,
                     "difference_high": found.high,
@@ -79,7 +79,7 @@ def segment_rows(units: Units, settings: ExperimentsSettings) -> tuple[Rows, Row
     for attribute in units.segments:
         for arm in range(1, len(units.arms)):
             found = by_segment(units, arm, attribute, confidence=settings.confidence)
-            who = {"arm": units.arms[arm], "against": units.arms[0], "attribute": attribute}
+            who = {"arm": units.arms[arm], "reference": units.arms[0], "attribute": attribute}
             for level in found.levels:
                 effect = level.comparison
                 levels.append(
@@ -87,9 +87,9 @@ def segment_rows(units: Units, settings: ExperimentsSettings) -> tuple[Rows, Row
                         **who,
                         "level": level.name,
                         "units": level.one[1],
-                        "against_units": level.other[1],
+                        "reference_units": level.other[1],
                         "rate": level.one[0] / level.one[1],
-                        "against_rate": level.other[0] / level.other[1],
+                        "reference_rate": level.other[0] / level.other[1],
                         "difference": effect.difference,
                         "difference_low": effect.low,
                         "difference_high": effect.high,

@@ -25,7 +25,7 @@ def verdict(
         if row["harmed"]:
             says.append(
                 f"{name}: {row['arm']} does harm: `{row['step']}` happened to {row['rate']:.2%} "
-                f"against {row['against_rate']:.2%}."
+                f"against {row['reference_rate']:.2%}."
             )
     for row in tables["interactions"]:
         if row["p_adjusted"] < alpha:
@@ -36,14 +36,14 @@ def verdict(
 def _difference(
     name: str, row: dict[str, Any], arms: dict[str, dict[str, Any]], metric: str
 ) -> str:
-    better, worse = row["arm"], row["against"]
+    better, worse = row["arm"], row["reference"]
     low, high = row["difference_low"], row["difference_high"]
     if row["difference"] < 0:
         better, worse, low, high = worse, better, -high, -low
     one, other = arms[better]["rate"], arms[worse]["rate"]
     peeked = (
         "It would also stand had somebody looked every day."
-        if row["anytime_decided"]
+        if row["anytime_significant"]
         else "That holds for this one look; by the rule for looking every day it is still open."
     )
     return (

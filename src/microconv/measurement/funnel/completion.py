@@ -19,7 +19,7 @@ from microconv.histories.arrays import DAY, Int64
 from microconv.measurement.section import MOST_NAMED, Section
 from microconv.measurement.stats.intervals import wilson
 from microconv.measurement.study.completion_counts import count_done
-from microconv.measurement.study.message_sends import NO_GOAL, goals_of
+from microconv.measurement.study.message_sends import NO_GOAL, message_goals
 from microconv.measurement.study.offers import Offers, count_offers
 from microconv.measurement.study.study import NONE, Int32, Study
 from microconv.settings import MeasureSettings
@@ -153,7 +153,7 @@ def _by_message(
     columns = [*keys, "offered", "completed", "completed_by_people"]
     if study.messages is None:
         return with_rate(pd.DataFrame(columns=columns), "completed", "offered", settings)
-    goal = goals_of(study)
+    goal = message_goals(study)
     table = study.messages.assign(
         goal=[study.journey.step_names[code] for code in goal],
         offered=offers.by_message[0],

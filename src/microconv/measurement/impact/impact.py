@@ -32,7 +32,7 @@ from microconv.measurement.section import Section
 from microconv.measurement.stats.intervals import discoveries
 from microconv.measurement.study.human_events import Doings, doings_of, opens_of
 from microconv.measurement.study.study import Bools, Study
-from microconv.settings import AskedSequence, MeasureSettings
+from microconv.settings import MeasureSettings, PlannedSequence
 
 EVERYBODY, OTHER_HALF = "all prospects", "the half on which nothing was mined"
 FEWEST = 20
@@ -90,7 +90,7 @@ def impact(study: Study, settings: MeasureSettings, *, threads: int | None = Non
     return Section(_says(study, tables, settings), _missing(study, settings, tables), tables)
 
 
-def _is_known(study: Study, request: AskedSequence) -> bool:
+def _is_known(study: Study, request: PlannedSequence) -> bool:
     return set(request.steps) <= set(study.names_of("micro"))
 
 
@@ -153,7 +153,7 @@ def _ranked(
 
 def _verdicts(
     settings: MeasureSettings,
-    asked: list[AskedSequence],
+    asked: list[PlannedSequence],
     wanted: list[Comparison],
     tested: list[Comparison],
 ) -> pd.DataFrame:

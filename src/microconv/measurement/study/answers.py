@@ -2,7 +2,7 @@
 
 Where every step of the last stage is a click on a link of a message, nobody
 decides of their own accord, and the days that pass say little: a prospect can
-only answer when asked. So asks take the place of days. Messages differ in how
+only answer when asked. So sends take the place of days. Messages differ in how
 many answer them, and later ones ask for more; each ask counts as what the
 message gets from those whom it does not meet in the time after the step.
 """
@@ -12,18 +12,18 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from microconv.measurement.study.message_sends import Asks
+from microconv.measurement.study.message_sends import MessageSends
 from microconv.measurement.study.study import Bools, Floats, Study
 
 
-def asked_to_decide(study: Study, asks: Asks) -> Asks:
+def asked_to_decide(study: Study, sends: MessageSends) -> MessageSends:
     """Keep the asks for a step of the last stage."""
     last = len(study.journey.stages) - 1
-    return asks.where((asks.goal >= 0) & (study.journey.stage_codes[asks.goal] == last))
+    return sends.where((sends.goal >= 0) & (study.journey.stage_codes[sends.goal] == last))
 
 
-def made_after(study: Study, asks: Asks, steps: Bools, length: int) -> Bools:
-    """Mark the asks made in ``[step, step + length)`` of any of some steps.
+def made_after(study: Study, sends: MessageSends, steps: Bools, length: int) -> Bools:
+    """Mark the sends made in ``[step, step + length)`` of any of some steps.
 
     Parameters
     ----------
@@ -32,25 +32,25 @@ def made_after(study: Study, asks: Asks, steps: Bools, length: int) -> Bools:
     length : int
         In µs.
     """
-    marked = np.zeros(len(asks), bool)
-    asked = (asks.prospect, asks.at, length)
+    marked = np.zeros(len(sends), bool)
+    asked = (sends.prospect, sends.at, length)
     _mark_after(study.offsets, study.time, steps[study.step], asked, marked)
     return marked
 
 
 def answers_after(
-    study: Study, asks: Asks, code: int, hidden: Bools, length: int
+    study: Study, sends: MessageSends, code: int, hidden: Bools, length: int
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Count each prospect's answers, and the answers to be expected, after a step and else.
 
     Parameters
     ----------
-    asks : Asks
+    sends : MessageSends
         For decisions; those that ask for the step itself are left out.
     code : int
         The step.
     hidden : ndarray of bool, shape (n_steps,)
-        Steps in whose wake asks are left out.
+        Steps in whose wake sends are left out.
     length : int
         How long the time after a step is, in µs.
 
@@ -60,7 +60,7 @@ def answers_after(
         Answers after and else, expected answers after and else: what
         :func:`~microconv.measurement.bottlenecks.self_controlled.self_controlled` takes.
     """
-    kept = asks.where(~made_after(study, asks, hidden, length) & (asks.goal != code))
+    kept = sends.where(~made_after(study, sends, hidden, length) & (sends.goal != code))
     after = made_after(study, kept, np.arange(len(study.journey)) == code, length)
     size = int(kept.message.max(initial=-1)) + 1
     asked = np.bincount(kept.message[~after], minlength=size)
@@ -82,8 +82,8 @@ def answers_after(
 
 
 @njit(cache=True, nogil=True)
-def _mark_after(offsets, time, done, asks, marked):  # type: ignore[no-untyped-def]
-    prospect, at, length = asks
+def _mark_after(offsets, time, done, sends, marked):  # type: ignore[no-untyped-def]
+    prospect, at, length = sends
     for k in range(len(prospect)):
         for i in range(offsets[prospect[k]], offsets[prospect[k] + 1]):
             if done[i] and time[i] <= at[k] < time[i] + length:

@@ -23,7 +23,7 @@ NO_GOAL = -1
 
 
 @dataclass(frozen=True)
-class Asks:
+class MessageSends:
     """One entry per prospect and message, by prospect and time of delivery.
 
     Attributes
@@ -61,15 +61,17 @@ class Asks:
     closed: Bools
 
     def __len__(self) -> int:
-        """Return the number of asks."""
+        """Return the number of sends."""
         return len(self.at)
 
-    def where(self, chosen: Bools) -> Asks:
-        """Keep some of the asks."""
-        return Asks(**{name: column[chosen] for name, column in vars(self).items()})
+    def where(self, chosen: Bools) -> MessageSends:
+        """Keep some of the sends."""
+        return MessageSends(**{name: column[chosen] for name, column in vars(self).items()})
 
 
-def asks_of(study: Study, *, response_days: float, min_human_probability: float) -> Asks:
+def list_message_sends(
+    study: Study, *, response_days: float, min_human_probability: float
+) -> MessageSends:
     """List every ask of the study.
 
     Parameters
@@ -81,7 +83,7 @@ def asks_of(study: Study, *, response_days: float, min_human_probability: float)
     min_human_probability : float
         Least probability that a person did what counts.
     """
-    goals = goals_of(study)
+    goals = message_goals(study)
     names = study.journey.step_names
     opens = np.array(["open" in name for name in names]) & (study.journey.kinds == EXPOSURE)
     clicks = np.array(["click" in name for name in names]) & (study.journey.kinds == EXPOSURE)
@@ -92,10 +94,10 @@ def asks_of(study: Study, *, response_days: float, min_human_probability: float)
     answer = round(response_days * DAY)
     person = study.human >= min_human_probability
     columns = _list_asks(events, person, steps, goals, (answer, study.until, records_opens))
-    return Asks(*columns)
+    return MessageSends(*columns)
 
 
-def goals_of(study: Study) -> npt.NDArray[np.int16]:
+def message_goals(study: Study) -> npt.NDArray[np.int16]:
     """Find the step that each message asks for; of several, the first.
 
     Returns
@@ -108,18 +110,18 @@ def goals_of(study: Study) -> npt.NDArray[np.int16]:
     names = study.journey.step_names
     codes = []
     for goal in study.messages["goal"]:
-        first = next(iter(split_goals(goal)), None)
+        first = next(iter(parse_goals(goal)), None)
         code = names.index(first) if first in names else NO_GOAL
         codes.append(code if code >= 0 and study.journey.kinds[code] == MICRO else NO_GOAL)
     return np.array(codes, np.int16)
 
 
-def split_goals(goal: object) -> list[str]:
+def parse_goals(goal: object) -> list[str]:
     """Name the goals of a message: one, none, or several in one cell.
 
     Examples
     --------
-    >>> split_goals("demo_video; pricing_visit"), split_goals(None), split_goals(" ")
+    >>> parse_goals("demo_video; pricing_visit"), parse_goals(None), parse_goals(" ")
     (['demo_video', 'pricing_visit'], [], [])
     """
     if not isinstance(goal, str):
@@ -131,7 +133,7 @@ def split_goals(goal: object) -> list[str]:
 
 @njit(cache=True, nogil=True)
 def _list_asks(events, person, steps, goals, limits):  # type: ignore[no-untyped-def]
-    """Count the asks, then fill a row for each."""
+    """Count the sends, then fill a row for each."""
     offsets, time, seen_at, step, message = events
     kinds, commitments, stages, marks = steps
     answer, until, records_opens = limits

@@ -9,7 +9,7 @@ from numba import njit
 
 from microconv.histories.arrays import Int64
 from microconv.journey import EXPOSURE
-from microconv.measurement.study.message_sends import goals_of
+from microconv.measurement.study.message_sends import message_goals
 from microconv.measurement.study.study import NONE, Floats, Int32, Study
 
 
@@ -48,7 +48,7 @@ def count_offers(study: Study, *, within: int) -> Offers:
     if study.messages is None:
         nothing = np.zeros(size, np.int64)
         return Offers(nothing, nothing, np.zeros((3, 0)))
-    goal = goals_of(study).astype(np.int32)
+    goal = message_goals(study).astype(np.int32)
     message = np.arange(len(goal), dtype=np.int32)
     by_message = _of_keys(study, np.where(goal >= 0, message, NONE), goal, within)
     by_step = _of_keys(study, goal, np.arange(size, dtype=np.int32), within)
