@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from big_export import params_for, write_export
 
-from microconv.ingest.incremental import ingest_changes, parts_beside
+from microconv.ingest.incremental import cache_folder, ingest_changes
 from microconv.ingest.ingest import Outputs, ingest
 from microconv.settings import IngestSettings
 from microconv.storage.files import md5_of
@@ -74,7 +74,7 @@ def compare(settings: IngestSettings, folder: Path, days: list[Path]) -> None:
     full = _timed(lambda: ingest(settings, outputs=theirs))
     if md5_of(ours.log) != md5_of(theirs.log):
         raise SystemExit("The two logs differ.")
-    parts, log = _size(parts_beside(ours.log)), _size(ours.log)
+    parts, log = _size(cache_folder(ours.log)), _size(ours.log)
     print(f"{len(days)} files, {_size(raw):.0f} MB; log {log:.0f} MB, parts {parts:.0f} MB")
     print(f"  everything, no parts kept   {full:6.1f} s")
     print(f"  everything, parts kept      {first:6.1f} s  {first / full:.2f}")

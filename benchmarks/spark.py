@@ -28,11 +28,11 @@ import numpy as np
 import yaml
 from big_export import DAYS, START, params_for, write_export
 
-from microconv.engines.choice import opened
+from microconv.engines.engine import open_engine
 from microconv.features.featurize_log import featurize_log
 from microconv.features.training_set import load_training_set
 from microconv.histories.snapshot_log import snapshot_log
-from microconv.ingest.incremental import ingest_changes, parts_beside
+from microconv.ingest.incremental import cache_folder, ingest_changes
 from microconv.ingest.ingest import Outputs, ingest
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
@@ -125,7 +125,7 @@ def run_one(name: str, folder: Path) -> dict[str, dict[str, float]]:
     log, model = EventLog.open(folder / "log"), ProspectModel.load(folder / "model")
     cost: dict[str, dict[str, float]] = {}
     began = time.perf_counter()
-    with opened(settings.engine):  # the steps below find the session running
+    with open_engine(settings.engine):  # the steps below find the session running
         cost["start"] = {"seconds": time.perf_counter() - began}
         for turn in ROUNDS:
             cost[turn] = {}
@@ -143,7 +143,7 @@ def run_step(step: str, log: EventLog, model: ProspectModel, settings: Settings,
     if step == "ingest":
         outputs = Outputs(out / "log", out / "quarantine.parquet", out / "ingest.json")
         ingest_changes(settings.ingest, outputs=outputs, engine=settings.engine)
-        shutil.rmtree(parts_beside(outputs.log))  # for the next ingest; in no order
+        shutil.rmtree(cache_folder(outputs.log))  # for the next ingest; in no order
     elif step == "snapshot":
         snapshot_log(log, settings, out=out)
     elif step == "featurize":
@@ -151,8 +151,8 @@ def run_step(step: str, log: EventLog, model: ProspectModel, settings: Settings,
     else:
         question = Question(model, START + timedelta(days=DAYS), LIMIT, reasons=3, threads=1)
         ask = partial(score_bucket, log, question=question)
-        with opened(settings.engine) as engine:
-            found = merge(engine.map_buckets(ask, log.buckets, wire=SCORES), LIMIT)
+        with open_engine(settings.engine) as engine:
+            found = merge(engine.map_buckets(ask, log.buckets, codec=SCORES), LIMIT)
         best = found.shortlist.explained(model, most=3, texts=None)
         np.save(out / "probability.npy", found.probability)
         best.rows.to_parquet(out / "list.parquet")

@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from microconv.engines.local import map_buckets
+from microconv.engines.engine import map_buckets
 from microconv.features.featurize_log import featurize_log
 from microconv.features.matrix import read_columns, write_columns
 from microconv.histories.snapshot_log import snapshot_log

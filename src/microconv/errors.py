@@ -8,7 +8,7 @@
     ├── SourceError              a source cannot be read at all
     │   ├── MissingInputError    no file where one was promised
     │   └── MissingColumnError   a mapping names a column the file does not have
-    ├── RefusedRowsError         more rows were refused than `ingest.max_rejected_share` allows
+    ├── RejectedRowsError        more rows were rejected than `ingest.max_rejected_share` allows
     ├── MemoryLimitError         something does not fit into `engine.memory_gb`
     ├── UnmappedEventsError      event names without a step, and the run was asked to mind
     ├── EventLogError            a log (or a table of events) is not what it says it is
@@ -20,7 +20,7 @@
     │   └── OtherJourneyError    the model was trained on another journey or other features
     ├── ListError                a list is not what its manifest vouches for, or has expired
     ├── PromotionError           the challenger is not promoted, or nothing is left to roll back to
-    ├── EngineError              Spark cannot be had, or gave up
+    ├── EngineError              Spark is not available, or failed
     ├── DatabaseError            a database refused, or holds something else
     │   └── DatabaseAwayError    it cannot be reached, or went away
     ├── TrackingError            the MLflow store or registry refused
@@ -70,8 +70,8 @@ class MissingColumnError(SourceError):
     """A column mapping names a column that the file does not have."""
 
 
-class RefusedRowsError(MicroconvError):
-    """More rows were refused than the settings allow."""
+class RejectedRowsError(MicroconvError):
+    """More rows were rejected than the settings allow."""
 
 
 class MemoryLimitError(MicroconvError):
@@ -129,7 +129,7 @@ class DatabaseAwayError(DatabaseError):
 
 
 class EngineError(MicroconvError):
-    """Spark cannot be had, or gave up."""
+    """Spark is not available, or failed."""
 
 
 class TrackingError(MicroconvError):

@@ -16,8 +16,7 @@ import pytest
 
 from engines.spark_world import hard_log
 from microconv.engines import spark
-from microconv.engines.choice import opened
-from microconv.engines.wire import AS_JSON
+from microconv.engines.engine import JSON_CODEC, open_engine
 from microconv.errors import EngineError, EventLogError
 from microconv.features.featurize_log import featurize_log
 from microconv.histories.snapshot_log import snapshot_log
@@ -41,7 +40,7 @@ def cluster():
     """Keep one session for all tests: its Python workers import the libraries once."""
     if "JAVA_HOME" not in os.environ and shutil.which("java") is None:
         pytest.skip("there is no Java")
-    with opened(SPARK) as engine:
+    with open_engine(SPARK) as engine:
         yield engine
 
 
@@ -124,7 +123,7 @@ def test_a_lost_partition_is_worked_out_again_to_the_same_list(log, cluster, tmp
                 os._exit(1)
         return score_bucket(log, bucket, question)
 
-    found = merge(cluster.map_buckets(dies_once, BUCKETS, wire=SCORES), 10)
+    found = merge(cluster.map_buckets(dies_once, BUCKETS, codec=SCORES), 10)
     expected = merge(map(partial(score_bucket, log, question=question), range(BUCKETS)), 10)
     assert (tmp_path / "tried-2").exists()
     pd.testing.assert_frame_equal(found.shortlist.rows, expected.shortlist.rows, check_exact=True)
@@ -140,8 +139,8 @@ def test_a_task_that_dies_every_time_is_told_in_one_sentence(cluster):
         os._exit(1)
 
     with pytest.raises(EngineError) as told:
-        list(cluster.map_buckets(dies, 2, wire=AS_JSON))
-    assert "Spark gave up" in str(told.value)
+        list(cluster.map_buckets(dies, 2, codec=JSON_CODEC))
+    assert "Spark failed" in str(told.value)
     assert "\n" not in str(told.value)
 
 
@@ -152,7 +151,7 @@ def test_what_a_task_fails_of_is_told_by_its_last_line(cluster):
         raise OSError("no such mount")
 
     with pytest.raises(EngineError, match="OSError: no such mount"):
-        list(cluster.map_buckets(fails, 2, wire=AS_JSON))
+        list(cluster.map_buckets(fails, 2, codec=JSON_CODEC))
 
 
 def test_an_error_that_a_user_can_mend_arrives_as_it_was_raised(tmp_path):
@@ -163,23 +162,23 @@ def test_an_error_that_a_user_can_mend_arrives_as_it_was_raised(tmp_path):
         rank_prospects(broken, model=trained(), as_of=END, engine=SPARK)
 
 
-@pytest.mark.parametrize("at_once", [-1, spark.AT_ONCE])
+@pytest.mark.parametrize("at_once", [-1, spark.MAX_COLLECT_BYTES])
 def test_results_come_in_the_order_of_the_buckets(cluster, monkeypatch, at_once):
     """Fetched in one job or one by one, bucket 0 is handed out first."""
-    monkeypatch.setattr(spark, "AT_ONCE", at_once)
-    found = cluster.map_buckets(lambda bucket: bucket * 10, 5, wire=AS_JSON)
+    monkeypatch.setattr(spark, "MAX_COLLECT_BYTES", at_once)
+    found = cluster.map_buckets(lambda bucket: bucket * 10, 5, codec=JSON_CODEC)
     assert list(found) == [0, 10, 20, 30, 40]
 
 
 def test_a_session_that_runs_is_used_and_left_running(cluster):
     """In a notebook the session belongs to somebody else."""
-    with opened(SPARK) as again:
+    with open_engine(SPARK) as again:
         assert again.session is cluster.session
-    assert list(cluster.map_buckets(lambda bucket: bucket, 2, wire=AS_JSON)) == [0, 1]
+    assert list(cluster.map_buckets(lambda bucket: bucket, 2, codec=JSON_CODEC)) == [0, 1]
 
 
 def test_a_session_on_another_master_is_not_used_in_silence():
     """Work would go to another cluster than the settings name."""
     other = EngineSettings(name="spark", master="local[1]")
-    with pytest.raises(EngineError, match=r"'local\[2,2\]' runs already"), opened(other):
+    with pytest.raises(EngineError, match=r"'local\[2,2\]' is already running"), open_engine(other):
         pass

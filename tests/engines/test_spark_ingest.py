@@ -14,10 +14,10 @@ from random import Random
 import pytest
 
 from microconv.engines import spark
-from microconv.engines.choice import Engine, opened
+from microconv.engines.engine import Engine, open_engine
 from microconv.engines.spark import bucket_task
 from microconv.errors import SourceError
-from microconv.ingest.incremental import ingest_changes, parts_beside
+from microconv.ingest.incremental import cache_folder, ingest_changes
 from microconv.settings import EngineSettings
 from microconv.storage.files import md5_of
 from worlds.exports import Exports, calls, section
@@ -40,7 +40,7 @@ def cluster() -> Iterator[Engine]:
     """Keep one session for all tests: its Python workers import the libraries once."""
     if "JAVA_HOME" not in os.environ and shutil.which("java") is None:
         pytest.skip("there is no Java")
-    with opened(SPARK) as engine:
+    with open_engine(SPARK) as engine:
         yield engine
 
 
@@ -135,7 +135,7 @@ def test_tasks_that_die_are_run_again_to_the_same_log(
     monkeypatch.undo()
     assert len(list(marks.iterdir())) == 10 + 4
     assert made(hard) == on_one_machine(hard, tmp_path / "one")
-    kept = parts_beside(hard.outputs.log)
+    kept = cache_folder(hard.outputs.log)
     left = [*kept.glob(".*.parquet.*"), *(hard.outputs.log / "events").glob(".*")]
     assert left == []
 

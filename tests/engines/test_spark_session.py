@@ -10,16 +10,15 @@ import pyarrow as pa
 import pytest
 
 from engines.spark_world import hard_log
-from microconv.engines.choice import opened
-from microconv.engines.spark import bucket_task, require_same, versions
-from microconv.engines.spark_session import require_java
-from microconv.engines.wire import AS_JSON
+from microconv.engines.engine import JSON_CODEC, open_engine
+from microconv.engines.spark import bucket_task, require_same_versions, versions
+from microconv.engines.spark_session import check_java
 from microconv.errors import EngineError, EventLogError, SettingsError
 from microconv.ranking.bucket import Question, score_bucket
 from microconv.ranking.rank import rank_prospects
 from microconv.ranking.serialization import pack, unpack
 from microconv.settings import EngineSettings, engine_named
-from microconv.storage.files import replacing, sweep
+from microconv.storage.files import atomic_write, remove_leftovers
 from worlds.ranking import END, trained, world
 
 SPARK = EngineSettings(name="spark", master="local[2]")
@@ -28,7 +27,7 @@ SPARK = EngineSettings(name="spark", master="local[2]")
 def test_without_pyspark_the_extra_is_named(monkeypatch):
     """The base install has no Spark: whoever asks for it learns what to install."""
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
-    with pytest.raises(EngineError, match=r"microconv\[spark\]"), opened(SPARK):
+    with pytest.raises(EngineError, match=r"microconv\[spark\]"), open_engine(SPARK):
         pass
 
 
@@ -40,7 +39,7 @@ def test_without_java_it_is_said_where_it_was_looked_for(monkeypatch, tmp_path, 
     if home:
         monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(EngineError, match=where) as told:
-        require_java()
+        check_java()
     assert "openjdk-17-jre-headless" in str(told.value)
 
 
@@ -52,15 +51,15 @@ def test_a_java_that_spark_does_not_run_on_is_refused(monkeypatch, tmp_path, sai
     java.write_text(f"#!/bin/sh\necho 'openjdk version \"{said}\"' >&2\n")
     java.chmod(0o755)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    with pytest.raises(EngineError, match=rf"Java {release}\."):
-        require_java()
+    with pytest.raises(EngineError, match=rf"Java {release} was found"):
+        check_java()
 
 
 def test_a_machine_with_other_versions_does_not_work_along():
     """Another numba or LightGBM may round differently, and nobody would see it."""
-    require_same(versions())
+    require_same_versions(versions())
     with pytest.raises(EngineError, match=r"numpy [\d.]+ for 1\.0"):
-        require_same({**versions(), "numpy": "1.0"})
+        require_same_versions({**versions(), "numpy": "1.0"})
 
 
 def test_a_task_sends_back_what_a_user_can_mend_and_raises_what_nobody_foresaw():
@@ -74,17 +73,17 @@ def test_a_task_sends_back_what_a_user_can_mend_and_raises_what_nobody_foresaw()
         return bucket
 
     def answers(*buckets):
-        task = bucket_task(work, AS_JSON.pack, versions())
+        task = bucket_task(work, JSON_CODEC.encode, versions())
         sent = task(iter([pa.record_batch({"id": pa.array(buckets)})]))
         return [row for batch in sent for row in batch.to_pylist()]
 
     fine, broken = answers(0, 1)
-    assert fine == {"bucket": 0, "result": b"0", "error": None, "says": None}
+    assert fine == {"bucket": 0, "result": b"0", "error": None, "message": None}
     assert broken == {
         "bucket": 1,
         "result": None,
         "error": "EventLogError",
-        "says": "bucket 1 is damaged",
+        "message": "bucket 1 is damaged",
     }
     with pytest.raises(OSError, match="no such mount"):
         answers(2)
@@ -138,10 +137,10 @@ def test_an_engine_and_its_master_belong_together(name, master, says):
 
 def test_what_a_killed_task_leaves_behind_is_swept(tmp_path):
     """A half-written file of an attempt that died is no output of the stage."""
-    with replacing(tmp_path / "0001.parquet") as fresh:
+    with atomic_write(tmp_path / "0001.parquet") as fresh:
         fresh.write_text("whole")
     beside = tmp_path / ".0001.parquet.killed"
     beside.mkdir()
     Path(beside, "0001.parquet").write_text("ha")
-    sweep(tmp_path)
+    remove_leftovers(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["0001.parquet"]

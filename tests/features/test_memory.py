@@ -15,7 +15,7 @@ from microconv.histories.snapshot_log import snapshot_log
 from microconv.ingest.incremental import ingest_changes
 from microconv.ingest.ingest import Outputs
 from microconv.settings import Settings, read_settings
-from microconv.storage import memory_budget as memory
+from microconv.ingest import memory_budget as memory
 from microconv.storage.log import EventLog
 from worlds.demo import world
 

@@ -14,7 +14,7 @@ from microconv.errors import (
     MicroconvError,
     MissingColumnError,
     MissingInputError,
-    RefusedRowsError,
+    RejectedRowsError,
     SettingsError,
     SourceError,
 )
@@ -323,7 +323,7 @@ def test_too_many_refused_rows_stop_the_run(exports: Exports) -> None:
     exports.write("a.csv", HEADER + GOOD)
     exports.ingest({"files": "a.csv"})
     exports.write("a.csv", HEADER + GOOD * 8 + "bob,yesterday,visit\n,,visit\n")
-    with pytest.raises(RefusedRowsError) as error:
+    with pytest.raises(RejectedRowsError) as error:
         exports.ingest({"files": "a.csv", "name": "web"}, max_rejected_share=0.1)
     said = str(error.value)
     assert "2 of 10 rows (20.0%) of the source `web`" in said

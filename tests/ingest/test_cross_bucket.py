@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from microconv.ingest.bots.cross_bucket import EARLIER, count_crowds, sum_earlier_days
 from microconv.ingest.bots.detect import judge
+from microconv.ingest.partition_files import ColumnFile, PartitionFile
 from microconv.settings import RobotSettings
-from microconv.storage.spill import ColumnFile, Spill
 
 BUCKETS = 4
 SECOND = 1_000_000
@@ -32,9 +32,9 @@ MAIL = (
 )
 
 
-def spilled(folder: Path, drawn: list[tuple[int, ...]]) -> Spill:
+def spilled(folder: Path, drawn: list[tuple[int, ...]]) -> PartitionFile:
     """Lay rows down as resolved events are: as of who got the mail, in the bucket drawn."""
-    spill = Spill(folder / "events.arrows", BUCKETS)
+    spill = PartitionFile(folder / "events.arrows", BUCKETS)
     columns = [np.array(column, np.int64) for column in zip(*drawn, strict=True)]
     bucket, act, second, late, message, recipient, domain, link, address = columns
     time = second * SECOND
@@ -87,7 +87,7 @@ def test_earlier_days_are_those_before_of_the_same_kind_and_domain(
 ) -> None:
     """Against a plain sum for each row; a day is summed over all buckets, today is not."""
     with tempfile.TemporaryDirectory() as folder:
-        days = Spill(Path(folder) / "days", parts)
+        days = PartitionFile(Path(folder) / "days", parts)
         place = [sum(row[0] == other[0] for other in drawn[:n]) for n, row in enumerate(drawn)]
         for n, (bucket, *numbers) in enumerate(drawn):
             names = ("domain", "opened", "day", "machines", "events", "bucket", "place")
@@ -105,7 +105,10 @@ def test_earlier_days_are_those_before_of_the_same_kind_and_domain(
 
 def test_a_crowd_is_one_whichever_buckets_its_recipients_lie_in(tmp_path: Path) -> None:
     """Three recipients in three buckets click from address 9 in one second, one from 4."""
-    clicks, counted = Spill(tmp_path / "clicks", 2), ColumnFile(tmp_path / "n", np.int8, [1, 2, 1])
+    clicks, counted = (
+        PartitionFile(tmp_path / "clicks", 2),
+        ColumnFile(tmp_path / "n", np.int8, [1, 2, 1]),
+    )
     for bucket, place, address, recipient in [
         (0, 0, 9, 1),
         (1, 0, 9, 2),

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from microconv.errors import MicroconvError
 from microconv.ingest import cache as parts
-from microconv.ingest.incremental import ingest_changes, parts_beside
+from microconv.ingest.incremental import cache_folder, ingest_changes
 from microconv.settings import EngineSettings
 from microconv.storage.files import md5_of
 from worlds.exports import Exports, calls, iso, section
@@ -163,7 +163,7 @@ def test_a_day_with_other_columns_and_a_file_taken_away(exports: Exports) -> Non
     (exports.folder / "raw" / "table1.csv").unlink()
     assert bring_up(exports, TABLE) == "read 0 of 2 exports; the others had not changed"
     assert all_bytes(exports) == fully(exports, TABLE)
-    assert len(list(parts_beside(exports.outputs.log).glob("*.parquet"))) == 2
+    assert len(list(cache_folder(exports.outputs.log).glob("*.parquet"))) == 2
 
 
 def test_what_was_read_together_parts_again(exports: Exports) -> None:
@@ -184,7 +184,7 @@ def test_what_was_read_together_parts_again(exports: Exports) -> None:
 
 def people_kept(exports: Exports) -> set[str]:
     """Name whoever occurs in what is kept beside the log."""
-    kept = sorted(parts_beside(exports.outputs.log).glob("*.parquet"))
+    kept = sorted(cache_folder(exports.outputs.log).glob("*.parquet"))
     return {name for path in kept for name in pq.read_table(path)["prospect_id"].to_pylist()}
 
 
@@ -194,7 +194,7 @@ def test_a_file_a_day_does_not_pile_up(exports: Exports, monkeypatch: pytest.Mon
     for day in (3, 1, 4, 2, 5):
         exports.write(f"table{day}.csv", table((f"p{day}", day, "visit"), ("ada", -999, "never")))
         assert bring_up(exports, TABLE).startswith("read ")
-        assert len(list(parts_beside(exports.outputs.log).glob("*.parquet"))) <= 2
+        assert len(list(cache_folder(exports.outputs.log).glob("*.parquet"))) <= 2
         assert all_bytes(exports) == fully(exports, TABLE)
     exports.write("table5.csv", table(("p5", 5, "call")))
     assert bring_up(exports, TABLE) == "read 1 of 5 exports; the others had not changed"
@@ -239,7 +239,7 @@ def test_damage_is_mended_not_passed_on(exports: Exports, what: str) -> None:
     """What is kept is believed only with the bytes that were written."""
     exports.write("table1.csv", table(("ada", 1, "visit")))
     bring_up(exports, TABLE)
-    kept = parts_beside(exports.outputs.log)
+    kept = cache_folder(exports.outputs.log)
     if what == "part":
         next(kept.glob("*.parquet")).write_bytes(b"PAR1 no more")
         exports.write("table2.csv", table(("bob", 1, "visit")))

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from microconv.ingest.duckdb_engine import connect
+from microconv.ingest.partition_files import bucket_of_column
 from microconv.storage.files import md5_of
-from microconv.storage.relational import connect
 from microconv.storage.schema import EVENT_ORDER, EVENTS, PROSPECT_COLUMNS, bucket_of
-from microconv.storage.spill import bucket_of_column
 from worlds.exports import TABLE, Exports, calls, day, iso
 
 FULL = TABLE | {"event_id": "id", "known_at": "heard", "value": "money"}

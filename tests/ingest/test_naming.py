@@ -11,8 +11,8 @@ import pytest
 
 from microconv.ingest.bots.clients import client_family
 from microconv.ingest.clean.naming import matches_any, name_events
+from microconv.ingest.duckdb_engine import connect
 from microconv.settings import SourceSettings
-from microconv.storage.relational import connect
 
 ROWS = {
     "event": ["click", "click", "click", "open", None],

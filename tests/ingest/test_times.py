@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from microconv.ingest.clean.times import Clock, read_instants
+from microconv.ingest.duckdb_engine import connect
 from microconv.settings.time_formats import PARTS, require_day
-from microconv.storage.relational import connect
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

@@ -21,7 +21,7 @@ from microconv.ranking import event_inputs as inputs
 from microconv.settings import Settings
 from microconv.stages.score_events import Request, score_events
 from microconv.stages.shell import TRY_AGAIN, one_sentence_errors
-from microconv.storage.files import alone_in, md5_of
+from microconv.storage.files import folder_lock, md5_of
 from worlds.ranking import END, on_disk, settings, trained, world
 
 EXPORTS = {
@@ -76,7 +76,7 @@ def job(place: Path, hours: float = 6, events: str = "log", **more: object) -> R
 def test_a_second_run_in_the_same_folder_is_told_to_come_back(place, tmp_path, capsys):
     """Cron starts the next job whether or not the last has ended."""
     with (
-        alone_in(tmp_path, "making a list in"),
+        folder_lock(tmp_path, "making a list in"),
         pytest.raises(SystemExit) as leaving,
         one_sentence_errors("microconv"),
     ):
@@ -88,9 +88,9 @@ def test_a_second_run_in_the_same_folder_is_told_to_come_back(place, tmp_path, c
 
 def test_the_lock_goes_with_the_run_that_held_it(place, tmp_path):
     """A job that failed must not keep every later one out."""
-    with pytest.raises(BusyError), alone_in(tmp_path, "a"), alone_in(tmp_path, "b"):
+    with pytest.raises(BusyError), folder_lock(tmp_path, "a"), folder_lock(tmp_path, "b"):
         raise AssertionError("both are in")
-    with alone_in(tmp_path, "c"):
+    with folder_lock(tmp_path, "c"):
         assert (tmp_path / ".lock").exists()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from microconv.errors import MicroconvError
 from microconv.storage import files
-from microconv.storage.files import md5_of, replacing
+from microconv.storage.files import atomic_write, md5_of
 
 
 def names_in(folder: Path) -> list[str]:
@@ -20,7 +20,7 @@ def names_in(folder: Path) -> list[str]:
 
 def write(target: Path, action: Callable[[Path], object]) -> None:
     """Replace `target` by what `action` writes."""
-    with replacing(target) as fresh:
+    with atomic_write(target) as fresh:
         action(fresh)
 
 
@@ -28,7 +28,7 @@ def test_a_file_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
     """The ordinary case: the new content stands under the old name, alone."""
     target = tmp_path / "list.csv"
     target.write_text("old")
-    with replacing(target) as fresh:
+    with atomic_write(target) as fresh:
         fresh.write_text("new")
         assert target.read_text() == "old"
     assert target.read_text() == "new"
@@ -41,7 +41,7 @@ def test_a_directory_takes_the_place_of_the_old_one_entirely(tmp_path: Path) -> 
     for name in ("0000.parquet", "0001.parquet"):
         target.mkdir(parents=True, exist_ok=True)
         (target / name).write_text("old")
-    with replacing(target) as fresh:
+    with atomic_write(target) as fresh:
         fresh.mkdir()
         (fresh / "0000.parquet").write_text("new")
     assert names_in(target) == ["0000.parquet"]

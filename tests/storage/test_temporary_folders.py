@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from microconv.storage.files import replacing
+from microconv.storage.files import atomic_write
 
 WRITER = """
 import sys, time
-from microconv.storage.files import replacing
-with replacing(sys.argv[1]) as fresh:
+from microconv.storage.files import atomic_write
+with atomic_write(sys.argv[1]) as fresh:
     fresh.mkdir()
     (fresh / "half").write_text("half")
     print("writing", flush=True)
@@ -38,7 +38,7 @@ def writer(tmp_path):
 
 def write(target: Path) -> None:
     """Write the output as the next run would."""
-    with replacing(target) as fresh:
+    with atomic_write(target) as fresh:
         fresh.mkdir()
         (fresh / "whole").write_text("whole")
 
@@ -86,7 +86,7 @@ def test_the_old_output_comes_back_if_the_new_one_never_took_its_place(tmp_path)
     (left / "log.old" / "0000.parquet").write_text("old")
 
     def break_off() -> None:
-        with replacing(tmp_path / "log"):
+        with atomic_write(tmp_path / "log"):
             raise ValueError("a bug")
 
     with pytest.raises(ValueError, match="a bug"):
@@ -97,7 +97,7 @@ def test_the_old_output_comes_back_if_the_new_one_never_took_its_place(tmp_path)
 
 def test_many_outputs_of_one_folder_are_written_at_once(tmp_path):
     """The lock on the folder lasts only as long as a folder in it is made."""
-    with replacing(tmp_path / "a") as one, replacing(tmp_path / "a") as two:
+    with atomic_write(tmp_path / "a") as one, atomic_write(tmp_path / "a") as two:
         one.write_text("one")
         two.write_text("two")
     assert names_in(tmp_path) == ["a"]

@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from microconv.ingest.dataframes import as_arrow, canonical_events
 from microconv.journey import JourneyMap
 from microconv.measurement.study.load import load_study
 from microconv.settings import JourneySettings, read_settings
-from microconv.storage.dataframes import as_arrow, canonical_events
 from microconv.storage.log import MemoryLog
 
 DATA = os.environ.get("MICROCONV_REAL_DATA")

@@ -27,8 +27,7 @@ import pyarrow.parquet as pq
 from microconv.databases.address import Address, speaking_to
 from microconv.errors import DatabaseError, did_you_mean, listed
 from microconv.settings import ExtractedTable
-from microconv.storage.files import alone_in, replacing
-from microconv.storage.relational import batches_of
+from microconv.storage.files import atomic_write, folder_lock
 
 REACH = b"microconv.extract"
 """Where a Parquet file keeps what was extracted, and how far it reaches."""
@@ -78,7 +77,10 @@ def extract(table: ExtractedTable, input_dir: str | Path) -> Extracted:
     """
     folder = Path(input_dir, table.name)
     address = Address.read(table.url_from)
-    with alone_in(folder, "extracting into"), speaking_to(address, f"Extracting `{table.table}`"):
+    with (
+        folder_lock(folder, "extracting into"),
+        speaking_to(address, f"Extracting `{table.table}`"),
+    ):
         parts = sorted(folder.glob("[0-9]*.parquet"))
         low = _reached(parts, table)
         connection = ibis.connect(address.url)
@@ -187,7 +189,7 @@ def _portable(source: Any, table: ExtractedTable) -> Any:
 def _write(connection: Any, wanted: Any, file: Path, reach: bytes) -> int:
     """Stream the rows into one Parquet file."""
     rows, schema = 0, wanted.schema().to_pyarrow()
-    with replacing(file) as fresh, pq.ParquetWriter(fresh, schema, compression="zstd") as writer:
+    with atomic_write(file) as fresh, pq.ParquetWriter(fresh, schema, compression="zstd") as writer:
         for batch in _batches(connection, wanted):
             writer.write_batch(batch.cast(schema))
             rows += batch.num_rows
@@ -197,9 +199,11 @@ def _write(connection: Any, wanted: Any, file: Path, reach: bytes) -> int:
 
 def _batches(connection: Any, wanted: Any) -> Iterator[pa.RecordBatch]:
     """Fetch the rows bit by bit; of DuckDB by its own reader, which Ibis 12 does not know yet."""
+    batches: Iterator[pa.RecordBatch]
     if connection.name == "duckdb":
-        return batches_of(wanted, connection, rows=CHUNK)
-    batches: Iterator[pa.RecordBatch] = connection.to_pyarrow_batches(wanted, chunk_size=CHUNK)
+        batches = connection.con.sql(connection.compile(wanted)).to_arrow_reader(CHUNK)
+    else:
+        batches = connection.to_pyarrow_batches(wanted, chunk_size=CHUNK)
     return batches
 
 

@@ -20,7 +20,7 @@ from microconv.demo.web_rows import list_web_rows
 from microconv.demo.world import Story, tell_story
 from microconv.errors import SettingsError, listed
 from microconv.settings import SimulateSettings
-from microconv.storage.files import replacing
+from microconv.storage.files import atomic_write
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -70,7 +70,7 @@ def simulate(settings: SimulateSettings, *, out: str | Path, truth: str | Path) 
     _require_replaceable(truth, TRUTH)
     story = tell_story(settings)
     directory = Directory.of(story.people, (settings.start - EPOCH) // timedelta(microseconds=1))
-    with replacing(truth) as truth_folder, replacing(out) as out_folder:
+    with atomic_write(truth) as truth_folder, atomic_write(out) as out_folder:
         out_folder.mkdir()
         truth_folder.mkdir()
         email, lines = _write_exports(out_folder, story, directory)

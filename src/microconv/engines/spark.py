@@ -1,10 +1,9 @@
-"""A cluster: run the function that one machine runs, one Spark task per bucket of the log.
+"""The Spark engine: one task per bucket of the log, running the function one machine runs.
 
-The log is sorted once, by ingest. So no row of it goes through Spark: a task is
-given the number of a bucket, and reads the bucket's file from storage that every
-machine sees, with the reader that one machine uses. Only results travel, as
-bytes in an Arrow column. A task depends on nothing but its bucket, so one that
-is lost is run again, anywhere, to the same bits.
+The log is sorted once, by ingest, so no row of it goes through Spark. A task gets the
+number of a bucket and reads the bucket's file from storage that every machine sees. Only
+results are sent, as bytes in an Arrow column. A task depends on nothing but its bucket, so
+a lost task can run again on any machine with identical results.
 """
 
 from __future__ import annotations
@@ -18,8 +17,8 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 
 from microconv import errors
-from microconv.engines.spark_session import in_one_sentence
-from microconv.engines.wire import Wire
+from microconv.engines.engine import Codec
+from microconv.engines.spark_session import spark_errors
 from microconv.errors import EngineError, MicroconvError
 
 if TYPE_CHECKING:
@@ -27,108 +26,122 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-ANSWER = pa.schema(
-    [("bucket", pa.int64()), ("result", pa.binary()), ("error", pa.string()), ("says", pa.string())]
+TASK_RESULT = pa.schema(
+    [
+        ("bucket", pa.int64()),
+        ("result", pa.binary()),
+        ("error", pa.string()),
+        ("message", pa.string()),
+    ]
 )
-"""What a task sends: a bucket's result, or the class of an error and what it says."""
+"""What a task returns: a bucket's result, or the class and message of an error."""
 
-AT_ONCE = 64 << 20
-"""Results up to so many bytes are fetched by one Spark job, larger ones by a job per bucket."""
+MAX_COLLECT_BYTES = 64 << 20
+"""Results up to this size are fetched by one Spark job, larger ones by a job per bucket."""
 
-SAME_EVERYWHERE = (
+PINNED_PACKAGES = (
     "microconv", "numpy", "numba", "pandas", "pyarrow", "lightgbm", "duckdb", "ibis-framework",
 )  # fmt: skip
-"""Packages whose version decides the numbers, or whether a log can be read."""
+"""Packages whose versions decide the numbers, or whether a log can be read."""
 
 
 @dataclass(frozen=True)
-class Spark:
+class SparkEngine:
     """Runs a function over the buckets of a log on the machines of a Spark session."""
 
     session: SparkSession
 
     def map_buckets(
-        self, function: Callable[[int], Result], buckets: int, *, wire: Wire[Result]
+        self, function: Callable[[int], Result], buckets: int, *, codec: Codec[Result]
     ) -> Iterator[Result]:
         """Apply a function to every bucket, one task each, and yield the results in order.
 
-        The results stay with the executors, on disk if need be. Unless they are
-        small they are fetched one at a time: this machine's memory is set by the
-        bucket, not by the log.
+        The results stay with the executors, on disk if necessary. Large results are
+        fetched one at a time, so this machine's memory is set by the bucket, not by the log.
 
         Parameters
         ----------
         function : callable
-            Takes a bucket's number; goes to the executors with all it refers to.
+            Takes a bucket's number; is sent to the executors with all it refers to.
         buckets : int
-        wire : Wire
-            How a result comes back.
+            Number of buckets.
+        codec : Codec
+            How a result is sent back.
 
         Raises
         ------
         MicroconvError
-            What the function raised, in the class it raised.
+            What the function raised, in the same class.
         EngineError
-            If Spark gave up, or a machine has other versions than this one.
+            If Spark failed, or a machine has other versions than this one.
         """
-        if not buckets:  # Spark knows no table of no partition
+        if not buckets:  # Spark has no table without partitions
             return
-        work = bucket_task(function, wire.pack, versions())
-        schema = "bucket long, result binary, error string, says string"
-        with in_one_sentence("Spark gave up"):
+        work = bucket_task(function, codec.encode, versions())
+        schema = "bucket long, result binary, error string, message string"
+        with spark_errors("Spark failed"):
             numbers = self.session.range(0, buckets, 1, numPartitions=buckets)
-            answers = numbers.mapInArrow(work, schema).persist()
+            results = numbers.mapInArrow(work, schema).persist()
             try:
-                (size,) = answers.selectExpr("sum(octet_length(result))").head()  # runs every task
-                few = (size or 0) <= AT_ONCE
-                for answer in answers.collect() if few else answers.toLocalIterator():
-                    if answer.error is not None:
-                        raise getattr(errors, answer.error)(answer.says)
-                    yield wire.unpack(bytes(answer.result))
+                (size,) = results.selectExpr("sum(octet_length(result))").head()  # runs every task
+                few = (size or 0) <= MAX_COLLECT_BYTES
+                for result in results.collect() if few else results.toLocalIterator():
+                    if result.error is not None:
+                        raise getattr(errors, result.error)(result.message)
+                    yield codec.decode(bytes(result.result))
             finally:
-                answers.unpersist()
+                results.unpersist()
 
 
 def bucket_task(
-    function: Callable[[int], Result], pack: Callable[[Result], bytes], asked_by: dict[str, str]
+    function: Callable[[int], Result], encode: Callable[[Result], bytes], driver: dict[str, str]
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """Make what `mapInArrow` calls: batches of bucket numbers → batches of :data:`ANSWER`.
+    """Build what `mapInArrow` calls: batches of bucket numbers → batches of :data:`TASK_RESULT`.
 
-    An error that a user can mend is an answer; any other is raised, for Spark to try again.
+    An error that the user can fix is a result; any other is raised, so that Spark tries again.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a bucket's number.
+    encode : callable
+        Its result → bytes.
+    driver : dict of str to str
+        The :func:`versions` of the machine that runs the command.
     """
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for bucket in batch.column(0).to_pylist():
-                answer = {"bucket": bucket, "result": None, "error": None, "says": None}
+                row = {"bucket": bucket, "result": None, "error": None, "message": None}
                 try:
-                    require_same(asked_by)
-                    answer["result"] = pack(function(bucket))
-                except MicroconvError as error:  # no second attempt would end otherwise
-                    answer |= {"error": type(error).__name__, "says": str(error)}
-                yield pa.RecordBatch.from_pylist([answer], schema=ANSWER)
+                    require_same_versions(driver)
+                    row["result"] = encode(function(bucket))
+                except MicroconvError as error:  # a second attempt would end the same way
+                    row |= {"error": type(error).__name__, "message": str(error)}
+                yield pa.RecordBatch.from_pylist([row], schema=TASK_RESULT)
 
     return work
 
 
 def versions() -> dict[str, str]:
-    """List the versions that decide the numbers, by package."""
-    return {name: version(name) for name in SAME_EVERYWHERE}
+    """Return the installed versions of :data:`PINNED_PACKAGES`."""
+    return {name: version(name) for name in PINNED_PACKAGES}
 
 
-def require_same(asked_by: dict[str, str]) -> None:
-    """Refuse to work for a machine with other versions: the numbers might differ.
+def require_same_versions(driver: dict[str, str]) -> None:
+    """Check that this machine has the driver's versions: with others the numbers might differ.
 
     Raises
     ------
     EngineError
-        Naming this machine and what differs.
+        Names this machine and what differs.
     """
     here = versions()
-    differ = [f"{name} {here[name]} for {asked_by[name]}" for name in here
-              if here[name] != asked_by[name]]  # fmt: skip
+    differ = [f"{name} {here[name]} for {driver[name]}" for name in here
+              if here[name] != driver[name]]  # fmt: skip
     if differ:
         raise EngineError(
             f"The machine {platform.node()} has {', '.join(differ)}: its numbers might differ from "
-            "those of the machine that asks. Install the same versions on both."
+            "those of the driver. Install the same versions on both."
         )

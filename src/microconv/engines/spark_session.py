@@ -1,4 +1,4 @@
-"""A Spark session for one run: found Java, few words, closed at the end."""
+"""A Spark session for one run: Java checked, logging reduced, stopped at the end."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 OLDEST_JAVA, NEWEST_JAVA = 17, 23
-"""What Spark 4.0 runs on: from Java 24 the login of its Hadoop libraries fails."""
+"""Versions that Spark 4.0 runs on: from Java 24 on, the login of its Hadoop libraries fails."""
 
 INSTALL_JAVA = "Install Java 17 (Debian: openjdk-17-jre-headless), or point JAVA_HOME at it"
 
 
 @contextmanager
 def spark_session(master: str) -> Iterator[SparkSession]:
-    """Open a session on a master, and stop it; one that runs already is used and left running.
+    """Open a session on a master and stop it afterwards; reuse an active one and leave it running.
 
-    What else the cluster needs (memory, queues, packages) is read from
+    Other settings of the cluster (memory, queues, packages) are read from
     `spark-defaults.conf` in `SPARK_CONF_DIR`, as with any Spark program. The
     executors run the Python that `PYSPARK_PYTHON` names, by default this one.
 
@@ -46,15 +46,15 @@ def spark_session(master: str) -> Iterator[SparkSession]:
         ) from None
     running = SparkSession.getActiveSession()
     if running is not None:
-        _require_master(running, master)
+        _check_master(running, master)
         yield running
         return
-    require_java()
+    check_java()
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("microconv").master(master)
     for name, value in _options(master).items():
         builder = builder.config(name, value)
-    with in_one_sentence(f"No Spark session could be opened on {master!r}"):
+    with spark_errors(f"No Spark session could be opened on {master!r}"):
         session = builder.getOrCreate()
     try:
         yield session
@@ -64,7 +64,7 @@ def spark_session(master: str) -> Iterator[SparkSession]:
 
 def _options(master: str) -> dict[str, str]:
     options = {"spark.ui.showConsoleProgress": "false"}
-    if master.startswith("local"):  # no page, and no name of this machine to be looked up
+    if master.startswith("local"):  # no web page, no look-up of this machine's name
         options |= {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1",
                     "spark.driver.bindAddress": "127.0.0.1"}  # fmt: skip
     if "SPARK_CONF_DIR" not in os.environ:
@@ -73,17 +73,17 @@ def _options(master: str) -> dict[str, str]:
     return options
 
 
-def _require_master(running: SparkSession, master: str) -> None:
+def _check_master(running: SparkSession, master: str) -> None:
     found = running.conf.get("spark.master")
     if found != master:
         raise EngineError(
-            f"A Spark session on {found!r} runs already, and the settings ask for {master!r}. "
+            f"A Spark session on {found!r} is already running, but the settings name {master!r}. "
             "Name the same master, or stop that session first."
         )
 
 
-def require_java() -> None:
-    """Look for a Java that Spark runs on, where Spark will look for it.
+def check_java() -> None:
+    """Check that a Java that Spark can run on is where Spark looks for it.
 
     Raises
     ------
@@ -94,39 +94,40 @@ def require_java() -> None:
     java = str(Path(home, "bin", "java")) if home else shutil.which("java")
     where = f"in JAVA_HOME ({home})" if home else "on the PATH"
     try:
-        said = subprocess.run([java or "java", "-version"], capture_output=True, text=True)
+        output = subprocess.run([java or "java", "-version"], capture_output=True, text=True)
     except OSError:
         raise EngineError(f"Spark needs Java, and there is none {where}. {INSTALL_JAVA}.") from None
-    release = java_release(said.stderr)
+    release = _java_release(output.stderr)
     if release is None or not OLDEST_JAVA <= release <= NEWEST_JAVA:
-        found = "something else" if release is None else f"Java {release}"
+        found = "an unknown version" if release is None else f"Java {release}"
         raise EngineError(
-            f"Spark 4.0 runs on Java {OLDEST_JAVA} to {NEWEST_JAVA}, and what is found {where} is "
-            f"{found}. {INSTALL_JAVA}."
+            f"Spark 4.0 runs on Java {OLDEST_JAVA} to {NEWEST_JAVA}, but {found} was found "
+            f"{where}. {INSTALL_JAVA}."
         )
 
 
-def java_release(said: str) -> int | None:
-    """Read the release out of what ``java -version`` says; None if it says none.
+def _java_release(output: str) -> int | None:
+    """Parse the release from the output of ``java -version``; None if it has none.
 
     Examples
     --------
-    >>> java_release('openjdk version "17.0.15" 2025-04-15')
+    >>> _java_release('openjdk version "17.0.15" 2025-04-15')
     17
-    >>> java_release('java version "1.8.0_202"')
+    >>> _java_release('java version "1.8.0_202"')
     8
     """
-    found = re.search(r'version "(?:1\.)?(\d+)', said)
+    found = re.search(r'version "(?:1\.)?(\d+)', output)
     return int(found.group(1)) if found else None
 
 
 @contextmanager
-def in_one_sentence(what: str) -> Iterator[None]:
-    """Turn the pages that Spark writes about a failure into what failed and why.
+def spark_errors(what: str) -> Iterator[None]:
+    """Replace the long reports of Spark by one sentence: what failed and why.
 
     Raises
     ------
     EngineError
+        In place of any error of Spark or of the connection to it.
     """
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
@@ -135,25 +136,25 @@ def in_one_sentence(what: str) -> Iterator[None]:
         yield
     except (PySparkException, Py4JError, ConnectionError) as error:
         raise EngineError(
-            f"{what}: {reason_of(str(error))} SPARK_CONF_DIR, pointing at a folder with a "
-            "log4j2.properties of your own, makes Spark say more."
+            f"{what}: {_reason(str(error))} For a longer report, set SPARK_CONF_DIR to a folder "
+            "with a log4j2.properties of your own."
         ) from error
 
 
-def reason_of(report: str) -> str:
-    r"""Find the one line of a Spark report that says why: of a Python error the last one.
+def _reason(report: str) -> str:
+    r"""Find the one line of a Spark report that gives the reason: the last of a Python error.
 
     Examples
     --------
-    >>> reason_of('An exception was thrown from the Python worker.\nTraceback (most recent call '
+    >>> _reason('An exception was thrown from the Python worker.\nTraceback (most recent call '
     ...           'last):\n  File "x.py", line 1, in f\nOSError: no such mount\n\n')
     'OSError: no such mount.'
-    >>> reason_of("Py4JJavaError: calling o1.count.\n: org.apache.spark.SparkException: "
+    >>> _reason("Py4JJavaError: calling o1.count.\n: org.apache.spark.SparkException: "
     ...           "Could not parse Master URL: 'x'\n\tat org.apache.spark.SparkContext")
     "Could not parse Master URL: 'x'."
     """
-    said = [line.strip() for line in report.splitlines() if line.strip()]
-    lines = [line for line in said if not re.match(r"at |\.\.\. \d+ more", line)]
+    stripped = [line.strip() for line in report.splitlines() if line.strip()]
+    lines = [line for line in stripped if not re.match(r"at |\.\.\. \d+ more", line)]
     python = [n for n, line in enumerate(lines) if line.startswith("Traceback")]
     if python:
         inside = (

@@ -32,7 +32,7 @@ from microconv.model.training import (
     require_both,
     turn_weights,
 )
-from microconv.storage.files import replacing
+from microconv.storage.files import atomic_write
 
 PREDICTIONS = pa.schema(
     [
@@ -82,7 +82,7 @@ class Backtest:
         """Write predictions and notes as one Parquet file."""
         notes = {NOTES: json.dumps(self.notes).encode()}
         noted = self.predictions.replace_schema_metadata(notes)
-        with replacing(path) as fresh:
+        with atomic_write(path) as fresh:
             pq.write_table(noted, fresh, compression="zstd")
 
     @classmethod

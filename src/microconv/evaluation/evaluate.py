@@ -30,7 +30,7 @@ from microconv.evaluation.metrics import (
 from microconv.evaluation.model_verdict import give_verdict
 from microconv.evaluation.segments import SEGMENT, STAGE, segment_figures
 from microconv.settings import EvaluateSettings
-from microconv.storage.files import replacing
+from microconv.storage.files import atomic_write
 
 CANDIDATE = "blend"
 """The model that is trained and used; the others stand beside it."""
@@ -69,9 +69,9 @@ class Evaluation:
     def write(self, report: str | Path, plots: str | Path) -> None:
         """Write the report as JSON and the tables as CSV files into a folder."""
         text = json.dumps(self.report, indent=1, allow_nan=False)
-        with replacing(report) as fresh:
+        with atomic_write(report) as fresh:
             fresh.write_text(text, encoding="utf-8")
-        with replacing(plots) as fresh:
+        with atomic_write(plots) as fresh:
             fresh.mkdir()
             for name, table in self.plots.items():
                 table.to_csv(fresh / f"{name}.csv", index=False, lineterminator="\n")

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from microconv.engines.choice import opened
-from microconv.engines.wire import AS_JSON
+from microconv.engines.engine import open_engine
+from microconv.engines.engine import JSON_CODEC
 from microconv.features.blocks import block_cells, row_blocks
 from microconv.features.family import Columns
 from microconv.features.matrix import build_features, column_names, write_columns
@@ -17,9 +17,9 @@ from microconv.histories.load import load_histories
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
 from microconv.settings import Settings
-from microconv.storage.files import replacing, sweep
+from microconv.storage.files import atomic_write, remove_leftovers
 from microconv.storage.log import EventLog
-from microconv.storage.parquet import read_parquet
+from microconv.storage.log import read_parquet
 
 
 def featurize_log(
@@ -58,13 +58,13 @@ def featurize_log(
             return build_features(visible, journey, settings.features, {}, fitted=False)
 
         parts = row_blocks(histories, prospect, n_columns=len(names), cells=cells)
-        with replacing(out / f"{bucket:04d}.parquet") as fresh:  # a lost task may run twice
+        with atomic_write(out / f"{bucket:04d}.parquet") as fresh:  # a lost task may run twice
             write_columns(fresh, map(build_block, parts), names)
         return len(prospect)
 
-    with opened(settings.engine) as engine:
-        rows = sum(engine.map_buckets(fill, log.buckets, wire=AS_JSON))
-    sweep(out)
+    with open_engine(settings.engine) as engine:
+        rows = sum(engine.map_buckets(fill, log.buckets, codec=JSON_CODEC))
+    remove_leftovers(out)
     facts = {"rows": rows, "columns": len(names), "names": names}
     (out / "features.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     return facts

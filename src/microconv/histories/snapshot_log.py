@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from microconv.engines.choice import opened
-from microconv.engines.wire import AS_JSON
+from microconv.engines.engine import open_engine
+from microconv.engines.engine import JSON_CODEC
 from microconv.errors import UnmappedEventsError, listed
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import STATUSES, cohort_snapshots
 from microconv.histories.timeline import plan_as_ofs
 from microconv.journey import JourneyMap
 from microconv.settings import Settings
-from microconv.storage.files import replacing, sweep
+from microconv.storage.files import atomic_write, remove_leftovers
 from microconv.storage.log import EventLog
 
 
@@ -61,15 +61,15 @@ def snapshot_log(log: EventLog, settings: Settings, *, out: Path) -> dict[str, A
         table, counts = cohort_snapshots(
             histories, journey, settings.snapshots, as_ofs, observed_until
         )
-        with replacing(out / f"{bucket:04d}.parquet") as fresh:  # a lost task may run twice
+        with atomic_write(out / f"{bucket:04d}.parquet") as fresh:  # a lost task may run twice
             pq.write_table(table, fresh, compression="zstd")
         labelled, converted = pc.sum(table["observed"]), pc.sum(table["converted"])
         labels = labelled.as_py() or 0, converted.as_py() or 0
         return [counts.tolist(), table.num_rows, *labels]
 
-    with opened(settings.engine) as engine:
-        taken = list(engine.map_buckets(take, log.buckets, wire=AS_JSON))
-    sweep(out)
+    with open_engine(settings.engine) as engine:
+        taken = list(engine.map_buckets(take, log.buckets, codec=JSON_CODEC))
+    remove_leftovers(out)
     counts = np.sum([part[0] for part in taken], axis=0)
     facts = {
         "observed_until": observed_until.isoformat(),

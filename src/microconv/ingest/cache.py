@@ -22,7 +22,7 @@ import ibis
 
 from microconv.ingest.input_files import ROWS_OF_A_FILE, InputFile
 from microconv.settings import IngestSettings, SourceSettings
-from microconv.storage.files import alone_in, replacing, sweep
+from microconv.storage.files import atomic_write, folder_lock, remove_leftovers
 
 MANIFEST = "parts.json"
 
@@ -62,7 +62,7 @@ class Segment:
     ) -> Segment:
         """Write clean rows into a folder: key → what its row numbers begin behind."""
         path = folder / f"{_name_of(starts)}.parquet"
-        with replacing(path) as fresh:  # a lost task may run twice
+        with atomic_write(path) as fresh:  # a lost task may run twice
             connection.to_parquet(rows, fresh, compression="lz4")
             return cls(_sha256_of(fresh), starts)
 
@@ -158,11 +158,11 @@ class Parts:
     def save(self, **more: Any) -> None:
         """Remember the parts of an ingest that came to its end, and drop all others."""
         segments = {name: asdict(segment) for name, segment in self.used.items()}
-        with replacing(self.folder / MANIFEST) as fresh:
+        with atomic_write(self.folder / MANIFEST) as fresh:
             content = {"code": self.code, "segments": segments, **more}
             fresh.write_text(json.dumps(content, indent=1), encoding="utf-8")
         _drop_others(self.folder, self.used)
-        sweep(self.folder)
+        remove_leftovers(self.folder)
 
     def _path_of(self, name: str) -> Path:
         return self.folder / f"{name}.parquet"
@@ -196,7 +196,7 @@ def open_parts(folder: Path) -> Iterator[Parts]:
     BusyError
         If another process works with them.
     """
-    with alone_in(folder, "ingesting with"):
+    with folder_lock(folder, "ingesting with"):
         folder.chmod(0o700)  # clean rows name people as the exports do
         last = _read_manifest(folder / MANIFEST)
         known = last.get("segments", {})

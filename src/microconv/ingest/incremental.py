@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from microconv.engines.choice import opened
+from microconv.engines.engine import open_engine
 from microconv.ingest.cache import Parts, open_parts
 from microconv.ingest.ingest import ONE_MACHINE, Outputs, ingest
 from microconv.ingest.input_files import InputFile, expand, find_files
@@ -24,12 +24,12 @@ from microconv.settings import EngineSettings, IngestSettings
 from microconv.storage.files import md5_of
 
 
-def parts_beside(log: Path) -> Path:
+def cache_folder(log: Path) -> Path:
     """Say where the parts of a log are kept.
 
     Examples
     --------
-    >>> parts_beside(Path("data/log")).as_posix()
+    >>> cache_folder(Path("data/log")).as_posix()
     'data/.log.parts'
     """
     return log.with_name(f".{log.name}.parts")
@@ -62,7 +62,7 @@ def ingest_changes(
         Whatever an ingest of everything refuses; BusyError while another one runs.
     """
     folder = expand(settings.input_dir) if input_dir is None else Path(input_dir)
-    with open_parts(parts_beside(outputs.log)) as parts:
+    with open_parts(cache_folder(outputs.log)) as parts:
         files = [
             (source.name, file)
             for source in settings.sources
@@ -72,7 +72,7 @@ def ingest_changes(
         if parts.last.get("asked") == asked and parts.last.get("outputs") == _sums_of(outputs):
             facts = json.loads((outputs.log / "log.json").read_text(encoding="utf-8"))
             return facts, f"none of the {len(files):,} exports changed; the log stays as it is"
-        with opened(engine) as there:
+        with open_engine(engine) as there:
             machines = Machines(there, engine.master is not None, engine.memory_gb)
             staging = partial(stage_from_parts, parts=parts, machines=machines)
             facts = ingest(

@@ -12,8 +12,7 @@ from uuid import uuid4
 
 import ibis
 
-from microconv.engines.choice import opened
-from microconv.engines.wire import AS_JSON
+from microconv.engines.engine import JSON_CODEC, open_engine
 from microconv.ingest.bots.detect import Judged, judge
 from microconv.ingest.clean.prospects import (
     gather_prospects,
@@ -22,6 +21,7 @@ from microconv.ingest.clean.prospects import (
     write_messages,
     write_prospects,
 )
+from microconv.ingest.duckdb_engine import connect
 from microconv.ingest.identity.links import (
     ANONYMOUS,
     Merge,
@@ -32,6 +32,14 @@ from microconv.ingest.identity.links import (
 )
 from microconv.ingest.identity.resolve import Identities, find_duplicates, resolve
 from microconv.ingest.input_files import expand
+from microconv.ingest.memory_budget import (
+    batch_rows,
+    buckets_at_once,
+    buckets_for,
+    parts_of,
+    passes_over,
+)
+from microconv.ingest.partition_files import PartitionFile
 from microconv.ingest.row_counts import (
     Tally,
     count_staged,
@@ -42,16 +50,7 @@ from microconv.ingest.row_counts import (
 from microconv.ingest.staging import Staged, refuse_twins, stage
 from microconv.settings import EngineSettings, IngestSettings
 from microconv.storage.buckets import write_bucket
-from microconv.storage.files import replacing
-from microconv.storage.memory_budget import (
-    batch_rows,
-    buckets_at_once,
-    buckets_for,
-    parts_of,
-    passes_over,
-)
-from microconv.storage.relational import connect
-from microconv.storage.spill import Spill
+from microconv.storage.files import atomic_write
 
 FORMAT = 1
 """Version of the folder layout, as in :data:`microconv.storage.log.FORMAT`."""
@@ -105,14 +104,14 @@ def ingest(
         If a file is missing, unreadable, or lacks a mapped column.
     SettingsError
         If two sources read the same file in the same way.
-    RefusedRowsError
+    RejectedRowsError
         If a source has more refused rows than the settings allow; the quarantine
         is written, the log is not.
     MemoryLimitError
         If a bucket cannot be sorted within `engine.memory_gb`.
     """
     folder = expand(settings.input_dir) if input_dir is None else Path(input_dir)
-    with replacing(outputs.log) as log:
+    with atomic_write(outputs.log) as log:
         log = log.absolute()  # other machines may stand elsewhere
         work = log.parent / "work"
         work.mkdir()
@@ -143,13 +142,13 @@ def ingest(
         if judged is not None:
             facts["robots"] = judged.facts
         write_json(facts, log / "log.json")
-    with replacing(outputs.report) as report:
+    with atomic_write(outputs.report) as report:
         write_json(facts | {"unit": settings.unit}, report)
     return facts
 
 
 def _sort_buckets(
-    events: Spill, folder: Path, judged: Judged | None, engine: EngineSettings
+    events: PartitionFile, folder: Path, judged: Judged | None, engine: EngineSettings
 ) -> int:
     """Sort each bucket, on all machines of the engine; return how many events there are."""
     folder.mkdir()
@@ -162,8 +161,8 @@ def _sort_buckets(
         fresh.replace(folder / f"{bucket:04d}.parquet")
         return count
 
-    with opened(engine) as machines:
-        return sum(machines.map_buckets(sort, events.buckets, wire=AS_JSON))
+    with open_engine(engine) as machines:
+        return sum(machines.map_buckets(sort, events.buckets, codec=JSON_CODEC))
 
 
 @dataclass
@@ -181,8 +180,8 @@ class _Run:
         self.buckets = self.settings.buckets or buckets_for(rows, self.memory_gb)
         self.events = self._spill("events")
 
-    def _spill(self, name: str) -> Spill:
-        return Spill(self.work / f"{name}.arrows", self.buckets, batch_rows(self.memory_gb))
+    def _spill(self, name: str) -> PartitionFile:
+        return PartitionFile(self.work / f"{name}.arrows", self.buckets, batch_rows(self.memory_gb))
 
     def _making(self, makes: str) -> list[Tally]:
         return [tally for tally in self.tallies if tally.staged.format.makes == makes]

@@ -12,14 +12,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from microconv.engines.choice import Engine
-from microconv.engines.wire import AS_JSON
+from microconv.engines.engine import JSON_CODEC, Engine
 from microconv.ingest.cache import MOST, Segment
+from microconv.ingest.duckdb_engine import connect
 from microconv.ingest.input_files import InputFile
 from microconv.ingest.sources.formats import FORMATS, Format
 from microconv.ingest.staging import clean_rows
 from microconv.settings import IngestSettings, SourceSettings
-from microconv.storage.relational import connect
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Machines:
     Attributes
     ----------
     engine : Engine
-        What :func:`microconv.engines.choice.opened` gives for the settings.
+        What :func:`microconv.engines.engine.open_engine` gives for the settings.
     several : bool
         Whether they are a cluster; else everything is read here.
     memory_gb : float
@@ -101,7 +100,7 @@ def read(
         ):
             return asdict(_read_one(scattered[number], source, settings, folder, own))
 
-    for told in machines.engine.map_buckets(task, len(scattered), wire=AS_JSON):
+    for told in machines.engine.map_buckets(task, len(scattered), codec=JSON_CODEC):
         yield Segment(**told)
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from microconv.errors import RefusedRowsError
+from microconv.errors import RejectedRowsError
 from microconv.ingest.input_files import ROWS_OF_A_FILE
 from microconv.ingest.reject_reasons import REASONS
 from microconv.ingest.staging import Staged
 from microconv.settings import IngestSettings
-from microconv.storage.files import replacing
+from microconv.storage.files import atomic_write
 from microconv.storage.schema import QUARANTINE
 
 
@@ -101,7 +101,7 @@ def count_staged(staged: Staged, connection: Any) -> Tally:
 def write_quarantine(tallies: list[Tally], path: Path) -> None:
     """Write every refused row, by source and row."""
     rows = [row for tally in tallies for row in tally.refused]
-    with replacing(path) as fresh:
+    with atomic_write(path) as fresh:
         pq.write_table(pa.Table.from_pylist(rows, schema=QUARANTINE), fresh, compression="zstd")
 
 
@@ -110,12 +110,12 @@ def refuse_if_too_many(tallies: list[Tally], settings: IngestSettings, quarantin
 
     Raises
     ------
-    RefusedRowsError
+    RejectedRowsError
         With the counts by reason and examples, per source.
     """
     sentences = too_many_refused(tallies, settings)
     if sentences is not None:
-        raise RefusedRowsError(
+        raise RejectedRowsError(
             f"{sentences} All refused rows are in {quarantine}; the log was not written. Mend the "
             "export, or raise the limit."
         )

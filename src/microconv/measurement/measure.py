@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from microconv.ingest.dataframes import as_arrow
 from microconv.measurement.audit import audit
 from microconv.measurement.benchmarks import benchmarks
 from microconv.measurement.bottlenecks.bottlenecks import bottlenecks
@@ -23,8 +24,7 @@ from microconv.measurement.section import Section
 from microconv.measurement.study.message_sends import list_message_sends
 from microconv.measurement.study.study import Study
 from microconv.settings import Settings
-from microconv.storage.dataframes import as_arrow
-from microconv.storage.files import replacing
+from microconv.storage.files import atomic_write
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -96,10 +96,10 @@ def write_measurement(
     content = {"overview": overview(study)}
     content |= {name: section.report() for name, section in sections.items()}
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    with replacing(tables) as folder:
+    with atomic_write(tables) as folder:
         folder.mkdir()
         for name, section in sections.items():
             for title, table in section.tables.items():
                 pq.write_table(as_arrow(table), folder / f"{name}.{title}.parquet")
-    with replacing(report) as fresh:
+    with atomic_write(report) as fresh:
         fresh.write_text(f"{text}\n", encoding="utf-8")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from microconv.errors import DamagedModelError, ModelError, listed
-from microconv.storage.files import replacing
+from microconv.storage.files import atomic_write
 
 SUMS = "SHA256SUMS"
 """One line per file, as `sha256sum` writes and checks them."""
@@ -26,7 +26,7 @@ def sums_of(files: Mapping[str, bytes]) -> str:
 
 def write_files(folder: str | Path, files: Mapping[str, bytes]) -> None:
     """Write the files and their checksums; the folder takes its place when it is whole."""
-    with replacing(folder) as fresh:
+    with atomic_write(folder) as fresh:
         fresh.mkdir()
         for name, content in files.items():
             (fresh / name).write_bytes(content)

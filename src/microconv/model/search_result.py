@@ -9,7 +9,7 @@ from typing import Any
 
 from microconv.errors import MissingInputError, ModelError
 from microconv.settings import BoostedSettings, LinearSettings, ModelSettings, Settings
-from microconv.storage.files import replacing
+from microconv.storage.files import atomic_write
 
 Found = dict[str, dict[str, Any]]
 """`boosted`, `hazard` and `linear`, as in the section `model` of params.yaml."""
@@ -86,7 +86,7 @@ class Searched:
         """Write it as JSON; a run that is killed leaves no half of it."""
         trials = [{**asdict(trial), "loss": trial.loss} for trial in self.trials]
         content = {"says": self.says, "settings": self.settings, **self.dates, "trials": trials}
-        with replacing(path) as fresh:
+        with atomic_write(path) as fresh:
             fresh.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     @classmethod

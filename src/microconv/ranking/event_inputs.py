@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from microconv.errors import EventLogError, MissingInputError, TimeError, listed
+from microconv.ingest.dataframes import as_arrow, canonical_events
 from microconv.settings import IngestSettings
-from microconv.storage.dataframes import as_arrow, canonical_events
 from microconv.storage.log import EventLog, Log, MemoryLog
 from microconv.storage.schema import INSTANT
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from microconv.engines.choice import Engine, opened
+from microconv.engines.engine import Engine, open_engine
 from microconv.errors import EngineError, SettingsError, did_you_mean
 from microconv.features.blocks import block_cells
 from microconv.model.prospect_model import OUT_OF_TIME, ProspectModel
@@ -107,9 +107,9 @@ def rank_prospects(
         threads=engine.threads if alone else 1,
         cells=block_cells(engine),
     )
-    with opened(engine) as cluster:
+    with open_engine(engine) as cluster:
         ask = partial(score_bucket, log, question=question)
-        parts = cluster.map_buckets(ask, log.buckets, wire=SCORES)
+        parts = cluster.map_buckets(ask, log.buckets, codec=SCORES)
         everyone = merge(parts, None if question.slim else limit, by=question.by)
         best, others, more = _listed(log, cluster, everyone, question, settings)
         details = tell_details(log, cluster, best, question) if question.weighed else None
@@ -232,7 +232,7 @@ def _listed(
         wanted.setdefault(bucket, []).append(prospect)
     plain = replace(question, slim=False, limit=None, by="probability", cool_off=None)
     describe = partial(describe_bucket, log, question=plain, listed=wanted)
-    rows = merge(cluster.map_buckets(describe, log.buckets, wire=SCORES), None).shortlist.rows
+    rows = merge(cluster.map_buckets(describe, log.buckets, codec=SCORES), None).shortlist.rows
     rows = rows.set_index("prospect_id").loc[chosen["prospect_id"]].reset_index()
     rows = rows.assign(listed_because=told.because, draw_probability=told.draw_probability)
     if settings.one_per_account:

@@ -8,7 +8,7 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
-from microconv.engines.wire import Wire
+from microconv.engines.engine import Codec
 from microconv.ranking.selection.top_k import BucketScores, Shortlist
 
 _SCHEMA = pa.schema(
@@ -70,5 +70,5 @@ def _stream(table: pa.Table) -> bytes:
     return content
 
 
-SCORES = Wire(pack, unpack)
+SCORES = Codec(pack, unpack)
 """How a bucket's part of a ranking comes back from a cluster."""

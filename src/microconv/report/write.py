@@ -15,7 +15,7 @@ from microconv.report.journey_page import journey_page
 from microconv.report.model_card_text import About
 from microconv.report.model_page import model_page
 from microconv.report.prospects_page import prospects_page
-from microconv.storage.files import md5_of, replacing
+from microconv.storage.files import atomic_write, md5_of
 
 PLOTS = ("gain", "reliability", "folds")
 """Tables in the folder of plots that become charts."""
@@ -111,5 +111,5 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _write(path: Path, content: str) -> None:
-    with replacing(path) as fresh:
+    with atomic_write(path) as fresh:
         fresh.write_text(content, encoding="utf-8")

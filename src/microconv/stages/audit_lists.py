@@ -14,7 +14,7 @@ from microconv.report.audit_page import audit_page
 from microconv.settings import read_settings
 from microconv.stages.phases import phase
 from microconv.stages.shell import progress
-from microconv.storage.files import replacing
+from microconv.storage.files import atomic_write
 from microconv.storage.log import EventLog
 from microconv.tracking.registry import model_at
 
@@ -61,10 +61,10 @@ def audit_lists(ask: Ask, *, params: Path, out: Path) -> str:
             findings = audit(evidence, settings, refused=refused)
         with phase("audit", "write"):
             page = audit_page(findings)
-            with replacing(out / "audit.json") as fresh:
+            with atomic_write(out / "audit.json") as fresh:
                 text = json.dumps(findings, indent=2, ensure_ascii=False, allow_nan=False)
                 fresh.write_text(f"{text}\n", encoding="utf-8")
-            with replacing(out / "audit.html") as fresh:
+            with atomic_write(out / "audit.html") as fresh:
                 fresh.write_text(page, encoding="utf-8")
     answer = findings["retrain"]
     return (

@@ -9,7 +9,7 @@ from microconv.evaluation.backtest import Backtest
 from microconv.evaluation.evaluate import evaluate as measure_all
 from microconv.settings import Settings
 from microconv.stages.shell import run
-from microconv.storage.files import replacing
+from microconv.storage.files import atomic_write
 
 
 def evaluate(
@@ -18,7 +18,7 @@ def evaluate(
     """Measure every model; nothing is fitted again."""
     done = measure_all(Backtest.read(predictions), settings.evaluate)
     done.write(evaluation, plots)
-    with replacing(metrics) as fresh:
+    with atomic_write(metrics) as fresh:
         fresh.write_text(json.dumps(done.report["headline"], indent=1) + "\n", encoding="utf-8")
     return str(done.report["verdict"]["says"])
 

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from microconv.errors import MicroconvError
-from microconv.storage.files import replacing
+from microconv.storage.files import atomic_write
 
 
 @contextmanager
 def fresh_folder(path: Path) -> Iterator[Path]:
     """Yield an empty folder beside `path`; on success it takes the place of `path`.
 
-    Its files may be written by :func:`~microconv.storage.files.replacing` again. What
+    Its files may be written by :func:`~microconv.storage.files.atomic_write` again. What
     stops one of them is told of the folder that the user named, not of the one
     beside it.
 
@@ -24,7 +24,7 @@ def fresh_folder(path: Path) -> Iterator[Path]:
         If the disk is full, or anything else on it refuses the writing. The old
         folder stays as it was.
     """
-    with replacing(path) as fresh:
+    with atomic_write(path) as fresh:
         fresh.mkdir()
         try:
             yield fresh

@@ -9,7 +9,7 @@ import yaml
 
 from microconv.errors import MissingInputError, SettingsError
 from microconv.settings.renamed import new_name
-from microconv.storage.files import replacing
+from microconv.storage.files import atomic_write
 
 
 def migrate(path: Path) -> list[str]:
@@ -45,7 +45,7 @@ def migrate(path: Path) -> list[str]:
     for start, (key, name, _) in sorted(found.items(), reverse=True):
         text = text[:start] + name + text[key.end_mark.index :]
     if found:
-        with replacing(path) as fresh:
+        with atomic_write(path) as fresh:
             fresh.write_bytes(text.encode("utf-8"))
     return [
         f"line {key.start_mark.line + 1}: {'.'.join((*at, key.value))} → {name}"

@@ -28,7 +28,7 @@ from microconv.ranking.rank import ONE_MACHINE, Beside, rank_prospects
 from microconv.settings import EngineSettings, ScoreSettings, Settings, read_settings
 from microconv.stages.phases import phase
 from microconv.stages.shell import progress
-from microconv.storage.files import alone_in
+from microconv.storage.files import folder_lock
 from microconv.storage.log import EventLog, Log
 from microconv.tracking.registry import SCHEME, Registered, model_at
 
@@ -111,7 +111,7 @@ def score_events(request: Request, *, params: Path | None, out: Path) -> str:
     files = ListFiles.in_folder(out)
     with ExitStack() as stack:
         stack.enter_context(progress("score"))
-        stack.enter_context(alone_in(out, "making a list in"))
+        stack.enter_context(folder_lock(out, "making a list in"))
         last = None if request.last_list is None else read_list(request.last_list, at=None)
         delivery = _delivery(settings) if request.deliver else None
         with phase("score", "model") as says:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from microconv.settings import Settings
 from microconv.stages.shell import run
-from microconv.storage.files import replacing
+from microconv.storage.files import atomic_write
 from microconv.tracking.run_log import record
 from microconv.tracking.store import Store
 
@@ -39,7 +39,7 @@ def track(
         "model_page": model_page,
     }
     entry = record(settings, files, store=Store.find(store))
-    with replacing(receipt) as fresh:
+    with atomic_write(receipt) as fresh:
         fresh.write_text(json.dumps(asdict(entry), indent=1) + "\n", encoding="utf-8")
     return f"run {entry.run_id}, {entry.model} version {entry.version} is the challenger"
 

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
-from microconv.errors import MicroconvError, MissingInputError, RefusedRowsError, TimeError
+from microconv.errors import MicroconvError, MissingInputError, RejectedRowsError, TimeError
 from microconv.histories.timeline import Fold, plan_as_ofs, plan_folds
 from microconv.ingest.input_files import expand, find_files
 from microconv.journey import JourneyMap
@@ -94,9 +94,9 @@ def _texts(settings: Settings) -> Iterator[str]:
 
 def _source(settings: Settings, place: int, inputs: Path | None) -> Iterator[str]:
     """Find the source's files, and read the first rows of them as ingest would."""
+    from microconv.ingest.duckdb_engine import connect
     from microconv.ingest.row_counts import count_staged, too_many_refused
     from microconv.ingest.staging import stage
-    from microconv.storage.relational import connect
 
     folder = inputs or expand(settings.ingest.input_dir)
     source = settings.ingest.sources[place]
@@ -118,7 +118,7 @@ def _source(settings: Settings, place: int, inputs: Path | None) -> Iterator[str
     )
     refused = too_many_refused([tally], settings.ingest)
     if refused is not None:
-        raise RefusedRowsError(f"{refused} Mend the export, or raise the limit.")
+        raise RejectedRowsError(f"{refused} Mend the export, or raise the limit.")
 
 
 def _twins(settings: Settings, inputs: Path | None) -> Iterator[str]:

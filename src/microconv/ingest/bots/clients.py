@@ -6,7 +6,7 @@ from typing import Any
 
 import ibis
 
-from microconv.storage.relational import any_of
+from microconv.ingest.duckdb_engine import any_of
 
 FAMILIES = (
     ("image_proxy", ("googleimageproxy", "yahoomailproxy", "ggpht.com")),

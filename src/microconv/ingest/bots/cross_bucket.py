@@ -12,18 +12,20 @@ import numpy as np
 import pyarrow as pa
 
 from microconv.ingest.bots.features import count_crowd
-from microconv.storage.spill import ColumnFile, Spill
+from microconv.ingest.partition_files import ColumnFile, PartitionFile
 
 EARLIER = np.dtype([("machines", np.int64), ("events", np.int64)])
 """How many a machine's events, and how many events, there were on earlier days."""
 
 
-def count_crowds(clicks: Spill, beside: ColumnFile, window: int, most: int, pool: Executor) -> None:
+def count_crowds(
+    clicks: PartitionFile, beside: ColumnFile, window: int, most: int, pool: Executor
+) -> None:
     """Count for how many recipients each address clicked around each click.
 
     Parameters
     ----------
-    clicks : Spill
+    clicks : PartitionFile
         By part of the address: `address`, `time`, `seen`, `judged_at`, `recipient`, and the
         click's `bucket` and `place` there.
     beside : ColumnFile
@@ -47,12 +49,12 @@ def count_crowds(clicks: Spill, beside: ColumnFile, window: int, most: int, pool
     list(pool.map(count, range(clicks.buckets)))
 
 
-def sum_earlier_days(days: Spill, beside: ColumnFile, pool: Executor) -> None:
+def sum_earlier_days(days: PartitionFile, beside: ColumnFile, pool: Executor) -> None:
     """Sum up what was seen of each kind at each domain before each day.
 
     Parameters
     ----------
-    days : Spill
+    days : PartitionFile
         By part of the domain: `domain`, `opened`, `day`, of that day in one bucket how many
         `machines` and `events`, and the row's `bucket` and `place` there.
     beside : ColumnFile

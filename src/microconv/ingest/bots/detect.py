@@ -25,8 +25,8 @@ from microconv.ingest.bots.weights import (
     logit,
     open_odds,
 )
+from microconv.ingest.partition_files import ColumnFile, PartitionFile
 from microconv.settings import RobotSettings
-from microconv.storage.spill import ColumnFile, Spill
 
 Arrays = dict[str, np.ndarray]
 
@@ -49,7 +49,7 @@ class Judged:
     """
 
     facts: dict[str, int]
-    _mail: Spill = field(repr=False)
+    _mail: PartitionFile = field(repr=False)
     _human: ColumnFile = field(repr=False)
 
     def human(self, bucket: int, rows: int) -> np.ndarray:
@@ -68,13 +68,13 @@ class Judged:
 
 
 def judge(
-    spill: Spill, robots: RobotSettings, folder: Path, *, parts: int = 1, threads: int = 2
+    spill: PartitionFile, robots: RobotSettings, folder: Path, *, parts: int = 1, threads: int = 2
 ) -> Judged:
     """Tell machines' clicks and opens from people's.
 
     Parameters
     ----------
-    spill : Spill
+    spill : PartitionFile
         Resolved events with :data:`microconv.ingest.bots.email_acts.KEYS`.
     robots : RobotSettings
     folder : Path
@@ -90,8 +90,8 @@ def judge(
     from what was known by then; the share of machines at a domain is that of earlier days.
     Every step counts rows or compares them, so that their order does not matter.
     """
-    mail = Spill(folder / "mail.arrows", spill.buckets)
-    clicks, days = (Spill(folder / f"{name}.arrows", parts) for name in ("clicks", "days"))
+    mail = PartitionFile(folder / "mail.arrows", spill.buckets)
+    clicks, days = (PartitionFile(folder / f"{name}.arrows", parts) for name in ("clicks", "days"))
     buckets = range(spill.buckets)
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(lambda bucket: _weigh(spill, bucket, robots, mail, clicks), buckets))
@@ -109,7 +109,13 @@ def judge(
     return Judged(dict(facts), mail, human)
 
 
-def _weigh(spill: Spill, bucket: int, robots: RobotSettings, mail: Spill, clicks: Spill) -> None:
+def _weigh(
+    spill: PartitionFile,
+    bucket: int,
+    robots: RobotSettings,
+    mail: PartitionFile,
+    clicks: PartitionFile,
+) -> None:
     """Weigh what lies within one bucket, and deal its clicks to the part of their address."""
     rows = spill.read(bucket)
     if rows is None:
@@ -152,7 +158,7 @@ def _take(columns: Arrays, rows: np.ndarray) -> Arrays:
 class _Mail:
     """What is known of clicks, opens and unsubscriptions before their domains are asked."""
 
-    rows: Spill
+    rows: PartitionFile
     crowd: ColumnFile
     robots: RobotSettings
 
@@ -169,7 +175,7 @@ class _Mail:
             "prior": np.where(opened, self.robots.prior_opens, self.robots.prior_clicks),
         }
 
-    def deal_days(self, bucket: int, days: Spill) -> int:
+    def deal_days(self, bucket: int, days: PartitionFile) -> int:
         """Deal what machines did here, day by day, to the part of its domain; count the days.
 
         These verdicts are reached without the domain's share: it cannot talk itself into anything.

@@ -11,10 +11,10 @@ from microconv.ingest.bots.clients import client_family
 from microconv.ingest.bots.email_acts import act_of
 from microconv.ingest.clean.naming import bears_names, is_wanted, matches_any, name_events
 from microconv.ingest.clean.times import Clock, micros_of, read_instants
+from microconv.ingest.duckdb_engine import any_of, trimmed
 from microconv.ingest.input_files import RAW_LENGTH
 from microconv.ingest.sources.rows import ATTRIBUTE, PROPERTY, Rows
 from microconv.settings import IngestSettings, SourceSettings
-from microconv.storage.relational import any_of, trimmed
 
 IDS = ("prospect_id", "anonymous_id", "account_id", "merged_id", "email")
 DESCRIPTION = ("message_id", "campaign_id", "variant", "channel", "link")

@@ -9,9 +9,9 @@ from typing import Any
 
 import ibis
 
+from microconv.ingest.duckdb_engine import any_of
 from microconv.ingest.sources.rows import PROPERTY, SEPARATOR
 from microconv.settings import NamingRule, SourceSettings
-from microconv.storage.relational import any_of
 
 _SCHEME_QUERY_FRAGMENT = r"^(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?|[?#].*$"
 

@@ -20,11 +20,11 @@ from microconv.ingest.clean.events import (
 )
 from microconv.ingest.clean.times import read_instants
 from microconv.ingest.input_files import RAW_LENGTH
+from microconv.ingest.partition_files import PartitionFile
 from microconv.ingest.sources.rows import ATTRIBUTE, Rows
 from microconv.settings import IngestSettings, SourceSettings
 from microconv.storage.buckets import CODEC, LEVEL
 from microconv.storage.schema import INSTANT, MESSAGES, PROSPECT_COLUMNS
-from microconv.storage.spill import Spill
 
 _LEADING_ZERO = r"^[+-]?0\d"
 
@@ -131,7 +131,7 @@ def type_attributes(people: Any, attributes: list[str], connection: Any) -> Any:
     )
 
 
-def write_prospects(people: Any, folder: Path, spill: Spill, connection: Any) -> int:
+def write_prospects(people: Any, folder: Path, spill: PartitionFile, connection: Any) -> int:
     """Write the prospects table in the buckets of the log; return how many rows it has."""
     schema = pa.schema(
         [(name, pa.string()) for name in PROSPECT_COLUMNS]

@@ -15,8 +15,8 @@ import ibis
 from microconv.errors import SettingsError
 from microconv.ingest.clean.events import as_text
 from microconv.ingest.clean.times import micros_of
+from microconv.ingest.partition_files import hexadecimal
 from microconv.settings import DealtInstants, SourceSettings
-from microconv.storage.spill import hexadecimal
 
 FIRST_DIGIT, DIGITS = 4, 7
 """Digits of md5(prospect_id) that choose the cohort; the bucket is chosen by those before."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import ibis
 
-from microconv.storage.relational import (
+from microconv.ingest.duckdb_engine import (
     at_zone,
     epoch_us,
     match_instant,

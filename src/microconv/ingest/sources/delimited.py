@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.csv
 
 from microconv.errors import SourceError
+from microconv.ingest.duckdb_engine import Stream
 from microconv.ingest.input_files import InputFile, Lines, fault_of, read_lines, readable
 from microconv.ingest.sources.records import Header, read_records
 from microconv.ingest.sources.rows import REFUSED, Rows, joined, require_columns
 from microconv.settings import SourceSettings
-from microconv.storage.relational import Stream
 
 DELIMITERS = (",", ";", "\t", "|")
 

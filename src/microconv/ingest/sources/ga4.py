@@ -10,11 +10,11 @@ from typing import Any
 import ibis
 
 from microconv.ingest.clean.times import Clock
+from microconv.ingest.duckdb_engine import json_extract_string, json_extracts
 from microconv.ingest.input_files import InputFile
 from microconv.ingest.sources.jsonl import Payload, read_json_lines
 from microconv.ingest.sources.rows import PROPERTY, Rows, wanted_properties
 from microconv.settings import SourceSettings
-from microconv.storage.relational import json_extract_string, json_extracts
 
 PLACES: dict[str, tuple[str, ...]] = {
     "prospect_id": ("user_id",),

@@ -10,10 +10,7 @@ from typing import Any
 
 import ibis
 
-from microconv.ingest.input_files import InputFile
-from microconv.ingest.sources.json_rows import SCHEMA, batches_of
-from microconv.ingest.sources.rows import ATTRIBUTE, PROPERTY, SEPARATOR, Rows
-from microconv.storage.relational import (
+from microconv.ingest.duckdb_engine import (
     Stream,
     any_of,
     array_to_string,
@@ -23,6 +20,9 @@ from microconv.storage.relational import (
     json_type,
     json_valid,
 )
+from microconv.ingest.input_files import InputFile
+from microconv.ingest.sources.json_rows import SCHEMA, batches_of
+from microconv.ingest.sources.rows import ATTRIBUTE, PROPERTY, SEPARATOR, Rows
 
 JUDGED_LATER = ("time", "known_at", "sent_at", "value", "position")
 """Fields whose reading refuses a list or an object with a reason of its own."""

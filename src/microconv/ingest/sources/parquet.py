@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from microconv.errors import SourceError
+from microconv.ingest.duckdb_engine import any_of, has_nul
 from microconv.ingest.input_files import InputFile
 from microconv.ingest.sources.jsonl import parts_of, pointers
 from microconv.ingest.sources.rows import Rows, joined, require_columns, written_out
 from microconv.settings import SourceSettings
-from microconv.storage.relational import any_of, has_nul
 
 ROW, FILE_NAME = "file_row_number", "filename"
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from microconv.errors import MissingColumnError, did_you_mean, listed
 from microconv.ingest.clean.times import Clock
+from microconv.ingest.duckdb_engine import epoch_us
 from microconv.ingest.input_files import InputFile
 from microconv.settings import SourceSettings
-from microconv.storage.relational import epoch_us
 
 REFUSED = (
     pa.field("row", pa.int64()),

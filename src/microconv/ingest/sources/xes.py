@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow as pa
 
 from microconv.errors import SourceError
+from microconv.ingest.duckdb_engine import Stream
 from microconv.ingest.input_files import Content, InputFile
 from microconv.ingest.sources.rows import REFUSED, Rows, joined, written_out
 from microconv.ingest.sources.table import mapped_fields
 from microconv.settings import SourceSettings
-from microconv.storage.relational import Stream
 
 BATCH = 16_384
 TRACE = "case:"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from microconv.engines.local import map_buckets
+from microconv.engines.engine import map_buckets
 from microconv.histories.arrays import DAY
 from microconv.measurement.impact.candidates import Candidate, candidates_of
 from microconv.measurement.impact.claim import verdict

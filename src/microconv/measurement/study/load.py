@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from microconv.engines.local import map_buckets
+from microconv.engines.engine import map_buckets
 from microconv.errors import NotEnoughDataError
 from microconv.histories.arrays import FOREVER, Histories, Int64
 from microconv.histories.instants import microseconds

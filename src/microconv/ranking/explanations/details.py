@@ -17,8 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from microconv.engines.choice import Engine
-from microconv.engines.wire import AS_JSON
+from microconv.engines.engine import JSON_CODEC, Engine
 from microconv.histories.arrays import FOREVER
 from microconv.histories.instants import microseconds
 from microconv.journey import EXPOSURE, JourneyMap
@@ -70,7 +69,7 @@ def tell_details(log: Log, cluster: Engine, rows: pd.DataFrame, question: Questi
     journey, as_of = question.model.journey, question.as_of
     tell = partial(latest_steps, log, journey=journey, as_of=as_of, listed=listed)
     found: dict[str, dict[str, Any]] = {}
-    for part in cluster.map_buckets(tell, log.buckets, wire=AS_JSON):
+    for part in cluster.map_buckets(tell, log.buckets, codec=JSON_CODEC):
         found |= part
     subjects = _subjects(log, as_of)
     told = [

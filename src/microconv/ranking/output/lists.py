@@ -18,7 +18,7 @@ from microconv.ranking.output.past_lists import FORMAT, MANIFEST, NAMES
 from microconv.ranking.output.spreadsheet import as_csv, as_json_lines
 from microconv.ranking.output.workbook import write_workbook
 from microconv.ranking.ranked import Ranking
-from microconv.storage.files import md5_of, replacing
+from microconv.storage.files import atomic_write, md5_of
 
 
 @dataclass(frozen=True)
@@ -80,18 +80,18 @@ def write_list(
     dict
         The manifest.
     """
-    with replacing(files.prospects) as fresh:
+    with atomic_write(files.prospects) as fresh:
         pq.write_table(_with_details(ranking), fresh)
-    with replacing(files.csv) as fresh:
+    with atomic_write(files.csv) as fresh:
         # with a byte order mark: without one, spreadsheets read "Zoë" as "ZoÃ«"
         fresh.write_text(as_csv(ranking.frame), encoding="utf-8-sig", newline="")
-    with replacing(files.xlsx) as fresh:
+    with atomic_write(files.xlsx) as fresh:
         write_workbook(ranking.frame, fresh, as_of=ranking.as_of)
-    with replacing(files.json_lines) as fresh:
+    with atomic_write(files.json_lines) as fresh:
         fresh.write_text(as_json_lines(ranking.frame, ranking.details), encoding="utf-8")
     content = manifest_of(ranking, origin, valid_for=valid_for)
     content["files"] = {kind: md5_of(getattr(files, kind)) for kind in NAMES}
-    with replacing(files.manifest) as fresh:
+    with atomic_write(files.manifest) as fresh:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         fresh.write_text(text + "\n", encoding="utf-8")
     return content

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from microconv.errors import EventLogError, TimeError
-from microconv.storage.dataframes import canonical_events
+from microconv.ingest.dataframes import canonical_events
 from microconv.storage.schema import EVENTS
 from worlds.exports import Exports, day, iso
 

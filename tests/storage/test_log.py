@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from microconv.storage.parquet import read_parquet
+from microconv.storage.log import read_parquet
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_what_is_no_parquet_is_refused(tmp_path):
 def test_it_does_not_bring_pandas_along(file):
     """That is what it is for."""
     code = (
-        "import sys; from pathlib import Path; from microconv.storage.parquet import read_parquet; "
+        "import sys; from pathlib import Path; from microconv.storage.log import read_parquet; "
         f"read_parquet(Path({str(file)!r})); assert 'pandas' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

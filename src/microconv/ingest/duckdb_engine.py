@@ -15,7 +15,7 @@ import ibis
 import pyarrow as pa
 
 from microconv.errors import MemoryLimitError
-from microconv.storage.memory_budget import engine_bytes
+from microconv.ingest.memory_budget import engine_bytes
 
 
 def _engine(name: str, stub: Callable[..., None], takes: tuple[str, ...], gives: str) -> Any:
@@ -113,7 +113,7 @@ def connect(folder: Path, *, threads: int | None, memory_gb: float = 4) -> Itera
     Raises
     ------
     OSError
-        If the disk is full or refuses: an enclosing `replacing` tells it.
+        If the disk is full or refuses: an enclosing `atomic_write` tells it.
     MemoryLimitError
         If a query needs more memory than there is, and cannot do with the disk.
     """

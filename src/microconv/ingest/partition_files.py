@@ -15,7 +15,7 @@ import ibis
 import numpy as np
 import pyarrow as pa
 
-from microconv.storage.relational import batches_of
+from microconv.ingest.duckdb_engine import batches_of
 
 _HEXADECIMAL = "0123456789abcdef"
 
@@ -38,7 +38,7 @@ _ALONE = Lock()
 
 
 @dataclass
-class Spill:
+class PartitionFile:
     """Unsorted rows, to be read back one bucket at a time.
 
     Attributes
