@@ -12,10 +12,10 @@ import pytest
 from microconv.demo import simulate
 from microconv.features import featurize_log as featurizing
 from microconv.histories.snapshot_log import snapshot_log
+from microconv.ingest import memory_budget as memory
 from microconv.ingest.incremental import ingest_changes
 from microconv.ingest.ingest import Outputs
 from microconv.settings import Settings, read_settings
-from microconv.ingest import memory_budget as memory
 from microconv.storage.log import EventLog
 from worlds.demo import world
 

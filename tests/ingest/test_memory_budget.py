@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from microconv.errors import MemoryLimitError
+from microconv.ingest import memory_budget as memory
 from microconv.ingest.duckdb_engine import connect
 from microconv.ingest.incremental import ingest_changes
 from microconv.ingest.memory_budget import buckets_at_once, buckets_for
 from microconv.settings import EngineSettings
-from microconv.ingest import memory_budget as memory
 from microconv.storage.log import EventLog
 from worlds.exports import TABLE as NAMED
 from worlds.exports import Exports, iso, section

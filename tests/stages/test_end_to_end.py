@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from stage_code import declared, stages_of
 
 from microconv.settings import Settings, read_settings
 from microconv.stages import pipeline, shell
 from microconv.storage.files import md5_of
-from stage_code import declared, stages_of
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from microconv.engines.engine import open_engine
-from microconv.engines.engine import JSON_CODEC
+from microconv.engines.engine import JSON_CODEC, open_engine
 from microconv.features.blocks import block_cells, row_blocks
 from microconv.features.family import Columns
 from microconv.features.matrix import build_features, column_names, write_columns
@@ -18,8 +17,7 @@ from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
 from microconv.settings import Settings
 from microconv.storage.files import atomic_write, remove_leftovers
-from microconv.storage.log import EventLog
-from microconv.storage.log import read_parquet
+from microconv.storage.log import EventLog, read_parquet
 
 
 def featurize_log(

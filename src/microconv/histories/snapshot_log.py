@@ -11,8 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from microconv.engines.engine import open_engine
-from microconv.engines.engine import JSON_CODEC
+from microconv.engines.engine import JSON_CODEC, open_engine
 from microconv.errors import UnmappedEventsError, listed
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import STATUSES, cohort_snapshots
