@@ -1,4 +1,4 @@
-"""The `microconv` command. Nothing heavy is imported before a command needs it."""
+"""The `microconv` command. Libraries are imported only by the command that needs them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from microconv.errors import SettingsError
-from microconv.stages.shell import end_at_once, inert, one_line, one_sentence_errors
+from microconv.stages.runner import exit_fast, inert, one_line, one_sentence_errors
 
 if TYPE_CHECKING:
     from microconv.settings import EngineSettings
@@ -21,12 +21,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Params = Annotated[Path, typer.Option(help="The params.yaml to go by.")]
+Inputs = Annotated[
+    Path | None,
+    typer.Option("--input", help="Folder of the exports, instead of `ingest.input_dir`."),
+]
+Params = Annotated[Path, typer.Option(help="The params.yaml.")]
 EngineName = Annotated[
     str | None,
     typer.Option(
         "--engine",
-        help="`local` or `spark`; by default what params.yaml says. Changes no value.",
+        help="`local` or `spark`, instead of what params.yaml says. Results are the same.",
     ),
 ]
 Master = Annotated[
@@ -35,31 +39,32 @@ Master = Annotated[
 
 
 def main() -> None:
-    """Run the command line: a user's mistake ends in one sentence and exit code 2."""
-    end_at_once()
+    """Run the command line; an error that the user can fix is one sentence and exit code 2."""
+    exit_fast()
     with one_sentence_errors("microconv"):
         try:
             code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         except typer.TyperException as error:  # a mistyped command line
             context = getattr(error, "ctx", None)
             command = context.command_path if context else "microconv"
-            says = one_line(error.format_message()).rstrip(".")
-            raise SettingsError(f"{says}. `{command} --help` lists what there is.") from None
+            problem = one_line(error.format_message()).rstrip(".")
+            raise SettingsError(f"{problem}. See `{command} --help`.") from None
         raise SystemExit(code or 0)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(wanted: bool) -> None:
+    if wanted:
         from importlib.metadata import version
 
-        _say(version("microconv"))
+        _print(version("microconv"))
         raise typer.Exit
 
 
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say it and stop.")
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
     pass
@@ -68,37 +73,39 @@ def _options(
 @app.command()
 def run(
     params: Params,
-    root: Annotated[Path, typer.Option(help="Folder below which every output is written.")],
+    root: Annotated[Path, typer.Option(help="Folder that all outputs are written below.")],
     inputs: Annotated[
-        Path | None, typer.Option("--input", help="Instead of `ingest.input_dir`.")
+        Path | None,
+        typer.Option("--input", help="Folder of the exports, instead of `ingest.input_dir`."),
     ] = None,
     engine: EngineName = None,
     master: Master = None,
 ) -> None:
-    """Run every stage in order, without DVC: exports in, ranked list out."""
+    """Run the whole pipeline without DVC: exports in, ranked list out."""
     from microconv.stages.pipeline import run_pipeline
 
-    asked = _engine(engine, master)
-    for sentence in run_pipeline(params, inputs=inputs, root=root, engine=asked):
-        _say(sentence)
+    chosen = _engine(engine, master)
+    for summary in run_pipeline(params, inputs=inputs, root=root, engine=chosen):
+        _print(summary)
 
 
 @app.command()
 def validate(
     params: Params,
     inputs: Annotated[
-        Path | None, typer.Option("--input", help="Instead of `ingest.input_dir`.")
+        Path | None,
+        typer.Option("--input", help="Folder of the exports, instead of `ingest.input_dir`."),
     ] = None,
     log: Annotated[
-        Path, typer.Option(help="The log of an earlier run, to count each fold's rows.")
+        Path, typer.Option(help="Event log of an earlier run, to count the rows of each fold.")
     ] = Path("data/log"),
 ) -> None:
-    """Check params and sources and say on which dates models are trained and tested."""
+    """Check params.yaml and the exports, and show the training and test dates."""
     from microconv.settings import read_settings
     from microconv.stages import validate as checks
 
-    for sentence in checks.validate(read_settings(params), inputs=inputs, log=log):
-        _say(sentence)
+    for line in checks.validate(read_settings(params), inputs=inputs, log=log):
+        _print(line)
 
 
 @app.command()
@@ -110,60 +117,65 @@ def migrate(
 
     for file in files:
         renamed = rewrite(file)
-        _say("\n  ".join([f"{file}: {len(renamed)} keys renamed", *renamed]))
+        _print("\n  ".join([f"{file}: {len(renamed)} keys renamed", *renamed]))
 
 
 @app.command()
 def extract(
     params: Params,
     inputs: Annotated[
-        Path | None, typer.Option("--input", help="Instead of `ingest.input_dir`.")
+        Path | None,
+        typer.Option("--input", help="Folder of the exports, instead of `ingest.input_dir`."),
     ] = None,
 ) -> None:
-    """Copy what is new in the databases of `extract.tables` into the folder of the exports."""
+    """Copy new rows of the database tables in `extract.tables` into the folder of the exports."""
     from microconv.stages.extract_tables import extract_tables
 
-    for sentence in extract_tables(params, inputs=inputs):
-        _say(sentence)
+    for line in extract_tables(params, inputs=inputs):
+        _print(line)
 
 
 @app.command()
 def score(
     events: Annotated[
-        Path, typer.Option(help="A log, a Parquet file of events, or with --params raw exports.")
+        Path,
+        typer.Option(help="Event log, Parquet file of events, or raw exports (with --params)."),
     ],
-    model: Annotated[str, typer.Option(help="A model's folder, or `models:/NAME@ALIAS`.")],
+    model: Annotated[str, typer.Option(help="Folder of the model, or `models:/NAME@ALIAS`.")],
     out: Annotated[
-        Path, typer.Option(help="Folder for the list as CSV and Parquet, and its manifest.")
+        Path, typer.Option(help="Folder for the list (CSV, XLSX, Parquet) and its manifest.")
     ],
     as_of: Annotated[
         str | None,
-        typer.Option(help="Instant with its zone; by default where the log's outcomes end."),
+        typer.Option(
+            help="Instant to score at, with time zone; by default where the log's outcomes end."
+        ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="How many to list.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Length of the list.")] = None,
     params: Annotated[
-        Path | None, typer.Option(help="Grades, reasons, limit; and how to read raw exports.")
+        Path | None,
+        typer.Option(help="A params.yaml: grades, list length, how to read raw exports."),
     ] = None,
     complete_until: Annotated[
         str | None,
-        typer.Option(help="Until when raw exports are complete, instead of what the sources say."),
+        typer.Option(help="Until when raw exports are complete, instead of `complete_until`."),
     ] = None,
     deliver: Annotated[
-        bool, typer.Option(help="Write the list into the database that `deliver` names, too.")
+        bool, typer.Option(help="Also write the list into the database that `deliver` names.")
     ] = True,
     last_list: Annotated[
-        Path | None, typer.Option(help="Folder of the list before: say what has changed since.")
+        Path | None, typer.Option(help="Folder of the previous list, to show what changed since.")
     ] = None,
     journey: Annotated[
-        Path | None, typer.Option(help="The measurement, journey.json: evidence for next steps.")
+        Path | None, typer.Option(help="journey.json of the measurement: evidence for next steps.")
     ] = None,
     engine: EngineName = None,
     master: Master = None,
 ) -> None:
-    """Rank the prospects of new events with a model that was trained before."""
-    from microconv.stages.score_events import Request, score_events
+    """Rank prospects by their events with a trained model."""
+    from microconv.stages.score_events import ScoreRequest, score_events
 
-    request = Request(
+    request = ScoreRequest(
         events,
         model,
         now=datetime.now(UTC),
@@ -175,18 +187,18 @@ def score(
         journey=journey,
         engine=_engine(engine, master),
     )
-    _say(score_events(request, params=params, out=out))
+    _print(score_events(request, params=params, out=out))
 
 
 @app.command()
 def deliver(
-    folder: Annotated[Path, typer.Option("--list", help="The folder that `score --out` wrote.")],
+    folder: Annotated[Path, typer.Option("--list", help="Folder that `microconv score` wrote.")],
     params: Params,
 ) -> None:
-    """Write a list that was made earlier into the database that `deliver` names."""
+    """Write a finished list into the database that `deliver` names."""
     from microconv.stages.deliver_list import deliver_list
 
-    _say(deliver_list(folder, params=params, now=datetime.now(UTC)))
+    _print(deliver_list(folder, params=params, now=datetime.now(UTC)))
 
 
 @app.command()
@@ -194,76 +206,76 @@ def promote(
     params: Params,
     log: Annotated[
         Path | None,
-        typer.Option(help="An event log: what matured since the champion was trained counts too."),
+        typer.Option(help="Event log, to count snapshots labelled since the champion was trained."),
     ] = None,
     because: Annotated[
         str | None,
-        typer.Option(help="Promote whatever speaks against it; the reason is written down."),
+        typer.Option(help="Promote despite objections; the reason is recorded."),
     ] = None,
     rollback: Annotated[
-        bool, typer.Option("--rollback", help="Make the previous champion the champion again.")
+        bool, typer.Option("--rollback", help="Restore the previous champion.")
     ] = False,
     root: Annotated[
         Path | None, typer.Option(help="Folder of mlflow.db; by default the repository.")
     ] = None,
 ) -> None:
-    """Make the challenger the champion, or say why not."""
+    """Promote the challenger to champion, if nothing speaks against it."""
     from microconv.stages import promote as promotion
 
-    ask = promotion.Ask(log, because, root)
-    _say(promotion.rollback(params, ask) if rollback else promotion.promote(params, ask))
+    request = promotion.PromotionRequest(log, because, root)
+    _print(promotion.rollback(params, request) if rollback else promotion.promote(params, request))
 
 
 @app.command()
 def audit(
-    lists: Annotated[Path, typer.Option(help="Folder that holds past lists, each in its own.")],
+    lists: Annotated[Path, typer.Option(help="Folder of past lists, each in a folder of its own.")],
     log: Annotated[Path, typer.Option(help="The event log as it is today.")],
     params: Params,
     out: Annotated[Path, typer.Option(help="Folder for audit.json and audit.html.")],
     model: Annotated[
         str | None,
-        typer.Option(help="The champion's folder or address: what has shifted since it learnt?"),
+        typer.Option(help="Folder or address of the champion, to check for drift."),
     ] = None,
 ) -> None:
-    """Hold past lists against what happened, and say whether a new model is due."""
-    from microconv.stages.audit_lists import Ask, audit_lists
+    """Compare past lists with what happened, and recommend whether to retrain."""
+    from microconv.stages.audit_lists import AuditRequest, audit_lists
 
-    _say(audit_lists(Ask(lists, log, model), params=params, out=out))
+    _print(audit_lists(AuditRequest(lists, log, model), params=params, out=out))
 
 
 @app.command()
 def simulate(
     params: Params,
-    raw: Annotated[Path, typer.Option(help="Folder for the exports; replaced as a whole.")],
-    truth: Annotated[Path, typer.Option(help="Folder for what was planted; replaced too.")],
+    raw: Annotated[Path, typer.Option(help="Folder for the exports; replaced.")],
+    truth: Annotated[Path, typer.Option(help="Folder for the planted effects; replaced.")],
 ) -> None:
-    """Write the exports of a made-up company, and the truth behind them."""
-    from microconv.stages.shell import call
+    """Write the exports of a simulated company, and the truth behind them."""
+    from microconv.stages.runner import call
     from microconv.stages.simulate import simulate as write_world
 
-    _say(call(write_world, ["--params", str(params), "--raw", str(raw), "--truth", str(truth)]))
+    _print(call(write_world, ["--params", str(params), "--raw", str(raw), "--truth", str(truth)]))
 
 
 @app.command()
 def power(
-    baseline: Annotated[float, typer.Option(help="Share of the control that does the step.")],
+    baseline: Annotated[float, typer.Option(help="Conversion rate of the control arm.")],
     effect: Annotated[
-        float | None, typer.Option(help="Relative effect worth finding: 0.25 is a quarter more.")
+        float | None, typer.Option(help="Minimum detectable effect, relative: 0.25 is 25 % more.")
     ] = None,
-    units: Annotated[int | None, typer.Option(help="Units an arm: what can they show?")] = None,
-    arms: Annotated[int, typer.Option(help="Arms, the control included.")] = 2,
-    power: Annotated[float, typer.Option(help="Probability of finding it if it is there.")] = 0.8,
-    alpha: Annotated[float, typer.Option(help="Probability of finding what is not there.")] = 0.05,
+    units: Annotated[int | None, typer.Option(help="Units per arm.")] = None,
+    arms: Annotated[int, typer.Option(help="Number of arms, including the control.")] = 2,
+    power: Annotated[float, typer.Option(help="Probability of detecting the effect.")] = 0.8,
+    alpha: Annotated[float, typer.Option(help="Probability of a false positive.")] = 0.05,
     per_day: Annotated[
-        float | None, typer.Option(help="Units that can be assigned a day, over all arms.")
+        float | None, typer.Option(help="Units assigned per day, over all arms.")
     ] = None,
 ) -> None:
-    """Say how many units a test (A/B) needs before it is started, or what it can show."""
+    """Compute the sample size of an A/B test, or the effect that a sample size can detect."""
     from microconv.measurement.experiments.power import Design, plan
 
     design = Design(baseline, arms, power, alpha)
-    for sentence in plan(design, effect=effect, units=units, per_day=per_day):
-        _say(sentence)
+    for line in plan(design, effect=effect, units=units, per_day=per_day):
+        _print(line)
 
 
 def _engine(name: str | None, master: str | None) -> EngineSettings | None:
@@ -274,6 +286,6 @@ def _engine(name: str | None, master: str | None) -> EngineSettings | None:
     return engine_named(name, master)
 
 
-def _say(sentence: str) -> None:
-    sys.stdout.write(f"{inert(sentence)}\n")
+def _print(text: str) -> None:
+    sys.stdout.write(f"{inert(text)}\n")
     sys.stdout.flush()

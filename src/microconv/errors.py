@@ -1,35 +1,35 @@
-"""What can go wrong, one class per thing a caller might catch.
+"""Errors, one class per case that a caller may want to catch.
 
 ::
 
     MicroconvError
-    ├── SettingsError            params.yaml says something it cannot mean
+    ├── SettingsError            params.yaml is not valid
     ├── JourneyError             the journey map contradicts itself
     ├── SourceError              a source cannot be read at all
-    │   ├── MissingInputError    no file where one was promised
+    │   ├── MissingInputError    a file is missing
     │   └── MissingColumnError   a mapping names a column the file does not have
     ├── RejectedRowsError        more rows were rejected than `ingest.max_rejected_share` allows
     ├── MemoryLimitError         something does not fit into `engine.memory_gb`
-    ├── UnmappedEventsError      event names without a step, and the run was asked to mind
-    ├── EventLogError            a log (or a table of events) is not what it says it is
+    ├── UnmappedEventsError      event names without a step, where the settings do not allow them
+    ├── EventLogError            a log (or a table of events) is damaged or not valid
     ├── TimeError                an instant is naive, missing or outside what was observed
     │   └── UnobservedOutcomeError   an outcome window ends after the log does
-    ├── NotEnoughDataError       nothing to learn from: no outcome, one class, no closed window
+    ├── NotEnoughDataError       no outcome, one class only, or no closed outcome window
     ├── ModelError               a model cannot be used
     │   ├── DamagedModelError    a file of the model is missing or its checksum differs
     │   └── OtherJourneyError    the model was trained on another journey or other features
-    ├── ListError                a list is not what its manifest vouches for, or has expired
-    ├── PromotionError           the challenger is not promoted, or nothing is left to roll back to
+    ├── ListError                a list does not match its manifest, or has expired
+    ├── PromotionError           the challenger is not promoted, or there is nothing to roll back to
     ├── EngineError              Spark is not available, or failed
-    ├── DatabaseError            a database refused, or holds something else
-    │   └── DatabaseAwayError    it cannot be reached, or went away
-    ├── TrackingError            the MLflow store or registry refused
+    ├── DatabaseError            a database reported an error
+    │   └── DatabaseAwayError    it cannot be reached
+    ├── TrackingError            the MLflow store or registry reported an error
     │   └── TrackingAwayError    it cannot be reached
-    ├── BusyError                another run is at work in the same folder
-    └── StaleLogError            the log ends too long ago for a list that people act on
+    ├── BusyError                another run is using the same folder
+    └── StaleLogError            the log ended too long ago to act on
 
-Every message says what, how many, which values, and the way out. The last four kinds
-may be gone by themselves when the same command runs again later (`temporary`).
+Every message says what, how many, which values, and the way out. Errors that are
+`temporary` may disappear by themselves when the same command runs again later.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ from difflib import get_close_matches
 
 
 class MicroconvError(Exception):
-    """The parent of every error a user can cause and mend.
+    """The parent of every error that a user can fix.
 
     Attributes
     ----------
     temporary : bool
-        Whether the same command may well succeed later without anybody mending anything.
+        Whether the same command may succeed later without any change.
     """
 
     temporary = False
 
 
 class SettingsError(MicroconvError):
-    """A section of params.yaml cannot be understood."""
+    """A params.yaml is not valid."""
 
 
 class JourneyError(MicroconvError):
@@ -63,7 +63,7 @@ class SourceError(MicroconvError):
 
 
 class MissingInputError(SourceError):
-    """No file stands where the source says one does."""
+    """A file or folder is missing."""
 
 
 class MissingColumnError(SourceError):
@@ -83,7 +83,7 @@ class UnmappedEventsError(MicroconvError):
 
 
 class EventLogError(MicroconvError):
-    """A log, or a table offered as one, breaks the contract of the events table."""
+    """A log, or a table used as one, violates the contract of the events table."""
 
 
 class TimeError(MicroconvError):
@@ -91,11 +91,11 @@ class TimeError(MicroconvError):
 
 
 class UnobservedOutcomeError(TimeError):
-    """An outcome window ends after the log does: neither a yes nor a no."""
+    """An outcome window ends after the log does, so its label is unknown."""
 
 
 class NotEnoughDataError(MicroconvError):
-    """There is nothing to learn from or nothing to evaluate on."""
+    """There is too little data to fit or evaluate a model."""
 
 
 class ModelError(MicroconvError):
@@ -111,7 +111,7 @@ class OtherJourneyError(ModelError):
 
 
 class ListError(MicroconvError):
-    """A list is not the one its manifest vouches for, or may no longer be used."""
+    """A list does not match its manifest, or has expired."""
 
 
 class PromotionError(MicroconvError):
@@ -119,11 +119,11 @@ class PromotionError(MicroconvError):
 
 
 class DatabaseError(MicroconvError):
-    """A database refused, or holds something else than it should."""
+    """A database reported an error, or holds something unexpected."""
 
 
 class DatabaseAwayError(DatabaseError):
-    """A database cannot be reached, or went away meanwhile."""
+    """A database cannot be reached."""
 
     temporary = True
 
@@ -133,7 +133,7 @@ class EngineError(MicroconvError):
 
 
 class TrackingError(MicroconvError):
-    """The MLflow store or its registry refused."""
+    """The MLflow store or registry reported an error."""
 
 
 class TrackingAwayError(TrackingError):
@@ -143,19 +143,19 @@ class TrackingAwayError(TrackingError):
 
 
 class BusyError(MicroconvError):
-    """Another run is at work in the same folder."""
+    """Another run is using the same folder."""
 
     temporary = True
 
 
 class StaleLogError(MicroconvError):
-    """The log ends too long ago for a list that people act on."""
+    """The log ended too long ago to act on."""
 
     temporary = True
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Name the nearest known word, as a sentence to append to an error.
+    """Return a sentence that names the nearest known word, or an empty string.
 
     Examples
     --------
@@ -169,7 +169,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def listed(values: Iterable[object], *, most: int = 8) -> str:
-    """Write values out for an error message, at most `most` of them.
+    """Format values for an error message, at most `most` of them.
 
     Examples
     --------

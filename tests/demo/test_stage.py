@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from microconv.errors import SettingsError
-from microconv.stages.shell import call
+from microconv.stages.runner import call
 from microconv.stages.simulate import simulate
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"

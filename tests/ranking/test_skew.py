@@ -135,7 +135,7 @@ import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then writing fails as it does on a full disk
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
 from microconv.stages.featurize import featurize
-from microconv.stages.shell import run
+from microconv.stages.runner import run
 run(featurize)
 """
 

@@ -9,7 +9,7 @@ import pytest
 from stage_code import declared, stages_of
 
 from microconv.settings import Settings, read_settings
-from microconv.stages import pipeline, shell
+from microconv.stages import pipeline, runner
 from microconv.storage.files import md5_of
 
 pytestmark = pytest.mark.slow
@@ -128,5 +128,5 @@ def test_a_stage_reads_only_the_sections_that_it_declares(repository, run_root, 
     function = getattr(
         __import__(f"microconv.stages.{stage.name}", fromlist=[stage.name]), stage.name
     )
-    shell.call(function, arguments)
+    runner.call(function, arguments)
     assert read - {"engine"} == set(stage.sections)  # threads change no value

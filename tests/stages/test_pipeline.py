@@ -86,8 +86,8 @@ def test_code_is_imported_by_name_only():
 
 def test_a_folder_stands_for_its_files_if_most_of_them_are_run():
     """DVC's lock is read and written around every stage, so it is kept short."""
-    few = {Path("src/microconv") / name for name in ("errors.py", "stages/shell.py")}
-    assert folded(few) == ["src/microconv/errors.py", "src/microconv/stages/shell.py"]
+    few = {Path("src/microconv") / name for name in ("errors.py", "stages/runner.py")}
+    assert folded(few) == ["src/microconv/errors.py", "src/microconv/stages/runner.py"]
     package = Path("src/microconv/histories")
     files = sorted(f.relative_to(ROOT) for f in (ROOT / package).iterdir() if f.is_file())
     half = len(files) // 2

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from microconv.demo import simulate
 from microconv.stages.pipeline import STAGES, PipelineStage
-from microconv.stages.shell import call
+from microconv.stages.runner import call
 from microconv.storage.files import md5_of
 from worlds.demo import world
 

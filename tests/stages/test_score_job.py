@@ -19,8 +19,8 @@ from microconv.errors import (
 )
 from microconv.ranking import event_inputs as inputs
 from microconv.settings import Settings
+from microconv.stages.runner import TRY_AGAIN, one_sentence_errors
 from microconv.stages.score_events import Request, score_events
-from microconv.stages.shell import TRY_AGAIN, one_sentence_errors
 from microconv.storage.files import folder_lock, md5_of
 from worlds.ranking import END, on_disk, settings, trained, world
 

@@ -1,4 +1,4 @@
-"""What `microconv audit` does: past lists and today's log → `audit.json` and `audit.html`."""
+"""`microconv audit`: compare past lists with today's log, write `audit.json` and `audit.html`."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ from microconv.feedback.past_lists import gather
 from microconv.model.prospect_model import ProspectModel
 from microconv.report.audit_page import audit_page
 from microconv.settings import read_settings
-from microconv.stages.phases import phase
-from microconv.stages.shell import progress
+from microconv.stages.runner import phase, progress
 from microconv.storage.files import atomic_write
 from microconv.storage.log import EventLog
 from microconv.tracking.registry import model_at
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What is asked for.
+class AuditRequest:
+    """What `microconv audit` was called with.
 
     Attributes
     ----------
     lists : Path
-        A folder that holds lists, each in a folder of its own.
+        A folder of past lists, each in a folder of its own.
     log : Path
-        As it is today.
+        The event log as it is today.
     model : str or None
-        A folder or the address of a registered model; without it nothing is said of shift.
+        Folder or address of the model; without it prospect drift is not checked.
     """
 
     lists: Path
@@ -38,26 +37,34 @@ class Ask:
     model: str | None
 
 
-def audit_lists(ask: Ask, *, params: Path, out: Path) -> str:
-    """Hold past lists against what happened; write the figures and a page.
+def audit_lists(request: AuditRequest, *, params: Path, out: Path) -> str:
+    """Compare past lists with what happened, and write the figures and a page.
+
+    Parameters
+    ----------
+    request : AuditRequest
+    params : Path
+        The params.yaml.
+    out : Path
+        Folder for `audit.json` and `audit.html`.
 
     Returns
     -------
     str
-        Whether a new model is due, and why.
+        Whether to retrain, and why.
     """
     settings = read_settings(params)
     with ExitStack() as stack:
         stack.enter_context(progress("audit"))
         model = None
-        if ask.model is not None:
+        if request.model is not None:
             with phase("audit", "model"):
-                model = ProspectModel.load(stack.enter_context(model_at(ask.model)).folder)
+                model = ProspectModel.load(stack.enter_context(model_at(request.model)).folder)
         with phase("audit", "lists") as says:
-            lists, refused = gather(ask.lists)
+            lists, refused = gather(request.lists)
             says |= {"lists": len(lists), "refused": len(refused)}
         with phase("audit", "outcomes"):
-            evidence = Evidence(lists, EventLog.open(ask.log), model)
+            evidence = Evidence(lists, EventLog.open(request.log), model)
             findings = audit(evidence, settings, refused=refused)
         with phase("audit", "write"):
             page = audit_page(findings)

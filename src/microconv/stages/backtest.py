@@ -1,4 +1,4 @@
-"""backtest: every candidate learns in the past and predicts what came after it."""
+"""Stage `backtest`: out-of-time predictions of every model on walk-forward folds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from microconv.journey import JourneyMap
 from microconv.model.search_result import Searched
 from microconv.model.training import Recipe
 from microconv.settings import Settings
-from microconv.stages.shell import run
+from microconv.stages.runner import run
 from microconv.storage.log import EventLog
 
 
@@ -27,7 +27,7 @@ def backtest(
     search: Path,
     predictions: Path,
 ) -> str:
-    """Write the out-of-time predictions of every model on every fold."""
+    """Fit every model on each fold's past, and write its predictions of what came after."""
     events, journey = EventLog.open(log), JourneyMap.from_settings(settings.journey)
     until = events.observed_until(journey)
     folds = plan_folds(

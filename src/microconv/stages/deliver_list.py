@@ -1,4 +1,4 @@
-"""What `microconv deliver` does: a list that was made earlier → the database that settings name."""
+"""`microconv deliver`: write a finished list into the database that params.yaml names."""
 
 from __future__ import annotations
 
@@ -12,40 +12,39 @@ from microconv.databases.deliver import deliver
 from microconv.errors import PromotionError, SettingsError
 from microconv.ranking.output.past_lists import NAMES, read_list
 from microconv.settings import read_settings
-from microconv.stages.phases import phase
-from microconv.stages.shell import progress
+from microconv.stages.runner import phase, progress
 
 
 def deliver_list(folder: Path, *, params: Path, now: datetime) -> str:
-    """Write a list into PostgreSQL; writing it again changes nothing.
+    """Write a list into PostgreSQL and return a summary; writing it again changes nothing.
 
     Parameters
     ----------
     folder : Path
         Where `microconv score` wrote it.
     params : Path
-        Says where to, in the section `deliver`.
+        Its section `deliver` names the database.
     now : datetime
-        A list that has expired by then is refused.
+        A list that has expired by then is not delivered.
 
     Raises
     ------
     SettingsError
         If the settings name no database.
     ListError
-        If the list is not whole, or has expired.
+        If the list is incomplete or has expired.
     PromotionError
-        If it is a preview.
+        If the list is a preview.
     DatabaseError
-        If the database refuses; it then holds what it held before.
+        If the database reports an error; its content is then unchanged.
     """
     settings = read_settings(params).deliver
     if settings.url_from is None:
         raise SettingsError(
-            f"{params} does not say where to deliver. Set `deliver.url_from` to the environment "
-            "variable that holds the address of a PostgreSQL database."
+            f"{params} names no database. Set `deliver.url_from` to the environment variable that "
+            "holds the address of a PostgreSQL database."
         )
-    with progress("deliver"), phase("deliver", "write") as says:
+    with progress("deliver"), phase("deliver", "write") as facts:
         address = Address.read(settings.url_from)
         manifest = read_list(folder, at=now).manifest
         if manifest["status"] != "champion":
@@ -55,5 +54,5 @@ def deliver_list(folder: Path, *, params: Path, now: datetime) -> str:
             )
         table = pq.read_table(folder / NAMES["prospects"])
         rows = deliver(table, manifest, address=address, table=settings.table)
-        says |= {"list_id": manifest["list_id"], "rows": rows}
+        facts |= {"list_id": manifest["list_id"], "rows": rows}
     return f"list {manifest['list_id']}: {rows:,} rows in table {settings.table}"

@@ -1,4 +1,4 @@
-"""What `microconv extract` does: each table of `extract.tables` → one more file of its folder."""
+"""`microconv extract`: copy the new rows of each table of `extract.tables` into a new file."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ from microconv.databases.extract import extract
 from microconv.errors import SettingsError
 from microconv.ingest.input_files import expand
 from microconv.settings import read_settings
-from microconv.stages.phases import phase
-from microconv.stages.shell import progress
+from microconv.stages.runner import phase, progress
 
 
 def extract_tables(params: Path, *, inputs: Path | None) -> Iterator[str]:
-    """Copy what is new in each table, and yield what each brought.
+    """Copy the new rows of each table, and yield a sentence about each.
+
+    Parameters
+    ----------
+    params : Path
+        The params.yaml.
+    inputs : Path or None
+        Folder for the files instead of `ingest.input_dir`.
 
     Raises
     ------
     SettingsError
-        If no table is named.
+        If params.yaml names no table.
     DatabaseError
-        If one of them cannot be read; those before it are in place.
+        If a table cannot be read; the files of those before it are complete.
     """
     settings = read_settings(params)
     if not settings.extract.tables:
@@ -31,9 +37,9 @@ def extract_tables(params: Path, *, inputs: Path | None) -> Iterator[str]:
         )
     folder = inputs or expand(settings.ingest.input_dir)
     for table in settings.extract.tables:
-        with progress(f"extract {table.name}"), phase("extract", table.name) as says:
+        with progress(f"extract {table.name}"), phase("extract", table.name) as facts:
             got = extract(table, folder)
-            says["rows"] = got.rows
+            facts["rows"] = got.rows
         if got.file is None:
             yield f"{table.name}: nothing new since {got.high}"
         else:

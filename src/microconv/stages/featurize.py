@@ -1,4 +1,4 @@
-"""featurize: the columns of the stateless families, for every snapshot."""
+"""Stage `featurize`: the features of every snapshot that need no fitting."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from microconv.features.featurize_log import featurize_log
 from microconv.features.rare_steps import describe_grouping
 from microconv.journey import JourneyMap
 from microconv.settings import Settings
-from microconv.stages.fresh_folder import fresh_folder
-from microconv.stages.shell import run
+from microconv.stages.runner import fresh_folder, run
 from microconv.storage.log import EventLog
 
 
 def featurize(settings: Settings, *, log: Path, snapshots: Path, features: Path) -> str:
-    """Build the features of every snapshot, row for row."""
+    """Compute the features of every snapshot, in the order of the snapshots."""
     with fresh_folder(features) as fresh:
         facts = featurize_log(EventLog.open(log), settings, snapshots=snapshots, out=fresh)
     folded = describe_grouping(JourneyMap.from_settings(settings.journey), settings.features)

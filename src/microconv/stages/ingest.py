@@ -1,4 +1,4 @@
-"""ingest: from any export to one sorted log, with every row accounted for."""
+"""Stage `ingest`: from any export to one sorted event log, with every row accounted for."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 from microconv.ingest.incremental import ingest_changes
 from microconv.ingest.ingest import Outputs
 from microconv.settings import Settings
-from microconv.stages.shell import run
+from microconv.stages.runner import run
 
 
 def ingest(settings: Settings, *, inputs: Path, log: Path, quarantine: Path, summary: Path) -> str:
-    """Read the exports that are new or changed and write the log."""
+    """Read the exports that are new or changed, and write the event log."""
     facts, said = ingest_changes(
         settings.ingest,
         outputs=Outputs(log, quarantine, summary),
@@ -23,21 +23,21 @@ def ingest(settings: Settings, *, inputs: Path, log: Path, quarantine: Path, sum
         ignored, refused = sum(source["ignored"].values()), sum(source["quarantined"].values())
         lines.append(
             f"  {source['name']}: {source['rows']:,} rows = {source['events']:,} kept + "
-            f"{source['duplicates']:,} duplicates + {ignored:,} ignored + {refused:,} refused"
+            f"{source['duplicates']:,} duplicates + {ignored:,} ignored + {refused:,} rejected"
         )
     if "robots" in facts:
-        lines.append(_about_robots(facts["robots"]))
+        lines.append(_bot_summary(facts["robots"]))
     return "\n".join(lines)
 
 
-def _about_robots(counts: dict[str, int]) -> str:
+def _bot_summary(counts: dict[str, int]) -> str:
     said = (
-        f"  machines made {counts['machine_clicks']:,} of {counts['clicks']:,} clicks and "
+        f"  bots made {counts['machine_clicks']:,} of {counts['clicks']:,} clicks and "
         f"{counts['machine_opens']:,} of {counts['opens']:,} opens"
     )
     if counts["suspect_unsubscribes"]:
         said += (
-            f"; {counts['suspect_unsubscribes']:,} unsubscriptions look like a scanner's, and "
+            f"; {counts['suspect_unsubscribes']:,} unsubscribes look like a link scanner's; they "
             "count all the same"
         )
     return said

@@ -1,4 +1,4 @@
-"""measure: which small steps lead to the big one, every figure with its interval."""
+"""Stage `measure`: how micro-conversions relate to conversion, each figure with an interval."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from microconv.measurement.study.load import load_study
 from microconv.measurement.study.message_sends import parse_goals
 from microconv.measurement.study.rare_steps import gather_steps, named_in
 from microconv.settings import Settings
-from microconv.stages.shell import run
+from microconv.stages.runner import run
 from microconv.storage.log import EventLog
 
 
 def measure(settings: Settings, *, log: Path, journey: Path, tables: Path) -> str:
-    """Measure the journey, looking back from the instant up to which outcomes are complete."""
+    """Measure the journey up to the instant until which outcomes are complete."""
     opened, whole = EventLog.open(log), JourneyMap.from_settings(settings.journey)
     messages = opened.read_messages()
     goals = [] if messages is None else messages["goal"].unique().to_pylist()

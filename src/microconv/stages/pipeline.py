@@ -13,7 +13,7 @@ from pathlib import Path
 from microconv.errors import MissingInputError
 from microconv.ingest.input_files import expand
 from microconv.settings import EngineSettings, Settings, read_settings
-from microconv.stages.shell import call
+from microconv.stages.runner import call
 
 INPUT = "${ingest.input_dir}"
 """The folder of the exports, as `dvc.yaml` refers to it."""

@@ -1,4 +1,4 @@
-"""What `microconv promote` does: hold the challenger against the champion, then move the alias."""
+"""`microconv promote`: compare the challenger with the champion, then move the alias."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel, require_same
 from microconv.ranking.newly_labelled import fresh_rows, out_of_time_rows, rescored
 from microconv.settings import EvaluateSettings, Settings, read_settings
-from microconv.stages.shell import progress
+from microconv.stages.runner import progress
 from microconv.storage.log import EventLog
 from microconv.tracking.champion import Contestant, contestant, crown, roll_back, standing
 from microconv.tracking.store import Store
 
-MANY_DISAGREE = 0.02
-"""Above this share of common rows with different outcomes two logs are not the same."""
+MAX_LABEL_CONFLICTS = 0.02
+"""Share of common rows with different labels above which two event logs are not the same."""
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What is asked for.
+class PromotionRequest:
+    """What `microconv promote` was called with.
 
     Attributes
     ----------
     log : Path or None
-        Where matured snapshots are found, and the champion is asked about them.
+        Event log whose newly labelled snapshots both models are compared on, too.
     because : str or None
-        Promote whatever speaks against it, and write this down.
+        Promote despite objections; the reason is recorded.
     root : Path or None
-        Folder of the diary's database; by default the repository.
+        Folder of the MLflow database; by default the repository.
     """
 
     log: Path | None = None
@@ -50,59 +50,71 @@ class Ask:
     root: Path | None = None
 
 
-def promote(params: Path, ask: Ask) -> str:
-    """Make the challenger the champion, or say why not.
+def promote(params: Path, request: PromotionRequest) -> str:
+    """Make the challenger the champion, and return a summary of the comparison.
+
+    Parameters
+    ----------
+    params : Path
+        The params.yaml.
+    request : PromotionRequest
 
     Raises
     ------
     PromotionError
-        If something speaks against it and no reason was given.
+        If there are objections and no reason was given to promote despite them.
     """
-    settings, store = read_settings(params), Store.find(ask.root)
+    settings, store = read_settings(params), Store.find(request.root)
     name = settings.track.registered_model
-    because = None if ask.because is None else ask.because.strip()
+    because = None if request.because is None else request.because.strip()
     if because == "":
-        raise PromotionError("--because is empty. Write down why, or leave the option out.")
+        raise PromotionError("--because is empty. Give the reason, or omit the option.")
     with progress("promote"):
         now = standing(name, store)
         if now.challenger is None:
-            raise PromotionError(
-                f"`{name}` has no challenger. Run the stage `track`, which registers one."
-            )
+            raise PromotionError(f"`{name}` has no challenger. The stage `track` registers one.")
         if now.challenger == now.champion:
-            return f"{name} version {now.champion} is the champion already"
+            return f"{name} version {now.champion} is already the champion"
         with contestant(name, now.challenger, store) as challenger:
             if now.champion is None:
                 objections, figures = _first(challenger, settings)
             else:
                 with contestant(name, now.champion, store) as champion:
-                    objections, figures = _contest(challenger, champion, settings, ask.log)
+                    objections, figures = _contest(challenger, champion, settings, request.log)
         if objections and because is None:
             raise PromotionError(_refusal(name, now.challenger, objections, figures))
         codes = tuple(sorted({objection.code for objection in objections}))
         crown(name, now.challenger, store=store, because=because, objections=codes)
     before = "the first" if now.champion is None else f"it was version {now.champion}"
-    spite = f"; in spite of {', '.join(codes)}, because: {because}" if objections else ""
-    return f"{name} version {now.challenger} is the champion now ({before}){spite}{figures}"
+    despite = f"; despite {', '.join(codes)}, because: {because}" if objections else ""
+    return f"{name} version {now.challenger} is the champion now ({before}){despite}{figures}"
 
 
-def rollback(params: Path, ask: Ask) -> str:
-    """Make the previous champion the champion again."""
+def rollback(params: Path, request: PromotionRequest) -> str:
+    """Make the previous champion the champion again, and return a summary.
+
+    Parameters
+    ----------
+    params : Path
+        The params.yaml.
+    request : PromotionRequest
+        Only its `root` counts.
+    """
     name = read_settings(params).track.registered_model
-    was, now = roll_back(name, store=Store.find(ask.root))
+    was, now = roll_back(name, store=Store.find(request.root))
     return f"{name} version {now} is the champion again (it was version {was})"
 
 
 def _refusal(name: str, number: str, objections: list[Objection], figures: str) -> str:
     reasons = "; ".join(objection.says for objection in objections)
     return (
-        f"Version {number} of `{name}` is not promoted: {reasons}. Mend it and run again, or "
-        f'promote it all the same with --because "why".{figures}'
+        f"Version {number} of `{name}` is not promoted: {reasons}. Fix this and run again, or "
+        f'promote it anyway with --because "REASON".{figures}'
     )
 
 
 def _first(challenger: Contestant, settings: Settings) -> tuple[list[Objection], str]:
-    """Judge a first champion: by itself, and against the best baseline."""
+    """Check a first champion: its own figures, and the comparison with the best baseline."""
     objections = _journey(
         challenger.model, JourneyMap.from_settings(settings.journey), "the settings"
     )
@@ -118,27 +130,27 @@ def _first(challenger: Contestant, settings: Settings) -> tuple[list[Objection],
 def _contest(
     challenger: Contestant, champion: Contestant, settings: Settings, log: Path | None
 ) -> tuple[list[Objection], str]:
-    """Judge a challenger by itself and against the champion."""
+    """Check a challenger: its own figures, and the comparison with the champion."""
     mine, theirs = challenger.model, champion.model
     objections = _journey(mine, theirs.journey, "the champion")
     if mine.snapshot_settings.horizon != theirs.snapshot_settings.horizon:
         objections.append(
             Objection(
-                "other_question",
-                f"it looks {mine.snapshot_settings.horizon_days:g} days ahead and the champion "
+                "other_horizon",
+                f"it predicts {mine.snapshot_settings.horizon_days:g} days ahead and the champion "
                 f"{theirs.snapshot_settings.horizon_days:g}",
             )
         )
     rows = out_of_time_rows(mine)
     objections += own_objections(rows, challenger.evaluation, settings.evaluate)
-    if any(o.code in ("other_journey", "other_question") for o in objections):
+    if any(o.code in ("other_journey", "other_horizon") for o in objections):
         return objections, ""
     met = meet(*_rows(mine, theirs, log), settings.evaluate)
     if isinstance(met, Objection):
         return [*objections, met], ""
-    if met.disagree > MANY_DISAGREE * met.figures["rows"]:
-        says = f"on {met.disagree} of {met.figures['rows']} common rows it knows another outcome"
-        objections.append(Objection("other_question", says))
+    if met.disagree > MAX_LABEL_CONFLICTS * met.figures["rows"]:
+        says = f"{met.disagree} of {met.figures['rows']} common rows have another label"
+        objections.append(Objection("other_labels", says))
     return [*objections, *against_champion(met, settings.evaluate)], _figures(
         met, settings.evaluate
     )
@@ -147,7 +159,7 @@ def _contest(
 def _rows(
     challenger: ProspectModel, champion: ProspectModel, log: Path | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Gather what both said: in their backtests, and on what has matured since."""
+    """Return the predictions of both: of their backtests, and on snapshots labelled since."""
     mine, theirs = out_of_time_rows(challenger), out_of_time_rows(champion)
     if log is None:
         return mine, theirs
@@ -157,7 +169,7 @@ def _rows(
 
 
 def _joined(first: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
-    """Put rows together; of two about one prospect and instant the first counts."""
+    """Concatenate predictions; of two for one prospect and `as_of` the first is kept."""
     if len(more) == 0:
         return first
     rows = pd.concat([first, more], ignore_index=True)

@@ -1,4 +1,4 @@
-"""report: pages for those who call, who must believe the model, who shape the journey."""
+"""Stage `report`: the pages for sales, data science and marketing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from microconv.report.write import Findings, write_journey_page, write_pages
 from microconv.settings import Settings
-from microconv.stages.shell import run
+from microconv.stages.runner import run
 
 
 def report(
@@ -22,7 +22,7 @@ def report(
     model_page: Path,
     journey_page: Path,
 ) -> str:
-    """Write the pages."""
+    """Write the prospect list, the model card and the journey page as HTML."""
     findings = Findings(prospects, manifest, evaluation, plots, model)
     said = write_pages(findings, page=page, model_page_at=model_page)
     write_journey_page(journey, page=journey_page)

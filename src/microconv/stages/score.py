@@ -1,4 +1,4 @@
-"""score: the ranked list, its reasons, and an account of everyone who is not on it."""
+"""Stage `score`: the ranked prospect list, with reasons, and counts of who is not on it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.output.lists import ListFiles, Origin, write_list
 from microconv.ranking.rank import Beside, rank_prospects
 from microconv.settings import Settings
-from microconv.stages.shell import run
+from microconv.stages.runner import run
 from microconv.storage.log import EventLog
 
 
@@ -26,16 +26,16 @@ def score(
     json_lines: Path,
     manifest: Path,
 ) -> str:
-    """Rank everyone in the cohort with the model just trained; the list is a preview."""
+    """Rank the cohort with the model just trained; the list is a preview."""
     events, steps = EventLog.open(log), JourneyMap.from_settings(settings.journey)
     prospect_model = ProspectModel.load(model)
     prospect_model.require_journey(steps)
     as_of = settings.score.as_of
-    asked_at = as_of or events.observed_until(steps)
+    instant = as_of or events.observed_until(steps)
     ranking = rank_prospects(
         events,
         model=prospect_model,
-        as_of=asked_at,
+        as_of=instant,
         settings=settings.score,
         beside=Beside(journey=journey, details=True),
         engine=settings.engine,
@@ -44,8 +44,8 @@ def score(
     files = ListFiles(prospects, csv, xlsx, json_lines, manifest)
     write_list(ranking, Origin(log, model), files, valid_for=valid_for)
     why = "`score.as_of`" if as_of else "the end of the log, as `score.as_of` is null"
-    said = f"{len(ranking.frame):,} of {ranking.scored:,} prospects as of {asked_at:%Y-%m-%d %H:%M}"
-    return f"{said} ({why}); a preview" + "".join(f"\n  {note}" for note in ranking.notes)
+    head = f"{len(ranking.frame):,} of {ranking.scored:,} prospects as of {instant:%Y-%m-%d %H:%M}"
+    return f"{head} ({why}); a preview" + "".join(f"\n  {note}" for note in ranking.notes)
 
 
 if __name__ == "__main__":

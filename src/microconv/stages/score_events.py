@@ -1,4 +1,4 @@
-"""What `microconv score` does: events and a model from anywhere → the list and its manifest."""
+"""`microconv score`: events and a model from anywhere → the prospect list and its manifest."""
 
 from __future__ import annotations
 
@@ -26,19 +26,18 @@ from microconv.ranking.output.lists import ListFiles, Origin, write_list
 from microconv.ranking.output.past_lists import read_list
 from microconv.ranking.rank import ONE_MACHINE, Beside, rank_prospects
 from microconv.settings import EngineSettings, ScoreSettings, Settings, read_settings
-from microconv.stages.phases import phase
-from microconv.stages.shell import progress
+from microconv.stages.runner import phase, progress
 from microconv.storage.files import folder_lock
 from microconv.storage.log import EventLog, Log
 from microconv.tracking.registry import SCHEME, Registered, model_at
 
 VALID_DAYS = 7.0
-"""For how many days a list may be used where no params.yaml says it: a week."""
+"""Days for which a list is valid if no params.yaml is given."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """What is asked for.
+class ScoreRequest:
+    """What `microconv score` was called with.
 
     Attributes
     ----------
@@ -47,20 +46,20 @@ class Request:
     model : str
         A folder, or the address of a registered model.
     now : datetime
-        When it is asked: the age of the log is counted from here.
+        The current time: the age of the log is measured from here.
     as_of : str or None
-        None takes the instant at which the log's outcomes end.
+        None for the end of the log's outcomes.
     limit : int or None
     complete_until : str or None
-        Until when raw exports are complete, instead of what their sources say.
+        Until when raw exports are complete, instead of what their sources declare.
     deliver : bool
-        Whether a list goes where the settings say; if they say nothing it stays in its folder.
+        Whether to write the list into the database that the settings name, if they name one.
     last_list : Path or None
-        Folder of the list before: the rows say what has changed since.
+        Folder of the previous list, to show what changed since.
     journey : Path or None
-        The measurement, `journey.json`: evidence behind the next steps.
+        `journey.json` of the measurement: the evidence for next steps.
     engine : EngineSettings or None
-        Name and master in place of those of params.yaml.
+        Its name and master replace those of params.yaml.
     """
 
     events: Path
@@ -75,24 +74,20 @@ class Request:
     engine: EngineSettings | None = None
 
 
-def score_events(request: Request, *, params: Path | None, out: Path) -> str:
-    """Rank the prospects and write `prospects.csv`, `.parquet` and the manifest into a folder.
+def score_events(request: ScoreRequest, *, params: Path | None, out: Path) -> str:
+    """Rank the prospects, write the list and its manifest into a folder, return a summary.
 
-    Running it again makes the same list again. A run that was killed leaves the list
-    that was there before; the next one takes up the exports that were ingested already.
+    Running it again writes the same list again. A run that is killed leaves the previous
+    list; the next run reuses the exports that were already ingested.
 
     Parameters
     ----------
-    request : Request
+    request : ScoreRequest
     params : Path or None
-        Says how raw exports are read, how the list is graded, how long it is valid, and
-        into which database it goes.
+        A params.yaml: how raw exports are read, how the list is graded, how long it is
+        valid, and which database it goes into.
     out : Path
-
-    Returns
-    -------
-    str
-        What was done, and whatever a reader of the list must know.
+        Folder for the list.
 
     Raises
     ------
@@ -104,7 +99,7 @@ def score_events(request: Request, *, params: Path | None, out: Path) -> str:
         If the list is to be delivered and the model is not the champion.
     """
     settings = None if params is None else read_settings(params)
-    asked = None if settings is None else settings.score
+    own = None if settings is None else settings.score
     engine = ONE_MACHINE if settings is None else settings.engine
     if request.engine is not None:
         engine = request.engine.model_copy(update={"threads": engine.threads})
@@ -114,29 +109,29 @@ def score_events(request: Request, *, params: Path | None, out: Path) -> str:
         stack.enter_context(folder_lock(out, "making a list in"))
         last = None if request.last_list is None else read_list(request.last_list, at=None)
         delivery = _delivery(settings) if request.deliver else None
-        with phase("score", "model") as says:
+        with phase("score", "model") as facts:
             at = stack.enter_context(model_at(request.model))
             if delivery is not None:
                 _require_champion(at, request.model)
             model = ProspectModel.load(at.folder)
-            says["version"] = at.version
+            facts["version"] = at.version
         events = _events(request, settings, keep_in=out)
         with phase("score", "events"):
             log = stack.enter_context(open_events(events))
-            as_of = _end_of(log, model, asked) if request.as_of is None else request.as_of
-            _require_fresh(_end_known(log, as_of, model), asked, request)
-        with phase("score", "rank") as says:
+            as_of = _end_of(log, model, own) if request.as_of is None else request.as_of
+            _require_fresh(_end_known(log, as_of, model), own, request)
+        with phase("score", "rank") as facts:
             ranking = rank_prospects(
                 log,
                 model=model,
                 as_of=as_of,
                 limit=request.limit,
-                settings=asked,
+                settings=own,
                 beside=Beside(last, request.journey, details=True),
                 engine=engine,
             )
-            says |= {"scored": ranking.scored, "listed": len(ranking.frame)}
-        with phase("score", "write") as says:
+            facts |= {"scored": ranking.scored, "listed": len(ranking.frame)}
+        with phase("score", "write") as facts:
             manifest = write_list(
                 ranking,
                 Origin(
@@ -146,14 +141,14 @@ def score_events(request: Request, *, params: Path | None, out: Path) -> str:
                     at.version or None,
                 ),
                 files,
-                valid_for=timedelta(days=VALID_DAYS if asked is None else asked.valid_days),
+                valid_for=timedelta(days=VALID_DAYS if own is None else own.valid_days),
             )
-            says["list_id"] = manifest["list_id"]
+            facts["list_id"] = manifest["list_id"]
         delivered = ""
         if delivery is not None:
-            with phase("score", "deliver") as says:
+            with phase("score", "deliver") as facts:
                 rows = deliver(pq.read_table(files.prospects), manifest, **delivery)
-                says["rows"] = rows
+                facts["rows"] = rows
                 delivered = f"; {rows:,} rows in table {delivery['table']}"
         if isinstance(events, RawExports):
             events.forget()
@@ -165,7 +160,7 @@ def score_events(request: Request, *, params: Path | None, out: Path) -> str:
 
 
 def _delivery(settings: Settings | None) -> dict[str, Any] | None:
-    """Find out where the list goes besides its folder, before any work is done."""
+    """Return the database to deliver to, read before any work is done."""
     if settings is None or settings.deliver.url_from is None:
         return None
     address = Address.read(settings.deliver.url_from)
@@ -175,26 +170,26 @@ def _delivery(settings: Settings | None) -> dict[str, Any] | None:
 def _require_champion(at: Registered, address: str) -> None:
     if not at.promoted:
         raise PromotionError(
-            f"A list of {address} would be a preview, and only the champion's lists are delivered. "
-            f"Score with `{SCHEME}NAME@champion`, or keep the list here with --no-deliver."
+            f"A list of {address} would be a preview, and only lists of the champion are "
+            f"delivered. Score with `{SCHEME}NAME@champion`, or keep the list here with --no-deliver."
         )
 
 
-def _events(request: Request, settings: Settings | None, *, keep_in: Path) -> Any:
-    """Tell exports that are yet to be ingested from a log or a file of events."""
+def _events(request: ScoreRequest, settings: Settings | None, *, keep_in: Path) -> Any:
+    """Return the log or file of events, or the raw exports that are still to be ingested."""
     place, until = request.events, request.complete_until
     raw = place.is_dir() and not (place / "log.json").exists()
     if not raw and until is not None:
         raise SettingsError(
-            f"--complete-until is for raw exports, and {place} holds none. A log says itself until "
-            "when it is complete."
+            f"--complete-until is for raw exports, and {place} is not a folder of exports. A log "
+            "itself records until when it is complete."
         )
     if not raw:
         return place
     if settings is None:
         raise MissingInputError(
-            f"There is no event log at {place} (no log.json). If it holds raw exports, say with "
-            "--params how they are read; else name the folder that `ingest` wrote."
+            f"There is no event log at {place} (no log.json). If it holds raw exports, "
+            "describe them with --params; otherwise name the folder that `ingest` wrote."
         )
     ingest = settings.ingest
     if until is not None:
@@ -203,33 +198,33 @@ def _events(request: Request, settings: Settings | None, *, keep_in: Path) -> An
 
 
 def _end_known(log: Log, as_of: datetime | str, model: ProspectModel) -> datetime:
-    """Find until when the events are known to reach: a table of events does not say it."""
-    asked_at = require_instant(as_of)
+    """Return until when the events are known to be complete: a table of events has no end."""
+    as_of_instant = require_instant(as_of)
     if not isinstance(log, EventLog):
-        return asked_at
-    return max(asked_at, log.observed_until(model.journey))
+        return as_of_instant
+    return max(as_of_instant, log.observed_until(model.journey))
 
 
-def _require_fresh(until: datetime, asked: ScoreSettings | None, request: Request) -> None:
-    """Refuse a log that ended too long ago: people would act on what is no longer so."""
-    if asked is None or asked.max_age_hours is None:
+def _require_fresh(until: datetime, own: ScoreSettings | None, request: ScoreRequest) -> None:
+    """Refuse a log that ended too long ago to act on."""
+    if own is None or own.max_age_hours is None:
         return
     age = (request.now - until) / timedelta(hours=1)
-    if age > asked.max_age_hours:
+    if age > own.max_age_hours:
         raise StaleLogError(
             f"The log ends at {until:%Y-%m-%d %H:%M}, {age:,.0f} hours before now, and "
-            f"`score.max_age_hours` is {asked.max_age_hours:g}: no list is made of what may no "
-            "longer be so. Bring a newer export."
+            f"`score.max_age_hours` is {own.max_age_hours:g}: it is too old for a list to "
+            "act on. Add a newer export."
         )
 
 
-def _end_of(log: Log, model: ProspectModel, asked: ScoreSettings | None) -> datetime:
-    """Take `score.as_of`, else the log's own end; a table of events has none."""
-    if asked is not None and asked.as_of is not None:
-        return asked.as_of
+def _end_of(log: Log, model: ProspectModel, own: ScoreSettings | None) -> datetime:
+    """Return `score.as_of`, else the end of the log; a table of events has none."""
+    if own is not None and own.as_of is not None:
+        return own.as_of
     if not isinstance(log, EventLog):
         raise TimeError(
-            "These events do not say until when they are complete, so there is no instant to ask "
-            "at. Name one with --as-of, like --as-of 2024-06-03T00:00:00Z."
+            "These events do not record until when they are complete. Name the instant to score at "
+            "with --as-of, like --as-of 2024-06-03T00:00:00Z."
         )
     return log.observed_until(model.journey)

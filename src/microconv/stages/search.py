@@ -1,4 +1,4 @@
-"""search: better settings for trees and regression, from before the backtest begins."""
+"""Stage `search`: hyper-parameters tuned on data from before the backtest."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from pathlib import Path
 
 from microconv.model.search_result import Searched
 from microconv.settings import Settings
-from microconv.stages.shell import count_steps, run
+from microconv.stages.runner import count_steps, run
 
 INNER = {"folds": 3, "test_snapshots": 1, "min_train_snapshots": 1}
-"""Folds of the search: as many as three, of a date each, however the backtest's are cut."""
+"""Folds of the search: up to three, one date each, whatever the folds of the backtest."""
 
 
 def search(settings: Settings, *, log: Path, snapshots: Path, features: Path, search: Path) -> str:
-    """Write the settings that did best on inner folds, or that none were looked for."""
+    """Write the hyper-parameters that did best on the inner folds, or why none were tuned."""
     done = _searched(settings, log, snapshots, features)
     done.write(search)
     return done.says
 
 
 def _searched(settings: Settings, log: Path, snapshots: Path, features: Path) -> Searched:
-    asked = settings.model.search
-    if asked.trials == 0:
+    trials = settings.model.search.trials
+    if trials == 0:
         return Searched("off: the settings of params.yaml are used (`model.search.trials`)")
-    from microconv.errors import NotEnoughDataError  # nothing of this is waited for when off
+    from microconv.errors import NotEnoughDataError  # imported only when the search is on
     from microconv.features.training_set import load_training_set
     from microconv.histories.timeline import plan_as_ofs, plan_folds
     from microconv.journey import JourneyMap
@@ -47,7 +47,7 @@ def _searched(settings: Settings, log: Path, snapshots: Path, features: Path) ->
     training_set = load_training_set(
         events, snapshots, features, journey=journey, settings=settings.features
     )
-    recipe, advance = Recipe.from_settings(settings), count_steps(asked.trials)
+    recipe, advance = Recipe.from_settings(settings), count_steps(trials)
     return look(training_set, folds, recipe, until=until, advance=advance)
 
 

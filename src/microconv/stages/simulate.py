@@ -1,4 +1,4 @@
-"""simulate: the exports of a made-up company, and the truth behind them."""
+"""Stage `simulate`: the exports of a simulated company, and the truth behind them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 from microconv.demo.generate import simulate as write_world
 from microconv.errors import SettingsError
 from microconv.settings import Settings
-from microconv.stages.shell import run
+from microconv.stages.runner import run
 
 
 def simulate(settings: Settings, *, raw: Path, truth: Path) -> str:
     """Write the exports of a demo world and what was planted in them."""
     if settings.simulate is None:
         raise SettingsError(
-            "params.yaml has no section `simulate`, so there is no world to make. Add one with "
+            "params.yaml has no section `simulate`, so there is nothing to simulate. Add one with "
             "`world`, `prospects`, `days`, `start` and `seed`."
         )
     facts = write_world(settings.simulate, out=raw, truth=truth)

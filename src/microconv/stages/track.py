@@ -1,4 +1,4 @@
-"""track: write the run into the diary and register its model, unless that was done before."""
+"""Stage `track`: log the run to MLflow and register its model, once for the same inputs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from microconv.settings import Settings
-from microconv.stages.shell import run
+from microconv.stages.runner import run
 from microconv.storage.files import atomic_write
 from microconv.tracking.run_log import record
 from microconv.tracking.store import Store
@@ -27,7 +27,7 @@ def track(
     receipt: Path,
     store: Path | None = None,
 ) -> str:
-    """Record what the other stages left behind, and keep a receipt."""
+    """Log the outputs of the other stages to MLflow, and write a receipt."""
     files = {
         "log": log,
         "summary": summary,

@@ -1,4 +1,4 @@
-"""train: one model on every snapshot whose window has closed."""
+"""Stage `train`: the model, fitted on every snapshot whose outcome window has closed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
 from microconv.model.search_result import Searched
 from microconv.settings import Settings
-from microconv.stages.shell import run
+from microconv.stages.runner import run
 from microconv.storage.log import EventLog
 
 
@@ -25,7 +25,7 @@ def train(
     predictions: Path,
     model: Path,
 ) -> str:
-    """Train the model that makes the list, and give it the backtest's predictions to carry."""
+    """Fit the model and save it together with the out-of-time predictions of the backtest."""
     training_set = load_training_set(
         EventLog.open(log),
         snapshots,
@@ -38,7 +38,7 @@ def train(
     fitted.save(model)
     facts = fitted.facts
     return (
-        f"{facts.n_rows:,} questions about {facts.n_prospects:,} prospects, "
+        f"{facts.n_rows:,} snapshots of {facts.n_prospects:,} prospects, "
         f"{facts.n_conversions:,} conversions; {facts.choice}"
     )
 

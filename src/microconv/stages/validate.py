@@ -1,4 +1,4 @@
-"""What `microconv validate` says: whether a run would start, and on which dates. Writes nothing."""
+"""`microconv validate`: check settings and sources, and show the folds; writes nothing."""
 
 from __future__ import annotations
 
@@ -18,33 +18,28 @@ from microconv.journey import JourneyMap
 from microconv.settings import Settings
 from microconv.storage.log import EventLog
 
-LOOKED_AT = 10_000
-"""Rows of a source that are read, of each group of files that are read as one."""
+SAMPLE_ROWS = 10_000
+"""Rows of a source that are read, per group of files that are read as one."""
 
-Answers = tuple[Counter[datetime], Counter[datetime]]
-"""Labelled questions, and those answered yes, by instant."""
+LabelCounts = tuple[Counter[datetime], Counter[datetime]]
+"""Labelled snapshots, and those that converted, by `as_of`."""
 
 
 def validate(settings: Settings, *, inputs: Path | None, log: Path | None) -> Iterator[str]:
-    """Check settings and sources, and plan the folds.
+    """Check settings and sources, plan the folds, and yield the findings line by line.
 
     Parameters
     ----------
     settings : Settings
     inputs : Path or None
-        Takes the place of `ingest.input_dir`.
+        Read instead of `ingest.input_dir`.
     log : Path or None
-        The log of an earlier run, to say how many rows each fold has.
-
-    Yields
-    ------
-    str
-        What was found, one line at a time.
+        The log of an earlier run, to count the rows of each fold.
 
     Raises
     ------
     MicroconvError
-        With every problem, once all else has been looked at.
+        Naming every problem, after everything has been checked.
     """
     problems: list[str] = []
 
@@ -76,7 +71,7 @@ def _journey(settings: Settings) -> Iterator[str]:
 
 
 def _texts(settings: Settings) -> Iterator[str]:
-    """Check the table of words, if the settings name one."""
+    """Check the table of reason texts, if the settings name one."""
     from microconv.features.matrix import column_names
     from microconv.ranking.explanations.text_table import read_texts, shipped
     from microconv.ranking.explanations.wording import idle_patterns
@@ -93,7 +88,7 @@ def _texts(settings: Settings) -> Iterator[str]:
 
 
 def _source(settings: Settings, place: int, inputs: Path | None) -> Iterator[str]:
-    """Find the source's files, and read the first rows of them as ingest would."""
+    """Find the files of a source, and read their first rows as ingest would."""
     from microconv.ingest.duckdb_engine import connect
     from microconv.ingest.row_counts import count_staged, too_many_refused
     from microconv.ingest.staging import stage
@@ -102,7 +97,7 @@ def _source(settings: Settings, place: int, inputs: Path | None) -> Iterator[str
     source = settings.ingest.sources[place]
     with TemporaryDirectory() as work, connect(Path(work), threads=1) as connection:
         staged = stage(
-            place, settings.ingest, input_dir=folder, connection=connection, most=LOOKED_AT
+            place, settings.ingest, input_dir=folder, connection=connection, most=SAMPLE_ROWS
         )
         tally = count_staged(staged, connection)
     size = sum(file.stat().st_size for file in find_files(source, folder)) / 1e6
@@ -114,15 +109,15 @@ def _source(settings: Settings, place: int, inputs: Path | None) -> Iterator[str
     }
     yield (
         f"source {source.name}: {len(staged.files)} {source.format} file(s), {size:,.1f} MB; of "
-        f"{tally.rows:,} rows looked at " + ", ".join(f"{n:,} {what}" for what, n in counts.items())
+        f"{tally.rows:,} rows checked " + ", ".join(f"{n:,} {what}" for what, n in counts.items())
     )
     refused = too_many_refused([tally], settings.ingest)
     if refused is not None:
-        raise RejectedRowsError(f"{refused} Mend the export, or raise the limit.")
+        raise RejectedRowsError(f"{refused} Fix the export, or raise the limit.")
 
 
 def _twins(settings: Settings, inputs: Path | None) -> Iterator[str]:
-    """Check that no file is read twice in the same way; missing ones are named elsewhere."""
+    """Check that no two sources read the same file in the same way."""
     from microconv.ingest.staging import refuse_twins
 
     with suppress(MissingInputError):
@@ -131,13 +126,13 @@ def _twins(settings: Settings, inputs: Path | None) -> Iterator[str]:
 
 
 def _folds(settings: Settings, log: Path | None) -> Iterator[str]:
-    answers: Answers | None = None
+    labels: LabelCounts | None = None
     if log is not None and (log / "log.json").exists():
         journey = JourneyMap.from_settings(settings.journey)
         opened = EventLog.open(log)
         until = opened.observed_until(journey)
         as_ofs = plan_as_ofs(settings.snapshots, observed_until=until)
-        answers = _count(opened, journey, settings, as_ofs)
+        labels = _count(opened, journey, settings, as_ofs)
         yield f"outcomes complete until {until:%Y-%m-%d %H:%M} (the log at {log})"
     else:
         until = _declared_until(settings)
@@ -148,7 +143,7 @@ def _folds(settings: Settings, log: Path | None) -> Iterator[str]:
         as_ofs, settings.backtest, horizon=settings.snapshots.horizon, observed_until=until
     )
     for fold in folds:
-        yield _describe(fold, answers)
+        yield _describe(fold, labels)
 
 
 def _declared_until(settings: Settings) -> datetime:
@@ -163,29 +158,29 @@ def _declared_until(settings: Settings) -> datetime:
 
 def _count(
     log: EventLog, journey: JourneyMap, settings: Settings, as_ofs: Sequence[datetime]
-) -> Answers:
+) -> LabelCounts:
     from microconv.histories.load import load_histories
     from microconv.histories.snapshots import cohort_snapshots
 
-    asked: Counter[datetime] = Counter()
+    labelled: Counter[datetime] = Counter()
     converted: Counter[datetime] = Counter()
     until = log.observed_until(journey)
     for bucket in range(log.buckets):
         histories = load_histories(log.read_events(bucket), journey)
         table, _ = cohort_snapshots(histories, journey, settings.snapshots, as_ofs, until)
-        for counts, rows in ((asked, "observed"), (converted, "converted")):
+        for counts, rows in ((labelled, "observed"), (converted, "converted")):
             chosen = table.filter(table.column(rows).combine_chunks().fill_null(False))
             for entry in pa.array(chosen.column("as_of").combine_chunks()).value_counts():
                 counts[entry["values"].as_py()] += entry["counts"].as_py()
-    return asked, converted
+    return labelled, converted
 
 
-def _describe(fold: Fold, answers: Answers | None) -> str:
+def _describe(fold: Fold, labels: LabelCounts | None) -> str:
     def part(name: str, dates: Sequence[datetime]) -> str:
         text = f"{name} {dates[0]:%Y-%m-%d} to {dates[-1]:%Y-%m-%d} ({len(dates)} dates"
-        if answers is not None:
-            asked, converted = (sum(counts[date] for date in dates) for counts in answers)
-            text += f", {asked:,} rows, {converted:,} converted"
+        if labels is not None:
+            labelled, converted = (sum(counts[date] for date in dates) for counts in labels)
+            text += f", {labelled:,} rows, {converted:,} converted"
         return text + ")"
 
     return f"fold {fold.name}: {part('train', fold.train)}, {part('test', fold.test)}"

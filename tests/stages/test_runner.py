@@ -11,7 +11,7 @@ import yaml
 
 from microconv.errors import SettingsError
 from microconv.settings import engine_named
-from microconv.stages import shell
+from microconv.stages import runner
 
 ROOT = Path(__file__).parents[2]
 PARAMS = str(ROOT / "params.yaml")
@@ -24,7 +24,7 @@ def copy(settings, *, log: Path, model_page: Path, store: Path | None = None) ->
 
 def test_keywords_become_options_and_their_order_is_free():
     """One signature is the only place where a stage says what it reads and writes."""
-    said = shell.call(copy, ["--model-page", "b/c", "--params", PARAMS, "--log", "a"])
+    said = runner.call(copy, ["--model-page", "b/c", "--params", PARAMS, "--log", "a"])
     assert said == f"copy: 200 {Path('a')} {Path('b/c')} None"
 
 
@@ -38,8 +38,8 @@ def test_an_engine_named_on_the_command_line_leaves_the_threads_of_the_params(tm
         return f"{settings.engine.name} {settings.engine.master} {settings.engine.threads}"
 
     named = engine_named("spark", "local[2]")
-    assert shell.call(said, ["--params", str(params)]) == "said: local None 3"
-    assert shell.call(said, ["--params", str(params)], engine=named) == "said: spark local[2] 3"
+    assert runner.call(said, ["--params", str(params)]) == "said: local None 3"
+    assert runner.call(said, ["--params", str(params)], engine=named) == "said: spark local[2] 3"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_an_engine_named_on_the_command_line_leaves_the_threads_of_the_params(tm
 def test_a_missing_or_unknown_option_is_refused(arguments, capsys):
     """A path that falls back to a default would read another run's data."""
     with pytest.raises(SystemExit, match="2"):
-        shell.call(copy, ["--params", PARAMS, *arguments])
+        runner.call(copy, ["--params", PARAMS, *arguments])
     assert "usage: python -m microconv.stages.copy" in capsys.readouterr().err
 
 
@@ -68,15 +68,15 @@ def test_a_missing_or_unknown_option_is_refused(arguments, capsys):
 )
 def test_what_a_user_can_mend_is_one_sentence_and_exit_code_2(error, sentence, capsys):
     """A traceback says where we are, not what the user can do."""
-    with pytest.raises(SystemExit) as leaving, shell.one_sentence_errors("train"):
+    with pytest.raises(SystemExit) as leaving, runner.one_sentence_errors("train"):
         raise error
-    assert leaving.value.code == shell.USER_ERROR
+    assert leaving.value.code == runner.USER_ERROR
     assert capsys.readouterr().err == sentence
 
 
 def test_a_mistake_of_ours_keeps_its_traceback():
     """A bug dressed as a user's mistake would never be reported."""
-    with pytest.raises(ZeroDivisionError), shell.one_sentence_errors("train"):
+    with pytest.raises(ZeroDivisionError), runner.one_sentence_errors("train"):
         _ = 1 / 0
 
 
@@ -87,42 +87,42 @@ def test_what_a_stage_says_cannot_steer_the_terminal(monkeypatch, capsys):
         return f"1 event\n  no step: \x1b[2J{log}\u202e"
 
     monkeypatch.setattr("sys.argv", ["read", "--params", PARAMS, "--log", "a"])
-    shell.run(read)
+    runner.run(read)
     assert capsys.readouterr().out == "read: 1 event\n  no step: \\x1b[2Ja\\u202e\n"
 
 
 def test_progress_writes_nothing_where_nobody_watches(capfd):
     """A log file full of spinners helps no one."""
-    with shell.progress("train"):
+    with runner.progress("train"):
         pass
     assert capfd.readouterr() == ("", "")
 
 
 def test_counted_steps_write_nothing_where_nobody_watches(capfd):
     """The same stage runs in a terminal and in a scheduler."""
-    with shell.progress("search"):
-        shell.count_steps(2)()
+    with runner.progress("search"):
+        runner.count_steps(2)()
     assert capfd.readouterr() == ("", "")
 
 
 def test_counted_steps_become_a_bar_of_what_is_under_way(monkeypatch):
     """Somebody who waits for thirty trials wants to know how many are left."""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    with shell.progress("search"):
-        bar, task = shell.UNDER_WAY.get()
-        advance = shell.count_steps(3)
+    with runner.progress("search"):
+        bar, task = runner.CURRENT_TASK.get()
+        advance = runner.count_steps(3)
         advance()
         advance()
         (shown,) = bar.tasks
         assert (shown.id, shown.completed, shown.total) == (task, 2, 3)
-    assert shell.UNDER_WAY.get() is None
+    assert runner.CURRENT_TASK.get() is None
 
 
 def test_a_program_that_used_duckdb_ends_without_a_word():
     """Cut short at its end, DuckDB would print what it takes for leaks on everybody's stderr."""
     lines = (
-        "from microconv.stages.shell import end_at_once",
-        "end_at_once()",
+        "from microconv.stages.runner import exit_fast",
+        "exit_fast()",
         "import duckdb",
         "duckdb.connect().sql('select 1 as one').arrow()",
     )
@@ -141,5 +141,5 @@ def test_a_stage_is_a_program_that_fails_in_one_sentence(tmp_path):
         text=True,
         check=False,
     )
-    assert done.returncode == shell.USER_ERROR
+    assert done.returncode == runner.USER_ERROR
     assert done.stderr == "snapshot: params.yaml: unknown key `scroe`. Did you mean `score`?\n"

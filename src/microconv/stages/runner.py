@@ -1,8 +1,7 @@
-"""What every stage shares: its command line, its errors, its progress.
+"""What every stage shares: its command line, error messages, progress and job log.
 
-A stage is a function ``stage(settings, *, log, features, …) -> str``. Each
-keyword is a path and becomes an option of the same name; the sentence that it
-returns is printed. Nothing else about a stage is hidden here.
+A stage is a function ``stage(settings, *, log, features, …) -> str``. Each keyword is a
+path and becomes an option of the same name; the returned summary is printed.
 """
 
 from __future__ import annotations
@@ -11,14 +10,18 @@ import argparse
 import atexit
 import gc
 import inspect
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING
 
 from microconv.errors import MicroconvError
+from microconv.storage.files import atomic_write
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -27,33 +30,33 @@ if TYPE_CHECKING:
 
 Stage = Callable[..., str]
 
-UNDER_WAY: ContextVar[tuple[Progress, TaskID] | None] = ContextVar("under_way", default=None)
+CURRENT_TASK: ContextVar[tuple[Progress, TaskID] | None] = ContextVar("current", default=None)
 """What :func:`progress` shows; None where there is no terminal."""
 
 USER_ERROR = 2
-"""Exit code of a run that stopped because of something the user can mend."""
+"""Exit code of a run that stopped because of something the user can fix."""
 
 TRY_AGAIN = 75
-"""Exit code where nothing needs mending and a later run may succeed: sysexits' EX_TEMPFAIL."""
+"""Exit code of a temporary failure, after which a later run may succeed (EX_TEMPFAIL)."""
 
 
 def run(stage: Stage) -> None:
-    """Run a stage as the program ``python -m microconv.stages.NAME`` and leave."""
-    end_at_once()
+    """Run a stage as the program ``python -m microconv.stages.NAME``."""
+    exit_fast()
     with one_sentence_errors(stage.__name__):
         sys.stdout.write(f"{inert(call(stage, sys.argv[1:]))}\n")
 
 
-def end_at_once() -> None:
-    """Spare the end of this process a last search for cycles: the libraries' take it a second.
+def exit_fast() -> None:
+    """Skip the garbage collection at the end of this process, which takes a second.
 
-    Not where DuckDB is loaded, which would report as leaked what only that search releases.
+    Not where DuckDB is loaded: it reports as leaked what only that collection releases.
     """
     atexit.register(lambda: None if "duckdb" in sys.modules else gc.freeze())
 
 
 def call(stage: Stage, arguments: Sequence[str], *, engine: EngineSettings | None = None) -> str:
-    """Parse a stage's arguments, read its settings and run it.
+    """Parse a stage's arguments, read the settings, run the stage and return its summary.
 
     Parameters
     ----------
@@ -62,17 +65,12 @@ def call(stage: Stage, arguments: Sequence[str], *, engine: EngineSettings | Non
     arguments : sequence of str
         As on the command line: ``["--params", "params.yaml", "--log", "data/log"]``.
     engine : EngineSettings, optional
-        Name and master in place of those of the section `engine`.
-
-    Returns
-    -------
-    str
-        What the stage has to say about what it did.
+        Its name and master replace those of the section `engine`.
 
     Raises
     ------
     MicroconvError
-        Whatever the settings or the stage refuse.
+        If the settings or an input are not accepted.
     """
     from microconv.settings import read_settings  # pydantic: 0.3 s that --help need not wait for
 
@@ -87,7 +85,7 @@ def call(stage: Stage, arguments: Sequence[str], *, engine: EngineSettings | Non
 
 @contextmanager
 def one_sentence_errors(name: str) -> Iterator[None]:
-    """Turn what a user can mend into one sentence on stderr and exit code 2, or 75."""
+    """Report an error that a user can fix in one sentence on stderr, and exit with 2 or 75."""
     try:
         yield
     except MicroconvError as error:
@@ -100,7 +98,7 @@ def one_sentence_errors(name: str) -> Iterator[None]:
 
 
 def one_line(text: str) -> str:
-    r"""Join the lines of a message that a library has laid out over several.
+    r"""Join the lines of a message.
 
     Examples
     --------
@@ -111,9 +109,9 @@ def one_line(text: str) -> str:
 
 
 def inert(text: str) -> str:
-    r"""Write control characters as escapes: names come from data, terminals obey them.
+    r"""Escape control characters: names come from data, and terminals obey them.
 
-    Line feeds stay: a stage says more than one line.
+    Line feeds stay: a summary may have several lines.
 
     Examples
     --------
@@ -129,8 +127,8 @@ def inert(text: str) -> str:
 
 
 @contextmanager
-def progress(says: str) -> Iterator[None]:
-    """Show on a terminal that something is under way, and for how long; else nothing."""
+def progress(name: str) -> Iterator[None]:
+    """Show on a terminal what is running and for how long."""
     if not sys.stderr.isatty():
         yield
         return
@@ -139,16 +137,16 @@ def progress(says: str) -> Iterator[None]:
 
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        shown = UNDER_WAY.set((bar, bar.add_task(says, total=None)))
+        shown = CURRENT_TASK.set((bar, bar.add_task(name, total=None)))
         try:
             yield
         finally:
-            UNDER_WAY.reset(shown)
+            CURRENT_TASK.reset(shown)
 
 
 def count_steps(total: int) -> Callable[[], None]:
-    """Make a bar of so many steps of what is under way; call what is returned after each."""
-    shown = UNDER_WAY.get()
+    """Add a progress bar of `total` steps, and return the function that advances it by one."""
+    shown = CURRENT_TASK.get()
     if shown is None:
         return lambda: None
     from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
@@ -157,6 +155,64 @@ def count_steps(total: int) -> Callable[[], None]:
     bar.columns = (*bar.columns, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar.update(task, total=total)
     return lambda: bar.advance(task)
+
+
+@contextmanager
+def phase(job: str, name: str) -> Iterator[dict[str, object]]:
+    """Write one JSON line to stderr when a phase of a job has ended; nothing on a terminal.
+
+    ::
+
+        {"at": "2024-06-03T04:00:12Z", "job": "score", "phase": "rank", "state": "done",
+         "seconds": 8.1, "listed": 200}
+
+    Parameters
+    ----------
+    job, name : str
+        The command, and its phase.
+
+    Yields
+    ------
+    dict
+        Further entries of the line. Never put a value there that came from data.
+    """
+    facts: dict[str, object] = {}
+    started, state = perf_counter(), "failed"
+    try:
+        yield facts
+        state = "done"
+    finally:
+        if not sys.stderr.isatty():
+            line = {
+                "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+                "job": job,
+                "phase": name,
+                "state": state,
+                "seconds": round(perf_counter() - started, 3),
+                **facts,
+            }
+            sys.stderr.write(f"{inert(json.dumps(line))}\n")
+            sys.stderr.flush()
+
+
+@contextmanager
+def fresh_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty temporary folder that replaces `path` on success.
+
+    Raises
+    ------
+    MicroconvError
+        If the disk is full or not writable, named as `path`, not as the temporary folder.
+        The old folder stays as it was.
+    """
+    with atomic_write(path) as fresh:
+        fresh.mkdir()
+        try:
+            yield fresh
+        except MicroconvError as error:
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from None
+            raise
 
 
 def _parser(stage: Stage) -> argparse.ArgumentParser:
