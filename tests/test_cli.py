@@ -200,7 +200,7 @@ def test_validate_says_how_many_rows_would_be_refused_and_why(command, project):
     code, out, err = command("validate", "--params", "params.yaml", "--input", "raw")
     assert code == 2
     counts = "0 good, 1 refused (bad_json), 1 refused (implausible_time)"
-    assert f"source new: 1 table file(s), 0.0 MB; of 2 rows looked at {counts}\n" in out
+    assert f"source new: 1 table file(s), 0.0 MB; of 2 rows checked {counts}\n" in out
     assert "2 of 2 rows (100.0%) of the source `new` were refused" in err
     assert "row 1 implausible_time (time: 1717200000000)" in err
 

@@ -171,7 +171,7 @@ def _require_champion(at: Registered, address: str) -> None:
     if not at.promoted:
         raise PromotionError(
             f"A list of {address} would be a preview, and only lists of the champion are "
-            f"delivered. Score with `{SCHEME}NAME@champion`, or keep the list here with --no-deliver."
+            f"delivered. Score with `{SCHEME}NAME@champion`, or use --no-deliver."
         )
 
 
