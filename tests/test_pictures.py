@@ -27,7 +27,7 @@ def test_every_guide_shows_a_picture_and_says_what_is_on_it(page) -> None:
 
 def test_pictures_are_made_by_the_code_and_none_is_left_over() -> None:
     """One that nobody can make again shows what the page looked like once."""
-    tool = (ROOT / "tools" / "picture.py").read_text(encoding="utf-8")
+    tool = (ROOT / "tools" / "pictures.py").read_text(encoding="utf-8")
     made = re.findall(r'Shot\(\s*"([a-z]+\.png)"', tool)
     lying = sorted(picture.name for picture in IMAGES.iterdir())
     texts = [page.read_text(encoding="utf-8") for page in PAGES]
