@@ -2,7 +2,7 @@
 # Both need git, make and python3, and install the rest into .venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-all check bench dvc.yaml pictures
+.PHONY: help repro test test-all check bench dvc.yaml pictures reference
 
 VENV := $(CURDIR)/.venv
 export UV_PROJECT_ENVIRONMENT := $(VENV)
@@ -59,3 +59,7 @@ pictures: ## Make the pictures of README and guides, after `make repro`; needs C
 dvc.yaml: ## Generate dvc.yaml from the table of the pipeline and the imports of its stages
 	$(SYNC) --group test
 	python tools/dvc_yaml.py --write
+
+reference: ## Generate docs/reference.md from the settings and the tables
+	$(SYNC)
+	python tools/reference.py --write
