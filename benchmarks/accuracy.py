@@ -40,7 +40,7 @@ from scipy.special import logit
 
 from microconv.model.calibration import Calibration
 from microconv.model.logistic import sigmoid
-from microconv.settings import BoostedSettings, LinearSettings
+from microconv.settings import RegressionSettings, TreeSettings
 
 PREFIX_TASKS = {
     "accepted": ("accepted", False),
@@ -241,9 +241,9 @@ def choice_of(content: dict[str, Any]) -> Choice:
     """Read what :func:`asdict_of` wrote."""
     return Choice(
         content["families"],
-        BoostedSettings.model_validate(content["boosted"]),
+        TreeSettings.model_validate(content["boosted"]),
         content["competing"],
-        LinearSettings.model_validate(content["linear"]),
+        RegressionSettings.model_validate(content["linear"]),
         content["weight"],
         content["weighted"],
         content["inner_auc"],

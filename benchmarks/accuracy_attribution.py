@@ -27,7 +27,7 @@ from microconv.histories.snapshots import label_snapshots
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
 from microconv.model.logistic import sigmoid
-from microconv.settings import BoostedSettings, FeatureSettings, JourneySettings, LinearSettings
+from microconv.settings import FeatureSettings, JourneySettings, RegressionSettings, TreeSettings
 from microconv.storage.schema import INSTANT
 
 HORIZON = timedelta(days=7)
@@ -35,8 +35,8 @@ TRAIN = (datetime(2018, 7, 9, tzinfo=UTC), datetime(2018, 7, 12, tzinfo=UTC))
 TEST = (datetime(2018, 7, 19, tzinfo=UTC), datetime(2018, 7, 22, tzinfo=UTC))
 COMPLETE_UNTIL = datetime(2018, 8, 1, tzinfo=UTC)
 SEED = 7
-BOOSTED = BoostedSettings(num_iterations=200, num_leaves=5, feature_fraction=0.1, lambda_l2=10)
-LINEAR = LinearSettings(inverse_penalty=0.001)
+BOOSTED = TreeSettings(num_iterations=200, num_leaves=5, feature_fraction=0.1, lambda_l2=10)
+LINEAR = RegressionSettings(inverse_penalty=0.001)
 SETTINGS = FeatureSettings(
     families=("counts", "recency", "tempo", "path", "ladder", "calendar"), windows_days=(1, 3, 7)
 )

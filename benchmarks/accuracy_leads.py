@@ -23,7 +23,7 @@ from microconv.features.training_set import select_rows
 from microconv.histories.arrays import Attributes, Histories, VisibleEvents
 from microconv.journey import JourneyMap
 from microconv.model.logistic import sigmoid
-from microconv.settings import BoostedSettings, FeatureSettings, JourneySettings, LinearSettings
+from microconv.settings import FeatureSettings, JourneySettings, RegressionSettings, TreeSettings
 
 FIRST_CONTACT = (
     "Lead Origin",
@@ -44,8 +44,8 @@ FIRST_CONTACT = (
 )
 FOLDS = 5
 SEED = 7
-BOOSTED = BoostedSettings(num_iterations=300, num_leaves=15, min_data_in_leaf=20)
-LINEAR = LinearSettings(inverse_penalty=0.1)
+BOOSTED = TreeSettings(num_iterations=300, num_leaves=15, min_data_in_leaf=20)
+LINEAR = RegressionSettings(inverse_penalty=0.1)
 SETTINGS = FeatureSettings(families=("attributes",))
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from microconv.features.family import Columns
-from microconv.model.boosted import fit_boosted
-from microconv.model.regression import fit_linear
-from microconv.settings import BoostedSettings, LinearSettings
+from microconv.model.regression import fit_regression
+from microconv.model.trees import fit_trees
+from microconv.settings import RegressionSettings, TreeSettings
 
 SEED = 7
 
@@ -45,9 +45,9 @@ class Lessons:
 
 
 def listen(
-    lessons: Lessons, asked: Columns, boosted: BoostedSettings, linear: LinearSettings
+    lessons: Lessons, asked: Columns, boosted: TreeSettings, linear: RegressionSettings
 ) -> Voices:
     """Fit both models and score the rows `asked`, on one thread."""
     learnt = (lessons.values, lessons.labels, lessons.weights)
-    trees = fit_boosted(*learnt, boosted, exits=lessons.exits, seed=SEED, threads=1)
-    return Voices(trees.logit(asked, threads=1), fit_linear(*learnt, linear).logit(asked))
+    trees = fit_trees(*learnt, boosted, exits=lessons.exits, seed=SEED, threads=1)
+    return Voices(trees.logit(asked, threads=1), fit_regression(*learnt, linear).logit(asked))

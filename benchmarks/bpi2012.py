@@ -64,7 +64,7 @@ def report(root: Path, folder: Path, *, resamples: int) -> None:
         probability=predict_control(train, test, seed=7)
     )
     predictions = pd.read_parquet(root / "data" / "predictions.parquet")
-    for model in ("blend", "boosted", "hazard", "linear"):
+    for model in ("ensemble", "trees", "hazard", "regression"):
         ours = predictions[predictions["model"] == model]
         found = compare(ours, control, resamples=resamples, seed=11)
         for metric in ("auc", "average_precision", "log_loss", "brier"):
@@ -73,7 +73,7 @@ def report(root: Path, folder: Path, *, resamples: int) -> None:
                 f"{model:8} {metric:18} {ours_['value']:.4f}  control {theirs['value']:.4f}  "
                 f"difference {gap['value']:+.4f} [{gap['low']:+.4f}, {gap['high']:+.4f}]"
             )
-        if model == "blend":
+        if model == "ensemble":
             auc = found["auc"]["one"]["value"]
             print(f"goal: AUC >= {GOAL}: {'reached' if auc >= GOAL else 'missed'} ({auc:.4f})")
     calibration.report(root)

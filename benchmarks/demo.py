@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--truth", type=Path, default=HERE / "data" / "demo" / "truth")
     arguments = parser.parse_args()
     report = json.loads((arguments.root / "reports" / "evaluation.json").read_text("utf-8"))
-    blend = report["models"]["blend"]["pooled"]
+    blend = report["models"]["ensemble"]["pooled"]
     print(f"{blend['rows']} questions, {blend['conversions']} conversions")
     for name in ("auc", "average_precision", "precision", "lift"):
         print(f"{name}: {interval(blend[name])}")
@@ -38,7 +38,7 @@ def main() -> None:
         print(f"{alarm['severity']} {alarm['code']}")
     amount(report["amount"])
     predictions = pd.read_parquet(arguments.root / "data" / "predictions.parquet")
-    rows = predictions[predictions["model"] == "blend"]
+    rows = predictions[predictions["model"] == "ensemble"]
     ceiling(rows, pd.read_parquet(arguments.truth / "hazard.parquet"))
 
 

@@ -66,7 +66,7 @@ def compare(folder: Path, *, rows: int, rounds: int) -> list[dict[str, Any]]:
     matrix = first_rows(folder / "features", rows)
     print(f"{len(matrix):,} rows of {matrix.shape[1]} columns")
     figures = []
-    for voice in ("boosted", "hazard"):
+    for voice in ("trees", "hazard"):
         model = folder / "model" / f"{voice}.txt"
         trees = model.read_text(encoding="utf-8").count("\nTree=")
         print(f"{voice}: {trees} trees")

@@ -19,10 +19,10 @@ from prefix_controls import Control, predict
 from prefix_protocol import Cases, Rows, outer_split, split_rows, weighted_auc
 
 from microconv.features.family import Columns
-from microconv.model.boosted import fit_boosted
 from microconv.model.calibration import Calibration, fit_calibration
-from microconv.model.regression import fit_linear
-from microconv.settings import BoostedSettings, LinearSettings
+from microconv.model.regression import fit_regression
+from microconv.model.trees import fit_trees
+from microconv.settings import RegressionSettings, TreeSettings
 
 FOLDS = ((0.40, 0.65), (0.65, 0.90))
 SHARE = 0.3
@@ -33,25 +33,25 @@ FAMILIES = {
     "all": ("counts.", "recency.", "tempo.", "path.", "ladder.", "calendar.", "attributes."),
 }
 BOOSTED = (
-    BoostedSettings(
+    TreeSettings(
         num_iterations=500, learning_rate=0.03, num_leaves=4, min_data_in_leaf=40,
         feature_fraction=0.1, bagging_fraction=0.7, lambda_l2=10,
     ),
-    BoostedSettings(
+    TreeSettings(
         num_iterations=300, learning_rate=0.03, num_leaves=7, min_data_in_leaf=40,
         feature_fraction=0.1, bagging_fraction=0.7, lambda_l2=10,
     ),
-    BoostedSettings(
+    TreeSettings(
         num_iterations=300, learning_rate=0.03, num_leaves=15, min_data_in_leaf=80,
         feature_fraction=0.1, bagging_fraction=0.7, lambda_l2=30,
     ),
-    BoostedSettings(
+    TreeSettings(
         num_iterations=300, learning_rate=0.03, num_leaves=31, min_data_in_leaf=80,
         feature_fraction=0.1, bagging_fraction=0.7, lambda_l2=30,
     ),
 )  # fmt: skip
 LIKE_CONTROLS = tuple(
-    BoostedSettings(
+    TreeSettings(
         num_iterations=trees, learning_rate=0.03, num_leaves=leaves, min_data_in_leaf=20,
         feature_fraction=0.3, bagging_fraction=0.7, lambda_l2=0,
     )
@@ -62,7 +62,7 @@ LIKE_CONTROLS = tuple(
 GROWN = tuple(product((*BOOSTED, *LIKE_CONTROLS), (False, True)))
 """Settings of the trees, and whether they tell the two other outcomes apart."""
 
-LINEAR = tuple(LinearSettings(inverse_penalty=c) for c in (0.001, 0.01, 0.1))
+LINEAR = tuple(RegressionSettings(inverse_penalty=c) for c in (0.001, 0.01, 0.1))
 WEIGHTS = tuple(tenths / 10 for tenths in range(11))
 
 _TREES = {"learning_rate": 0.03, "colsample_bytree": 0.3, "subsample": 0.7, "subsample_freq": 1}
@@ -94,9 +94,9 @@ class Choice:
     """Our settings, and the weighted AUC they reached on the inner folds."""
 
     families: str
-    boosted: BoostedSettings
+    boosted: TreeSettings
     competing: bool
-    linear: LinearSettings
+    linear: RegressionSettings
     weight: float
     weighted: bool
     inner_auc: float
@@ -201,19 +201,19 @@ def _trees(
     learn: Rows,
     weights: np.ndarray,
     z: Columns,
-    settings: BoostedSettings,
+    settings: TreeSettings,
     *,
     competing: bool,
 ) -> np.ndarray:
     exits = learn.exits if competing else None
     learnt = (x, learn.labels, weights, settings)
-    return fit_boosted(*learnt, exits=exits, seed=SEED, threads=1).logit(z, threads=1)
+    return fit_trees(*learnt, exits=exits, seed=SEED, threads=1).logit(z, threads=1)
 
 
 def _regression(
-    x: Columns, learn: Rows, weights: np.ndarray, z: Columns, settings: LinearSettings
+    x: Columns, learn: Rows, weights: np.ndarray, z: Columns, settings: RegressionSettings
 ) -> np.ndarray:
-    return fit_linear(x, learn.labels, weights, settings).logit(z)
+    return fit_regression(x, learn.labels, weights, settings).logit(z)
 
 
 def choose_control(

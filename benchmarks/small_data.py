@@ -16,9 +16,9 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from microconv.model.fit import learn
-from microconv.model.training import Recipe
-from microconv.settings import ModelSettings, ReadySettings
+from microconv.model.fit import fit_ensemble
+from microconv.model.training_rows import TrainingConfig
+from microconv.settings import ModelSettings, ReadinessSettings
 from worlds.few_conversions import (
     JOURNEY_IS_RIGHT,
     JOURNEY_IS_WRONG,
@@ -54,10 +54,10 @@ def figures(world: str, conversions: int, seed: int) -> tuple[float, ...]:
     happened = training_set.snapshots["converted"].to_numpy()
     said = []
     for minimum in (ALWAYS, NEVER):
-        model = ModelSettings(seed=3, ready=ReadySettings(conversions=minimum))
-        recipe = Recipe(model, timedelta(days=30))
-        lesson = learn(training_set, train, recipe, known_before=TEST_DATE)
-        said.append(lesson.blend.predict(lesson.columns.values[:, ~train]))
+        model = ModelSettings(seed=3, ready=ReadinessSettings(conversions=minimum))
+        config = TrainingConfig(model, timedelta(days=30))
+        fitted = fit_ensemble(training_set, train, config, known_before=TEST_DATE)
+        said.append(fitted.ensemble.predict(fitted.columns.values[:, ~train]))
     later, held = happened[~train], said[0]
     base = np.full(len(later), happened[train].mean())
     top = np.argsort(-held, kind="stable")[: len(held) // 10]

@@ -101,7 +101,7 @@ def write_log(folder: Path, events: int, prospects: int, buckets: int) -> Settin
     write_export(folder / "raw", events=events, prospects=prospects)
     params = params_for(folder / "raw", buckets=buckets, threads=2)
     params["snapshots"] |= {"first": (START + timedelta(days=60)).isoformat(), "every_days": 40}
-    params["model"] |= {"boosted": {"num_iterations": 60}, "hazard": {"num_iterations": 60}}
+    params["model"] |= {"trees": {"num_iterations": 60}, "hazard": {"num_iterations": 60}}
     (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     settings = read_settings(folder / "params.yaml")
     outputs = Outputs(folder / "log", folder / "quarantine.parquet", folder / "ingest.json")

@@ -178,14 +178,14 @@ def predict(folder: Path, settings: Settings) -> dict[str, float]:
     """Let LightGBM predict the same matrix; reading it is not counted."""
     import lightgbm as lgb
 
-    from microconv.model.ensemble import VOICES
+    from microconv.model.ensemble import BASE_MODELS
     from microconv.model.prospect_model import ProspectModel
 
-    weights = ProspectModel.load(folder / "model").blend.weights
-    shares = dict(zip(VOICES, weights, strict=True))
+    weights = ProspectModel.load(folder / "model").ensemble.weights
+    shares = dict(zip(BASE_MODELS, weights, strict=True))
     trees = [
         lgb.Booster(model_file=folder / "model" / f"{voice}.txt")
-        for voice in ("boosted", "hazard")
+        for voice in ("trees", "hazard")
         if shares[voice]
     ]
     seconds = 0.0

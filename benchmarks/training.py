@@ -29,11 +29,10 @@ import numpy as np
 from training_world import HORIZON_DAYS, World, make
 
 from microconv.features.training_set import FittedColumns
-from microconv.model.base_models import fit_voices
-from microconv.model.ensemble import VOICES
-from microconv.model.fit import learn
+from microconv.model.ensemble import BASE_MODELS
+from microconv.model.fit import fit_base_models, fit_ensemble
 from microconv.model.logistic import sigmoid
-from microconv.model.training import Floats, Recipe, turn_weights
+from microconv.model.training_rows import Floats, TrainingConfig, visit_order_weights
 from microconv.settings import ModelSettings
 
 KILOBYTES = 2**20
@@ -78,12 +77,12 @@ def measure(name: str, asked: argparse.Namespace) -> dict[str, float | str]:
     """Do one round: seconds without those of making the matrix, peak with it."""
     world = make(asked.rows, asked.columns, rate=RATE, seed=1)
     model = ModelSettings.model_validate({"seed": 1, **asked.model})
-    recipe = Recipe(model, timedelta(days=HORIZON_DAYS), threads=asked.threads)
+    config = TrainingConfig(model, timedelta(days=HORIZON_DAYS), threads=asked.threads)
     import lightgbm  # noqa: F401  (seconds of import are nobody's)
     import sklearn.linear_model  # noqa: F401
 
     begun, worked = time.perf_counter(), time.process_time()
-    answer = ROUNDS[name](world, recipe)
+    answer = ROUNDS[name](world, config)
     seconds, work = time.perf_counter() - begun, time.process_time() - worked
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KILOBYTES
     return {"seconds": seconds, "cpu_seconds": work, "peak_gb": peak, "said": answer(asked)}
@@ -93,26 +92,26 @@ Answer = Callable[[argparse.Namespace], str]
 """What is said of a round after its time and memory have been taken."""
 
 
-def matrix(world: World, recipe: Recipe) -> Answer:
+def matrix(world: World, config: TrainingConfig) -> Answer:
     """Do nothing but have the matrix."""
     converted = world.training_set.snapshots["converted"]
     return lambda asked: f"{converted.mean():.4f} convert, {int(converted.sum()):,} rows"
 
 
-def plainly(world: World, recipe: Recipe) -> Answer:
+def plainly(world: World, config: TrainingConfig) -> Answer:
     """Train LightGBM on every row, as its manual does, with the product's settings."""
     import lightgbm
 
-    training_set, settings = world.training_set, recipe.model.boosted
+    training_set, settings = world.training_set, config.model.trees
     parameters = {
         **{"objective": "binary", "bagging_freq": 1, "verbose": -1, "seed": 1},
-        "num_threads": recipe.threads,
+        "num_threads": config.threads,
         **settings.model_dump(exclude={"num_iterations"}),
     }
     data = lightgbm.Dataset(
         training_set.values.T,
         training_set.snapshots["converted"].to_numpy(),
-        weight=turn_weights(training_set.snapshots),
+        weight=visit_order_weights(training_set.snapshots),
     )
     grown = lightgbm.train(parameters, data, num_boost_round=settings.num_iterations)
 
@@ -123,30 +122,30 @@ def plainly(world: World, recipe: Recipe) -> Answer:
     return answer
 
 
-def final_fits(world: World, recipe: Recipe) -> Answer:
+def final_fits(world: World, config: TrainingConfig) -> Answer:
     """Fit the three voices on every row, once."""
     training_set, snapshots = world.training_set, world.training_set.snapshots
     train = training_set.labelled
     columns = training_set.fit_columns(train, snapshots["converted"].to_numpy(bool))
-    blend = fit_voices(snapshots, columns, train, recipe, None)
+    blend = fit_base_models(snapshots, columns, train, config, None)
 
     def answer(asked: argparse.Namespace) -> str:
         fresh = _fresh(asked)
-        said = blend.voices(_columns(fresh).values, threads=recipe.threads)
-        parts = [f"{v}: {held_against(fresh, sigmoid(said[v]))}" for v in VOICES]
+        said = blend.base_logits(_columns(fresh).values, threads=config.threads)
+        parts = [f"{v}: {held_against(fresh, sigmoid(said[v]))}" for v in BASE_MODELS]
         return "; ".join(parts)
 
     return answer
 
 
-def everything(world: World, recipe: Recipe) -> Answer:
+def everything(world: World, config: TrainingConfig) -> Answer:
     """Learn as the product does."""
-    lesson = learn(world.training_set, world.training_set.labelled, recipe)
+    fitted = fit_ensemble(world.training_set, world.training_set.labelled, config)
 
     def answer(asked: argparse.Namespace) -> str:
         fresh = _fresh(asked)
-        p = lesson.blend.predict(_columns(fresh).values, threads=recipe.threads)
-        return f"{held_against(fresh, p)}; {lesson.choice}"
+        p = fitted.ensemble.predict(_columns(fresh).values, threads=config.threads)
+        return f"{held_against(fresh, p)}; {fitted.choice}"
 
     return answer
 
@@ -169,7 +168,7 @@ def held_against(fresh: World, p: Floats) -> str:
     return f"{1000 * apart.mean():.3f} above the truth, mean {p.mean() / q.mean():.3f}"
 
 
-ROUNDS: dict[str, Callable[[World, Recipe], Answer]] = {
+ROUNDS: dict[str, Callable[[World, TrainingConfig], Answer]] = {
     "matrix": matrix,
     "lightgbm": plainly,
     "final fits": final_fits,

@@ -32,7 +32,7 @@ def test_the_shipped_parameter_files_are_valid(file):
     [
         (["snapshots"], "horizn_days", "horizon_days"),
         ([], "snapshot", "snapshots"),
-        (["model", "boosted"], "num_leafs", "num_leaves"),
+        (["model", "trees"], "num_leafs", "num_leaves"),
         (["ingest", "sources", 0], "timezon", "timezone"),
         (["journey", "steps", "deal_won"], "comitment", "commitment"),
     ],

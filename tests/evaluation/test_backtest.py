@@ -18,11 +18,11 @@ from microconv.evaluation.backtest import PREDICTIONS, Backtest, backtest
 from microconv.evaluation.evaluate import evaluate
 from microconv.features.training_set import FittedColumns, TrainingSet
 from microconv.histories.timeline import Fold
-from microconv.model.training import Recipe, known_labels
+from microconv.model.training_rows import TrainingConfig, known_labels
 from microconv.settings import EvaluateSettings
 from worlds.training_sets import MODEL, mondays, planted_set, reordered, with_outcomes
 
-RECIPE = Recipe(MODEL, timedelta(days=30), threads=1)
+CONFIG = TrainingConfig(MODEL, timedelta(days=30), threads=1)
 DATES = mondays(16)
 FOLDS = (
     Fold(train=DATES[:6], test=DATES[11:13]),
@@ -31,7 +31,7 @@ FOLDS = (
 PLANTED = planted_set(prospects=150, dates=16)
 MODELS = (
     "base_rate", "recency", "activity", "opens", "points", "forest",
-    "boosted", "hazard", "linear", "blend",
+    "trees", "hazard", "regression", "ensemble",
 )  # fmt: skip
 
 
@@ -50,7 +50,7 @@ class Watched(TrainingSet):
 @cache
 def done() -> Backtest:
     """Return the backtest of the planted set, made once."""
-    return backtest(PLANTED, FOLDS, RECIPE)
+    return backtest(PLANTED, FOLDS, CONFIG)
 
 
 @cache
@@ -88,7 +88,7 @@ def test_a_fold_learns_only_outcomes_known_before_its_first_test():
     """Known at the first test instant, not when the log ends; so too for fitted families."""
     for fold in FOLDS:
         watched = Watched(**PLANTED.__dict__)
-        backtest(watched, [fold], RECIPE)
+        backtest(watched, [fold], CONFIG)
         train, labels = watched.shown[-1]
         assert np.array_equal(labels, known_labels(PLANTED.snapshots, fold.test[0]))
         asked = PLANTED.snapshots["as_of"][train]
@@ -103,8 +103,8 @@ def test_what_happens_after_a_fold_was_trained_changes_no_probability_of_it():
     turned = with_outcomes(PLANTED, np.where(known, converted, ~converted))
     late = (turned.snapshots["known_at"] < begins).to_numpy() & ~known
     turned.snapshots.loc[late, "known_at"] = begins
-    other = backtest(turned, first, RECIPE)
-    assert np.array_equal(probabilities(other), probabilities(backtest(PLANTED, first, RECIPE)))
+    other = backtest(turned, first, CONFIG)
+    assert np.array_equal(probabilities(other), probabilities(backtest(PLANTED, first, CONFIG)))
 
 
 def test_a_window_still_open_teaches_what_is_known_of_it():
@@ -116,28 +116,28 @@ def test_a_window_still_open_teaches_what_is_known_of_it():
     converted = PLANTED.snapshots["converted"].to_numpy(bool)
     assert (still_open & known).sum() > 5
     silent = with_outcomes(PLANTED, converted & ~(still_open & known))
-    one, two = (backtest(s, FOLDS[:1], RECIPE).predictions.to_pandas() for s in (PLANTED, silent))
+    one, two = (backtest(s, FOLDS[:1], CONFIG).predictions.to_pandas() for s in (PLANTED, silent))
     changed = {
         model: not np.array_equal(rows["probability"], two.loc[rows.index, "probability"])
         for model, rows in one.groupby("model", observed=True)
     }
     assert changed["hazard"]
-    assert not changed["boosted"]
-    assert not changed["linear"]
+    assert not changed["trees"]
+    assert not changed["regression"]
 
 
 def test_the_order_of_the_rows_changes_no_bit():
     """The number of buckets decides it."""
     other = reordered(PLANTED, np.random.default_rng(1).permutation(len(PLANTED)))
-    assert backtest(other, FOLDS[:1], RECIPE).predictions.equals(
-        backtest(PLANTED, FOLDS[:1], RECIPE).predictions
+    assert backtest(other, FOLDS[:1], CONFIG).predictions.equals(
+        backtest(PLANTED, FOLDS[:1], CONFIG).predictions
     )
 
 
 def test_prospects_who_trained_nothing_are_marked():
     """By hand from the dates: no row of theirs before the test, its window closed or open."""
     for fold in FOLDS:
-        rows = frame()[(frame()["fold"] == fold.name) & (frame()["model"] == "blend")]
+        rows = frame()[(frame()["fold"] == fold.name) & (frame()["model"] == "ensemble")]
         trained = PLANTED.snapshots["as_of"] < pd.Timestamp(fold.test[0])
         known = set(PLANTED.snapshots["prospect_id"][trained])
         assert rows["unseen"].tolist() == [who not in known for who in rows["prospect_id"]]
@@ -157,7 +157,7 @@ def test_a_fold_that_nobody_could_learn_from_is_skipped_with_its_reason():
     """Its first dates hold no conversion; the other fold is evaluated all the same."""
     early = (PLANTED.snapshots["as_of"] < pd.Timestamp(DATES[6])).to_numpy()
     converted = PLANTED.snapshots["converted"].to_numpy(bool)
-    rest = backtest(with_outcomes(PLANTED, converted & ~early), FOLDS, RECIPE)
+    rest = backtest(with_outcomes(PLANTED, converted & ~early), FOLDS, CONFIG)
     assert "None of the" in rest.notes["skipped"][FOLDS[0].name]
     assert set(rest.predictions["fold"].to_pylist()) == {FOLDS[1].name}
 
@@ -166,7 +166,7 @@ def test_a_fold_in_which_nobody_converts_later_is_kept():
     """Leaving it out for how it ended would flatter every figure over all folds."""
     late = (PLANTED.snapshots["as_of"] >= pd.Timestamp(FOLDS[1].test[0])).to_numpy()
     converted = PLANTED.snapshots["converted"].to_numpy(bool)
-    both = backtest(with_outcomes(PLANTED, converted & ~late), FOLDS, RECIPE)
+    both = backtest(with_outcomes(PLANTED, converted & ~late), FOLDS, CONFIG)
     assert set(both.notes["folds"]) == {fold.name for fold in FOLDS}
 
 
@@ -174,12 +174,12 @@ def test_a_fold_without_a_conversion_is_evaluated_without_a_nan(tmp_path):
     """From outcomes to the report: what cannot be said of it is null, and all else is finite."""
     late = (PLANTED.snapshots["as_of"] >= pd.Timestamp(FOLDS[1].test[0])).to_numpy()
     converted = PLANTED.snapshots["converted"].to_numpy(bool)
-    both = backtest(with_outcomes(PLANTED, converted & ~late), FOLDS, RECIPE)
+    both = backtest(with_outcomes(PLANTED, converted & ~late), FOLDS, CONFIG)
     done = evaluate(both, EvaluateSettings(list_size=20, bootstrap=20, seed=1))
     done.write(tmp_path / "evaluation.json", tmp_path / "plots")
     strict = {"parse_constant": pytest.fail}  # NaN and Infinity are no JSON
     report = json.loads((tmp_path / "evaluation.json").read_text(), **strict)
-    figures = report["models"]["blend"]["folds"]
+    figures = report["models"]["ensemble"]["folds"]
     assert figures[FOLDS[1].name]["auc"]["value"] is None
     assert figures[FOLDS[0].name]["auc"]["value"] > 0.5
 
@@ -206,7 +206,7 @@ def only(converted: bool) -> TrainingSet:
 def test_nothing_to_learn_from_is_said_in_one_sentence(training_set, folds, says):
     """What, how many, and the way out."""
     with pytest.raises(NotEnoughDataError, match=says):
-        backtest(training_set, folds, RECIPE)
+        backtest(training_set, folds, CONFIG)
 
 
 def test_predictions_and_notes_come_back_from_the_file(tmp_path):

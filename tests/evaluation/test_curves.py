@@ -39,4 +39,4 @@ def test_shares_run_from_nobody_to_everybody():
 def test_nobody_to_meet_is_no_curve():
     """No row of the table instead of a line of zeros."""
     assert np.isnan(gain_curve(answers_of([0.2, 0.1], [0, 0]))).all()
-    assert len(gain_table({"blend": answers_of([0.2, 0.1], [0, 0])})) == 0
+    assert len(gain_table({"ensemble": answers_of([0.2, 0.1], [0, 0])})) == 0

@@ -24,7 +24,7 @@ def said(asked: pd.DataFrame) -> dict[str, np.ndarray]:
     noise = np.random.default_rng(7).normal(size=len(asked))
     blurred = 1 / (1 + np.exp(1 - 0.6 * (asked["score"] + 1.5 * noise)))
     rate = np.full(len(asked), asked["converted"].mean())
-    return {"base_rate": rate, "recency": blurred, "blend": asked["chance"].to_numpy()}
+    return {"base_rate": rate, "recency": blurred, "ensemble": asked["chance"].to_numpy()}
 
 
 @cache
@@ -38,13 +38,13 @@ def test_figures_are_those_of_scikit_learn_pooled_and_by_fold():
     """AUC of all test rows, and of each fold alone."""
     asked, models = planted_answers(), planted().report["models"]
     pooled = roc_auc_score(asked["converted"], asked["chance"])
-    assert models["blend"]["pooled"]["auc"]["value"] == pytest.approx(pooled)
+    assert models["ensemble"]["pooled"]["auc"]["value"] == pytest.approx(pooled)
     for fold, rows in asked.groupby("fold"):
         expected = roc_auc_score(rows["converted"], rows["chance"])
-        assert models["blend"]["folds"][fold]["auc"]["value"] == pytest.approx(expected)
+        assert models["ensemble"]["folds"][fold]["auc"]["value"] == pytest.approx(expected)
     seldom = asked[asked.index % 2 == 0]
     expected = roc_auc_score(seldom["converted"], seldom["chance"])
-    assert models["blend"]["unseen"]["auc"]["value"] == pytest.approx(expected)
+    assert models["ensemble"]["unseen"]["auc"]["value"] == pytest.approx(expected)
 
 
 def test_a_planted_signal_is_found_and_beats_the_baseline():
@@ -63,7 +63,7 @@ def test_where_nothing_predicts_the_report_says_so():
     for seed in range(20):
         asked = planted_answers(200, seed=seed, signal=0, folds=1)
         guess = 1 / (1 + np.exp(1 - 0.3 * asked["score"]))
-        report = evaluate(backtest_of(asked, {"blend": guess}), SETTINGS).report
+        report = evaluate(backtest_of(asked, {"ensemble": guess}), SETTINGS).report
         nothing += "There is nothing to rank by" in report["verdict"]["says"]
     assert nothing >= 17
 
@@ -71,7 +71,7 @@ def test_where_nothing_predicts_the_report_says_so():
 def test_a_ranking_that_turned_round_is_not_called_good():
     """An interval wholly below one half is worse than no list."""
     asked = planted_answers()
-    report = evaluate(backtest_of(asked, {"blend": 1 - asked["chance"]}), SETTINGS).report
+    report = evaluate(backtest_of(asked, {"ensemble": 1 - asked["chance"]}), SETTINGS).report
     assert report["verdict"]["ranks"] is False
     assert "worse than chance" in report["verdict"]["says"]
 
@@ -80,7 +80,7 @@ def test_a_baseline_that_is_better_is_said_to_be():
     """No model for the model's sake."""
     asked = planted_answers()
     best = said(asked)
-    swapped = {"recency": best["blend"], "blend": best["recency"]}
+    swapped = {"recency": best["ensemble"], "ensemble": best["recency"]}
     report = evaluate(backtest_of(asked, swapped), SETTINGS).report
     assert "use that rule instead" in report["verdict"]["says"]
 
@@ -99,16 +99,16 @@ def test_a_fold_without_conversions_is_null_with_a_reason():
     asked = planted_answers()
     asked.loc[asked["fold"] == "fold 1", "converted"] = False
     models = evaluate(backtest_of(asked, said(asked)), SETTINGS).report["models"]
-    assert models["blend"]["folds"]["fold 1"]["auc"]["value"] is None
-    assert "none of the 800 rows" in models["blend"]["folds"]["fold 1"]["auc"]["reason"]
-    assert models["blend"]["pooled"]["auc"]["value"] > 0.5
-    assert models["blend"]["spread"]["auc"]["folds"] == 1
+    assert models["ensemble"]["folds"]["fold 1"]["auc"]["value"] is None
+    assert "none of the 800 rows" in models["ensemble"]["folds"]["fold 1"]["auc"]["reason"]
+    assert models["ensemble"]["pooled"]["auc"]["value"] > 0.5
+    assert models["ensemble"]["spread"]["auc"]["folds"] == 1
 
 
 def test_nobody_converting_in_any_test_is_reported_not_raised():
     """Everything that exists is stated, the rest is null, and the verdict says why."""
     asked = planted_answers().assign(converted=False)
-    done = evaluate(backtest_of(asked, {"blend": asked["chance"]}), SETTINGS)
+    done = evaluate(backtest_of(asked, {"ensemble": asked["chance"]}), SETTINGS)
     json.dumps(done.report, allow_nan=False)
     assert "cannot be told" in done.report["verdict"]["says"]
     assert done.report["headline"]["auc"] is None
@@ -137,15 +137,17 @@ def test_the_same_predictions_give_the_same_report():
     made = backtest_of(asked, said(asked))
     shuffled = made.predictions.take(np.random.default_rng(3).permutation(len(made.predictions)))
     again = evaluate(Backtest(shuffled, made.notes), SETTINGS).report
-    for name in ("blend", "recency", "base_rate"):
+    for name in ("ensemble", "recency", "base_rate"):
         assert again["models"][name] == planted().report["models"][name]
 
 
 def test_differences_are_paired():
     """Two models that are nearly one differ by nearly nothing, however wide each interval is."""
     asked = planted_answers()
-    near = {"blend": asked["chance"], "linear": asked["chance"] * 0.999}
-    difference = evaluate(backtest_of(asked, near), SETTINGS).report["candidate_minus"]["linear"]
+    near = {"ensemble": asked["chance"], "regression": asked["chance"] * 0.999}
+    difference = evaluate(backtest_of(asked, near), SETTINGS).report["candidate_minus"][
+        "regression"
+    ]
     assert difference["auc"]["low"] == difference["auc"]["high"] == 0
     assert 0 < difference["log_loss"]["high"] - difference["log_loss"]["low"] < 1e-3
 
@@ -161,14 +163,14 @@ def test_models_asked_about_other_rows_are_not_compared():
 def test_predictions_without_the_blend_are_refused():
     """There is nothing to report on."""
     asked = planted_answers()
-    with pytest.raises(EventLogError, match="no row of `blend`"):
+    with pytest.raises(EventLogError, match="no row of `ensemble`"):
         evaluate(backtest_of(asked, {"recency": asked["chance"]}), SETTINGS)
 
 
 def test_the_calibrated_generator_is_found_calibrated():
     """The slope's interval holds 1, that of the blurred baseline is told beside its band."""
     models = planted().report["models"]
-    slope = models["blend"]["pooled"]["calibration"]["slope"]
+    slope = models["ensemble"]["pooled"]["calibration"]["slope"]
     assert slope["low"] < 1 < slope["high"]
     for name in ("ece", "ece_if_calibrated", "ece_if_calibrated_by_prospect"):
         assert models["recency"]["pooled"]["calibration"][name] > 0

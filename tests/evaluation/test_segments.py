@@ -19,7 +19,7 @@ from microconv.histories.load import load_histories
 from microconv.histories.snapshots import cohort_snapshots
 from microconv.histories.timeline import Fold
 from microconv.histories.visible import visible_events
-from microconv.model.training import Recipe
+from microconv.model.training_rows import TrainingConfig
 from microconv.ranking.next_step import standing
 from microconv.settings import EvaluateSettings
 from microconv.storage.log import MemoryLog
@@ -159,11 +159,11 @@ def test_the_backtest_writes_segments_and_the_report_holds_them(tmp_path):
     dates = mondays(16)
     plain = planted_set(prospects=200, dates=16)
     folds = (Fold(train=dates[:6], test=dates[11:13]), Fold(train=dates[:8], test=dates[13:15]))
-    done = backtest(plain, folds, Recipe(MODEL, timedelta(days=30), threads=1))
+    done = backtest(plain, folds, TrainingConfig(MODEL, timedelta(days=30), threads=1))
     done.write(tmp_path / "predictions.parquet")
     again = type(done).read(tmp_path / "predictions.parquet")
     report = evaluate(again, SETTINGS).report
-    pooled = report["models"]["blend"]["pooled"]
+    pooled = report["models"]["ensemble"]["pooled"]
     for by in ("stage", "source"):
         entries = [entry for entry in report["segments"] if entry["by"] == by]
         assert sum(entry["rows"] for entry in entries) == pooled["rows"]

@@ -23,7 +23,7 @@ def folder(tmp_path):
 
 def test_what_was_written_is_read(folder):
     """Byte for byte."""
-    assert read_files(folder, NAMES) == FILES
+    assert read_files(folder) == FILES
 
 
 def test_the_sums_are_those_of_sha256sum(folder):
@@ -49,7 +49,7 @@ def test_any_damage_is_found_before_anything_is_parsed(folder, name, damage):
     path = folder / name
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DamagedModelError, match="Copy it again from where it was saved"):
-        read_files(folder, NAMES)
+        read_files(folder)
 
 
 @pytest.mark.parametrize("name", [*NAMES, SUMS])
@@ -57,18 +57,26 @@ def test_a_missing_file_is_damage(folder, name):
     """The message names it."""
     (folder / name).unlink()
     with pytest.raises(DamagedModelError, match=name):
-        read_files(folder, NAMES)
+        read_files(folder)
+
+
+def test_only_files_of_the_folder_itself_are_read(folder):
+    """A list that names a path elsewhere is damaged, not followed."""
+    listing = (folder / SUMS).read_text()
+    (folder / SUMS).write_text(listing + f"{'0' * 64}  ../secret\n")
+    with pytest.raises(DamagedModelError, match=SUMS):
+        read_files(folder)
 
 
 def test_no_folder_is_no_model(tmp_path):
     """A wrong path is not called damage."""
     with pytest.raises(ModelError, match="There is no model at"):
-        read_files(tmp_path / "nowhere", NAMES)
+        read_files(tmp_path / "nowhere")
 
 
 def test_a_failed_write_leaves_the_old_model_whole(folder):
     """Write beside, then rename."""
     with pytest.raises(TypeError):
         write_files(folder, {"model.json": b"new", "trees.txt": "not bytes"})
-    assert read_files(folder, NAMES) == FILES
+    assert read_files(folder) == FILES
     assert [path.name for path in folder.parent.iterdir()] == ["model"]

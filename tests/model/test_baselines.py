@@ -10,13 +10,13 @@ import pytest
 
 from microconv.features.row_view import RowView
 from microconv.journey import JourneyMap
-from microconv.model.baselines import NEVER_SAY_NEVER, Lore, Predictor, fit_baselines
+from microconv.model.baselines import NEVER_SAY_NEVER, BaselineInputs, Predictor, fit_baselines
 from microconv.settings import ForestSettings, PointsSettings
 from worlds.logs import JOURNEY
 from worlds.training_sets import MODEL, planted_set
 
 PLANTED = planted_set()
-LORE = Lore(
+LORE = BaselineInputs(
     names=PLANTED.names,
     values=PLANTED.values,
     labels=PLANTED.snapshots["converted"].to_numpy(bool),

@@ -15,12 +15,12 @@ from microconv.model.calibration import (
     Calibration,
     Holdout,
     choose_calibration,
-    choose_level,
+    choose_shift,
     fit_calibration,
 )
 from microconv.model.logistic import (
+    calibration_in_the_large,
     fit_logistic,
-    level,
     log_sigmoid,
     paired_gain,
     row_losses,
@@ -114,18 +114,18 @@ def test_only_the_kinds_asked_for_are_tried():
 def test_the_level_makes_predicted_and_observed_agree():
     """After the shift the mean probability is the share of conversions."""
     logit, labels, _ = honest(3000, seed=7)
-    shifted = sigmoid(logit + 1.7 + level(logit + 1.7, labels))
+    shifted = sigmoid(logit + 1.7 + calibration_in_the_large(logit + 1.7, labels))
     assert shifted.mean() == pytest.approx(labels.mean(), abs=1e-6)
 
 
 def test_a_drifted_base_rate_is_found_and_noise_is_not():
     """A shift of 0.4 on 3,000 rows is far outside two standard errors; 0 is inside."""
     logit, labels, prospects = honest(3000, seed=8)
-    assert choose_level(logit + 0.4, Holdout(labels, prospects)) == pytest.approx(-0.4, abs=0.15)
+    assert choose_shift(logit + 0.4, Holdout(labels, prospects)) == pytest.approx(-0.4, abs=0.15)
     left_alone = 0
     for seed in range(40):
         logit, *happened = honest(600, seed=seed)
-        left_alone += choose_level(logit, Holdout(*happened)) == 0
+        left_alone += choose_shift(logit, Holdout(*happened)) == 0
     assert left_alone >= 34
 
 
@@ -143,7 +143,7 @@ def test_a_row_that_weighs_three_is_three_rows(seed, stretch, shift):
     times = np.random.default_rng(seed).integers(1, 4, 200)
     written = [np.repeat(column, times) for column in (logit, labels, prospects)]
     short, long = Holdout(labels, prospects, times.astype(float)), Holdout(*written[1:])
-    assert choose_level(logit, short) == pytest.approx(choose_level(written[0], long), abs=1e-7)
+    assert choose_shift(logit, short) == pytest.approx(choose_shift(written[0], long), abs=1e-7)
     one, other = (
         choose_calibration(KINDS, logit, short),
         choose_calibration(KINDS, written[0], long),

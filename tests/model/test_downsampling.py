@@ -11,14 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from training_world import HORIZON_DAYS, make
 
-from microconv.model import base_models as voices_module
-from microconv.model import downsampling as thinning
-from microconv.model import fit as learn_module
-from microconv.model.base_models import fit_voices
-from microconv.model.downsampling import draws, share_drawn, thin_out
-from microconv.model.fit import learn
+from microconv.model import fit as fit_module
+from microconv.model import training_rows
+from microconv.model.fit import fit_base_models, fit_ensemble
 from microconv.model.logistic import fit_logistic, sigmoid
-from microconv.model.training import Recipe, rows_at
+from microconv.model.training_rows import (
+    TrainingConfig,
+    downsample_negatives,
+    hash_uniforms,
+    rows_at,
+    sampling_rate,
+)
 from microconv.settings import ModelSettings
 from worlds.training_sets import MODEL, planted_set
 
@@ -36,7 +39,7 @@ def test_every_conversion_is_kept_and_both_weights_add_up(most, seed):
     """The sum of weights is the base rate that every voice learns."""
     rng = np.random.default_rng(seed)
     converted, weights = rng.random(300) < 0.05, rng.uniform(0.1, 1, 300)
-    kept, after = thin_out(questions(300), converted, weights, most)
+    kept, after = downsample_negatives(questions(300), converted, weights, most)
     assert kept[converted].all()
     for side in (converted, ~converted):
         assert after[side[kept]].sum() == pytest.approx(weights[side].sum())
@@ -48,12 +51,12 @@ def test_a_trial_draws_of_the_conversions_too_and_both_weights_still_add_up(most
     """And where there are no more of them than asked for, every one is kept as it is."""
     rng = np.random.default_rng(seed)
     converted, weights = rng.random(300) < 0.2, rng.uniform(0.1, 1, 300)
-    kept, after = thin_out(questions(300), converted, weights, most, conversions=few)
+    kept, after = downsample_negatives(questions(300), converted, weights, most, conversions=few)
     for side in (converted, ~converted):
         if kept[side].any():
             assert after[side[kept]].sum() == pytest.approx(weights[side].sum())
     if converted.sum() <= few:
-        plain = thin_out(questions(300), converted, weights, most)
+        plain = downsample_negatives(questions(300), converted, weights, most)
         assert np.array_equal(kept, plain[0])
         assert np.array_equal(after, plain[1])
 
@@ -61,7 +64,7 @@ def test_a_trial_draws_of_the_conversions_too_and_both_weights_still_add_up(most
 def test_about_as_many_conversions_are_drawn_as_asked_for_and_four_others_for_each():
     """2,000 of 10,000, and 8,000 of those without, whatever less was asked for."""
     rows, converted = questions(60_000), np.arange(60_000) % 6 == 0
-    kept, _ = thin_out(rows, converted, np.ones(60_000), 100, conversions=2000)
+    kept, _ = downsample_negatives(rows, converted, np.ones(60_000), 100, conversions=2000)
     assert kept[converted].sum() == pytest.approx(2000, rel=0.06)
     assert kept[~converted].sum() == pytest.approx(8000, rel=0.04)
 
@@ -69,29 +72,31 @@ def test_about_as_many_conversions_are_drawn_as_asked_for_and_four_others_for_ea
 def test_about_as_many_are_drawn_as_asked_for_evenly():
     """Draws are even over prospects and dates: 5,000 of 20,000 is a quarter, give or take 2 %."""
     rows = questions(20_000)
-    kept, _ = thin_out(rows, np.zeros(20_000, bool), np.ones(20_000), 5000)
+    kept, _ = downsample_negatives(rows, np.zeros(20_000, bool), np.ones(20_000), 5000)
     assert abs(kept.sum() - 5000) < 3 * np.sqrt(20_000 * 0.25 * 0.75)
-    assert np.histogram(draws(rows), bins=4, range=(0, 1))[0] == pytest.approx(5000, rel=0.05)
+    assert np.histogram(hash_uniforms(rows), bins=4, range=(0, 1))[0] == pytest.approx(
+        5000, rel=0.05
+    )
 
 
 def test_the_order_of_the_rows_changes_nobodys_draw():
     """It depends on how many buckets the log has."""
     rows = questions(200)
     order = np.random.default_rng(0).permutation(200)
-    assert np.array_equal(draws(rows)[order], draws(rows.iloc[order]))
+    assert np.array_equal(hash_uniforms(rows)[order], hash_uniforms(rows.iloc[order]))
 
 
 def test_below_the_size_nothing_is_drawn():
     """Small data have no row to spare."""
     weights = np.array([0.5, 1.0, 0.25])
-    kept, after = thin_out(questions(3), np.array([True, False, False]), weights, 2)
+    kept, after = downsample_negatives(questions(3), np.array([True, False, False]), weights, 2)
     assert kept.all()
     assert after is weights
 
 
 def test_where_half_convert_nothing_is_drawn():
     """There is nothing to be had: four rows without a conversion are kept for each with one."""
-    assert share_drawn(np.arange(1000) % 2 == 0, 10) == 1.0
+    assert sampling_rate(np.arange(1000) % 2 == 0, 10) == 1.0
 
 
 def voices_of(seed: int, most: int | None) -> dict[str, tuple[float, float]]:
@@ -104,13 +109,13 @@ def voices_of(seed: int, most: int | None) -> dict[str, tuple[float, float]]:
     snapshots = world.training_set.snapshots
     labels = snapshots["converted"].to_numpy(bool)
     everybody = world.training_set.labelled
-    recipe = Recipe(ModelSettings(seed=1, max_negatives=most), MONTH, threads=1)
+    config = TrainingConfig(ModelSettings(seed=1, max_negatives=most), MONTH, threads=1)
     columns = world.training_set.fit_columns(everybody, labels)
-    blend = fit_voices(snapshots, columns, everybody, recipe, None)
+    ensemble = fit_base_models(snapshots, columns, everybody, config, None)
     asked = fresh.training_set.fit_columns(everybody, labels).values
     happened = fresh.training_set.snapshots["converted"].to_numpy(bool)
     out = {}
-    for voice, logit in blend.voices(asked, threads=1).items():
+    for voice, logit in ensemble.base_logits(asked, threads=1).items():
         slope = fit_logistic(np.column_stack([logit, np.ones(len(logit))]), happened)[0]
         out[voice] = float(sigmoid(logit).mean() / fresh.truth.mean()), float(slope)
     return out
@@ -119,8 +124,11 @@ def voices_of(seed: int, most: int | None) -> dict[str, tuple[float, float]]:
 def test_uncorrected_probabilities_would_be_seen(monkeypatch):
     """A quarter of the rows without weights make every probability several times too high."""
     honest = voices_of(0, 5000)
-    plain = thinning.thin_out
-    for place in ("microconv.model.base_models.thin_out", "microconv.model.hazard.thin_out"):
+    plain = training_rows.downsample_negatives
+    for place in (
+        "microconv.model.fit.downsample_negatives",
+        "microconv.model.hazard.downsample_negatives",
+    ):
         monkeypatch.setattr(
             place,
             lambda rows, yes, w, most, **_: (kept := plain(rows, yes, w, most)[0], w[kept]),
@@ -150,34 +158,34 @@ def test_over_seeds_the_mean_and_the_slope_stay_what_all_rows_make_them():
 
 def test_a_lesson_says_that_rows_were_drawn(monkeypatch):
     """Whoever reads the card should know how much was looked at."""
-    monkeypatch.setattr(thinning, "PER_CONVERSION", 0)
+    monkeypatch.setattr(training_rows, "PER_CONVERSION", 0)
     plain = planted_set()
     train = rows_at(plain.snapshots, tuple(plain.snapshots["as_of"].unique()))
     whole, sparing = (
-        Recipe(MODEL.model_copy(update={"max_negatives": most}), MONTH, threads=1)
+        TrainingConfig(MODEL.model_copy(update={"max_negatives": most}), MONTH, threads=1)
         for most in (None, 500)
     )
-    assert "weighed back" not in learn(plain, train, whole).choice
+    assert "weighed back" not in fit_ensemble(plain, train, whole).choice
     negatives = int((~plain.snapshots["converted"]).sum())
-    choice = learn(plain, train, sparing).choice
+    choice = fit_ensemble(plain, train, sparing).choice
     assert f"about 500 of {negatives:,} rows without a conversion, weighed back" in choice
 
 
 def test_the_trial_is_sparing_where_the_refit_is_not(monkeypatch):
     """It looks at no more than it needs; the refit looks at every row."""
-    monkeypatch.setattr(learn_module, "TRIED_NEGATIVES", 1000)
-    monkeypatch.setattr(thinning, "PER_CONVERSION", 0)
+    monkeypatch.setattr(fit_module, "TRIED_NEGATIVES", 1000)
+    monkeypatch.setattr(training_rows, "PER_CONVERSION", 0)
     looked: list[int] = []
-    honest = voices_module.fit_boosted
+    honest = fit_module.fit_trees
 
     def watched(values, *rest, **given):
         looked.append(values.shape[1])
         return honest(values, *rest, **given)
 
-    monkeypatch.setattr(voices_module, "fit_boosted", watched)
+    monkeypatch.setattr(fit_module, "fit_trees", watched)
     plain = planted_set(prospects=1000)
     every = np.ones(len(plain), bool)
-    choice = learn(plain, every, Recipe(MODEL, MONTH, threads=1)).choice
+    choice = fit_ensemble(plain, every, TrainingConfig(MODEL, MONTH, threads=1)).choice
     tried, refitted = looked
     snapshots = plain.snapshots
     begins = pd.Timestamp(choice.split(" from ")[1][:10], tz="UTC")
@@ -191,18 +199,20 @@ def test_the_trial_is_sparing_where_the_refit_is_not(monkeypatch):
 
 def test_few_rows_judge_for_many_and_every_conversion_is_heard(monkeypatch):
     """Of the later slice 300 rows without a conversion weigh as much as all of them did."""
-    monkeypatch.setattr(learn_module, "JUDGING_NEGATIVES", 300)
-    monkeypatch.setattr(thinning, "PER_CONVERSION", 0)
+    monkeypatch.setattr(fit_module, "JUDGING_NEGATIVES", 300)
+    monkeypatch.setattr(training_rows, "PER_CONVERSION", 0)
     heard = []
-    honest = learn_module.choose_level
+    honest = fit_module.choose_shift
 
     def watched(logit, holdout):
         heard.append((len(logit), holdout))
         return honest(logit, holdout)
 
-    monkeypatch.setattr(learn_module, "choose_level", watched)
+    monkeypatch.setattr(fit_module, "choose_shift", watched)
     plain = planted_set(prospects=1000)
-    choice = learn(plain, np.ones(len(plain), bool), Recipe(MODEL, MONTH, threads=1)).choice
+    choice = fit_ensemble(
+        plain, np.ones(len(plain), bool), TrainingConfig(MODEL, MONTH, threads=1)
+    ).choice
     begins = pd.Timestamp(choice.split(" from ")[1][:10], tz="UTC")
     asked = plain.snapshots[plain.snapshots["as_of"] >= begins]
     [(rows, holdout)] = heard

@@ -1,4 +1,4 @@
-"""The blend: its weights, its parts."""
+"""The ensemble: its weights, its parts."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microconv.model.boosted import Boosted, fit_boosted
 from microconv.model.calibration import UNCALIBRATED, Calibration, Holdout
-from microconv.model.ensemble import EQUAL, VOICES, Blend, choose_weights
+from microconv.model.ensemble import BASE_MODELS, EQUAL_WEIGHTS, Ensemble, choose_weights
 from microconv.model.hazard import Hazard
 from microconv.model.logistic import sigmoid
-from microconv.model.regression import Linear, fit_linear
-from microconv.settings import BoostedSettings, LinearSettings
+from microconv.model.regression import Regression, fit_regression
+from microconv.model.trees import ConversionTrees, fit_trees
+from microconv.settings import RegressionSettings, TreeSettings
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.normal(size=(5, 600)).astype(np.float32)
@@ -25,40 +25,42 @@ SHARES = (0.3, 0.1, 0.6)
 
 
 @cache
-def parts() -> tuple[Boosted, Hazard, Linear]:
+def parts() -> tuple[ConversionTrees, Hazard, Regression]:
     """Fit trees and regression, once; the hazard takes the trees' score for a log rate."""
-    few = BoostedSettings(num_iterations=20)
-    boosted = fit_boosted(VALUES, LABELS, np.ones(600), few, seed=1, threads=1)
-    hazard = Hazard(boosted.trees, np.array([0.0, 10, 30]), np.array([0.0, 0.3, 0.5]), 30.0)
-    return boosted, hazard, fit_linear(VALUES, LABELS, np.ones(600), LinearSettings())
+    few = TreeSettings(num_iterations=20)
+    trees = fit_trees(VALUES, LABELS, np.ones(600), few, seed=1, threads=1)
+    hazard = Hazard(trees.booster, np.array([0.0, 10, 30]), np.array([0.0, 0.3, 0.5]), 30.0)
+    return trees, hazard, fit_regression(VALUES, LABELS, np.ones(600), RegressionSettings())
 
 
 def said_and_happened(rows: int, seed: int, noise: tuple[float, float, float]):
     """Three opinions of one truth, each with its own noise; two rows a prospect."""
     rng = np.random.default_rng(seed)
     truth = rng.normal(0, 1.5, rows)
-    opinions = {n: truth + s * rng.normal(size=rows) for n, s in zip(VOICES, noise, strict=True)}
+    opinions = {
+        n: truth + s * rng.normal(size=rows) for n, s in zip(BASE_MODELS, noise, strict=True)
+    }
     return opinions, Holdout(rng.random(rows) < sigmoid(truth), np.arange(rows) // 2)
 
 
 def test_equals_are_averaged():
     """Equally good voices keep equal shares in most draws: noise moves nothing."""
     weights = [choose_weights(*said_and_happened(600, seed, (1, 1, 1))) for seed in range(20)]
-    assert sum(chosen == EQUAL for chosen in weights) >= 15
+    assert sum(chosen == EQUAL_WEIGHTS for chosen in weights) >= 15
 
 
 def test_rows_that_weigh_nothing_have_no_say():
     """The voice that is right is wrong on every second row; where those weigh nothing it wins."""
     opinions, holdout = said_and_happened(2000, 1, (0.1, 4.0, 4.0))
     odd = np.arange(2000) % 2 == 1
-    right = opinions[VOICES[0]]
-    opinions[VOICES[0]] = np.where(odd, -4 * right, right)
+    right = opinions[BASE_MODELS[0]]
+    opinions[BASE_MODELS[0]] = np.where(odd, -4 * right, right)
     weighed = Holdout(holdout.labels, holdout.prospects, np.where(odd, 0.0, 1.0))
     assert choose_weights(opinions, weighed)[0] >= 0.8
     assert choose_weights(opinions, holdout)[0] < 0.8
 
 
-@pytest.mark.parametrize("right", range(3), ids=VOICES)
+@pytest.mark.parametrize("right", range(3), ids=BASE_MODELS)
 def test_voices_that_are_much_worse_lose_their_say(right):
     """The shares follow who was right."""
     noise = tuple(0.1 if voice == right else 4.0 for voice in range(3))
@@ -69,13 +71,13 @@ def test_voices_that_are_much_worse_lose_their_say(right):
 
 def test_the_logit_is_the_weighted_mean_plus_level():
     """By the formula, with numbers of the three parts."""
-    blend = Blend(*parts(), SHARES, UNCALIBRATED, 0.2)
+    ensemble = Ensemble(*parts(), SHARES, UNCALIBRATED, 0.2)
     trees, _, line = parts()
     rate = 0.5 * np.exp(trees.logit(VALUES))
     hazard = np.log((1 - np.exp(-rate)) / np.exp(-rate))
     expected = 0.3 * trees.logit(VALUES) + 0.1 * hazard + 0.6 * line.logit(VALUES) + 0.2
-    assert blend.logit(VALUES) == pytest.approx(expected, abs=1e-9)
-    assert blend.predict(VALUES) == pytest.approx(1 / (1 + np.exp(-expected)), abs=1e-9)
+    assert ensemble.logit(VALUES) == pytest.approx(expected, abs=1e-9)
+    assert ensemble.predict(VALUES) == pytest.approx(1 / (1 + np.exp(-expected)), abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -90,9 +92,9 @@ def test_the_logit_is_the_weighted_mean_plus_level():
 )
 def test_contributions_sum_to_the_logit_through_any_calibration(calibration):
     """Reasons add up to the probability on the list."""
-    blend = Blend(*parts(), SHARES, calibration, -0.1)
-    split = blend.contributions(VALUES)
-    assert np.allclose(split.sum(axis=1), blend.logit(VALUES), rtol=0, atol=1e-9)
+    ensemble = Ensemble(*parts(), SHARES, calibration, -0.1)
+    split = ensemble.contributions(VALUES)
+    assert np.allclose(split.sum(axis=1), ensemble.logit(VALUES), rtol=0, atol=1e-9)
 
 
 def shares():
@@ -108,7 +110,7 @@ def test_contributions_sum_to_the_voices_logit_for_every_mix(shares):
     rows = VALUES[:, :80]
     said = [voice.logit(rows) for voice in (trees, hazard, line)]
     mixed = sum(share * logit for share, logit in zip(shares, said, strict=True))
-    split = Blend(*parts(), shares).contributions(rows)
+    split = Ensemble(*parts(), shares).contributions(rows)
     assert np.abs(split.sum(axis=1) - mixed).max() < 1e-9
 
 
@@ -119,29 +121,29 @@ def test_contributions_sum_to_the_voices_logit_for_every_mix(shares):
 )
 def test_contributions_sum_to_the_list_s_logit_for_every_mix_and_calibration(shares, slopes, level):
     """After it too: what the list's probability says is what its reasons add up to."""
-    blend = Blend(*parts(), shares, Calibration("beta", *slopes), level)
+    ensemble = Ensemble(*parts(), shares, Calibration("beta", *slopes), level)
     rows = VALUES[:, :80]
-    assert np.abs(blend.contributions(rows).sum(axis=1) - blend.logit(rows)).max() < 1e-9
+    assert np.abs(ensemble.contributions(rows).sum(axis=1) - ensemble.logit(rows)).max() < 1e-9
 
 
 def test_a_sigmoid_scales_contributions_by_its_slope():
     """An affine map of the logit is the same map of each part."""
-    plain = Blend(*parts(), SHARES).contributions(VALUES)
+    plain = Ensemble(*parts(), SHARES).contributions(VALUES)
     half = Calibration("sigmoid", 0.5, 0.5, 1.0)
-    scaled = Blend(*parts(), SHARES, half).contributions(VALUES)
+    scaled = Ensemble(*parts(), SHARES, half).contributions(VALUES)
     assert np.allclose(scaled[:, :-1], 0.5 * plain[:, :-1], rtol=0, atol=1e-9)
     assert np.allclose(scaled[:, -1], 0.5 * plain[:, -1] + 1.0, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("shares", [SHARES, (0.0, 0.0, 1.0)])
 def test_voices_that_have_been_heard_give_the_same_bits_as_asking_them(shares):
-    """The backtest hears each voice for itself, and then not again for the blend."""
-    blend = Blend(*parts(), shares, Calibration("sigmoid", 0.8, 0.8, -0.2), 0.1)
-    assert (blend.predict_from(blend.voices(VALUES)) == blend.predict(VALUES)).all()
+    """The backtest hears each voice for itself, and then not again for the ensemble."""
+    ensemble = Ensemble(*parts(), shares, Calibration("sigmoid", 0.8, 0.8, -0.2), 0.1)
+    assert (ensemble.predict_from(ensemble.base_logits(VALUES)) == ensemble.predict(VALUES)).all()
 
 
 def test_json_and_the_texts_of_the_trees_keep_every_bit():
-    """The artefact holds the blend as these."""
-    blend = Blend(*parts(), SHARES, Calibration("beta", 1.4, 0.5, 0.2), 0.05)
-    again = Blend.from_json(blend.to_json(), blend.texts())
-    assert np.array_equal(again.logit(VALUES), blend.logit(VALUES))
+    """The artefact holds the ensemble as these."""
+    ensemble = Ensemble(*parts(), SHARES, Calibration("beta", 1.4, 0.5, 0.2), 0.05)
+    again = Ensemble.from_json(ensemble.to_json(), ensemble.texts())
+    assert np.array_equal(again.logit(VALUES), ensemble.logit(VALUES))

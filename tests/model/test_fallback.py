@@ -12,11 +12,16 @@ from sklearn.metrics import log_loss, roc_auc_score
 from statsmodels.stats.proportion import proportion_confint
 
 from microconv.features.training_set import TrainingSet
-from microconv.model.fallback import fit_cautious, journey_points
-from microconv.model.fit import Lesson, learn
+from microconv.model.fallback import commitment_points, fit_fallback
+from microconv.model.fit import EnsembleFit, fit_ensemble
 from microconv.model.regression import Design
-from microconv.model.training import Recipe
-from microconv.settings import CautiousSettings, LinearSettings, ModelSettings, ReadySettings
+from microconv.model.training_rows import TrainingConfig
+from microconv.settings import (
+    FallbackSettings,
+    ModelSettings,
+    ReadinessSettings,
+    RegressionSettings,
+)
 from worlds.few_conversions import (
     JOURNEY_IS_RIGHT,
     JOURNEY_IS_WRONG,
@@ -32,22 +37,24 @@ ALWAYS, NEVER = 10**6, 1
 
 
 @cache
-def lesson(conversions: int, seed: int, world: str, minimum: int) -> tuple[TrainingSet, Lesson]:
+def fitted(
+    conversions: int, seed: int, world: str, minimum: int
+) -> tuple[TrainingSet, EnsembleFit]:
     """Learn from so few conversions."""
     training_set, train = few_conversions(conversions, seed=seed, truth=WORLDS[world])
-    model = ModelSettings(seed=3, ready=ReadySettings(conversions=minimum))
-    recipe = Recipe(model, timedelta(days=30), threads=1)
-    return training_set, learn(training_set, train, recipe, known_before=TEST_DATE)
+    model = ModelSettings(seed=3, ready=ReadinessSettings(conversions=minimum))
+    config = TrainingConfig(model, timedelta(days=30), threads=1)
+    return training_set, fit_ensemble(training_set, train, config, known_before=TEST_DATE)
 
 
 def predict(
     conversions: int, *, seed: int = 0, world: str = "right", minimum: int = ALWAYS
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return everybody's probability and outcome, and who was trained on."""
-    training_set, learnt = lesson(conversions, seed, world, minimum)
+    training_set, learnt = fitted(conversions, seed, world, minimum)
     train = (training_set.snapshots["as_of"] < TEST_DATE).to_numpy()
     converted = training_set.snapshots["converted"].to_numpy()
-    return learnt.blend.predict(learnt.columns.values, threads=1), converted, train
+    return learnt.ensemble.predict(learnt.columns.values, threads=1), converted, train
 
 
 def later(said: np.ndarray, converted: np.ndarray, train: np.ndarray) -> tuple:
@@ -57,7 +64,7 @@ def later(said: np.ndarray, converted: np.ndarray, train: np.ndarray) -> tuple:
 
 @pytest.mark.parametrize("conversions", [20, 60])
 def test_few_conversions_do_better_by_the_journey_than_by_themselves(conversions):
-    """Out of time: less log loss than the base rate, and than the blend of three voices."""
+    """Out of time: less log loss than the base rate, and than the ensemble of three voices."""
     for seed in (0, 1):
         said, converted, train = predict(conversions, seed=seed)
         happened, ours = later(said, converted, train)
@@ -69,7 +76,7 @@ def test_few_conversions_do_better_by_the_journey_than_by_themselves(conversions
 
 def test_twenty_conversions_keep_the_order_of_the_points():
     """As good as adding commitments up by hand, within .03 of AUC."""
-    training_set, _ = lesson(20, 0, "right", ALWAYS)
+    training_set, _ = fitted(20, 0, "right", ALWAYS)
     commitments = {"blog": 1, "guide": 2, "pricing": 3, "reference": 4}
     points = sum(
         commitment * (training_set.values[training_set.names.index(f"counts.{step}.30d")] > 0)
@@ -122,12 +129,12 @@ def test_nobody_is_promised_more_than_the_conversions_support(conversions, world
 
 def test_from_the_minimum_on_the_three_voices_speak():
     """119 conversions are too few, 120 are not, and the choice says which it was."""
-    minimum = ReadySettings().conversions
-    few, enough = (lesson(n, 0, "right", minimum)[1] for n in (minimum - 1, minimum))
-    assert few.blend.weights == (0.0, 0.0, 1.0)
+    minimum = ReadinessSettings().conversions
+    few, enough = (fitted(n, 0, "right", minimum)[1] for n in (minimum - 1, minimum))
+    assert few.ensemble.weights == (0.0, 0.0, 1.0)
     assert few.choice.startswith("held to the stages and commitments of the journey: 119 conv")
-    assert few.blend.calibration.kind == "none"
-    assert enough.blend.weights != (0.0, 0.0, 1.0)
+    assert few.ensemble.calibration.kind == "none"
+    assert enough.ensemble.weights != (0.0, 0.0, 1.0)
 
 
 def test_a_step_counts_by_commitment_and_stage():
@@ -135,7 +142,7 @@ def test_a_step_counts_by_commitment_and_stage():
     names = ["counts.reference.0.5d", "counts.blog.ever", "counts.sent.30d", "counts.won.ever",
              "counts.stage=decision.30d", "recency.blog.last", "counts.guide.30d"]  # fmt: skip
     expected = [0.9, (0.2 + 1 / 3) / 2, 0, 0, 0, 0, (0.4 + 2 / 3) / 2]
-    assert journey_points(names, JOURNEY) == pytest.approx(expected)
+    assert commitment_points(names, JOURNEY) == pytest.approx(expected)
 
 
 def test_without_belief_it_is_scikit_learn_on_one_column_more():
@@ -147,11 +154,11 @@ def test_without_belief_it_is_scikit_learn_on_one_column_more():
     points = np.array([0.5, 1.0, 0, 0])
     settings = ModelSettings(
         seed=1,
-        cautious=CautiousSettings(log_odds_per_sd=0, doubt=0.7),
-        linear=LinearSettings(inverse_penalty=0.04),
+        fallback=FallbackSettings(log_odds_per_sd=0, prior_sd=0.7),
+        regression=RegressionSettings(inverse_penalty=0.04),
     )
     design = Design.of(values)
-    found = fit_cautious(design, labels, weights, points=points, settings=settings)
+    found = fit_fallback(design, labels, weights, points=points, settings=settings)
     x = design.matrix
     ahead = x[:, 0] * 0.5 * design.unit.scale[0] + x[:, 1] * design.unit.scale[1]
     ahead /= ahead.std()

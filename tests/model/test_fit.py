@@ -11,12 +11,12 @@ import pytest
 
 from microconv.errors import NotEnoughDataError
 from microconv.features.training_set import FittedColumns, TrainingSet
-from microconv.model.ensemble import EQUAL
-from microconv.model.fit import learn
-from microconv.model.training import Recipe, known_labels, rows_at
+from microconv.model.ensemble import EQUAL_WEIGHTS
+from microconv.model.fit import fit_ensemble
+from microconv.model.training_rows import TrainingConfig, known_labels, rows_at
 from worlds.training_sets import MODEL, mondays, planted_set, reordered, with_exits, with_outcomes
 
-RECIPE = Recipe(MODEL, timedelta(days=30), threads=1)
+CONFIG = TrainingConfig(MODEL, timedelta(days=30), threads=1)
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ def test_what_chooses_on_the_slice_learnt_only_what_was_known_when_it_began():
     """The choice sees closed windows and outcomes known by then; the refit sees all."""
     plain = planted_set()
     watched = Watched(**plain.__dict__)
-    lesson = learn(watched, everything(plain), RECIPE)
+    fitted = fit_ensemble(watched, everything(plain), CONFIG)
     (tried, known), (refitted, told) = watched.shown
     begins = mondays(12)[9]
-    assert f"{begins:%Y-%m-%d}" in lesson.choice
+    assert f"{begins:%Y-%m-%d}" in fitted.choice
     closed = plain.snapshots["as_of"] + pd.Timedelta(days=30) <= begins
     assert np.array_equal(tried, closed.to_numpy())
     assert np.array_equal(known, known_labels(plain.snapshots, begins))
@@ -56,7 +56,7 @@ def test_conversions_known_after_training_ended_are_not_learnt():
     plain = planted_set()
     watched = Watched(**plain.__dict__)
     train = rows_at(plain.snapshots, mondays(12)[:8])
-    learn(watched, train, RECIPE, known_before=mondays(12)[8])
+    fit_ensemble(watched, train, CONFIG, known_before=mondays(12)[8])
     assert np.array_equal(watched.shown[-1][1], known_labels(plain.snapshots, mondays(12)[8]))
 
 
@@ -66,17 +66,20 @@ def left_by_chance(training_set: TrainingSet) -> np.ndarray:
 
 
 def test_leaving_is_learnt_where_the_settings_say_so_and_somebody_left():
-    """And the lesson says it; with the switch off nothing of it reaches the model."""
+    """And the fitted says it; with the switch off nothing of it reaches the model."""
     plain = planted_set(prospects=150)
     leaving = with_exits(plain, left_by_chance(plain))
-    off = replace(RECIPE, model=MODEL.model_copy(update={"competing_risks": False}))
-    apart = learn(leaving, everything(leaving), RECIPE)
-    assert apart.blend.boosted.competing
-    assert "boosted tells leaving from staying" in apart.choice
-    others = [learn(leaving, everything(leaving), off), learn(plain, everything(plain), RECIPE)]
-    assert others[0].blend.texts() == others[1].blend.texts() != apart.blend.texts()
-    assert not any(lesson.blend.boosted.competing for lesson in others)
-    assert not any("leaving" in lesson.choice for lesson in others)
+    off = replace(CONFIG, model=MODEL.model_copy(update={"competing_risks": False}))
+    apart = fit_ensemble(leaving, everything(leaving), CONFIG)
+    assert apart.ensemble.trees.competing
+    assert "trees tell leaving from staying" in apart.choice
+    others = [
+        fit_ensemble(leaving, everything(leaving), off),
+        fit_ensemble(plain, everything(plain), CONFIG),
+    ]
+    assert others[0].ensemble.texts() == others[1].ensemble.texts() != apart.ensemble.texts()
+    assert not any(fitted.ensemble.trees.competing for fitted in others)
+    assert not any("leaving" in fitted.choice for fitted in others)
 
 
 @pytest.mark.parametrize("late", [True, False])
@@ -92,7 +95,7 @@ def test_exits_known_after_training_ended_are_not_learnt(late):
     other[changed] = False
     assert len(changed) > 20
     one, two = (
-        learn(with_exits(plain, rows), train, RECIPE, known_before=until).blend.texts()
+        fit_ensemble(with_exits(plain, rows), train, CONFIG, known_before=until).ensemble.texts()
         for rows in (left, other)
     )
     assert (one == two) is late
@@ -103,7 +106,7 @@ def test_the_order_of_the_rows_changes_no_bit():
     plain = planted_set(prospects=150)
     plain = with_exits(plain, left_by_chance(plain))
     other = reordered(plain, np.random.default_rng(1).permutation(len(plain)))
-    one, two = (learn(s, everything(s), RECIPE).blend for s in (plain, other))
+    one, two = (fit_ensemble(s, everything(s), CONFIG).ensemble for s in (plain, other))
     assert one.to_json() == two.to_json()
     assert one.texts() == two.texts()
 
@@ -113,7 +116,7 @@ def test_the_number_of_threads_changes_no_bit():
     plain = planted_set(prospects=150)
     plain = with_exits(plain, left_by_chance(plain))
     one, two = (
-        learn(plain, everything(plain), replace(RECIPE, threads=threads)).blend
+        fit_ensemble(plain, everything(plain), replace(CONFIG, threads=threads)).ensemble
         for threads in (1, 2)
     )
     assert one.to_json() == two.to_json()
@@ -123,17 +126,21 @@ def test_the_number_of_threads_changes_no_bit():
 def test_too_few_dates_give_equal_shares_and_say_so():
     """A short history trains all the same, and nobody is told it was calibrated."""
     plain = planted_set(prospects=600, dates=3)
-    lesson = learn(plain, everything(plain), RECIPE)
-    blend = lesson.blend
-    assert (blend.weights, blend.calibration.kind, blend.level) == (EQUAL, "none", 0.0)
-    assert "too few" in lesson.choice
+    fitted = fit_ensemble(plain, everything(plain), CONFIG)
+    ensemble = fitted.ensemble
+    assert (ensemble.weights, ensemble.calibration.kind, ensemble.shift) == (
+        EQUAL_WEIGHTS,
+        "none",
+        0.0,
+    )
+    assert "too few" in fitted.choice
 
 
 def test_one_outcome_is_refused_before_anything_is_fitted():
     """The error comes at once, not after an hour."""
     plain = planted_set(prospects=20)
     with pytest.raises(NotEnoughDataError, match="None of the"):
-        learn(plain, ~plain.snapshots["converted"].to_numpy(bool), RECIPE)
+        fit_ensemble(plain, ~plain.snapshots["converted"].to_numpy(bool), CONFIG)
 
 
 def test_a_base_rate_that_fell_lately_lowers_the_level():
@@ -142,4 +149,4 @@ def test_a_base_rate_that_fell_lately_lowers_the_level():
     late = (plain.snapshots["as_of"] >= pd.Timestamp(mondays(12)[9])).to_numpy()
     lost = late & (np.arange(len(plain)) % 2 == 0)
     fallen = with_outcomes(plain, plain.snapshots["converted"].to_numpy(bool) & ~lost)
-    assert learn(fallen, everything(fallen), RECIPE).blend.level < -0.3
+    assert fit_ensemble(fallen, everything(fallen), CONFIG).ensemble.shift < -0.3

@@ -12,16 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lifelines import NelsonAalenFitter
 
-from microconv.model.hazard import FollowUp, Hazard, add_up, fit_hazard, follow
+from microconv.model.hazard import FollowUp, Hazard, estimate_baseline, fit_hazard, follow
 from microconv.model.logistic import sigmoid
-from microconv.model.training import Recipe
-from microconv.settings import BoostedSettings
+from microconv.model.training_rows import TrainingConfig
+from microconv.settings import TreeSettings
 from worlds.training_sets import FIRST, MODEL
 
-SMALL_TREES = BoostedSettings(
+SMALL_TREES = TreeSettings(
     num_iterations=150, learning_rate=0.05, num_leaves=5, feature_fraction=1.0
 )
-RECIPE = Recipe(MODEL.model_copy(update={"hazard": SMALL_TREES}), timedelta(days=30), threads=1)
+CONFIG = TrainingConfig(
+    MODEL.model_copy(update={"hazard": SMALL_TREES}), timedelta(days=30), threads=1
+)
 HORIZONS = (7.0, 30.0, 90.0)
 
 
@@ -55,9 +57,9 @@ def asked(*rows: tuple[float, float | None, float | None, float]) -> pd.DataFram
 )
 def test_a_row_is_followed_as_far_as_was_known_at_the_instant(row, now, lag, expected):
     """Worked by hand: days followed, and whether it had converted."""
-    recipe = Recipe(MODEL, timedelta(days=30), timedelta(days=lag))
+    config = TrainingConfig(MODEL, timedelta(days=30), timedelta(days=lag))
     instant = None if now is None else FIRST + timedelta(days=now)
-    found = follow(asked(row), recipe, now=instant)
+    found = follow(asked(row), config, now=instant)
     if expected is None:
         assert len(found.rows) == 0
     else:
@@ -70,7 +72,9 @@ def test_without_a_score_the_baseline_is_nelson_and_aalens():
     days = np.minimum(rng.exponential(40, 20_000), rng.uniform(1, 120, 20_000))
     converted = rng.random(20_000) < 0.5
     n = len(days)
-    found, total = add_up(FollowUp(np.arange(n), days, converted, np.ones(n)), np.zeros(n), 30.0)
+    found, total = estimate_baseline(
+        FollowUp(np.arange(n), days, converted, np.ones(n)), np.zeros(n), 30.0
+    )
     theirs = NelsonAalenFitter(nelson_aalen_smoothing=False).fit(days, converted)
     expected = theirs.cumulative_hazard_at_times(found).to_numpy()
     assert found[-1] == 90
@@ -96,7 +100,7 @@ def planted() -> tuple[np.ndarray, pd.DataFrame]:
 def fitted() -> Hazard:
     """Learn it once, as if the log had just ended."""
     values, snapshots = planted()
-    return fit_hazard((values,), follow(snapshots, RECIPE, now=None), RECIPE)
+    return fit_hazard((values,), follow(snapshots, CONFIG, now=None), CONFIG)
 
 
 def test_a_planted_rate_is_found_at_every_horizon():
@@ -105,7 +109,7 @@ def test_a_planted_rate_is_found_at_every_horizon():
     at_horizon = sigmoid(fitted().logit(fresh))
     for days in HORIZONS:
         truth = 1 - np.exp(-0.01 * days * 2.0 ** fresh[0])
-        said = fitted().elsewhere(at_horizon, days)
+        said = fitted().probability_within(at_horizon, days)
         assert said.mean() == pytest.approx(truth.mean(), rel=0.08)
         assert np.corrcoef(said, truth)[0, 1] > 0.95
 
@@ -115,13 +119,13 @@ def test_a_longer_horizon_is_never_less_likely(probability, near, further):
     """Monotone by construction, whatever the row."""
     far = min(near + further, 120.0)
     p = np.array([probability])
-    assert fitted().elsewhere(p, near)[0] <= fitted().elsewhere(p, far)[0]
-    assert fitted().elsewhere(p, 30.0)[0] == pytest.approx(probability, abs=1e-9)
+    assert fitted().probability_within(p, near)[0] <= fitted().probability_within(p, far)[0]
+    assert fitted().probability_within(p, 30.0)[0] == pytest.approx(probability, abs=1e-9)
 
 
 def test_beyond_what_was_followed_nothing_is_said():
     """A probability for half a year from three months of log would be made up."""
-    assert np.isnan(fitted().elsewhere(np.array([0.2]), 170.0)[0])
+    assert np.isnan(fitted().probability_within(np.array([0.2]), 170.0)[0])
 
 
 def test_contributions_sum_to_the_logit():
@@ -134,5 +138,5 @@ def test_contributions_sum_to_the_logit():
 def test_json_and_the_text_of_the_trees_keep_every_bit():
     """The artefact holds the hazard as these two."""
     values, _ = planted()
-    again = Hazard.from_json(fitted().to_json(), fitted().trees.text)
+    again = Hazard.from_json(fitted().to_json(), fitted().booster.text)
     assert np.array_equal(again.logit(values), fitted().logit(values))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from functools import cache
 
@@ -15,9 +16,9 @@ from hypothesis import strategies as st
 
 from microconv.errors import DamagedModelError, ModelError, NotEnoughDataError, OtherJourneyError
 from microconv.journey import JourneyMap
-from microconv.model.artefact import SUMS, sums_of
+from microconv.model.artefact import SUMS, sums_of, write_files
+from microconv.model.booster import HEADER, Booster
 from microconv.model.prospect_model import FILES, OUT_OF_TIME, ProspectModel
-from microconv.model.trees import HEADER, Trees
 from worlds.training_sets import JOURNEY_SETTINGS, planted_set, settings_for
 
 PLANTED = planted_set()
@@ -150,7 +151,7 @@ def test_only_the_blends_predictions_travel_with_the_model(tmp_path):
             "value": None,
             "unseen": True,
         }
-        for name, p in (("blend", 0.25), ("forest", 0.75))
+        for name, p in (("ensemble", 0.25), ("forest", 0.75))
     ]
     told = ProspectModel.fit(PLANTED, settings_for(), out_of_time=pa.Table.from_pylist(rows))
     told.save(tmp_path / "model")
@@ -168,27 +169,29 @@ def test_a_damaged_file_is_refused_before_it_is_parsed(saved, name):
         ProspectModel.load(saved)
 
 
-def test_another_layout_is_refused(saved):
-    """A model of a later version says so instead of failing on a missing key."""
-    files = {name: (saved / name).read_bytes() for name in FILES}
-    content = json.loads(files["model.json"]) | {"format": 99}
+def rewrite(folder, content, **names):
+    """Change keys of model.json, rename files, and write the checksums anew."""
+    files = {name: (folder / name).read_bytes() for name in FILES}
+    content = json.loads(files["model.json"]) | content
     files["model.json"] = json.dumps(content).encode()
-    (saved / "model.json").write_bytes(files["model.json"])
-    (saved / SUMS).write_text(sums_of(files))
-    with pytest.raises(ModelError, match="layout 99"):
+    shutil.rmtree(folder)
+    write_files(folder, {names.get(name[:-4], name): data for name, data in files.items()})
+
+
+def test_a_model_of_a_later_format_is_refused(saved):
+    """It says so instead of failing on a missing key."""
+    rewrite(saved, {"format": 99})
+    with pytest.raises(ModelError, match=r"written by a later microconv \(format 99"):
         ProspectModel.load(saved)
 
 
-def test_a_model_of_the_layout_before_is_read_as_it_is(saved):
-    """A champion of last month still scores, and a challenger can be held against it."""
-    assert not model().blend.boosted.competing
-    files = {name: (saved / name).read_bytes() for name in FILES}
-    content = json.loads(files["model.json"]) | {"format": 2}
-    files["model.json"] = json.dumps(content).encode()
-    (saved / "model.json").write_bytes(files["model.json"])
-    (saved / SUMS).write_text(sums_of(files))
-    values = np.random.default_rng(0).normal(size=(len(model().columns), 50)).astype(np.float32)
-    assert np.array_equal(ProspectModel.load(saved).predict(values), model().predict(values))
+def test_a_model_of_an_earlier_format_is_refused(saved):
+    """Its trees had another file name; it is not called damaged, and it is to be trained again."""
+    rewrite(saved, {"format": 3}, trees="boosted.txt")
+    with pytest.raises(
+        ModelError, match=r"written by an earlier microconv \(format 3, .* Train it"
+    ):
+        ProspectModel.load(saved)
 
 
 @pytest.mark.parametrize(
@@ -196,11 +199,11 @@ def test_a_model_of_the_layout_before_is_read_as_it_is(saved):
     [
         ("model.json", b"[]"),
         ("model.json", b"{}"),
-        ("model.json", b'{"format": 3, "blend": 3}'),
+        ("model.json", b'{"format": 4, "ensemble": 3}'),
         ("model.json", b"\xff"),
         ("out_of_time.parquet", b"PAR1"),
     ],
-    ids=["list", "empty", "blend", "no text", "parquet"],
+    ids=["list", "empty", "ensemble", "no text", "parquet"],
 )
 def test_right_sums_of_wrong_content_are_no_model(saved, name, content):
     """Whoever edits a model by hand and mends the sums is told so, not shown our stack."""
@@ -214,9 +217,9 @@ def test_right_sums_of_wrong_content_are_no_model(saved, name, content):
 @pytest.mark.parametrize("name", HEADER)
 def test_trees_that_lightgbm_cannot_read_are_refused_without_a_word_of_its_own(name, capfd):
     """They are parsed when the first row is scored; LightGBM's own `[Fatal]` is no sentence."""
-    text = model().blend.boosted.trees.text.replace(f"\n{name}=", "\nsomething=")
+    text = model().ensemble.trees.booster.text.replace(f"\n{name}=", "\nsomething=")
     with pytest.raises(DamagedModelError, match=f"lack `{name}`"):
-        Trees(text).raw(np.zeros((1, 1), np.float32))
+        Booster(text).raw(np.zeros((1, 1), np.float32))
     assert capfd.readouterr() == ("", "")
 
 

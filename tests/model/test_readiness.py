@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from microconv.model.readiness import readiness
-from microconv.settings import ReadySettings
+from microconv.model.training_facts import readiness
+from microconv.settings import ReadinessSettings
 
 
 @pytest.mark.parametrize(
@@ -22,14 +22,14 @@ from microconv.settings import ReadySettings
 def test_the_state_follows_the_conversions(conversions, state):
     """The minimum of 120 conversions; below two fifths of it there is not enough at all."""
     counts = {"conversions": conversions, "prospects": 5000, "days": 200}
-    said = readiness(counts, ReadySettings())
+    said = readiness(counts, ReadinessSettings())
     assert said["state"] == state
     assert (f"{conversions} conversions (ready from 120)" in said["says"]) == (state != "ready")
 
 
 def test_a_short_history_is_thin_however_many_convert():
     """One Monday of a thousand conversions says nothing about the next one."""
-    said = readiness({"conversions": 1000, "prospects": 800, "days": 7}, ReadySettings())
+    said = readiness({"conversions": 1000, "prospects": 800, "days": 7}, ReadinessSettings())
     assert said["state"] == "thin"
     assert "7 days of training dates (ready from 28)" in said["says"]
     assert "800 prospects (ready from 1,000)" in said["says"]

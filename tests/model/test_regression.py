@@ -16,10 +16,10 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from microconv.model.logistic import sigmoid
-from microconv.model.regression import Linear, fit_linear, missing_patterns
-from microconv.settings import LinearSettings
+from microconv.model.regression import Regression, fit_regression, missing_patterns
+from microconv.settings import RegressionSettings
 
-SETTINGS = LinearSettings(inverse_penalty=0.5)
+SETTINGS = RegressionSettings(inverse_penalty=0.5)
 
 
 def example(rows: int = 400, columns: int = 6, *, seed: int = 0):
@@ -38,9 +38,9 @@ VALUES, LABELS, WEIGHTS = example()
 
 
 @cache
-def model() -> Linear:
+def model() -> Regression:
     """Fit the example, once."""
-    return fit_linear(VALUES, LABELS, WEIGHTS, SETTINGS)
+    return fit_regression(VALUES, LABELS, WEIGHTS, SETTINGS)
 
 
 CELLS = st.one_of(
@@ -72,7 +72,7 @@ def test_without_gaps_it_is_scikit_learns_regression_on_the_squashed_columns():
         FunctionTransformer(np.log1p), StandardScaler(), LogisticRegression(C=0.5, tol=1e-8)
     )
     pipeline.fit(values.T.astype(float), LABELS, logisticregression__sample_weight=WEIGHTS)
-    ours = sigmoid(fit_linear(values, LABELS, WEIGHTS, SETTINGS).logit(values))
+    ours = sigmoid(fit_regression(values, LABELS, WEIGHTS, SETTINGS).logit(values))
     theirs = pipeline.predict_proba(values.T.astype(float))[:, 1]
     assert np.abs(ours - theirs).max() < 0.01
 
@@ -83,8 +83,8 @@ def test_being_missing_has_its_own_say():
     gone = rng.random(4000) < 0.5
     column = np.where(gone, np.nan, rng.exponential(5, 4000)).astype(np.float32)
     labels = rng.random(4000) < np.where(gone, 0.8, 0.1)
-    free = LinearSettings(inverse_penalty=1e4)
-    p = sigmoid(fit_linear(column[None], labels, np.ones(4000), free).logit(column[None]))
+    free = RegressionSettings(inverse_penalty=1e4)
+    p = sigmoid(fit_regression(column[None], labels, np.ones(4000), free).logit(column[None]))
     assert p[gone].mean() == pytest.approx(labels[gone].mean(), abs=0.01)
     assert p[~gone].mean() == pytest.approx(labels[~gone].mean(), abs=0.01)
 
@@ -93,7 +93,7 @@ def test_columns_missing_together_share_one_coefficient():
     """Ten columns of one step that never happened are one fact, not ten."""
     twin = np.stack([VALUES[2], VALUES[2] * 2, VALUES[0]])
     assert missing_patterns(twin) == [[0, 1]]
-    fitted = fit_linear(twin, LABELS, WEIGHTS, SETTINGS)
+    fitted = fit_regression(twin, LABELS, WEIGHTS, SETTINGS)
     assert fitted.missing[0] == fitted.missing[1] != 0
     assert fitted.missing[2] == 0
 
@@ -111,7 +111,7 @@ def test_a_rare_column_survives_the_clip():
     values = np.zeros((1, 4000), np.float32)
     values[0, :2] = 1
     labels = np.arange(4000) < 400
-    fitted = fit_linear(values, labels, np.ones(4000), LinearSettings(inverse_penalty=100))
+    fitted = fit_regression(values, labels, np.ones(4000), RegressionSettings(inverse_penalty=100))
     never, once = fitted.logit(np.float32([[0, 1]]))
     assert once > never
 
@@ -119,7 +119,7 @@ def test_a_rare_column_survives_the_clip():
 def test_only_constant_columns_leave_the_base_rate():
     """There is nothing else to say."""
     labels = np.array([True, False, False, False])
-    fitted = fit_linear(np.ones((2, 4), np.float32), labels, np.ones(4), SETTINGS)
+    fitted = fit_regression(np.ones((2, 4), np.float32), labels, np.ones(4), SETTINGS)
     assert sigmoid(fitted.logit(np.zeros((2, 1), np.float32)))[0] == pytest.approx(0.25)
 
 
@@ -139,7 +139,7 @@ def test_contributions_sum_to_the_logit():
 
 def test_json_keeps_every_bit():
     """The artefact holds the regression as numbers in JSON."""
-    again = Linear.from_json(json.loads(json.dumps(model().to_json())))
+    again = Regression.from_json(json.loads(json.dumps(model().to_json())))
     assert np.array_equal(again.logit(VALUES), model().logit(VALUES))
 
 
@@ -150,5 +150,5 @@ def test_the_fit_is_the_same_on_any_number_of_threads():
     fits = []
     for threads in (1, 2):
         with threadpool_limits(threads):
-            fits.append(fit_linear(values, labels, weights, SETTINGS).to_json())
+            fits.append(fit_regression(values, labels, weights, SETTINGS).to_json())
     assert fits[0] == fits[1]

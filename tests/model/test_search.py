@@ -17,30 +17,30 @@ import pytest
 from microconv.histories.timeline import Fold
 from microconv.model.search import search
 from microconv.model.search_result import with_found
-from microconv.model.training import Recipe
-from microconv.settings import BoostedSettings, LinearSettings, SearchSettings
+from microconv.model.training_rows import TrainingConfig
+from microconv.settings import RegressionSettings, SearchSettings, TreeSettings
 from worlds.training_sets import MODEL, mondays, planted_set
 
 UNTIL = mondays(20)[14]
 FOLDS = (Fold(mondays(20)[:4], mondays(20)[8:9]), Fold(mondays(20)[:5], mondays(20)[9:10]))
 """Their windows close 30 days on: by the fifteenth Monday."""
 
-SMALL = BoostedSettings(num_iterations=20, num_leaves=4, min_data_in_leaf=20)
-HOPELESS = BoostedSettings(num_iterations=1, learning_rate=0.001)
+SMALL = TreeSettings(num_iterations=20, num_leaves=4, min_data_in_leaf=20)
+HOPELESS = TreeSettings(num_iterations=1, learning_rate=0.001)
 
 
-def recipe(trials: int, *, seed: int = 1, boosted: BoostedSettings = SMALL) -> Recipe:
+def config(trials: int, *, seed: int = 1, trees: TreeSettings = SMALL) -> TrainingConfig:
     """Ask for so many trials."""
     update = {
-        "boosted": boosted,
-        "hazard": boosted,
-        "linear": LinearSettings(inverse_penalty=0.01 if boosted is SMALL else 1e-9),
+        "trees": trees,
+        "hazard": trees,
+        "regression": RegressionSettings(inverse_penalty=0.01 if trees is SMALL else 1e-9),
         "search": SearchSettings(trials=trials, seed=seed),
     }
-    return Recipe(MODEL.model_copy(update=update), timedelta(days=30), threads=1)
+    return TrainingConfig(MODEL.model_copy(update=update), timedelta(days=30), threads=1)
 
 
-def looked(training_set, asked: Recipe, advance=lambda: None):
+def looked(training_set, asked: TrainingConfig, advance=lambda: None):
     """Search."""
     return search(training_set, FOLDS, asked, until=UNTIL, advance=advance)
 
@@ -62,21 +62,21 @@ def test_nothing_from_the_backtests_time_reaches_the_search():
     values = plain.values.copy()
     values[:, later] = np.float32(1e6)
     other = replace(plain, snapshots=snapshots, values=values)
-    one, two = (looked(s, recipe(3)) for s in (plain, other))
+    one, two = (looked(s, config(3)) for s in (plain, other))
     assert answer(one) == answer(two)
 
 
 def test_the_same_seed_is_the_same_answer_and_another_seed_another():
     """A run that is repeated must find the same model."""
     plain = planted_set(dates=20)
-    one, two, other = (looked(plain, recipe(2, seed=seed)) for seed in (1, 1, 2))
+    one, two, other = (looked(plain, config(2, seed=seed)) for seed in (1, 1, 2))
     assert answer(one) == answer(two)
     assert answer(one)[1:] != answer(other)[1:]
 
 
 def test_settings_that_learn_nothing_are_replaced_by_better_ones():
     """Pricing visits decide here, and a single tiny tree cannot say so."""
-    done = looked(planted_set(dates=20), recipe(4, boosted=HOPELESS))
+    done = looked(planted_set(dates=20), config(4, trees=HOPELESS))
     chosen = [trial for trial in done.trials if trial.chosen]
     assert [trial.number for trial in chosen] != [0]
     assert chosen[0].loss < done.trials[0].loss - 0.05
@@ -86,7 +86,7 @@ def test_settings_that_learn_nothing_are_replaced_by_better_ones():
 
 def test_where_nothing_predicts_the_given_settings_stay():
     """The best of many trials is a little better by chance, and that is not enough."""
-    done = looked(planted_set(dates=20, signal=0.0), recipe(4))
+    done = looked(planted_set(dates=20, signal=0.0), config(4))
     assert done.trials[0].chosen
     assert done.settings is None
 
@@ -94,18 +94,18 @@ def test_where_nothing_predicts_the_given_settings_stay():
 def test_every_trial_is_counted_and_proposes_what_the_settings_allow():
     """The bar ends where it should, and a trial can be written into params.yaml."""
     counted = []
-    done = looked(planted_set(dates=20), recipe(3), lambda: counted.append(1))
+    done = looked(planted_set(dates=20), config(3), lambda: counted.append(1))
     assert len(counted) == 3
     assert [trial.number for trial in done.trials] == [0, 1, 2, 3]
     for trial in done.trials[1:]:
         tried = with_found(MODEL, trial.settings)
-        assert 3 <= tried.boosted.num_leaves <= 31
-        assert tried.boosted == tried.hazard
+        assert 3 <= tried.trees.num_leaves <= 31
+        assert tried.trees == tried.hazard
 
 
 def test_hopeless_trials_are_given_up_before_the_last_fold():
     """Half of the time of a search would go into them."""
-    done = looked(planted_set(dates=20), recipe(12))
+    done = looked(planted_set(dates=20), config(12))
     pruned = [trial for trial in done.trials if trial.pruned]
     assert pruned
     finished = np.median([trial.running[0] for trial in done.trials[1:] if not trial.pruned])
@@ -114,7 +114,7 @@ def test_hopeless_trials_are_given_up_before_the_last_fold():
 
 def test_too_few_conversions_are_no_search_and_it_says_so():
     """Settings chosen on ten conversions are dealt by chance."""
-    done = looked(planted_set(prospects=12, dates=20), recipe(3))
+    done = looked(planted_set(prospects=12, dates=20), config(3))
     assert done.trials == ()
     assert done.settings is None
     assert "no search" in done.says
@@ -122,20 +122,20 @@ def test_too_few_conversions_are_no_search_and_it_says_so():
 
 KILLED = """
 import os, signal, sys
-from test_search import looked, planted_set, recipe
+from test_search import looked, planted_set, config
 left = [2]
 def advance():
     left[0] -= 1
     if left[0] == 0 and sys.argv[2] == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
-looked(planted_set(dates=20), recipe(3), advance).write(sys.argv[1])
+looked(planted_set(dates=20), config(3), advance).write(sys.argv[1])
 """
 
 
 @pytest.mark.slow
 def test_a_search_that_was_killed_leaves_nothing_and_finds_the_same_again(tmp_path):
     """No half-written file, and no half-done study that the next run goes on from."""
-    from microconv.model.search_result import Searched
+    from microconv.model.search_result import SearchResult
 
     here = Path(__file__).parent
     path = f"{here}{os.pathsep}{here.parent}"
@@ -149,5 +149,5 @@ def test_a_search_that_was_killed_leaves_nothing_and_finds_the_same_again(tmp_pa
     ]
     assert codes == [-signal.SIGKILL, 0]
     assert [file.name for file in tmp_path.iterdir()] == ["search.json"]
-    again = looked(planted_set(dates=20), recipe(3))
-    assert answer(Searched.read(tmp_path / "search.json")) == answer(again)
+    again = looked(planted_set(dates=20), config(3))
+    assert answer(SearchResult.read(tmp_path / "search.json")) == answer(again)

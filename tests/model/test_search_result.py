@@ -7,12 +7,12 @@ import json
 import pytest
 
 from microconv.errors import MissingInputError, ModelError
-from microconv.model.search_result import Searched, Trial, found_in
+from microconv.model.search_result import SearchResult, Trial, found_in
 from worlds.training_sets import MODEL, settings_for
 
-SLOW_TREES = {**MODEL.boosted.model_dump(), "num_leaves": 9}
-OTHER = {"boosted": SLOW_TREES, "hazard": SLOW_TREES, "linear": {"inverse_penalty": 0.25}}
-DONE = Searched(
+SLOW_TREES = {**MODEL.trees.model_dump(), "num_leaves": 9}
+OTHER = {"trees": SLOW_TREES, "hazard": SLOW_TREES, "regression": {"inverse_penalty": 0.25}}
+DONE = SearchResult(
     "",
     (
         Trial(0, found_in(MODEL), (0.5, 0.4), 1.5),
@@ -27,20 +27,20 @@ def test_what_is_written_is_what_is_read(tmp_path):
     """Backtest and train are other processes."""
     chosen = DONE.choose(1, "the first is best")
     chosen.write(tmp_path / "models" / "search.json")
-    assert Searched.read(tmp_path / "models" / "search.json") == chosen
+    assert SearchResult.read(tmp_path / "models" / "search.json") == chosen
 
 
 def test_chosen_settings_take_the_place_of_the_given_ones_and_nothing_else_changes():
     """A search that changed the seed, say, would not be the one that was asked for."""
     model = DONE.choose(1, "").apply(settings_for()).model
-    assert (model.boosted.num_leaves, model.hazard.num_leaves) == (9, 9)
-    assert model.linear.inverse_penalty == 0.25
-    same = {"boosted": MODEL.boosted, "hazard": MODEL.hazard, "linear": MODEL.linear}
+    assert (model.trees.num_leaves, model.hazard.num_leaves) == (9, 9)
+    assert model.regression.inverse_penalty == 0.25
+    same = {"trees": MODEL.trees, "hazard": MODEL.hazard, "regression": MODEL.regression}
     assert model.model_copy(update=same) == MODEL
 
 
 @pytest.mark.parametrize(
-    "done", [Searched("off"), DONE.choose(0, "")], ids=["off", "nothing better"]
+    "done", [SearchResult("off"), DONE.choose(0, "")], ids=["off", "nothing better"]
 )
 def test_without_a_better_trial_the_given_settings_stay(done):
     """params.yaml says what is used, unless something better was found."""
@@ -57,7 +57,7 @@ def test_a_pruned_trial_has_no_loss(tmp_path):
 def test_a_search_that_is_not_there_names_the_stage(tmp_path):
     """One sentence that says what to run."""
     with pytest.raises(MissingInputError, match="Run the stage `search`"):
-        Searched.read(tmp_path / "search.json")
+        SearchResult.read(tmp_path / "search.json")
 
 
 @pytest.mark.parametrize(
@@ -69,12 +69,12 @@ def test_a_file_of_something_else_is_refused_in_a_sentence(tmp_path, text):
     """Cut short or edited by hand, it must not end in a traceback."""
     (tmp_path / "search.json").write_text(text)
     with pytest.raises(ModelError, match="Run the stage `search` again"):
-        Searched.read(tmp_path / "search.json")
+        SearchResult.read(tmp_path / "search.json")
 
 
 def test_settings_out_of_their_range_are_refused(tmp_path):
     """What params.yaml may not say a search may not either."""
-    bad = {**OTHER, "linear": {"inverse_penalty": -1}}
-    Searched("", (Trial(1, bad, (0.1,), 1.0, chosen=True),)).write(tmp_path / "search.json")
+    bad = {**OTHER, "regression": {"inverse_penalty": -1}}
+    SearchResult("", (Trial(1, bad, (0.1,), 1.0, chosen=True),)).write(tmp_path / "search.json")
     with pytest.raises(ModelError, match="inverse_penalty"):
-        Searched.read(tmp_path / "search.json")
+        SearchResult.read(tmp_path / "search.json")

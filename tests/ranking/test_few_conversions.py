@@ -12,14 +12,14 @@ from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.output.lists import ListFiles, Origin, write_list
 from microconv.ranking.rank import rank_prospects
 from microconv.ranking.ranked import Ranking
-from microconv.settings import ReadySettings
+from microconv.settings import ReadinessSettings
 from worlds.ranking import END, on_disk, settings, train_with, world
 
 
 @cache
 def hesitant(conversions: int) -> ProspectModel:
     """Train on the world's 59 conversions where so many would be ready."""
-    ready = ReadySettings(conversions=conversions, prospects=200)
+    ready = ReadinessSettings(conversions=conversions, prospects=200)
     model = settings().model.model_copy(update={"ready": ready})
     return train_with(settings().model_copy(update={"model": model}))
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from microconv.errors import OtherJourneyError, TimeError
-from microconv.model.readiness import readiness
+from microconv.model.training_facts import readiness
 from microconv.ranking import list_checks as trust
-from microconv.settings import ReadySettings
+from microconv.settings import ReadinessSettings
 from microconv.storage.log import EventLog
 from worlds.logs import AS_OF, JOURNEY, event, log_of
 from worlds.ranking import END, trained
@@ -129,6 +129,6 @@ def test_the_world_is_what_the_facts_above_say() -> None:
 def test_a_list_from_thirty_conversions_says_so():
     """It looks like any other list; only the note tells."""
     counts = {"conversions": 30, "prospects": 5000, "days": 200}
-    facts = replace(trained().facts, readiness=readiness(counts, ReadySettings()))
+    facts = replace(trained().facts, readiness=readiness(counts, ReadinessSettings()))
     notes = trust.doubts(replace(trained(), facts=facts), END, latest=END, valid_for=None)
     assert any("not enough to learn from: 30 conversions" in note for note in notes)

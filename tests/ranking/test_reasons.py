@@ -9,7 +9,7 @@ from microconv.histories.instants import microseconds
 from microconv.histories.load import load_histories
 from microconv.histories.visible import visible_events
 from microconv.model.calibration import UNCALIBRATED
-from microconv.model.ensemble import EQUAL, VOICES
+from microconv.model.ensemble import BASE_MODELS, EQUAL_WEIGHTS
 from microconv.ranking.explanations.reasons import by_subject, explain, reasons_of, sum_by
 from microconv.ranking.explanations.wording import Wording
 from microconv.ranking.selection.top_k import features_of
@@ -96,17 +96,17 @@ def test_all_reasons_of_a_row_add_up_to_its_probability(asked) -> None:
     np.testing.assert_allclose(1 / (1 + np.exp(-logit)), model.predict(asked), rtol=1e-12)
 
 
-@pytest.mark.parametrize("voice", [*VOICES, None], ids=[*VOICES, "all three"])
+@pytest.mark.parametrize("voice", [*BASE_MODELS, None], ids=[*BASE_MODELS, "all three"])
 def test_all_subjects_and_the_base_are_the_logit_of_the_list(asked, voice) -> None:
     """Grouped as on the list, whoever speaks: nothing is left over and nothing counted twice."""
     model = trained()
-    shares = EQUAL if voice is None else tuple(float(voice == name) for name in VOICES)
-    blend = replace(model.blend, weights=shares, calibration=UNCALIBRATED, level=0.0)
-    parts = blend.contributions(asked)
+    shares = EQUAL_WEIGHTS if voice is None else tuple(float(voice == name) for name in BASE_MODELS)
+    ensemble = replace(model.ensemble, weights=shares, calibration=UNCALIBRATED, shift=0.0)
+    parts = ensemble.contributions(asked)
     subjects = sum_by(by_subject(Wording(model.columns, model.journey)), parts[:, :-1])
     assert 5 < subjects.shape[1] < len(model.columns) / 2  # near-duplicates stand together
-    voices = blend.voices(asked)
-    mixed = sum(share * voices[name] for share, name in zip(shares, VOICES, strict=True))
+    voices = ensemble.base_logits(asked)
+    mixed = sum(share * voices[name] for share, name in zip(shares, BASE_MODELS, strict=True))
     assert np.abs(subjects.sum(axis=1) + parts[:, -1] - mixed).max() < 1e-9
 
 

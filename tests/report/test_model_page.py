@@ -20,7 +20,7 @@ def html() -> str:
 
 def test_every_model_stands_beside_its_baselines(html: str) -> None:
     """Figures are those of the evaluation, ours first, each with its interval."""
-    pooled = evaluation().report["models"]["blend"]["pooled"]
+    pooled = evaluation().report["models"]["ensemble"]["pooled"]
     assert html.index("this model") < html.index("most recently active first")
     auc = pooled["auc"]
     assert f">{auc['value']:.3f}<" in html
@@ -53,10 +53,10 @@ def test_the_charts_are_drawings_inside_the_page(html: str) -> None:
 def test_a_chart_shows_the_numbers_it_is_given() -> None:
     """A point at (10 %, 20 %) of a square chart from 0 to 21 % lies where arithmetic puts it."""
     bins = pd.DataFrame(
-        {"model": ["blend"] * 2, "bin": [0, 1], "rows": [9, 9], "predicted": [0.0, 0.1],
+        {"model": ["ensemble"] * 2, "bin": [0, 1], "rows": [9, 9], "predicted": [0.0, 0.1],
          "observed": [0.0, 0.2]}
     )  # fmt: skip
-    drawing = ElementTree.fromstring(reliability_chart(bins, candidate="blend"))
+    drawing = ElementTree.fromstring(reliability_chart(bins, candidate="ensemble"))
     circles = [
         e.get("transform", "") for e in drawing.iter() if e.get("aria-roledescription") == "circle"
     ]
@@ -72,13 +72,13 @@ def test_a_chart_shows_the_numbers_it_is_given() -> None:
 def test_charts_survive_what_little_there_may_be() -> None:
     """One fold, one model, no interval, a fold without a figure: a drawing all the same."""
     folds = pd.DataFrame(
-        {"fold": ["a", "b"], "model": ["blend"] * 2, "auc": [0.7, None], "low": [None, None],
+        {"fold": ["a", "b"], "model": ["ensemble"] * 2, "auc": [0.7, None], "low": [None, None],
          "high": [None, None]}
     ).astype({"auc": float, "low": float, "high": float})  # fmt: skip
-    assert "<svg" in folds_chart(folds, candidate="blend", best=None)
-    gain = pd.DataFrame({"model": ["blend"] * 2, "called": [0.0, 1.0], "met": [0.0, 1.0]})
-    assert "<svg" in gain_chart(gain, candidate="blend", best=None)
-    assert "<svg" in gain_chart(gain[:0], candidate="blend", best=None)
+    assert "<svg" in folds_chart(folds, candidate="ensemble", best=None)
+    gain = pd.DataFrame({"model": ["ensemble"] * 2, "called": [0.0, 1.0], "met": [0.0, 1.0]})
+    assert "<svg" in gain_chart(gain, candidate="ensemble", best=None)
+    assert "<svg" in gain_chart(gain[:0], candidate="ensemble", best=None)
 
 
 def test_the_same_numbers_make_the_same_page(html: str) -> None:
@@ -91,7 +91,7 @@ def test_figures_that_do_not_exist_are_dashes() -> None:
     """A fold without conversions has no AUC, and the page no `None`."""
     report = copy.deepcopy(evaluation().report)
     gone = {"value": None, "reason": "nobody converted"}
-    report["models"]["blend"]["folds"]["2024-03-04"]["auc"] = gone
+    report["models"]["ensemble"]["folds"]["2024-03-04"]["auc"] = gone
     report["models"]["recency"]["pooled"]["lift"] = gone
     html = model_page(report, evaluation().plots, facts=FACTS, about=ABOUT, status="preview")
     assert "None" not in html

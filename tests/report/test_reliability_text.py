@@ -24,12 +24,12 @@ def report(**calibration: Any) -> dict[str, Any]:
         "calibration": {**good, **calibration},
     }
     return {
-        "candidate": "blend",
+        "candidate": "ensemble",
         "list_size": 200,
         "confidence": 0.95,
         "verdict": {"ranks": True, "says": "The model ranks better than chance."},
         "readiness": {"state": "ready", "says": "There is enough to learn from."},
-        "models": {"blend": {"pooled": pooled}},
+        "models": {"ensemble": {"pooled": pooled}},
     }
 
 
@@ -94,7 +94,7 @@ def test_a_list_from_a_few_conversions_is_never_a_confident_one() -> None:
 def test_a_lift_that_does_not_exist_is_not_mentioned() -> None:
     """No conversions at the top: nothing is made up."""
     content = report()
-    content["models"]["blend"]["pooled"]["lift"] = {"value": None, "reason": "nobody converted"}
+    content["models"]["ensemble"]["pooled"]["lift"] = {"value": None, "reason": "nobody converted"}
     assert len(how_far(content).sentences) == 1
 
 

@@ -50,7 +50,7 @@ def test_five_thousand_steps_end_in_a_list_and_a_journey(tmp_path):
     given = yaml.safe_load(params.read_text())
     given["features"]["max_steps"] = 40
     small = {"num_iterations": 30, "num_leaves": 4, "min_data_in_leaf": 50}
-    given["model"] |= {"boosted": small, "hazard": small, "forest": {"trees": 10}}
+    given["model"] |= {"trees": small, "hazard": small, "forest": {"trees": 10}}
     given["snapshots"]["every_days"] = 28
     given["backtest"]["folds"] = 1
     given["score"]["reasons"] = 5

@@ -31,7 +31,7 @@ SMALL = {
     "ingest": {"buckets": 4},
     "backtest": {"folds": 1},
     "model": {
-        "boosted": {"num_iterations": 40},
+        "trees": {"num_iterations": 40},
         "hazard": {"num_iterations": 40},
         "forest": {"trees": 20},
         "ready": {"conversions": 30},  # below it the voices have no say

@@ -100,4 +100,4 @@ def test_the_report_says_that_the_split_is_by_prospect(evaluation):
 
 def test_knowing_too_much_shows_in_the_figures(evaluation):
     """AUC .98 where first-contact columns give .87 (five folds, evidence of others)."""
-    assert evaluation["models"]["blend"]["pooled"]["auc"]["value"] > 0.95
+    assert evaluation["models"]["ensemble"]["pooled"]["auc"]["value"] > 0.95

@@ -42,7 +42,7 @@ def test_every_candidate_has_a_run_below_the_parent(client, entry):
         for run in below(client, entry)
         if "microconv.chosen" not in run.data.tags
     }
-    assert children == {"blend": 0.75, "recency": 0.625}
+    assert children == {"ensemble": 0.75, "recency": 0.625}
 
 
 def test_every_trial_of_a_search_has_a_run_below_the_parent(client, entry):
@@ -52,8 +52,8 @@ def test_every_trial_of_a_search_has_a_run_below_the_parent(client, entry):
     }
     assert set(trials) == {"trial 000", "trial 001"}
     assert trials["trial 000"].params == {
-        "boosted.num_leaves": "4",
-        "boosted.learning_rate": "0.04",
+        "trees.num_leaves": "4",
+        "trees.learning_rate": "0.04",
     }
     assert trials["trial 000"].metrics["log_loss"] == 0.4
     assert trials["trial 000"].tags["microconv.chosen"] == "true"
@@ -72,7 +72,7 @@ def test_settings_are_parameters_and_threads_are_not(client, entry):
     """What cannot change a result must not make two runs look different."""
     params = client.get_run(entry.run_id).data.params
     assert params["snapshots.horizon_days"] == "30.0"
-    assert params["model.boosted.num_iterations"] == "20"
+    assert params["model.trees.num_iterations"] == "20"
     assert params["journey.steps.pricing.commitment"] == "3"
     assert not [name for name in params if name.startswith("engine")]
 

@@ -79,7 +79,7 @@ def test_the_artefact_holds_neither_code_nor_pickle(store, entry):
         files = {p.name for p in Path(model.folder).parent.parent.rglob("*") if p.is_file()}
         assert {p.name for p in Path(model.folder).iterdir()} >= {
             "model.json",
-            "boosted.txt",
+            "trees.txt",
             "hazard.txt",
         }
     assert not [name for name in files if name.endswith((".pkl", ".py", ".pickle", ".joblib"))]

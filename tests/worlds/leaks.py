@@ -14,7 +14,7 @@ from microconv.evaluation.leakage.sample import take_rows
 from microconv.features.training_set import TrainingSet
 from microconv.histories.arrays import DAY, Attributes
 from microconv.histories.timeline import Fold
-from microconv.model.training import Recipe
+from microconv.model.training_rows import TrainingConfig
 from microconv.settings import AlarmSettings
 from worlds.training_sets import mondays, planted_set, settings_for
 
@@ -39,7 +39,7 @@ def asked_once(seed: int = 0) -> TrainingSet:
 
 def look(training_set: TrainingSet, latest=None):
     """Find what there is to find, without a verdict."""
-    return look_for_leaks(training_set, FOLDS, Recipe.from_settings(settings_for()), latest)
+    return look_for_leaks(training_set, FOLDS, TrainingConfig.from_settings(settings_for()), latest)
 
 
 def alarms_of(training_set: TrainingSet, *, severity: str = "alarm"):

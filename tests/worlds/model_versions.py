@@ -41,7 +41,7 @@ def predictions(probability: np.ndarray) -> pd.DataFrame:
 
 def model_saying(probability: np.ndarray, model: ProspectModel | None = None) -> ProspectModel:
     """Give a real model other out-of-time predictions to carry."""
-    backtest = backtest_of(ASKED, {"blend": probability})
+    backtest = backtest_of(ASKED, {"ensemble": probability})
     table = backtest.predictions.select(OUT_OF_TIME.names).cast(OUT_OF_TIME)
     return replace(model or trained(), out_of_time=table)
 
@@ -49,7 +49,7 @@ def model_saying(probability: np.ndarray, model: ProspectModel | None = None) ->
 def files_of(folder: Path, said: np.ndarray, *, alarms=(), model=None) -> dict[str, Path]:
     """Lay out what a pipeline run leaves behind, as far as the diary reads it."""
     folder.mkdir(parents=True)
-    done = evaluate(backtest_of(ASKED, {"blend": said, "recency": in_groups(2)}), EVALUATE)
+    done = evaluate(backtest_of(ASKED, {"ensemble": said, "recency": in_groups(2)}), EVALUATE)
     done.report["alarms"] += list(alarms)
     done.write(folder / "evaluation.json", folder / "plots")
     model_saying(said, model).save(folder / "prospect_model")

@@ -15,7 +15,7 @@ NOTES = {
     "folds": {},
     "skipped": {},
     "left_out": {"opens": "no such step"},
-    "learnt_from": {"conversions": 130, "prospects": 400, "days": 60.0},
+    "training_counts": {"conversions": 130, "prospects": 400, "days": 60.0},
     "readiness": {"state": "ready", "says": "There is enough to learn from."},
 }
 

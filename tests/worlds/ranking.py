@@ -57,7 +57,7 @@ def settings() -> Settings:
             "model": {
                 "seed": 1,
                 "ready": {"conversions": 50, "prospects": 200},
-                "boosted": {"num_iterations": 20, "min_data_in_leaf": 20},
+                "trees": {"num_iterations": 20, "min_data_in_leaf": 20},
                 "hazard": {"num_iterations": 20, "min_data_in_leaf": 20},
             },
             "evaluate": {"list_size": 10, "seed": 1},

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from microconv.evaluation.backtest import PREDICTIONS, Backtest
 from microconv.evaluation.evaluate import Evaluation, evaluate
-from microconv.model.facts import TrainingFacts
+from microconv.model.training_facts import TrainingFacts
 from microconv.ranking.explanations.details_schema import DETAILS
 from microconv.report.model_card_text import About
 from microconv.settings import EvaluateSettings
@@ -136,9 +136,9 @@ def evaluation(skill: float = 2.0) -> Evaluation:
         logit = random.normal(size=400) * skill - 2
         truth = 1 / (1 + np.exp(-logit))
         converted = random.uniform(size=400) < truth
-        guesses = {"blend": truth, "recency": random.uniform(0.05, 0.2, 400)}
+        guesses = {"ensemble": truth, "recency": random.uniform(0.05, 0.2, 400)}
         if skill == 0:
-            guesses["blend"] = random.uniform(0.1, 0.15, 400)
+            guesses["ensemble"] = random.uniform(0.1, 0.15, 400)
         for model, probability in guesses.items():
             columns = {
                 "prospect_id": [f"p{k:03d}" for k in range(400)],
@@ -167,7 +167,7 @@ def evaluation(skill: float = 2.0) -> Evaluation:
         "folds": dict.fromkeys(("2024-03-04", "2024-04-01"), facts),
         "skipped": {},
         "left_out": {"opens": "the journey has no step that opens"},
-        "learnt_from": {"conversions": 130, "prospects": 1400, "days": 60.0},
+        "training_counts": {"conversions": 130, "prospects": 1400, "days": 60.0},
         "readiness": {"state": "ready", "says": "There is enough to learn from."},
     }
     backtest = Backtest(pa.concat_tables(tables).unify_dictionaries().combine_chunks(), notes)

@@ -19,7 +19,7 @@ SMALL = {
     "backtest": {"folds": 2},
     "model": {
         "search": {"trials": 2},  # asked for, and refused in a sentence: too few conversions
-        "boosted": {"num_iterations": 40},
+        "trees": {"num_iterations": 40},
         "hazard": {"num_iterations": 40},
         "forest": {"trees": 20},
     },

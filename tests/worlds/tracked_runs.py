@@ -25,14 +25,14 @@ def files(tmp_path_factory) -> dict[str, Path]:
     """Lay out what the other stages leave behind."""
     root = tmp_path_factory.mktemp("run")
     evaluation = {
-        "candidate": "blend",
+        "candidate": "ensemble",
         "models": {
-            "blend": figures(0.75, **{"2024-04-01": 0.5, "2024-05-01": 1.0}),
+            "ensemble": figures(0.75, **{"2024-04-01": 0.5, "2024-05-01": 1.0}),
             "recency": figures(0.625),
         },
     }
     trees = {"num_leaves": 4, "learning_rate": 0.04}
-    trial = {"settings": {"boosted": trees}, "seconds": 1.5}
+    trial = {"settings": {"trees": trees}, "seconds": 1.5}
     trials = [
         {**trial, "number": 0, "running": [0.5, 0.4], "loss": 0.4, "pruned": False, "chosen": True},
         {**trial, "number": 1, "running": [0.75], "loss": None, "pruned": True, "chosen": False},

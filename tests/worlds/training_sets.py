@@ -14,7 +14,6 @@ from microconv.features.training_set import TrainingSet
 from microconv.histories.arrays import Attributes, Histories, VisibleEvents
 from microconv.settings import (
     BacktestSettings,
-    BoostedSettings,
     EngineSettings,
     FeatureSettings,
     ForestSettings,
@@ -23,6 +22,7 @@ from microconv.settings import (
     Settings,
     SnapshotSettings,
     StepSettings,
+    TreeSettings,
 )
 from worlds.logs import JOURNEY
 
@@ -33,8 +33,8 @@ FEATURES = FeatureSettings(families=("counts", "recency", "attributes"), windows
 
 MODEL = ModelSettings(
     seed=3,
-    boosted=BoostedSettings(num_iterations=40, num_leaves=7, learning_rate=0.1),
-    hazard=BoostedSettings(num_iterations=40, num_leaves=7, learning_rate=0.1),
+    trees=TreeSettings(num_iterations=40, num_leaves=7, learning_rate=0.1),
+    hazard=TreeSettings(num_iterations=40, num_leaves=7, learning_rate=0.1),
     forest=ForestSettings(trees=20),
 )
 

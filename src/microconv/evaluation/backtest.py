@@ -19,18 +19,18 @@ from microconv.errors import EventLogError, NotEnoughDataError
 from microconv.evaluation.segments import segments_of
 from microconv.features.training_set import TrainingSet
 from microconv.histories.timeline import Fold
-from microconv.model.baselines import Lore, fit_baselines
-from microconv.model.fit import Lesson, learn
+from microconv.model.baselines import BaselineInputs, fit_baselines
+from microconv.model.fit import EnsembleFit, fit_ensemble
 from microconv.model.logistic import sigmoid
-from microconv.model.readiness import learnt_from, readiness
-from microconv.model.training import (
+from microconv.model.training_facts import count_training_data, readiness
+from microconv.model.training_rows import (
     Floats,
-    Recipe,
-    in_order,
+    TrainingConfig,
     known_labels,
-    labelled_at,
-    require_both,
-    turn_weights,
+    labelled_rows_at,
+    require_both_classes,
+    sorted_rows,
+    visit_order_weights,
 )
 from microconv.storage.files import atomic_write
 
@@ -65,7 +65,7 @@ class Backtest:
         With :data:`PREDICTIONS`: by fold, model, prospect and instant; segments behind.
     notes : dict
         `folds` (name → dates, rows, base rate and choice), `skipped` (fold → why),
-        `left_out` (baseline → why), `learnt_from` (conversions, prospects, days) and
+        `left_out` (baseline → why), `training_counts` (conversions, prospects, days) and
         `readiness` (whether that is enough).
     """
 
@@ -103,7 +103,7 @@ class Backtest:
         return cls(table.replace_schema_metadata(None), json.loads(metadata[NOTES]))
 
 
-def backtest(training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe) -> Backtest:
+def backtest(training_set: TrainingSet, folds: Sequence[Fold], config: TrainingConfig) -> Backtest:
     """Fit every candidate on each fold's training rows and predict its test rows.
 
     A fold learns from conversions known strictly before its first test instant.
@@ -113,7 +113,7 @@ def backtest(training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe) -
     ----------
     training_set : TrainingSet
     folds : sequence of Fold
-    recipe : Recipe
+    config : TrainingConfig
 
     Raises
     ------
@@ -121,31 +121,31 @@ def backtest(training_set: TrainingSet, folds: Sequence[Fold], recipe: Recipe) -
         If nobody, or everybody, converted; or no fold can be learnt from.
     """
     snapshots = training_set.snapshots
-    require_both(
+    require_both_classes(
         known_labels(snapshots, None)[training_set.labelled], "with a closed outcome window"
     )
     tables: list[pa.Table] = []
     notes: dict[str, Any] = {"folds": {}, "skipped": {}, "left_out": {}}
-    notes["learnt_from"] = learnt_from(snapshots[training_set.labelled])
-    notes["readiness"] = readiness(notes["learnt_from"], recipe.model.ready)
+    notes["training_counts"] = count_training_data(snapshots[training_set.labelled])
+    notes["readiness"] = readiness(notes["training_counts"], config.model.ready)
     for fold in folds:
-        train, test = (labelled_at(training_set, dates) for dates in (fold.train, fold.test))
+        train, test = (labelled_rows_at(training_set, dates) for dates in (fold.train, fold.test))
         try:
-            require_both(known_labels(snapshots, fold.test[0])[train], "that train it")
+            require_both_classes(known_labels(snapshots, fold.test[0])[train], "that train it")
             if not test.any():
                 raise NotEnoughDataError("Nobody was in the cohort on its test dates.")
         except NotEnoughDataError as error:
             notes["skipped"][fold.name] = str(error)
             continue
-        lesson = learn(training_set, train, recipe, known_before=fold.test[0])
-        rows = in_order(snapshots, test)
+        fitted = fit_ensemble(training_set, train, config, known_before=fold.test[0])
+        rows = sorted_rows(snapshots, test)
         predicted, left_out = _predict(
-            lesson, _lore(training_set, fold, lesson, in_order(snapshots, train), recipe), rows
+            fitted, _lore(training_set, fold, fitted, sorted_rows(snapshots, train), config), rows
         )
         notes["left_out"].update(left_out)
-        notes["folds"][fold.name] = _facts(training_set, fold, lesson)
+        notes["folds"][fold.name] = _facts(training_set, fold, fitted)
         asked = snapshots.iloc[rows].assign(
-            amount=_expected_amount(lesson, rows),
+            amount=_expected_amount(fitted, rows),
             unseen=~snapshots["prospect_id"].iloc[rows].isin(_asked_before(snapshots, fold)),
         )
         segments = segments_of(training_set, rows)
@@ -174,38 +174,38 @@ def _asked_before(snapshots: pd.DataFrame, fold: Fold) -> pd.Series[str]:
 def _lore(
     training_set: TrainingSet,
     fold: Fold,
-    lesson: Lesson,
+    fitted: EnsembleFit,
     learnt: npt.NDArray[np.intp],
-    recipe: Recipe,
-) -> Lore:
+    config: TrainingConfig,
+) -> BaselineInputs:
     """Gather what a fold's baselines may look at: the rows that trained the blend."""
-    snapshots, columns = training_set.snapshots, lesson.columns
-    return Lore(
+    snapshots, columns = training_set.snapshots, fitted.columns
+    return BaselineInputs(
         names=columns.names,
         values=columns.pick(learnt),
         labels=known_labels(snapshots, fold.test[0])[learnt],
-        weights=turn_weights(snapshots.iloc[learnt]),
+        weights=visit_order_weights(snapshots.iloc[learnt]),
         journey=training_set.journey,
-        settings=recipe.model,
-        threads=recipe.threads,
+        settings=config.model,
+        threads=config.threads,
     )
 
 
 def _predict(
-    lesson: Lesson, lore: Lore, tested: npt.NDArray[np.intp]
+    fitted: EnsembleFit, inputs: BaselineInputs, tested: npt.NDArray[np.intp]
 ) -> tuple[dict[str, Floats], dict[str, str]]:
     """Score a fold's test rows with every candidate."""
-    values = lesson.columns.take(tested)
-    baselines, left_out = fit_baselines(lore)
+    values = fitted.columns.take(tested)
+    baselines, left_out = fit_baselines(inputs)
     out = {name: baseline.predict(values) for name, baseline in baselines.items()}
-    voices = lesson.blend.voices(values, threads=lore.threads)
+    voices = fitted.ensemble.base_logits(values, threads=inputs.threads)
     out |= {name: sigmoid(logit) for name, logit in voices.items()}
-    out["blend"] = lesson.blend.predict_from(voices)
+    out["ensemble"] = fitted.ensemble.predict_from(voices)
     return out, left_out
 
 
-def _facts(training_set: TrainingSet, fold: Fold, lesson: Lesson) -> dict[str, Any]:
-    train, test = (labelled_at(training_set, dates) for dates in (fold.train, fold.test))
+def _facts(training_set: TrainingSet, fold: Fold, fitted: EnsembleFit) -> dict[str, Any]:
+    train, test = (labelled_rows_at(training_set, dates) for dates in (fold.train, fold.test))
     known = known_labels(training_set.snapshots, fold.test[0])[train]
     return {
         "train": [instant.isoformat() for instant in fold.train],
@@ -213,14 +213,14 @@ def _facts(training_set: TrainingSet, fold: Fold, lesson: Lesson) -> dict[str, A
         "train_rows": int(train.sum()),
         "test_rows": int(test.sum()),
         "train_base_rate": float(known.mean()),
-        "choice": lesson.choice,
+        "choice": fitted.choice,
     }
 
 
-def _expected_amount(lesson: Lesson, rows: npt.NDArray[np.intp]) -> Floats:
-    if lesson.amount is None:
+def _expected_amount(fitted: EnsembleFit, rows: npt.NDArray[np.intp]) -> Floats:
+    if fitted.amount is None:
         return np.full(len(rows), np.nan)
-    return lesson.amount.predict(lesson.columns.take(rows))
+    return fitted.amount.predict(fitted.columns.take(rows))
 
 
 def _table(rows: pd.DataFrame, fold: Fold, model: str, probability: Floats) -> pa.Table:

@@ -10,7 +10,7 @@ from numba import njit
 
 from microconv.evaluation.metrics import Answers, Int64
 from microconv.model.logistic import fit_logistic, sigmoid
-from microconv.model.training import Floats
+from microconv.model.training_rows import Floats
 
 SIMULATIONS = 400
 """Draws behind the 95 % quantile of the ECE of a calibrated model."""

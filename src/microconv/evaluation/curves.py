@@ -10,7 +10,7 @@ import pandas as pd
 
 from microconv.evaluation.calibration import bin_answers
 from microconv.evaluation.metrics import Answers
-from microconv.model.training import Floats
+from microconv.model.training_rows import Floats
 
 SHARES = np.concatenate([np.arange(11) / 200, np.arange(3, 21) / 40, np.arange(11, 21) / 20])
 """Shares of the rows called at which the gain curve is read: finest where lists end."""

@@ -13,7 +13,7 @@ from microconv.evaluation.leakage.univariate_auc import auc_error, column_aucs
 from microconv.features.family import Columns
 from microconv.features.training_set import TrainingSet
 from microconv.histories.timeline import Fold
-from microconv.model.training import Floats, known_labels, labelled_at
+from microconv.model.training_rows import Floats, known_labels, labelled_rows_at
 
 PARTS = 10
 """Parts of equal size into which the earlier values are cut; missing is one more."""
@@ -75,7 +75,7 @@ def column_drift(names: Sequence[str], then: Columns, now: Columns, *, top: int)
 def base_rate_drift(training_set: TrainingSet, fold: Fold) -> dict[str, float]:
     """Compare the share of conversions of a fold's training rows and of its test rows."""
     snapshots = training_set.snapshots
-    train, test = (labelled_at(training_set, dates) for dates in (fold.train, fold.test))
+    train, test = (labelled_rows_at(training_set, dates) for dates in (fold.train, fold.test))
     then = float(known_labels(snapshots, fold.test[0])[train].mean())
     now = float(known_labels(snapshots, None)[test].mean())
     return {"train": then, "test": now, "index": rate_index(then, now)}

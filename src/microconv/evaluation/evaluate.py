@@ -32,7 +32,7 @@ from microconv.evaluation.segments import SEGMENT, STAGE, segment_figures
 from microconv.settings import EvaluateSettings
 from microconv.storage.files import atomic_write
 
-CANDIDATE = "blend"
+CANDIDATE = "ensemble"
 """The model that is trained and used; the others stand beside it."""
 
 TENTH = np.array([0.1])

@@ -21,7 +21,7 @@ from microconv.evaluation.metrics import (
     list_figures,
     ranking_figures,
 )
-from microconv.model.training import Floats
+from microconv.model.training_rows import Floats
 from microconv.settings import EvaluateSettings
 
 Figure = dict[str, Any]

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from microconv.model.training import Floats, Mask
+from microconv.model.training_rows import Floats, Mask
 
 Int64 = npt.NDArray[np.int64]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 CHANCE = 0.5
 
-OWN = ("boosted", "hazard", "linear")
+OWN = ("trees", "hazard", "regression")
 """The voices of the blend: no baselines."""
 
 

@@ -1,1 +1,1 @@
-"""Models: rules of thumb, trees, regression, their blend, and the artefact that scores."""
+"""Models: rules of thumb, trees, regression, their ensemble, and the artefact that scores."""

@@ -25,8 +25,8 @@ import pandas as pd
 
 from microconv.features.family import Columns
 from microconv.model.logistic import paired_gain
-from microconv.model.regression import Linear, prepare
-from microconv.model.training import Floats, Mask, in_order
+from microconv.model.regression import Regression, prepare
+from microconv.model.training_rows import Floats, Mask, sorted_rows
 
 HIGHEST = 0.99
 """An amount above this quantile of all of them counts as that quantile."""
@@ -46,7 +46,7 @@ class Amount:
     ----------
     mean : float
         The mean amount, the highest hundredth drawn in.
-    line : Linear or None
+    line : Regression or None
         Its logit is the log of the amount over `level`; None where the mean does as well.
     level : float
         What brings the amounts to those that were paid.
@@ -55,7 +55,7 @@ class Amount:
     """
 
     mean: float
-    line: Linear | None = field(default=None, repr=False)
+    line: Regression | None = field(default=None, repr=False)
     level: float = 1.0
     low: float = 0.0
     high: float = float("inf")
@@ -80,7 +80,7 @@ class Amount:
         if "line" not in content:
             return cls(float(content["mean"]))
         numbers = {name: float(content[name]) for name in ("level", "low", "high")}
-        return cls(float(content["mean"]), Linear.from_json(content["line"]), **numbers)
+        return cls(float(content["mean"]), Regression.from_json(content["line"]), **numbers)
 
 
 def conversions_of(snapshots: pd.DataFrame, known: Mask) -> npt.NDArray[np.intp]:
@@ -93,7 +93,7 @@ def conversions_of(snapshots: pd.DataFrame, known: Mask) -> npt.NDArray[np.intp]
         Rows whose conversion, in their window, was known.
     """
     value = snapshots["value"].to_numpy(np.float64)
-    rows = in_order(snapshots, known & np.isfinite(value) & (value > 0))
+    rows = sorted_rows(snapshots, known & np.isfinite(value) & (value > 0))
     asked = snapshots.iloc[rows]
     # of one conversion's rows, by instant, the last
     last = ~asked.duplicated(["prospect_id", "known_at"], keep="last").to_numpy()
@@ -170,7 +170,7 @@ def _fit_line(values: Columns, paid: Floats) -> Amount:
         model = RidgeCV(PENALTIES).fit(design, np.log(paid))
     weight = np.zeros(len(values))
     weight[used] = model.coef_[: len(used)]
-    line = Linear(0.0, unit.low, unit.high, unit.centre, unit.scale, weight, unit.missing)
+    line = Regression(0.0, unit.low, unit.high, unit.centre, unit.scale, weight, unit.missing)
     drawn_in = np.minimum(paid, np.quantile(paid, HIGHEST))
     level = float(drawn_in.sum() / np.exp(line.logit(values)).sum())
     low, high = (float(np.quantile(paid, q)) for q in (1 - HIGHEST, HIGHEST))

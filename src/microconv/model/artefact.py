@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from microconv.storage.files import atomic_write
 
 SUMS = "SHA256SUMS"
 """One line per file, as `sha256sum` writes and checks them."""
+
+LISTED = re.compile(rb"^[0-9a-f]{64}  (\w[\w.]*)$", re.MULTILINE)
+"""A line of it; the file stands in the same folder."""
 
 
 def sums_of(files: Mapping[str, bytes]) -> str:
@@ -33,22 +37,23 @@ def write_files(folder: str | Path, files: Mapping[str, bytes]) -> None:
         (fresh / SUMS).write_text(sums_of(files), encoding="ascii")
 
 
-def read_files(folder: str | Path, expected: tuple[str, ...]) -> dict[str, bytes]:
-    """Read files whose checksums are right, and nothing else.
+def read_files(folder: str | Path) -> dict[str, bytes]:
+    """Read the files named in the list of checksums, if every checksum is right.
 
     Raises
     ------
     ModelError
         If there is no such folder.
     DamagedModelError
-        If a file, or its checksum, is missing or does not match.
+        If the list or a file in it is missing or does not match.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise ModelError(f"There is no model at {folder}. Train one, or name another folder.")
     try:
-        stated = (folder / SUMS).read_bytes()
-        files = {name: (folder / name).read_bytes() for name in expected}
+        listing = (folder / SUMS).read_bytes()
+        names = [name.decode() for name in LISTED.findall(listing)]
+        files = {name: (folder / name).read_bytes() for name in names}
     except OSError as error:
         raise DamagedModelError(
             f"The model at {folder} cannot be read: {error.strerror} "
@@ -56,8 +61,8 @@ def read_files(folder: str | Path, expected: tuple[str, ...]) -> dict[str, bytes
             "it again."
         ) from None
     sums = sums_of(files).encode()
-    if stated != sums:
-        changed = [line[66:] for line in sums.decode().splitlines() if line.encode() not in stated]
+    if listing != sums or not files:
+        changed = [line[66:] for line in sums.decode().splitlines() if line.encode() not in listing]
         raise DamagedModelError(
             f"The model at {folder} is not the one that was saved: the checksums in {SUMS} are not "
             f"those of {listed(changed or [SUMS])}. Nothing of it was used. Copy it again from "

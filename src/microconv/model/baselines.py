@@ -27,11 +27,11 @@ from microconv.features.family import Columns
 from microconv.features.row_view import RowView
 from microconv.journey import JourneyMap
 from microconv.model.logistic import sigmoid
-from microconv.model.regression import Linear, fit_linear
-from microconv.model.training import Floats, Mask
-from microconv.settings import ForestSettings, LinearSettings, ModelSettings
+from microconv.model.regression import Regression, fit_regression
+from microconv.model.training_rows import Floats, Mask
+from microconv.settings import ForestSettings, ModelSettings, RegressionSettings
 
-ALMOST_FREE = LinearSettings(inverse_penalty=1e4)
+ALMOST_FREE = RegressionSettings(inverse_penalty=1e4)
 """A curve on one column needs no penalty."""
 
 NEVER_SAY_NEVER = 1e-4
@@ -50,7 +50,7 @@ class Predictor(Protocol):
 
 
 @dataclass(frozen=True)
-class Lore:
+class BaselineInputs:
     """What a baseline may look at while it is fitted.
 
     Attributes
@@ -98,13 +98,13 @@ class Rule:
     columns : ndarray of int
     points : ndarray of float64 or None
         Points for each column that is above zero; None adds the columns up.
-    curve : Linear
+    curve : Regression
         On the score as its only column.
     """
 
     columns: np.ndarray[Any, np.dtype[np.intp]] = field(repr=False)
     points: Floats | None = field(repr=False)
-    curve: Linear = field(repr=False)
+    curve: Regression = field(repr=False)
 
     def predict(self, values: Columns) -> Floats:
         """Return the probability of each row's score."""
@@ -139,7 +139,7 @@ class Forest:
         return mean
 
 
-def fit_baselines(lore: Lore) -> tuple[dict[str, Predictor], dict[str, str]]:
+def fit_baselines(inputs: BaselineInputs) -> tuple[dict[str, Predictor], dict[str, str]]:
     """Fit every baseline whose columns are there.
 
     Returns
@@ -152,68 +152,68 @@ def fit_baselines(lore: Lore) -> tuple[dict[str, Predictor], dict[str, str]]:
     left_out: dict[str, str] = {}
     for name, fit in BASELINES.items():
         try:
-            fitted[name] = fit(lore)
+            fitted[name] = fit(inputs)
         except AbsentColumnsError as error:
             left_out[name] = str(error)
     return fitted, left_out
 
 
-def _base_rate(lore: Lore) -> BaseRate:
-    return BaseRate(float(lore.labels.mean()))
+def _base_rate(inputs: BaselineInputs) -> BaseRate:
+    return BaseRate(float(inputs.labels.mean()))
 
 
-def _recency(lore: Lore) -> Rule:
-    return _rule(lore, ["recency.(any).last"])
+def _recency(inputs: BaselineInputs) -> Rule:
+    return _rule(inputs, ["recency.(any).last"])
 
 
-def _activity(lore: Lore) -> Rule:
-    kinds = {step.kind for step in lore.journey.steps}
-    return _rule(lore, [f"counts.kind={kind}.30d" for kind in sorted(kinds)])
+def _activity(inputs: BaselineInputs) -> Rule:
+    kinds = {step.kind for step in inputs.journey.steps}
+    return _rule(inputs, [f"counts.kind={kind}.30d" for kind in sorted(kinds)])
 
 
-def _opens(lore: Lore) -> Rule:
-    opened = [s.name for s in lore.journey.steps if s.kind == "exposure" and "open" in s.name]
-    return _rule(lore, [f"counts.{name}.30d" for name in opened])
+def _opens(inputs: BaselineInputs) -> Rule:
+    opened = [s.name for s in inputs.journey.steps if s.kind == "exposure" and "open" in s.name]
+    return _rule(inputs, [f"counts.{name}.30d" for name in opened])
 
 
-def _points(lore: Lore) -> Rule:
-    settings = lore.settings.points
+def _points(inputs: BaselineInputs) -> Rule:
+    settings = inputs.settings.points
     window = f"{str(settings.within_days).removesuffix('.0')}d"
-    steps = [step for step in lore.journey.steps if step.kind == "micro"]
+    steps = [step for step in inputs.journey.steps if step.kind == "micro"]
     points = np.array([settings.per_commitment * step.commitment for step in steps])
-    return _rule(lore, [f"counts.{step.name}.{window}" for step in steps], points)
+    return _rule(inputs, [f"counts.{step.name}.{window}" for step in steps], points)
 
 
-def _forest(lore: Lore) -> Forest:
-    columns = np.array([i for i, n in enumerate(lore.names) if n.startswith("counts.")])
+def _forest(inputs: BaselineInputs) -> Forest:
+    columns = np.array([i for i, n in enumerate(inputs.names) if n.startswith("counts.")])
     if len(columns) == 0:
         raise AbsentColumnsError("it takes the columns of the family `counts`, and there are none")
-    return fit_forest(lore, columns, lore.settings.forest)
+    return fit_forest(inputs, columns, inputs.settings.forest)
 
 
 def fit_forest(
-    lore: Lore, columns: np.ndarray[Any, np.dtype[np.intp]], settings: ForestSettings
+    inputs: BaselineInputs, columns: np.ndarray[Any, np.dtype[np.intp]], settings: ForestSettings
 ) -> Forest:
     """Grow the forest on at most `max_rows` rows, drawn with the seed."""
     from sklearn.ensemble import RandomForestClassifier
 
-    rows = np.arange(len(lore.labels))
+    rows = np.arange(len(inputs.labels))
     if len(rows) > settings.max_rows:
-        draw = np.random.default_rng(lore.settings.seed).permutation(rows)[: settings.max_rows]
+        draw = np.random.default_rng(inputs.settings.seed).permutation(rows)[: settings.max_rows]
         rows = np.sort(draw)
     model = RandomForestClassifier(
         settings.trees,
         min_samples_leaf=MIN_LEAF,
-        random_state=lore.settings.seed,
-        n_jobs=lore.threads or -1,
+        random_state=inputs.settings.seed,
+        n_jobs=inputs.threads or -1,
     )
-    x = np.ascontiguousarray(np.array([lore.values[column][rows] for column in columns]).T)
-    model.fit(x, lore.labels[rows], sample_weight=lore.weights[rows])
+    x = np.ascontiguousarray(np.array([inputs.values[column][rows] for column in columns]).T)
+    model.fit(x, inputs.labels[rows], sample_weight=inputs.weights[rows])
     return Forest(columns, model.estimators_)
 
 
-def _rule(lore: Lore, wanted: list[str], points: Floats | None = None) -> Rule:
-    positions = {name: position for position, name in enumerate(lore.names)}
+def _rule(inputs: BaselineInputs, wanted: list[str], points: Floats | None = None) -> Rule:
+    positions = {name: position for position, name in enumerate(inputs.names)}
     absent = [name for name in wanted if name not in positions]
     if absent or not wanted:
         raise AbsentColumnsError(
@@ -222,11 +222,11 @@ def _rule(lore: Lore, wanted: list[str], points: Floats | None = None) -> Rule:
             else "the journey has no step of its kind"
         )
     columns = np.array([positions[name] for name in wanted])
-    column = score(lore.values, columns, points)
-    return Rule(columns, points, fit_linear(column, lore.labels, lore.weights, ALMOST_FREE))
+    column = score(inputs.values, columns, points)
+    return Rule(columns, points, fit_regression(column, inputs.labels, inputs.weights, ALMOST_FREE))
 
 
-BASELINES: dict[str, Callable[[Lore], Predictor]] = {
+BASELINES: dict[str, Callable[[BaselineInputs], Predictor]] = {
     "base_rate": _base_rate,
     "recency": _recency,
     "activity": _activity,

@@ -2,7 +2,7 @@
 
 Only the shape is learnt there. The models tried on the slice had not seen it, the
 models that are used are refitted on it and take up part of a drifting base rate by
-themselves. What they leave of it is set by :func:`choose_level` after the refit.
+themselves. What they leave of it is set by :func:`choose_shift` after the refit.
 
 ::
 
@@ -22,14 +22,14 @@ import numpy as np
 import numpy.typing as npt
 
 from microconv.model.logistic import (
+    calibration_in_the_large,
     fit_logistic,
-    level,
     log_sigmoid,
     paired_gain,
     row_losses,
     sigmoid,
 )
-from microconv.model.training import Floats, Mask
+from microconv.model.training_rows import Floats, Mask
 
 Kind = Literal["none", "sigmoid", "beta"]
 
@@ -132,7 +132,7 @@ def _rising_fit(columns: Floats, labels: Mask, weights: Floats | float) -> list[
     return [*out, float(fitted[-1])]
 
 
-def choose_level(logit: Floats, holdout: Holdout) -> float:
+def choose_shift(logit: Floats, holdout: Holdout) -> float:
     """Return the shift that brings the latest training dates to their conversions.
 
     A model that sees no dates predicts the mean of its whole training period. Where
@@ -145,7 +145,7 @@ def choose_level(logit: Floats, holdout: Holdout) -> float:
         Of the refitted model, on the latest training dates.
     holdout : Holdout
     """
-    shift = level(logit, holdout.labels, holdout.weights)
+    shift = calibration_in_the_large(logit, holdout.labels, holdout.weights)
     p = sigmoid(logit + shift)
     sums = np.bincount(holdout.prospects, weights=holdout.weights * (holdout.labels - p))
     error = float(np.sqrt((sums**2).sum()) / (holdout.weights * p * (1 - p)).sum())
@@ -165,7 +165,7 @@ def choose_calibration(kinds: tuple[Kind, ...], logit: Floats, holdout: Holdout)
     logit : ndarray of float64, shape (n_rows,)
     holdout : Holdout
     """
-    logit = logit + level(logit, holdout.labels, holdout.weights)
+    logit = logit + calibration_in_the_large(logit, holdout.labels, holdout.weights)
     first = held_out_losses(kinds[0], logit, holdout)
     best, most = kinds[0], 0.0
     for kind in kinds[1:]:

@@ -1,8 +1,8 @@
-"""The blend: three voices averaged on the logit scale, then calibrated.
+"""The ensemble: three voices averaged on the logit scale, then calibrated.
 
 ::
 
-    logit = calibration(Σ weight · voice) + level
+    logit = calibration(Σ weight · voice) + shift
 
 The trees learn from closed windows whether a prospect converts, the hazard from all
 windows when, and the regression is the steady one of the three.
@@ -19,25 +19,24 @@ from typing import Any
 import numpy as np
 
 from microconv.features.family import Columns
-from microconv.model.boosted import Boosted
+from microconv.model.booster import Booster
 from microconv.model.calibration import UNCALIBRATED, Calibration, Holdout
 from microconv.model.hazard import Hazard
-from microconv.model.logistic import paired_gain, row_losses, sigmoid
-from microconv.model.regression import Linear
-from microconv.model.shap_rescaling import carried
-from microconv.model.training import Floats
-from microconv.model.trees import Trees
+from microconv.model.logistic import paired_gain, rescale_contributions, row_losses, sigmoid
+from microconv.model.regression import Regression
+from microconv.model.training_rows import Floats
+from microconv.model.trees import ConversionTrees
 
-VOICES = ("boosted", "hazard", "linear")
-"""The parts of a blend, in the order of its weights."""
+BASE_MODELS = ("trees", "hazard", "regression")
+"""The parts of a ensemble, in the order of its weights."""
 
 Weights = tuple[float, float, float]
 """Shares of the voices, summing to 1."""
 
-EQUAL: Weights = (1 / 3, 1 / 3, 1 / 3)
+EQUAL_WEIGHTS: Weights = (1 / 3, 1 / 3, 1 / 3)
 """The weights where nothing speaks for others: averages of equals are hard to beat."""
 
-LINEAR_ALONE: Weights = (0.0, 0.0, 1.0)
+REGRESSION_ONLY: Weights = (0.0, 0.0, 1.0)
 """The regression has all the say."""
 
 TENTHS = 10
@@ -51,37 +50,37 @@ GRID: tuple[Weights, ...] = tuple(
 
 
 @dataclass(frozen=True)
-class Blend:
+class Ensemble:
     """The three fitted models as one.
 
     Attributes
     ----------
-    boosted : Boosted
+    trees : ConversionTrees
     hazard : Hazard
-    linear : Linear
+    regression : Regression
     weights : tuple of float
-        Share of each, in the order of :data:`VOICES`.
+        Share of each, in the order of :data:`BASE_MODELS`.
     calibration : Calibration
-    level : float
+    shift : float
         Brings the mean probability to the conversions of the latest training dates.
     """
 
-    boosted: Boosted = field(repr=False)
+    trees: ConversionTrees = field(repr=False)
     hazard: Hazard = field(repr=False)
-    linear: Linear = field(repr=False)
-    weights: Weights = EQUAL
+    regression: Regression = field(repr=False)
+    weights: Weights = EQUAL_WEIGHTS
     calibration: Calibration = UNCALIBRATED
-    level: float = 0.0
+    shift: float = 0.0
 
-    def voices(self, values: Columns, *, threads: int | None = None) -> dict[str, Floats]:
+    def base_logits(self, values: Columns, *, threads: int | None = None) -> dict[str, Floats]:
         """Return each voice's logit, shape (n_rows,); of all three, whatever their weights."""
         return {name: logit(values) for name, logit in self._logits(threads).items()}
 
     def _logits(self, threads: int | None) -> dict[str, Callable[[Columns], Floats]]:
         return {
-            "boosted": partial(self.boosted.logit, threads=threads),
+            "trees": partial(self.trees.logit, threads=threads),
             "hazard": partial(self.hazard.logit, threads=threads),
-            "linear": self.linear.logit,
+            "regression": self.regression.logit,
         }
 
     def logit(self, values: Columns, *, threads: int | None = None) -> Floats:
@@ -89,12 +88,14 @@ class Blend:
         return self._calibrated(self._mixed(self._logits(threads), values))
 
     def _calibrated(self, mixed: Floats) -> Floats:
-        return self.calibration(mixed) + self.level
+        return self.calibration(mixed) + self.shift
 
     def _mixed(self, said: Mapping[str, Callable[[Columns], Floats]], values: Columns) -> Floats:
         """Ask the voices that have a share, and no other."""
-        shares = zip(VOICES, self.weights, strict=True)
-        return mix({name: said[name](values) for name, share in shares if share}, self.weights)
+        shares = zip(BASE_MODELS, self.weights, strict=True)
+        return average_logits(
+            {name: said[name](values) for name, share in shares if share}, self.weights
+        )
 
     def predict(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Return each row's probability of converting, shape (n_rows,)."""
@@ -102,7 +103,7 @@ class Blend:
 
     def predict_from(self, voices: Mapping[str, Floats]) -> Floats:
         """Return what :meth:`predict` would, of rows whose :meth:`voices` have been heard."""
-        return sigmoid(self._calibrated(mix(voices, self.weights)))
+        return sigmoid(self._calibrated(average_logits(voices, self.weights)))
 
     def contributions(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Split each row's logit into its columns.
@@ -117,49 +118,49 @@ class Blend:
             The last column is the intercept; a row sums to its logit.
         """
         split: dict[str, Callable[[Columns], Floats]] = {
-            "boosted": partial(self.boosted.contributions, threads=threads),
+            "trees": partial(self.trees.contributions, threads=threads),
             "hazard": partial(self.hazard.contributions, threads=threads),
-            "linear": self.linear.contributions,
+            "regression": self.regression.contributions,
         }
         parts = self._mixed(split, values)
-        parts = carried(parts, self.calibration)
-        parts[:, -1] += self.level
+        parts = rescale_contributions(parts, self.calibration)
+        parts[:, -1] += self.shift
         return parts
 
     def texts(self) -> dict[str, str]:
         """Return the trees of the two voices that have some, in LightGBM's own format."""
-        return {"boosted": self.boosted.trees.text, "hazard": self.hazard.trees.text}
+        return {"trees": self.trees.booster.text, "hazard": self.hazard.booster.text}
 
     def to_json(self) -> dict[str, Any]:
         """Write out everything but :meth:`texts`."""
         return {
             "weights": list(self.weights),
             "calibration": self.calibration.to_json(),
-            "level": self.level,
+            "shift": self.shift,
             "hazard": self.hazard.to_json(),
-            "linear": self.linear.to_json(),
+            "regression": self.regression.to_json(),
         }
 
     @classmethod
-    def from_json(cls, content: dict[str, Any], texts: Mapping[str, str]) -> Blend:
+    def from_json(cls, content: dict[str, Any], texts: Mapping[str, str]) -> Ensemble:
         """Read what :meth:`to_json` and :meth:`texts` wrote."""
-        boosted, hazard, linear = (float(weight) for weight in content["weights"])
+        trees, hazard, linear = (float(weight) for weight in content["weights"])
         return cls(
-            Boosted(Trees(texts["boosted"])),
+            ConversionTrees(Booster(texts["trees"])),
             Hazard.from_json(content["hazard"], texts["hazard"]),
-            Linear.from_json(content["linear"]),
-            (boosted, hazard, linear),
+            Regression.from_json(content["regression"]),
+            (trees, hazard, linear),
             Calibration.from_json(content["calibration"]),
-            float(content["level"]),
+            float(content["shift"]),
         )
 
 
-def mix(voices: Mapping[str, Floats], weights: Weights) -> Floats:
-    """Average on the logit scale, always in the order of :data:`VOICES`.
+def average_logits(voices: Mapping[str, Floats], weights: Weights) -> Floats:
+    """Average on the logit scale, always in the order of :data:`BASE_MODELS`.
 
     A voice without weight need not be there.
     """
-    said = zip(VOICES, weights, strict=True)
+    said = zip(BASE_MODELS, weights, strict=True)
     return np.asarray(sum(weight * voices[name] for name, weight in said if weight))
 
 
@@ -175,9 +176,9 @@ def choose_weights(voices: Mapping[str, Floats], holdout: Holdout) -> Weights:
         Logits.
     holdout : Holdout
     """
-    losses = [row_losses(mix(voices, weights), holdout.labels) for weights in GRID]
+    losses = [row_losses(average_logits(voices, weights), holdout.labels) for weights in GRID]
     weights = np.broadcast_to(holdout.weights, len(holdout))
     best = int(np.argmin([weights @ loss for loss in losses]))
-    equal = row_losses(mix(voices, EQUAL), holdout.labels)
+    equal = row_losses(average_logits(voices, EQUAL_WEIGHTS), holdout.labels)
     gain, error = paired_gain(equal, losses[best], holdout.prospects, weights)
-    return GRID[best] if gain > error else EQUAL
+    return GRID[best] if gain > error else EQUAL_WEIGHTS

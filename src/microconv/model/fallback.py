@@ -3,7 +3,7 @@
 ::
 
     logit = intercept + ahead · points + sum over columns of deviation · column
-    ahead     ~ normal(log_odds_per_sd, doubt)
+    ahead     ~ normal(log_odds_per_sd, prior_sd)
     deviation ~ normal(0, √inverse_penalty)        that of the regression
 
 The points are the journey's own: each micro step counts (commitment / 5 + stage / stages) / 2
@@ -25,16 +25,16 @@ import numpy.typing as npt
 
 from microconv.journey import JourneyMap
 from microconv.model.logistic import row_losses, sigmoid
-from microconv.model.regression import Design, Linear
-from microconv.model.training import Floats, Mask
+from microconv.model.regression import Design, Regression
+from microconv.model.training_rows import Floats, Mask
 from microconv.settings import ModelSettings
 
 MOST_COMMITMENT = 5
 
 
-def fit_cautious(
+def fit_fallback(
     design: Design, labels: Mask, weights: Floats, *, points: Floats, settings: ModelSettings
-) -> Linear:
+) -> Regression:
     """Fit the regression that is held to the journey.
 
     Parameters
@@ -46,10 +46,10 @@ def fit_cautious(
     weights : ndarray of float64, shape (n_rows,)
         Of :func:`evidence`.
     points : ndarray of float64, shape (n_columns,)
-        Of :func:`journey_points`; where no column has any, only the base rate and the
+        Of :func:`commitment_points`; where no column has any, only the base rate and the
         deviations are left.
     settings : ModelSettings
-        Its sections `cautious` and `linear`.
+        Its sections `fallback` and `regression`.
     """
     believed = points[design.used] * design.unit.scale[design.used]
     ahead = np.zeros(design.matrix.shape[1])
@@ -57,11 +57,11 @@ def fit_cautious(
     spread = float((design.matrix @ ahead).std())
     ahead /= spread if spread > 0 else 1.0
     found = _maximise(design.matrix, ahead, labels, weights, settings)
-    reach = np.sqrt(settings.linear.inverse_penalty)
+    reach = np.sqrt(settings.regression.inverse_penalty)
     return design.linear(float(found[0]), found[1] * ahead + reach * found[2:])
 
 
-def journey_points(names: list[str], journey: JourneyMap) -> Floats:
+def commitment_points(names: list[str], journey: JourneyMap) -> Floats:
     """Say what one event of a step counts in each column, on the scale of log(1 + count).
 
     Parameters
@@ -112,22 +112,25 @@ def _maximise(
     from scipy.optimize import minimize
     from threadpoolctl import threadpool_limits
 
-    cautious, reach = settings.cautious, np.sqrt(settings.linear.inverse_penalty)
+    fallback, reach = settings.fallback, np.sqrt(settings.regression.inverse_penalty)
     score, yes = matrix @ ahead, labels.astype(np.float64)
 
     def loss(at: Floats) -> tuple[float, Floats]:
         logit = at[0] + at[1] * score + matrix @ (reach * at[2:])
         off = weights * (sigmoid(logit) - yes)
-        doubt = (at[1] - cautious.log_odds_per_sd) / cautious.doubt
-        total = float(weights @ row_losses(logit, labels) + (doubt**2 + at[2:] @ at[2:]) / 2)
+        prior_sd = (at[1] - fallback.log_odds_per_sd) / fallback.prior_sd
+        total = float(weights @ row_losses(logit, labels) + (prior_sd**2 + at[2:] @ at[2:]) / 2)
         slope = np.concatenate(
-            [[off.sum(), off @ score + doubt / cautious.doubt], reach * (off @ matrix) + at[2:]]
+            [
+                [off.sum(), off @ score + prior_sd / fallback.prior_sd],
+                reach * (off @ matrix) + at[2:],
+            ]
         )
         return total, slope
 
     rate = float(np.average(labels, weights=weights))
     start = np.zeros(matrix.shape[1] + 2)
-    start[:2] = np.log(rate / (1 - rate)), cautious.log_odds_per_sd
+    start[:2] = np.log(rate / (1 - rate)), fallback.log_odds_per_sd
     with threadpool_limits(1):  # sums of several threads are added in no fixed order
         done = minimize(
             loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000, "ftol": 1e-12}

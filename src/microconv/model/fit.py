@@ -1,9 +1,11 @@
-"""Learning a blend: choose on a later slice of the training rows, then refit on all of them."""
+"""Learning a ensemble: choose on a later slice of the training rows, then refit on all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Executor
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -15,23 +17,35 @@ import pandas as pd
 from microconv.features.row_view import score_in_blocks
 from microconv.features.training_set import FittedColumns, TrainingSet
 from microconv.model.amount import Amount, conversions_of, fit_amount
-from microconv.model.base_models import fit_voices, grow_voices, side_by_side, weighed
-from microconv.model.calibration import Calibration, Holdout, choose_calibration, choose_level
-from microconv.model.downsampling import thin_out, told
-from microconv.model.ensemble import LINEAR_ALONE, VOICES, Blend, Weights, choose_weights, mix
-from microconv.model.fallback import evidence, fit_cautious, journey_points
-from microconv.model.logistic import level
-from microconv.model.readiness import count_conversions
-from microconv.model.regression import Design
-from microconv.model.training import (
+from microconv.model.calibration import Calibration, Holdout, choose_calibration, choose_shift
+from microconv.model.ensemble import (
+    BASE_MODELS,
+    REGRESSION_ONLY,
+    Ensemble,
+    Weights,
+    average_logits,
+    choose_weights,
+)
+from microconv.model.fallback import commitment_points, evidence, fit_fallback
+from microconv.model.hazard import fit_hazard, follow
+from microconv.model.logistic import calibration_in_the_large
+from microconv.model.regression import Design, fit_regression
+from microconv.model.training_facts import count_conversions
+from microconv.model.training_rows import (
+    Floats,
     LaterSlice,
     Mask,
-    Recipe,
-    in_order,
+    TrainingConfig,
+    describe_downsampling,
+    downsample_negatives,
+    known_exits,
     known_labels,
     plan_later_slice,
-    require_both,
+    require_both_classes,
+    sorted_rows,
+    visit_order_weights,
 )
+from microconv.model.trees import fit_trees
 
 TRIED_NEGATIVES = 30_000
 """The trial on the later slice, which shares and calibration are chosen by, learns from about so
@@ -46,12 +60,12 @@ the judgement is hangs on the conversions, and all of those are there."""
 
 
 @dataclass(frozen=True)
-class Lesson:
+class EnsembleFit:
     """What came of learning on some of the rows of a training set.
 
     Attributes
     ----------
-    blend : Blend
+    ensemble : Ensemble
         Fitted on all training rows.
     columns : FittedColumns
         Of every row of the set, the fitted families' learnt on the training rows.
@@ -61,18 +75,22 @@ class Lesson:
         How shares and calibration were chosen, or why they were not.
     """
 
-    blend: Blend
+    ensemble: Ensemble
     columns: FittedColumns = field(repr=False)
     amount: Amount | None
     choice: str
 
 
-def learn(
-    training_set: TrainingSet, train: Mask, recipe: Recipe, *, known_before: datetime | None = None
-) -> Lesson:
+def fit_ensemble(
+    training_set: TrainingSet,
+    train: Mask,
+    config: TrainingConfig,
+    *,
+    known_before: datetime | None = None,
+) -> EnsembleFit:
     """Fit the three voices, and how to mix and calibrate them.
 
-    With fewer conversions than `model.ready.conversions` nothing can be chosen: the blend
+    With fewer conversions than `model.ready.conversions` nothing can be chosen: the ensemble
     is then the one regression of :mod:`~microconv.model.fallback`.
 
     Parameters
@@ -81,7 +99,7 @@ def learn(
     train : ndarray of bool, shape (n_rows,)
         The labelled rows to learn from. The hazard also learns from rows whose window
         was still open when training ended.
-    recipe : Recipe
+    config : TrainingConfig
     known_before : datetime or None
         When training ended: only conversions known strictly before count, and nothing
         asked at or after it; None where everything does.
@@ -93,99 +111,109 @@ def learn(
     """
     snapshots = training_set.snapshots
     labels = known_labels(snapshots, known_before)
-    require_both(labels[train], "to learn from")
+    require_both_classes(labels[train], "to learn from")
     conversions = count_conversions(snapshots[train & labels])
-    if conversions < recipe.model.ready.conversions:
-        return _learn_cautiously(training_set, train, recipe, known_before, conversions)
-    plan = plan_later_slice(snapshots, train, labels, recipe)
-    with side_by_side(recipe) as pool:
+    if conversions < config.model.ready.conversions:
+        return _learn_cautiously(training_set, train, config, known_before, conversions)
+    plan = plan_later_slice(snapshots, train, labels, config)
+    with fitting_pool(config) as pool:
         # the trial is handed in first: cores that it leaves idle go on to what ships
         trial = (
-            None if isinstance(plan, str) else _try_out(training_set, plan, labels, recipe, pool)
+            None if isinstance(plan, str) else _try_out(training_set, plan, labels, config, pool)
         )
         columns = training_set.fit_columns(train, labels)
-        grown = grow_voices(snapshots, columns, train, recipe, known_before, pool)
-        worth = pool.submit(learn_amount, snapshots, columns, train & labels)
+        grown = submit_base_models(snapshots, columns, train, config, known_before, pool)
+        worth = pool.submit(fit_known_amounts, snapshots, columns, train & labels)
         chosen = None if trial is None else trial()
-        blend, amount = grown(), worth.result()
-    besides = told(labels[train], recipe.model.max_negatives)
-    if blend.boosted.competing:
-        besides = f"; boosted tells leaving from staying{besides}"
+        ensemble, amount = grown(), worth.result()
+    besides = describe_downsampling(labels[train], config.model.max_negatives)
+    if ensemble.trees.competing:
+        besides = f"; trees tell leaving from staying{besides}"
     if isinstance(plan, str) or chosen is None:
-        return Lesson(blend, columns, amount, f"equal shares, uncalibrated: {plan}{besides}")
+        return EnsembleFit(
+            ensemble, columns, amount, f"equal shares, uncalibrated: {plan}{besides}"
+        )
     weights, calibration = chosen
-    blend = replace(blend, weights=weights, calibration=calibration)
+    ensemble = replace(ensemble, weights=weights, calibration=calibration)
     rows, holdout = _slice(snapshots, plan, labels)
     latest = score_in_blocks(
-        partial(blend.logit, threads=1), columns.pick(rows), threads=recipe.threads
+        partial(ensemble.logit, threads=1), columns.pick(rows), threads=config.threads
     )
-    blend = replace(blend, level=choose_level(latest, holdout))
-    shares = ", ".join(f"{n} {w:.2g}" for n, w in zip(VOICES, blend.weights, strict=True))
+    ensemble = replace(ensemble, shift=choose_shift(latest, holdout))
+    shares = ", ".join(f"{n} {w:.2g}" for n, w in zip(BASE_MODELS, ensemble.weights, strict=True))
     choice = (
         f"chosen on {int(plan.test.sum())} rows from {plan.begins:%Y-%m-%d} on: shares {shares}; "
-        f"calibration {blend.calibration.kind}, level {blend.level:+.3f}{besides}"
+        f"calibration {ensemble.calibration.kind}, shift {ensemble.shift:+.3f}{besides}"
     )
-    return Lesson(blend, columns, amount, choice)
+    return EnsembleFit(ensemble, columns, amount, choice)
 
 
 def _learn_cautiously(
     training_set: TrainingSet,
     train: Mask,
-    recipe: Recipe,
+    config: TrainingConfig,
     known_before: datetime | None,
     conversions: int,
-) -> Lesson:
+) -> EnsembleFit:
     """Hold the model to the journey: the voices are there to be compared with, and have no say."""
     snapshots = training_set.snapshots
     labels = known_labels(snapshots, known_before)
     columns = training_set.fit_columns(train, labels)
-    rows, weights = weighed(snapshots, train, labels, recipe)
-    cautious = fit_cautious(
+    rows, weights = weighed(snapshots, train, labels, config)
+    fallback = fit_fallback(
         Design.of(columns.pick(rows)),
         labels[rows],
         evidence(weights, labels[rows], conversions),
-        points=journey_points(columns.names, training_set.journey),
-        settings=recipe.model,
+        points=commitment_points(columns.names, training_set.journey),
+        settings=config.model,
     )
-    voices = fit_voices(snapshots, columns, train, recipe, known_before)
+    voices = fit_base_models(snapshots, columns, train, config, known_before)
     choice = (
         f"held to the stages and commitments of the journey: {conversions} conversions, and the "
-        f"data speak for themselves from {recipe.model.ready.conversions} on"
-        + told(labels[train], recipe.model.max_negatives)
+        f"data speak for themselves from {config.model.ready.conversions} on"
+        + describe_downsampling(labels[train], config.model.max_negatives)
     )
-    blend = replace(voices, linear=cautious, weights=LINEAR_ALONE)
-    return Lesson(blend, columns, learn_amount(snapshots, columns, train & labels), choice)
+    ensemble = replace(voices, regression=fallback, weights=REGRESSION_ONLY)
+    return EnsembleFit(
+        ensemble, columns, fit_known_amounts(snapshots, columns, train & labels), choice
+    )
 
 
 def _try_out(
-    training_set: TrainingSet, plan: LaterSlice, labels: Mask, recipe: Recipe, pool: Executor
+    training_set: TrainingSet,
+    plan: LaterSlice,
+    labels: Mask,
+    config: TrainingConfig,
+    pool: Executor,
 ) -> Callable[[], tuple[Weights, Calibration]]:
     """Try the voices out on the latest training dates; what comes back waits and then chooses."""
     snapshots = training_set.snapshots
     earlier = known_labels(snapshots, plan.begins)
     columns = training_set.fit_columns(plan.train, earlier)
-    most = min(recipe.model.max_negatives or TRIED_NEGATIVES, TRIED_NEGATIVES)
+    most = min(config.model.max_negatives or TRIED_NEGATIVES, TRIED_NEGATIVES)
     sparing = replace(
-        recipe,
-        model=recipe.model.model_copy(update={"max_negatives": most}),
+        config,
+        model=config.model.model_copy(update={"max_negatives": most}),
         max_conversions=TRIED_CONVERSIONS,
     )
-    grown = grow_voices(snapshots, columns, plan.train, sparing, plan.begins, pool)
+    grown = submit_base_models(snapshots, columns, plan.train, sparing, plan.begins, pool)
     rows, holdout = _slice(snapshots, plan, labels)
 
     def choose() -> tuple[Weights, Calibration]:
         tried = grown()
         said = score_in_blocks(
-            lambda block: np.array([*tried.voices(block, threads=1).values()]),
+            lambda block: np.array([*tried.base_logits(block, threads=1).values()]),
             columns.pick(rows),
-            threads=recipe.threads,
+            threads=config.threads,
         )
         voices = {
-            name: logit + level(logit, holdout.labels, holdout.weights)
-            for name, logit in zip(VOICES, said, strict=True)
+            name: logit + calibration_in_the_large(logit, holdout.labels, holdout.weights)
+            for name, logit in zip(BASE_MODELS, said, strict=True)
         }
         weights = choose_weights(voices, holdout)
-        return weights, choose_calibration(recipe.model.calibrations, mix(voices, weights), holdout)
+        return weights, choose_calibration(
+            config.model.calibrations, average_logits(voices, weights), holdout
+        )
 
     return choose
 
@@ -194,8 +222,8 @@ def _slice(
     snapshots: pd.DataFrame, plan: LaterSlice, labels: Mask
 ) -> tuple[npt.NDArray[np.intp], Holdout]:
     """List the rows of the later slice that judge, in order."""
-    rows = in_order(snapshots, plan.test)
-    kept, weights = thin_out(
+    rows = sorted_rows(snapshots, plan.test)
+    kept, weights = downsample_negatives(
         snapshots.iloc[rows], labels[rows], np.ones(len(rows)), JUDGING_NEGATIVES
     )
     rows = rows[kept]
@@ -203,9 +231,77 @@ def _slice(
     return rows, Holdout(labels[rows], prospects, weights)
 
 
-def learn_amount(snapshots: pd.DataFrame, columns: FittedColumns, known: Mask) -> Amount | None:
+def fit_known_amounts(
+    snapshots: pd.DataFrame, columns: FittedColumns, known: Mask
+) -> Amount | None:
     """Learn what conversions are worth from those known when training ended."""
     rows = conversions_of(snapshots, known)
     prospects = pd.factorize(snapshots["prospect_id"].to_numpy()[rows])[0].astype(np.int64)
     paid = snapshots["value"].to_numpy(np.float64)[rows]
     return fit_amount(columns.take(rows), paid, prospects)
+
+
+@contextmanager
+def fitting_pool(config: TrainingConfig) -> Iterator[Executor]:
+    """Open a pool of the config's threads, in which no fit starts threads of BLAS.
+
+    A regression limits BLAS by itself, but from a thread of a pool that lifts the limit of
+    another that still runs: the limit is set here, before any of them.
+    """
+    from threadpoolctl import threadpool_limits
+
+    with (
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(config.threads or os.cpu_count()) as pool,
+    ):
+        yield pool
+
+
+def fit_base_models(
+    snapshots: pd.DataFrame,
+    columns: FittedColumns,
+    train: Mask,
+    config: TrainingConfig,
+    known_before: datetime | None,
+) -> Ensemble:
+    """Fit the voices on what was known at an instant, and mix them equally."""
+    with fitting_pool(config) as pool:
+        return submit_base_models(snapshots, columns, train, config, known_before, pool)()
+
+
+def submit_base_models(
+    snapshots: pd.DataFrame,
+    columns: FittedColumns,
+    train: Mask,
+    config: TrainingConfig,
+    known_before: datetime | None,
+    pool: Executor,
+) -> Callable[[], Ensemble]:
+    """Hand the voices in, a thread each; what comes back waits for them and mixes them equally."""
+    known, model = known_labels(snapshots, known_before), config.model
+    rows, weights = weighed(snapshots, train, known, config)
+    values, known = columns.pick(rows), known[rows]
+    left = known_exits(snapshots, known_before)[rows] if model.competing_risks else None
+    followed = follow(snapshots, config, now=known_before)
+    trees = pool.submit(
+        fit_trees,
+        *(values, known, weights, model.trees),
+        exits=left,
+        seed=model.seed,
+        threads=config.threads,
+    )
+    hazard = pool.submit(fit_hazard, columns.parts, followed, config)
+    linear = pool.submit(fit_regression, values, known, weights, model.regression)
+    return lambda: Ensemble(trees.result(), hazard.result(), linear.result())
+
+
+def weighed(
+    snapshots: pd.DataFrame, train: Mask, known: Mask, config: TrainingConfig
+) -> tuple[npt.NDArray[np.intp], Floats]:
+    """List the rows to learn from in order, and what each weighs."""
+    rows = sorted_rows(snapshots, train)
+    asked, most = snapshots.iloc[rows], config.model.max_negatives
+    kept, weights = downsample_negatives(
+        *(asked, known[rows], visit_order_weights(asked), most), conversions=config.max_conversions
+    )
+    return rows[kept], weights

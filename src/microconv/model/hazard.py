@@ -40,10 +40,16 @@ from microconv.features.family import Columns
 from microconv.features.row_view import RowView, score_in_blocks
 from microconv.histories.arrays import DAY
 from microconv.histories.instants import microseconds
-from microconv.model.downsampling import thin_out
-from microconv.model.shap_rescaling import carried
-from microconv.model.training import Floats, Mask, Recipe, in_order, turn_weights
-from microconv.model.trees import Trees, grow_trees
+from microconv.model.booster import Booster, fit_booster
+from microconv.model.logistic import rescale_contributions
+from microconv.model.training_rows import (
+    Floats,
+    Mask,
+    TrainingConfig,
+    downsample_negatives,
+    sorted_rows,
+    visit_order_weights,
+)
 
 KNOTS = (0.0, 1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 90, 120, 180)
 """Days at which the baseline may change its rate; the horizon is added."""
@@ -88,7 +94,7 @@ class Hazard:
 
     Attributes
     ----------
-    trees : Trees
+    booster : Booster
         Their raw score is the log of the rate over the baseline's.
     days, cumulative : ndarray of float64, shape (n_knots,)
         The cumulative baseline, linear between the knots.
@@ -96,14 +102,14 @@ class Hazard:
         Days.
     """
 
-    trees: Trees = field(repr=False)
+    booster: Booster = field(repr=False)
     days: Floats = field(repr=False)
     cumulative: Floats = field(repr=False)
     horizon: float
 
     def logit(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Return the logit of converting within the horizon, shape (n_rows,)."""
-        return self._logit(self.trees.raw(values, threads=threads))
+        return self._logit(self.booster.raw(values, threads=threads))
 
     def _logit(self, score: Floats) -> Floats:
         """Turn log rates into logits: log(exp(B·exp(score)) − 1), without overflow."""
@@ -119,13 +125,15 @@ class Hazard:
         ndarray of float64, shape (n_rows, n_columns + 1)
             The last column is the intercept; a row sums to its logit.
         """
-        return carried(self.trees.contributions(values, threads=threads), self._logit)
+        return rescale_contributions(
+            self.booster.contributions(values, threads=threads), self._logit
+        )
 
     def at(self, days: float) -> float:
         """Return the cumulative baseline at so many days; nan beyond its last knot."""
         return float(np.interp(days, self.days, self.cumulative, right=np.nan))
 
-    def elsewhere(self, probability: Floats, days: float) -> Floats:
+    def probability_within(self, probability: Floats, days: float) -> Floats:
         """Turn probabilities for the horizon into those for another number of days.
 
         What the whole model says of the horizon stays; the baseline says how much of
@@ -147,20 +155,20 @@ class Hazard:
     def from_json(cls, content: dict[str, Any], trees: str) -> Hazard:
         """Read what :meth:`to_json` wrote, and the text of the trees."""
         days, cumulative = (np.array(content[n], np.float64) for n in ("days", "cumulative"))
-        grown = Trees(trees)
+        grown = Booster(trees)
         if grown.scores != 1:
             raise ValueError(f"trees of {grown.scores} scores are no hazard's")
         return cls(grown, days, cumulative, float(content["horizon"]))
 
 
-def follow(snapshots: pd.DataFrame, recipe: Recipe, *, now: datetime | None) -> FollowUp:
+def follow(snapshots: pd.DataFrame, config: TrainingConfig, *, now: datetime | None) -> FollowUp:
     """Say what was known at an instant of what came of the questions asked before it.
 
     Parameters
     ----------
     snapshots : DataFrame
         Of a training set.
-    recipe : Recipe
+    config : TrainingConfig
         An outcome takes `label_lag` to become known: rows are followed until so
         long before `now`.
     now : datetime or None
@@ -172,13 +180,14 @@ def follow(snapshots: pd.DataFrame, recipe: Recipe, *, now: datetime | None) -> 
         instant = pd.Timestamp(now)
         known = (snapshots["known_at"] < instant).to_numpy(bool)
         converted = converted & known & (as_of < _micros(instant))
-        end = np.minimum(end, _micros(instant - recipe.label_lag))
+        end = np.minimum(end, _micros(instant - config.label_lag))
     took = snapshots["days_to_conversion"].to_numpy(np.float64)
     days = np.where(converted, took, (end - as_of) / DAY)
-    rows = in_order(snapshots, converted | (days > 0))
-    asked, most = snapshots.iloc[rows], recipe.model.max_negatives
-    kept, weights = thin_out(
-        *(asked, converted[rows], turn_weights(asked), most), conversions=recipe.max_conversions
+    rows = sorted_rows(snapshots, converted | (days > 0))
+    asked, most = snapshots.iloc[rows], config.model.max_negatives
+    kept, weights = downsample_negatives(
+        *(asked, converted[rows], visit_order_weights(asked), most),
+        conversions=config.max_conversions,
     )
     rows = rows[kept]
     return FollowUp(rows, days[rows], converted[rows], weights)
@@ -193,7 +202,7 @@ def _micros(instant: pd.Timestamp) -> int:
     return microseconds(instant.to_pydatetime())
 
 
-def fit_hazard(parts: tuple[Columns, ...], followed: FollowUp, recipe: Recipe) -> Hazard:
+def fit_hazard(parts: tuple[Columns, ...], followed: FollowUp, config: TrainingConfig) -> Hazard:
     """Grow the trees and add the baseline up.
 
     Parameters
@@ -201,12 +210,12 @@ def fit_hazard(parts: tuple[Columns, ...], followed: FollowUp, recipe: Recipe) -
     parts : tuple of ndarray of float32, each of shape (n_its_columns, n_rows of the training set)
     followed : FollowUp
         With a conversion before the horizon.
-    recipe : Recipe
+    config : TrainingConfig
     """
-    horizon = recipe.horizon.total_seconds() / 86_400
+    horizon = config.horizon.total_seconds() / 86_400
     near = followed.until(horizon)
     even = np.zeros(len(near.rows))
-    offset = np.log(np.maximum(np.interp(near.days, *add_up(near, even, horizon)), TINY))
+    offset = np.log(np.maximum(np.interp(near.days, *estimate_baseline(near, even, horizon)), TINY))
     target = {
         "label": near.converted.astype(np.float32),
         "weight": near.weights.astype(np.float32),
@@ -215,16 +224,16 @@ def fit_hazard(parts: tuple[Columns, ...], followed: FollowUp, recipe: Recipe) -
     given = {
         "objective": "poisson",
         "boost_from_average": False,
-        "seed": recipe.model.seed + 1,
-        "num_threads": recipe.threads or 0,
+        "seed": config.model.seed + 1,
+        "num_threads": config.threads or 0,
     }
     asked = RowView(parts, near.rows)
-    trees = grow_trees(asked, target, recipe.model.hazard, given)
-    score = score_in_blocks(partial(trees.raw, threads=1), asked, threads=recipe.threads)
-    return Hazard(trees, *add_up(followed.until(FARTHEST), score, horizon), horizon)
+    trees = fit_booster(asked, target, config.model.hazard, given)
+    score = score_in_blocks(partial(trees.raw, threads=1), asked, threads=config.threads)
+    return Hazard(trees, *estimate_baseline(followed.until(FARTHEST), score, horizon), horizon)
 
 
-def add_up(followed: FollowUp, score: Floats, horizon: float) -> tuple[Floats, Floats]:
+def estimate_baseline(followed: FollowUp, score: Floats, horizon: float) -> tuple[Floats, Floats]:
     """Estimate the cumulative baseline: conversions over weighted time at risk, span by span.
 
     Returns

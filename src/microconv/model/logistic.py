@@ -5,10 +5,12 @@ Rows may weigh: of many without a conversion some are drawn and stand for the ot
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
-from microconv.model.training import Floats, Mask
+from microconv.model.training_rows import Floats, Mask
 
 
 def sigmoid(logit: Floats) -> Floats:
@@ -89,13 +91,13 @@ def fit_logistic(
     return beta
 
 
-def level(logit: Floats, labels: Mask, weights: Floats | float = 1.0) -> float:
+def calibration_in_the_large(logit: Floats, labels: Mask, weights: Floats | float = 1.0) -> float:
     """Return what, added to every logit, makes the mean probability that of the labels.
 
     Examples
     --------
     >>> labels = np.array([True, False, False, False])
-    >>> round(level(np.zeros(4), labels), 4) == round(float(np.log(1 / 3)), 4)
+    >>> round(calibration_in_the_large(np.zeros(4), labels), 4) == round(float(np.log(1 / 3)), 4)
     True
     """
     ones = np.ones((len(logit), 1))
@@ -123,3 +125,34 @@ def paired_gain(
     scatter = sums - np.bincount(prospects, weights=weights) * sums.sum() / n
     error = np.sqrt(groups / (groups - 1) * (scatter**2).sum()) / n
     return float(sums.sum() / n), float(error)
+
+
+NEAR = 1e-5
+"""A way shorter than this is measured by the map's slope where it starts: dividing by a way of
+1e-17, left over where parts cancel, would blow rounding up to a reason."""
+
+
+def rescale_contributions(parts: Floats, through: Callable[[Floats], Floats]) -> Floats:
+    """Scale each row's parts so that they sum to the map of their sum.
+
+    All parts of a row but the intercept are scaled alike: by the map's mean slope
+    between the intercept and the row's sum.
+
+    Parameters
+    ----------
+    parts : ndarray of float64, shape (n_rows, n_columns + 1)
+        The last column is the intercept.
+    through : callable
+        Rising and smooth, from logits to logits.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_rows, n_columns + 1)
+        The last column is the map of the intercept.
+    """
+    start = parts[:, -1]
+    way = parts[:, :-1].sum(axis=1)
+    step = np.where(np.abs(way) < NEAR, NEAR, way)
+    first = through(start)
+    slope = (through(start + step) - first) / step
+    return np.column_stack([parts[:, :-1] * slope[:, None], first])

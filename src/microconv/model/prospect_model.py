@@ -2,8 +2,8 @@
 
 ::
 
-    model.json           columns, blend, fitted families, journey and settings, training facts
-    boosted.txt          LightGBM's own text format: the trees that learn whether
+    model.json           columns, ensemble, fitted families, journey and settings, training facts
+    trees.txt            LightGBM's own text format: the trees that learn whether
     hazard.txt           the trees that learn when
     out_of_time.parquet  the backtest's predictions, for a later champion to be held against
     SHA256SUMS           checked before any of the others is parsed (`sha256sum -c` reads it)
@@ -31,22 +31,19 @@ from microconv.features.family import Columns, State
 from microconv.journey import JourneyMap
 from microconv.model.amount import Amount
 from microconv.model.artefact import read_files, sums_of, write_files
-from microconv.model.ensemble import Blend
-from microconv.model.facts import TrainingFacts
+from microconv.model.ensemble import Ensemble
 from microconv.model.logistic import sigmoid
-from microconv.model.training import Floats, Recipe
+from microconv.model.training_facts import TrainingFacts
+from microconv.model.training_rows import Floats, TrainingConfig
 from microconv.settings import FeatureSettings, JourneySettings, Settings, SnapshotSettings
 
 if TYPE_CHECKING:
     from microconv.features.training_set import TrainingSet
 
-FORMAT = 3
+FORMAT = 4
 """Version of the artefact's layout."""
 
-READ = (2, FORMAT)
-"""The layouts that are read. In 2 `boosted` knows of two outcomes; all else is as it is."""
-
-FILES = ("model.json", "boosted.txt", "hazard.txt", "out_of_time.parquet")
+FILES = ("model.json", "trees.txt", "hazard.txt", "out_of_time.parquet")
 
 OUT_OF_TIME = pa.schema(
     [
@@ -58,7 +55,7 @@ OUT_OF_TIME = pa.schema(
         pa.field("value", pa.float64()),
     ]
 )
-"""One row per snapshot that the backtest's blend predicted before its outcome was known."""
+"""One row per snapshot that the backtest's ensemble predicted before its outcome was known."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +64,7 @@ class ProspectModel:
 
     Attributes
     ----------
-    blend : Blend
+    ensemble : Ensemble
         Trees, regression, their mix and calibration.
     amount : Amount or None
         What a conversion is worth; None if none had a value.
@@ -83,7 +80,7 @@ class ProspectModel:
         The backtest's predictions, :data:`OUT_OF_TIME`; possibly empty.
     """
 
-    blend: Blend
+    ensemble: Ensemble
     amount: Amount | None
     columns: tuple[str, ...] = field(repr=False)
     states: dict[str, State] = field(repr=False)
@@ -105,7 +102,7 @@ class ProspectModel:
         settings : Settings
             Its sections `journey`, `snapshots`, `features`, `backtest`, `model`.
         out_of_time : Table, optional
-            Predictions of a backtest; the blend's are kept with the model.
+            Predictions of a backtest; the ensemble's are kept with the model.
 
         Raises
         ------
@@ -114,21 +111,23 @@ class ProspectModel:
         OtherJourneyError
             If the training set was made with another journey than the settings'.
         """
-        from microconv.model.fit import learn  # numba and more: whoever only loads waits for none
+        from microconv.model.fit import (
+            fit_ensemble,  # numba and more: whoever only loads waits for none
+        )
 
         given = JourneyMap.from_settings(settings.journey)
         require_same(training_set.journey, given, "The training set", "the settings")
         closed = training_set.labelled
-        lesson = learn(training_set, closed, Recipe.from_settings(settings))
+        fitted = fit_ensemble(training_set, closed, TrainingConfig.from_settings(settings))
         return cls(
-            blend=lesson.blend,
-            amount=lesson.amount,
-            columns=tuple(lesson.columns.names),
-            states=lesson.columns.states,
+            ensemble=fitted.ensemble,
+            amount=fitted.amount,
+            columns=tuple(fitted.columns.names),
+            states=fitted.columns.states,
             journey_settings=settings.journey,
             feature_settings=settings.features,
             snapshot_settings=settings.snapshots,
-            facts=TrainingFacts.of(training_set.snapshots, lesson.choice, settings.model.ready),
+            facts=TrainingFacts.of(training_set.snapshots, fitted.choice, settings.model.ready),
             out_of_time=_blend_only(out_of_time),
         )
 
@@ -152,7 +151,7 @@ class ProspectModel:
             If the number of columns is not the model's.
         """
         self._check(values)
-        return self.blend.logit(values, threads=threads)
+        return self.ensemble.logit(values, threads=threads)
 
     def predict(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Return each row's probability of converting within the horizon; never nan.
@@ -165,9 +164,9 @@ class ProspectModel:
         """Turn probabilities for the horizon into those for another number of days.
 
         Rises with `days` for every row; nan where the log was too short to say. See
-        :meth:`~microconv.model.hazard.Hazard.elsewhere`.
+        :meth:`~microconv.model.hazard.Hazard.probability_within`.
         """
-        return self.blend.hazard.elsewhere(probability, days)
+        return self.ensemble.hazard.probability_within(probability, days)
 
     def expected_amount(self, values: Columns) -> Floats:
         """Return what each row's conversion would be worth; nan if none ever had a value.
@@ -190,7 +189,7 @@ class ProspectModel:
             The last column is the intercept; a row sums to its logit.
         """
         self._check(values)
-        return self.blend.contributions(values, threads=threads)
+        return self.ensemble.contributions(values, threads=threads)
 
     def _check(self, values: Columns) -> None:
         if values.ndim != 2 or len(values) != len(self.columns):
@@ -236,10 +235,11 @@ class ProspectModel:
             If a file is missing, cut short or changed: nothing is parsed then. Or
             if the sums are right and the content still is no model.
         """
-        files = read_files(folder, FILES)
+        files = read_files(folder)
         try:
             content = json.loads(files["model.json"])
-            if content["format"] in READ:
+            written = int(content["format"])
+            if written == FORMAT:
                 return cls._parse(content, files)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise DamagedModelError(
@@ -247,16 +247,17 @@ class ProspectModel:
                 f"model ({type(error).__name__}: {error}): something else than microconv has "
                 "written it. Nothing of it was used. Train it again."
             ) from None
+        age = "an earlier" if written < FORMAT else "a later"
         raise ModelError(
-            f"The model at {folder} has layout {content['format']}; this version of microconv "
-            f"reads layouts {READ[0]} and {READ[1]}. Train it again."
+            f"The model at {folder} was written by {age} microconv (format {written}, "
+            f"and this one reads format {FORMAT}). Train it again."
         )
 
     @classmethod
     def _parse(cls, content: dict[str, Any], files: dict[str, bytes]) -> ProspectModel:
         return cls(
-            blend=Blend.from_json(
-                content["blend"], {n: files[f"{n}.txt"].decode() for n in ("boosted", "hazard")}
+            ensemble=Ensemble.from_json(
+                content["ensemble"], {n: files[f"{n}.txt"].decode() for n in ("trees", "hazard")}
             ),
             amount=None if content["amount"] is None else Amount.from_json(content["amount"]),
             columns=tuple(content["columns"]),
@@ -277,14 +278,14 @@ class ProspectModel:
             "snapshots": self.snapshot_settings.model_dump(mode="json"),
             "columns": self.columns,
             "states": self.states,
-            "blend": self.blend.to_json(),
+            "ensemble": self.ensemble.to_json(),
             "amount": None if self.amount is None else self.amount.to_json(),
         }
         table = io.BytesIO()
         pq.write_table(self.out_of_time, table, compression="zstd")
         return {
             "model.json": json.dumps(content, allow_nan=False, indent=0).encode(),
-            **{f"{name}.txt": text.encode() for name, text in self.blend.texts().items()},
+            **{f"{name}.txt": text.encode() for name, text in self.ensemble.texts().items()},
             "out_of_time.parquet": table.getvalue(),
         }
 
@@ -319,5 +320,5 @@ def _meanings(journey: JourneyMap) -> dict[str, Any]:
 def _blend_only(predictions: pa.Table | None) -> pa.Table:
     if predictions is None:
         return OUT_OF_TIME.empty_table()
-    kept = predictions.filter(pc.equal(predictions["model"].cast(pa.string()), "blend"))
-    return kept.select(OUT_OF_TIME.names).cast(OUT_OF_TIME).combine_chunks()
+    kept = predictions.filter(pc.equal(predictions["model"].cast(pa.string()), "ensemble"))
+    return kept.select_rows(OUT_OF_TIME.names).cast(OUT_OF_TIME).combine_chunks()

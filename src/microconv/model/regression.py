@@ -24,8 +24,8 @@ import numpy.typing as npt
 
 from microconv.features.family import Columns
 from microconv.features.row_view import BLOCK_ROWS, RowView
-from microconv.model.training import Floats, Mask
-from microconv.settings import LinearSettings
+from microconv.model.training_rows import Floats, Mask
+from microconv.settings import RegressionSettings
 
 CLIP = 0.001
 """Values beyond this quantile, at either end, are drawn in to it."""
@@ -38,7 +38,7 @@ SIDE_BY_SIDE = 8
 
 
 @dataclass(frozen=True)
-class Linear:
+class Regression:
     """A fitted logistic regression.
 
     Attributes
@@ -106,7 +106,7 @@ class Linear:
         return {"intercept": self.intercept, **arrays}
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Linear:
+    def from_json(cls, content: dict[str, Any]) -> Regression:
         """Read what :meth:`to_json` wrote."""
         arrays = {f.name: np.array(content[f.name], dtype=np.float64) for f in fields(cls)[1:]}
         return cls(float(content["intercept"]), **arrays)
@@ -130,7 +130,7 @@ class Design:
 
     Attributes
     ----------
-    unit : Linear
+    unit : Regression
         Weight 1 for every column that is not constant.
     used : list of int
         These columns; the first ones of the matrix.
@@ -142,7 +142,7 @@ class Design:
         Each column with mean 0 and standard deviation 1.
     """
 
-    unit: Linear
+    unit: Regression
     used: list[int]
     groups: list[list[int]]
     centres: Floats = field(repr=False)
@@ -166,7 +166,7 @@ class Design:
             matrix[:, len(used) + position] = scaled
         return cls(unit, used, groups, centres, scales, matrix)
 
-    def linear(self, intercept: float, coefficients: Floats) -> Linear:
+    def linear(self, intercept: float, coefficients: Floats) -> Regression:
         """Turn coefficients of the matrix into those of the columns."""
         n = len(self.used)
         weight, missing = np.zeros(len(self.unit.weight)), np.zeros(len(self.unit.weight))
@@ -178,9 +178,9 @@ class Design:
         return replace(self.unit, intercept=intercept, weight=weight, missing=missing)
 
 
-def fit_linear(
-    values: Columns | RowView, labels: Mask, weights: Floats, settings: LinearSettings
-) -> Linear:
+def fit_regression(
+    values: Columns | RowView, labels: Mask, weights: Floats, settings: RegressionSettings
+) -> Regression:
     """Fit the regression.
 
     Parameters
@@ -189,14 +189,14 @@ def fit_linear(
     labels : ndarray of bool, shape (n_rows,)
         Of both kinds.
     weights : ndarray of float64, shape (n_rows,)
-    settings : LinearSettings
+    settings : RegressionSettings
     """
     design = Design.of(values)
     return design.linear(*_regress(design.matrix, labels, weights, settings))
 
 
 def _regress(
-    design: Floats, labels: Mask, weights: Floats, settings: LinearSettings
+    design: Floats, labels: Mask, weights: Floats, settings: RegressionSettings
 ) -> tuple[float, Floats]:
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
@@ -210,9 +210,9 @@ def _regress(
     return float(model.intercept_[0]), model.coef_[0]
 
 
-def prepare(values: Columns | RowView) -> Linear:
+def prepare(values: Columns | RowView) -> Regression:
     """Learn low, high, centre and scale; weight 1 for every column that is not constant."""
-    prepared = Linear(0.0, *(np.zeros(len(values)) for _ in range(6)))
+    prepared = Regression(0.0, *(np.zeros(len(values)) for _ in range(6)))
     prepared.scale[:] = 1.0
     for position, column in enumerate(values):
         x = squash(column[np.isfinite(column)])

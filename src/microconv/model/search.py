@@ -23,18 +23,18 @@ import pandas as pd
 
 from microconv.features.training_set import FittedColumns, TrainingSet, select_rows
 from microconv.histories.timeline import Fold
-from microconv.model.base_models import fit_voices
-from microconv.model.ensemble import EQUAL, mix
-from microconv.model.logistic import level, paired_gain, row_losses
-from microconv.model.search_result import Found, Searched, Trial, found_in, with_found
-from microconv.model.training import (
-    MIN_OF_EACH,
+from microconv.model.ensemble import EQUAL_WEIGHTS, average_logits
+from microconv.model.fit import fit_base_models
+from microconv.model.logistic import calibration_in_the_large, paired_gain, row_losses
+from microconv.model.search_result import Found, SearchResult, Trial, found_in, with_found
+from microconv.model.training_rows import (
+    MIN_PER_CLASS,
     Floats,
     Mask,
-    Recipe,
-    in_order,
+    TrainingConfig,
     known_labels,
-    labelled_at,
+    labelled_rows_at,
+    sorted_rows,
 )
 
 if TYPE_CHECKING:
@@ -68,11 +68,11 @@ class InnerFold:
 def search(
     training_set: TrainingSet,
     folds: tuple[Fold, ...],
-    recipe: Recipe,
+    config: TrainingConfig,
     *,
     until: datetime,
     advance: Callable[[], None],
-) -> Searched:
+) -> SearchResult:
     """Look for settings that do better out of time than the given ones.
 
     The given ones are kept unless the best trial beats them by more than two standard
@@ -83,7 +83,7 @@ def search(
     training_set : TrainingSet
     folds : tuple of Fold
         Inner ones, whose tests were over and known by `until`.
-    recipe : Recipe
+    config : TrainingConfig
         Its `model.search` says how long to look.
     until : datetime
         The backtest's first test instant: nothing known at or after it is looked at.
@@ -93,17 +93,17 @@ def search(
     known = asked_before(training_set, until)
     inner = [made for fold in folds if (made := _inner_fold(known, fold, until)) is not None]
     if not inner:
-        return Searched(
+        return SearchResult(
             f"no search: on none of the {len(folds)} inner folds before {until:%Y-%m-%d} are there "
-            f"{MIN_OF_EACH} rows of each outcome to learn from and to test"
+            f"{MIN_PER_CLASS} rows of each outcome to learn from and to test"
         )
     kept = [fold for fold in folds if fold.test[0] in {made.now for made in inner}]
     dates = {"until": until.isoformat(), "folds": [_written(fold) for fold in kept]}
     snapshots = known.snapshots
     asked = np.concatenate([snapshots["prospect_id"].to_numpy()[made.rows] for made in inner])
     prospects = pd.factorize(asked)[0].astype(np.int64)
-    trials, losses = _try_all(snapshots, inner, recipe, advance)
-    done = Searched("", tuple(trials), dates)
+    trials, losses = _try_all(snapshots, inner, config, advance)
+    done = SearchResult("", tuple(trials), dates)
     best = min(losses, key=lambda number: float(losses[number].mean()))
     gain, error = paired_gain(losses[0], losses[best], prospects)
     number, verb = (
@@ -130,11 +130,11 @@ def asked_before(training_set: TrainingSet, until: datetime) -> TrainingSet:
 
 def _inner_fold(known: TrainingSet, fold: Fold, until: datetime) -> InnerFold | None:
     """Prepare a fold; None where there is too little of an outcome."""
-    train, test = (labelled_at(known, dates) for dates in (fold.train, fold.test))
-    now, rows = fold.test[0], in_order(known.snapshots, test)
+    train, test = (labelled_rows_at(known, dates) for dates in (fold.train, fold.test))
+    now, rows = fold.test[0], sorted_rows(known.snapshots, test)
     labels, happened = (known_labels(known.snapshots, at) for at in (now, until))
     for seen in (labels[train], happened[rows]):
-        if min(seen.sum(), (~seen).sum()) < MIN_OF_EACH:
+        if min(seen.sum(), (~seen).sum()) < MIN_PER_CLASS:
             return None
     return InnerFold(now, known.fit_columns(train, labels), train, rows, happened[rows])
 
@@ -148,7 +148,7 @@ def _written(fold: Fold) -> dict[str, list[str]]:
 def _try_all(
     snapshots: pd.DataFrame,
     inner: list[InnerFold],
-    recipe: Recipe,
+    config: TrainingConfig,
     advance: Callable[[], None],
 ) -> tuple[list[Trial], dict[int, Floats]]:
     """Try the given settings and then the proposed ones.
@@ -166,7 +166,7 @@ def _try_all(
 
     def attempt(found: Found, *, give_up: Callable[[float, int], bool]) -> Trial:
         begun, parts, running = time.perf_counter(), [], []
-        tried = replace(recipe, model=with_found(recipe.model, found))
+        tried = replace(config, model=with_found(config.model, found))
         pruned = False
         for step, fold in enumerate(inner):
             parts.append(_losses(snapshots, fold, tried))
@@ -191,8 +191,8 @@ def _try_all(
             raise optuna.TrialPruned
         return done.loss
 
-    attempt(found_in(recipe.model), give_up=lambda loss, step: False)
-    asked = recipe.model.search
+    attempt(found_in(config.model), give_up=lambda loss, step: False)
+    asked = config.model.search
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         sampler=optuna.samplers.TPESampler(seed=asked.seed),
@@ -207,12 +207,12 @@ def _try_all(
     return trials, losses
 
 
-def _losses(snapshots: pd.DataFrame, fold: InnerFold, recipe: Recipe) -> Floats:
+def _losses(snapshots: pd.DataFrame, fold: InnerFold, config: TrainingConfig) -> Floats:
     """Learn, and return the loss of each tested row, the level set aside."""
-    blend = fit_voices(snapshots, fold.columns, fold.train, recipe, fold.now)
-    voices = blend.voices(fold.columns.take(fold.rows), threads=recipe.threads)
-    logit = mix(voices, EQUAL)
-    return row_losses(logit + level(logit, fold.happened), fold.happened)
+    ensemble = fit_base_models(snapshots, fold.columns, fold.train, config, fold.now)
+    voices = ensemble.base_logits(fold.columns.take(fold.rows), threads=config.threads)
+    logit = average_logits(voices, EQUAL_WEIGHTS)
+    return row_losses(logit + calibration_in_the_large(logit, fold.happened), fold.happened)
 
 
 def propose(trial: optuna.Trial) -> Found:
@@ -233,4 +233,4 @@ def propose(trial: optuna.Trial) -> Found:
         "lambda_l2": trial.suggest_float("lambda_l2", 0.1, 100, log=True),
     }
     penalty = trial.suggest_float("inverse_penalty", 1e-4, 1, log=True)
-    return {"boosted": trees, "hazard": trees, "linear": {"inverse_penalty": penalty}}
+    return {"trees": trees, "hazard": trees, "regression": {"inverse_penalty": penalty}}

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from microconv.errors import MissingInputError, ModelError
-from microconv.settings import BoostedSettings, LinearSettings, ModelSettings, Settings
+from microconv.settings import TreeSettings, RegressionSettings, ModelSettings, Settings
 from microconv.storage.files import atomic_write
 
 Found = dict[str, dict[str, Any]]
-"""`boosted`, `hazard` and `linear`, as in the section `model` of params.yaml."""
+"""`trees`, `hazard` and `regression`, as in the section `model` of params.yaml."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Trial:
     number : int
         0 for the settings of params.yaml.
     settings : dict
-        `boosted`, `hazard`, `linear`.
+        `trees`, `hazard`, `regression`.
     running : tuple of float
         Mean log loss of all tested rows after each inner fold.
     seconds : float
@@ -47,7 +47,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Searched:
+class SearchResult:
     """The outcome of a search, or that there was none.
 
     Attributes
@@ -77,7 +77,7 @@ class Searched:
             return settings
         return settings.model_copy(update={"model": with_found(settings.model, self.settings)})
 
-    def choose(self, number: int, says: str) -> Searched:
+    def choose(self, number: int, says: str) -> SearchResult:
         """Mark one trial as chosen."""
         marked = tuple(replace(trial, chosen=trial.number == number) for trial in self.trials)
         return replace(self, says=says, trials=marked)
@@ -90,7 +90,7 @@ class Searched:
             fresh.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
-    def read(cls, path: str | Path) -> Searched:
+    def read(cls, path: str | Path) -> SearchResult:
         """Read what :meth:`write` wrote.
 
         Raises
@@ -120,7 +120,7 @@ class Searched:
 
 def found_in(model: ModelSettings) -> Found:
     """Write out the settings that a search may replace."""
-    return {name: getattr(model, name).model_dump() for name in ("boosted", "hazard", "linear")}
+    return {name: getattr(model, name).model_dump() for name in ("trees", "hazard", "regression")}
 
 
 def with_found(model: ModelSettings, found: Found) -> ModelSettings:
@@ -128,11 +128,11 @@ def with_found(model: ModelSettings, found: Found) -> ModelSettings:
     return model.model_copy(update=_checked(found))
 
 
-def _checked(found: Found) -> dict[str, BoostedSettings | LinearSettings]:
+def _checked(found: Found) -> dict[str, TreeSettings | RegressionSettings]:
     return {
-        "boosted": BoostedSettings(**found["boosted"]),
-        "hazard": BoostedSettings(**found["hazard"]),
-        "linear": LinearSettings(**found["linear"]),
+        "trees": TreeSettings(**found["trees"]),
+        "hazard": TreeSettings(**found["hazard"]),
+        "regression": RegressionSettings(**found["regression"]),
     }
 
 

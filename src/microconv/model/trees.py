@@ -1,142 +1,130 @@
-"""LightGBM, kept as its own text: the same bits on any number of threads, after any reload."""
+"""Trees that learn whether a prospect converts, and, where it is known, that some leave.
+
+A prospect who leaves within the horizon is not one who has not decided yet, and a label
+of converting or not tells neither from the other. Where enough exits are known the trees
+are grown for three outcomes at once (competing risks): staying undecided, converting,
+leaving. The softmax of their three scores is the probability of each, so that
+
+    logit of converting = (s_convert − s_stay) − log(1 + exp(s_leave − s_stay)).
+
+The first difference is a sum over trees, and so is the second, which a rising and smooth
+map then takes to the logarithm. Contributions are rescale_contributions through that map, so that a
+prospect's reasons add up to the logit as exactly as those of two outcomes do.
+
+A worked example. Scores of 0 (stay), −1 (convert) and 1 (leave): converting has the
+probability e⁻¹ / (1 + e⁻¹ + e) = .09 and the logit −1 − log(1 + e) = −2.31.
+"""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from microconv.errors import DamagedModelError, listed
 from microconv.features.family import Columns
-from microconv.features.row_view import RowView
-from microconv.model.lightgbm_dataset import bin_rows, finite_or_missing
-from microconv.model.thread_lock import LIGHTGBM
-from microconv.model.training import Floats
-from microconv.settings import BoostedSettings
+from microconv.features.row_view import RowView, view_all_rows
+from microconv.model.booster import Booster, fit_booster
+from microconv.model.logistic import rescale_contributions
+from microconv.model.training_rows import MIN_PER_CLASS, Floats, Mask
+from microconv.settings import TreeSettings
 
-SMALL = 100_000_000
-"""Up to so many cells one thread grows the trees: small trees leave threads waiting for each other
-(on 30 million cells two of them took four times as long as one)."""
-
-HEADER = (
-    "num_class", "num_tree_per_iteration", "label_index", "max_feature_idx", "feature_names",
-    "feature_infos",
-)  # fmt: skip
-"""What LightGBM needs to find; where it does not, it writes to stderr past everybody's logger."""
+STAY, CONVERT, LEAVE = range(3)
+"""The outcomes, in the order of the trees' scores."""
 
 
 @dataclass(frozen=True)
-class Trees:
-    """A fitted ensemble of trees.
+class ConversionTrees:
+    """Trees grown for two outcomes or for three, as the logit of converting.
 
     Attributes
     ----------
-    text : str
-        LightGBM's own format. It is only ever parsed if it is known to be whole:
-        LightGBM ends the process when a file is cut short.
+    booster : Booster
+        With one score, the logit itself, or with one for each outcome.
     """
 
-    text: str = field(repr=False)
+    booster: Booster = field(repr=False)
 
-    @cached_property
-    def scores(self) -> int:
-        """How many scores a row has: each is grown by trees of its own."""
-        found = re.search(r"^num_tree_per_iteration=(\d+)$", self.text, re.MULTILINE)
-        return int(found[1]) if found else 1
+    def __post_init__(self) -> None:
+        """Refuse trees of another kind.
 
-    @cached_property
-    def _booster(self) -> Any:
-        import lightgbm
-
-        lacking = [name for name in HEADER if f"\n{name}=" not in self.text]
-        if lacking:
-            raise DamagedModelError(
-                f"The trees of the model lack {listed(lacking)}. Train it again."
-            )
-        try:
-            return lightgbm.Booster(model_str=self.text)
-        except lightgbm.basic.LightGBMError as error:
-            raise DamagedModelError(
-                f"LightGBM cannot read the trees of the model: {error}. Train it again."
-            ) from None
-
-    def raw(self, values: Columns, *, threads: int | None = None) -> Floats:
-        """Score rows on the scale that the trees were grown on: sums over trees.
-
-        Parameters
-        ----------
-        values : ndarray of float32, shape (n_columns, n_rows)
-            Infinite values count as missing.
-        threads : int, optional
-            Every core when None; changes no bit.
-
-        Returns
-        -------
-        ndarray of float64, shape (n_rows,), or (n_rows, scores) where there are several
+        Raises
+        ------
+        ValueError
         """
-        if values.shape[1] == 0:
-            return np.empty(0 if self.scores == 1 else (0, self.scores))
-        rows = finite_or_missing(values).T
-        return self._predict(rows, threads, raw_score=True)
+        if self.booster.scores not in (1, 3):
+            raise ValueError(f"trees of {self.booster.scores} scores are not of 1 or 3 outcomes")
+
+    @property
+    def competing(self) -> bool:
+        """Whether leaving was learnt as an outcome of its own."""
+        return self.booster.scores > 1
+
+    def logit(self, values: Columns, *, threads: int | None = None) -> Floats:
+        """Return the logit of converting within the horizon, shape (n_rows,).
+
+        Parameters are those of :meth:`~microconv.model.booster.Trees.raw`.
+        """
+        scores = self.booster.raw(values, threads=threads)
+        if not self.competing:
+            return scores
+        stay, convert, leave = scores.T
+        return np.asarray((convert - stay) - softplus(leave - stay))
 
     def contributions(self, values: Columns, *, threads: int | None = None) -> Floats:
-        """Split each row's raw score into its columns by exact tree SHAP.
+        """Split each row's logit into its columns by exact tree SHAP of the scores.
 
         Returns
         -------
-        ndarray of float64, shape (n_rows, n_columns + 1), or (n_rows, scores, n_columns + 1)
-            The last column is the mean; a row sums to its raw score.
+        ndarray of float64, shape (n_rows, n_columns + 1)
+            The last column is the intercept; a row sums to its logit.
         """
-        columns, rows = values.shape
-        shape = (rows, columns + 1) if self.scores == 1 else (rows, self.scores, columns + 1)
-        if rows == 0:
-            return np.empty(shape)
-        parts = self._predict(finite_or_missing(values).T, threads, pred_contrib=True)
-        return parts.reshape(shape)
-
-    def _predict(self, rows: Columns, threads: int | None, **what: bool) -> Floats:
-        booster, number = self._booster, threads or 0
-        with LIGHTGBM.with_threads(number):
-            out: Floats = booster.predict(rows, num_threads=number, **what)
-        return out
+        parts = self.booster.contributions(values, threads=threads)
+        if not self.competing:
+            return parts
+        stay, convert, leave = (parts[:, outcome] for outcome in (STAY, CONVERT, LEAVE))
+        return np.asarray((convert - stay) - rescale_contributions(leave - stay, softplus))
 
 
-def grow_trees(
-    picked: RowView,
-    target: dict[str, npt.NDArray[Any]],
-    settings: BoostedSettings,
-    given: dict[str, Any],
-) -> Trees:
-    """Grow trees, the same to the bit on any number of threads.
+def softplus(x: Floats) -> Floats:
+    """Return log(1 + exp(x)) without overflow."""
+    return np.logaddexp(0, x)
+
+
+def fit_trees(
+    values: Columns | RowView,
+    labels: Mask,
+    weights: Floats,
+    settings: TreeSettings,
+    *,
+    exits: Mask | None = None,
+    seed: int,
+    threads: int | None = None,
+) -> ConversionTrees:
+    """Grow trees for converting or not; for leaving too where enough left, and enough stayed.
 
     Parameters
     ----------
-    picked : RowView, shape (n_columns, n_rows)
-    target : dict of str to ndarray
-        What LightGBM's data set takes: `label`, `weight`, perhaps `init_score`.
-    settings : BoostedSettings
-    given : dict
-        Further parameters: `objective`, `seed`, `num_threads` (0 for every core).
+    values : ndarray of float32 or RowView, shape (n_columns, n_rows)
+        Infinite values count as missing.
+    labels : ndarray of bool, shape (n_rows,)
+        Of both kinds.
+    weights : ndarray of float64, shape (n_rows,)
+    settings : TreeSettings
+    exits : ndarray of bool, shape (n_rows,), optional
+        Who left; who converted nevertheless has converted. With fewer than
+        :data:`~microconv.model.training_rows.MIN_PER_CLASS` who only left, or only stayed, leaving
+        is no outcome of its own.
+    seed : int
+    threads : int, optional
+        Every core when None; changes no bit.
     """
-    import lightgbm
-
-    columns, rows = picked.shape
-    threads = 1 if columns * rows <= SMALL else given["num_threads"]
-    parameters = {
-        **given,
-        "num_threads": threads,
-        "deterministic": True,
-        "force_col_wise": True,  # a histogram is summed by one thread, in the order of the rows
-        "bagging_freq": 1,
-        "verbose": -1,
-        **settings.model_dump(exclude={"num_iterations"}),
-    }
-    with LIGHTGBM.with_threads(threads):
-        data = bin_rows(picked, target, parameters)
-        booster = lightgbm.train(parameters, data, num_boost_round=settings.num_iterations)
-    text = booster.model_to_string(num_iteration=-1)
-    return Trees(re.sub(r"\[num_threads: \d+\]", "[num_threads: 0]", text))
+    outcome = labels.astype(np.int64) * CONVERT
+    given = {"objective": "binary", "seed": seed, "num_threads": threads or 0}
+    if exits is not None:
+        apart = np.where(exits & ~labels, LEAVE, outcome)
+        counts = np.bincount(apart, minlength=3)
+        if min(counts[STAY], counts[LEAVE]) >= MIN_PER_CLASS:
+            outcome, given = apart, {**given, "objective": "multiclass", "num_class": 3}
+    target = {"label": outcome.astype(np.float32), "weight": weights.astype(np.float32)}
+    picked = values if isinstance(values, RowView) else view_all_rows(values)
+    return ConversionTrees(fit_booster(picked, target, settings, given))

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from microconv.model.facts import TrainingFacts
+from microconv.model.training_facts import TrainingFacts
 from microconv.ranking.explanations.formatting import clean
 from microconv.report.charts import folds_chart, gain_chart, reliability_chart
 from microconv.report.model_card_text import About, limits
@@ -16,10 +16,10 @@ from microconv.report.pages import render
 from microconv.report.reliability_text import how_far
 
 SAYS = {
-    "blend": "this model (trees and regression blended)",
-    "boosted": "boosted trees alone",
+    "ensemble": "this model (trees and regression blended)",
+    "trees": "trees trees alone",
     "hazard": "hazard alone",
-    "linear": "logistic regression alone",
+    "regression": "logistic regression alone",
     "forest": "random forest on counts",
     "points": "hand-made points",
     "recency": "most recently active first",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from microconv.model.facts import TrainingFacts
+from microconv.model.training_facts import TrainingFacts
 from microconv.ranking.explanations.details_schema import DETAILS
 from microconv.ranking.explanations.formatting import FORMATS, days
 from microconv.ranking.explanations.reasons import AGAINST, FOR

@@ -36,7 +36,7 @@ class BacktestSettings(Section):
         return timedelta(days=self.label_lag_days)
 
 
-class BoostedSettings(Section):
+class TreeSettings(Section):
     """LightGBM, in its own parameter names where it has one.
 
     The defaults are small trees with few columns each: conversions are few.
@@ -51,7 +51,7 @@ class BoostedSettings(Section):
     lambda_l2: Annotated[float, Field(ge=0)] = 20.0
 
 
-class LinearSettings(Section):
+class RegressionSettings(Section):
     """Logistic regression: `inverse_penalty` is scikit-learn's C."""
 
     inverse_penalty: Annotated[float, Field(gt=0)] = 0.001
@@ -71,7 +71,7 @@ class ForestSettings(Section):
     max_rows: Count = 20_000
 
 
-class ReadySettings(Section):
+class ReadinessSettings(Section):
     """What it takes to call by a model: below it the data are thin.
 
     Attributes
@@ -90,7 +90,7 @@ class ReadySettings(Section):
     thin_share: Share = 0.4
 
 
-class CautiousSettings(Section):
+class FallbackSettings(Section):
     """The model below the minimum: what is believed of the journey before looking.
 
     Attributes
@@ -98,12 +98,12 @@ class CautiousSettings(Section):
     log_odds_per_sd : float
         Log odds by which a prospect one standard deviation ahead on the journey's
         points is believed to be ahead.
-    doubt : float
+    prior_sd : float
         Standard deviation of that belief: conversions overrule it by and by.
     """
 
     log_odds_per_sd: Annotated[float, Field(ge=0, le=3)] = 0.3
-    doubt: Annotated[float, Field(gt=0, le=3)] = 0.3
+    prior_sd: Annotated[float, Field(gt=0, le=3)] = 0.3
 
 
 class SearchSettings(Section):
@@ -130,13 +130,13 @@ class ModelSettings(Section):
 
     Attributes
     ----------
-    boosted, hazard : BoostedSettings
+    trees, hazard : TreeSettings
         The trees that learn whether, and the trees that learn when.
     competing_risks : bool
-        Whether `boosted` learns leaving (steps of `kind: exit`) as an outcome of its own,
+        Whether `trees` learns leaving (steps of `kind: exit`) as an outcome of its own,
         where enough left: three times the trees.
-    ready : ReadySettings
-    cautious : CautiousSettings
+    ready : ReadinessSettings
+    fallback : FallbackSettings
         From how much on there is enough to learn from, and the model below it.
     calibration_share : float
         Share of the training dates, the latest, on which blend weight and
@@ -147,17 +147,17 @@ class ModelSettings(Section):
         Models learn from every row with a conversion, and from about so many of those
         without, weighed back to all of them. None: from every row.
     search : SearchSettings
-        What it finds takes the place of `boosted`, `hazard` and `linear`.
+        What it finds takes the place of `trees`, `hazard` and `regression`.
     """
 
     seed: Seed
     search: SearchSettings = SearchSettings()
-    boosted: BoostedSettings = BoostedSettings()
-    hazard: BoostedSettings = BoostedSettings()
-    linear: LinearSettings = LinearSettings()
+    trees: TreeSettings = TreeSettings()
+    hazard: TreeSettings = TreeSettings()
+    regression: RegressionSettings = RegressionSettings()
     competing_risks: bool = True
-    ready: ReadySettings = ReadySettings()
-    cautious: CautiousSettings = CautiousSettings()
+    ready: ReadinessSettings = ReadinessSettings()
+    fallback: FallbackSettings = FallbackSettings()
     points: PointsSettings = PointsSettings()
     forest: ForestSettings = ForestSettings()
     calibration_share: Annotated[float, Field(gt=0, lt=1)] = 0.25

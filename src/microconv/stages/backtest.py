@@ -11,8 +11,8 @@ from microconv.features.scoring_snapshots import load_scoring_features
 from microconv.features.training_set import load_training_set
 from microconv.histories.timeline import plan_as_ofs, plan_folds
 from microconv.journey import JourneyMap
-from microconv.model.search_result import Searched
-from microconv.model.training import Recipe
+from microconv.model.search_result import SearchResult
+from microconv.model.training_rows import TrainingConfig
 from microconv.settings import Settings
 from microconv.stages.runner import run
 from microconv.storage.log import EventLog
@@ -39,10 +39,10 @@ def backtest(
     training_set = load_training_set(
         events, snapshots, features, journey=journey, settings=settings.features
     )
-    recipe = Recipe.from_settings(Searched.read(search).apply(settings))
-    done = walk_forward(training_set, folds, recipe)
+    config = TrainingConfig.from_settings(SearchResult.read(search).apply(settings))
+    done = walk_forward(training_set, folds, config)
     findings = look_for_leaks(
-        training_set, folds, recipe, load_scoring_features(snapshots, features)
+        training_set, folds, config, load_scoring_features(snapshots, features)
     )
     notes = {**done.notes, "findings": findings, "dealt": events.dealt}
     replace(done, notes=notes).write(predictions)

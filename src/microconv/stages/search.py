@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from microconv.model.search_result import Searched
+from microconv.model.search_result import SearchResult
 from microconv.settings import Settings
 from microconv.stages.runner import count_steps, run
 
@@ -19,16 +19,16 @@ def search(settings: Settings, *, log: Path, snapshots: Path, features: Path, se
     return done.says
 
 
-def _searched(settings: Settings, log: Path, snapshots: Path, features: Path) -> Searched:
+def _searched(settings: Settings, log: Path, snapshots: Path, features: Path) -> SearchResult:
     trials = settings.model.search.trials
     if trials == 0:
-        return Searched("off: the settings of params.yaml are used (`model.search.trials`)")
+        return SearchResult("off: the settings of params.yaml are used (`model.search.trials`)")
     from microconv.errors import NotEnoughDataError  # imported only when the search is on
     from microconv.features.training_set import load_training_set
     from microconv.histories.timeline import plan_as_ofs, plan_folds
     from microconv.journey import JourneyMap
     from microconv.model.search import search as look
-    from microconv.model.training import Recipe
+    from microconv.model.training_rows import TrainingConfig
     from microconv.storage.log import EventLog
 
     events, journey = EventLog.open(log), JourneyMap.from_settings(settings.journey)
@@ -40,15 +40,15 @@ def _searched(settings: Settings, log: Path, snapshots: Path, features: Path) ->
         inner = settings.backtest.model_copy(update=INNER)
         folds = plan_folds(as_ofs, inner, horizon=horizon, observed_until=known)
     except NotEnoughDataError:
-        return Searched(
+        return SearchResult(
             f"no search: before {until:%Y-%m-%d}, when the backtest begins, too few outcome "
             "windows have closed to test settings on"
         )
     training_set = load_training_set(
         events, snapshots, features, journey=journey, settings=settings.features
     )
-    recipe, advance = Recipe.from_settings(settings), count_steps(trials)
-    return look(training_set, folds, recipe, until=until, advance=advance)
+    config, advance = TrainingConfig.from_settings(settings), count_steps(trials)
+    return look(training_set, folds, config, until=until, advance=advance)
 
 
 if __name__ == "__main__":

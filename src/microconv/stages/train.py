@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from microconv.features.training_set import load_training_set
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
-from microconv.model.search_result import Searched
+from microconv.model.search_result import SearchResult
 from microconv.settings import Settings
 from microconv.stages.runner import run
 from microconv.storage.log import EventLog
@@ -33,7 +33,7 @@ def train(
         journey=JourneyMap.from_settings(settings.journey),
         settings=settings.features,
     )
-    chosen = Searched.read(search).apply(settings)
+    chosen = SearchResult.read(search).apply(settings)
     fitted = ProspectModel.fit(training_set, chosen, out_of_time=pq.read_table(predictions))
     fitted.save(model)
     facts = fitted.facts

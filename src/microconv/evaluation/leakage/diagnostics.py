@@ -16,7 +16,7 @@ from microconv.evaluation.leakage.single_feature import attribute_strengths, his
 from microconv.features.scoring_snapshots import ScoringFeatures
 from microconv.features.training_set import TrainingSet
 from microconv.histories.timeline import Fold
-from microconv.model.training import Recipe
+from microconv.model.training_rows import TrainingConfig
 
 TOP = 15
 """Columns that are listed where there would be hundreds."""
@@ -25,7 +25,7 @@ TOP = 15
 def look_for_leaks(
     training_set: TrainingSet,
     folds: Sequence[Fold],
-    recipe: Recipe,
+    config: TrainingConfig,
     latest: ScoringFeatures | None = None,
 ) -> dict[str, Any]:
     """Measure all that the alarms are made of.
@@ -38,7 +38,7 @@ def look_for_leaks(
     training_set : TrainingSet
     folds : sequence of Fold
         Those of the backtest.
-    recipe : Recipe
+    config : TrainingConfig
         Its seed is used.
     latest : ScoringFeatures, optional
         The newest questions, which will be scored; without them nothing is said of
@@ -49,12 +49,12 @@ def look_for_leaks(
     dict
         Only what JSON can hold. `reason` alone where there is too little to look at.
     """
-    seed = recipe.model.seed
+    seed = config.model.seed
     sampled = sample_fold(training_set, folds, seed=seed)
     if isinstance(sampled, str):
         return {"reason": sampled}
     names, values = columns_of(sampled)
-    with ThreadPoolExecutor(recipe.threads or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(config.threads or os.cpu_count()) as pool:
         probes = run_probes(sampled, names, values, seed=seed, pool=pool)
         history = pool.submit(history_suspects, sampled, names, values, seed=seed)
         fallen = pool.submit(collapses, training_set, folds, seed=seed)

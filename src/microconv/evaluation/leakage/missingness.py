@@ -15,7 +15,7 @@ from microconv.features.families.attributes import MISSING, OTHER
 from microconv.features.family import Columns
 from microconv.features.training_set import TrainingSet
 from microconv.histories.arrays import DAY
-from microconv.model.training import Floats
+from microconv.model.training_rows import Floats
 
 ALMOST_ALWAYS = 0.9
 """A value is certain of a conversion if so many convert at least."""

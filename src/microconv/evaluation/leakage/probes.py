@@ -29,11 +29,11 @@ from microconv.features.family import Columns
 from microconv.features.matrix import build_features
 from microconv.features.training_set import TrainingSet
 from microconv.histories.arrays import VisibleEvents
-from microconv.model.boosted import fit_boosted
-from microconv.model.training import Floats
-from microconv.settings import BoostedSettings
+from microconv.model.training_rows import Floats
+from microconv.model.trees import fit_trees
+from microconv.settings import TreeSettings
 
-SMALL = BoostedSettings(
+SMALL = TreeSettings(
     num_iterations=40,
     learning_rate=0.1,
     num_leaves=15,
@@ -113,7 +113,7 @@ def probe(sampled: Sampled, values: Columns, *, seed: int) -> Floats:
     """Fit a small model on the training rows; return the logit of each test row."""
     train = sampled.train
     ones = np.ones(int(train.sum()))
-    model = fit_boosted(values[:, train], sampled.labels[train], ones, SMALL, seed=seed, threads=1)
+    model = fit_trees(values[:, train], sampled.labels[train], ones, SMALL, seed=seed, threads=1)
     return model.logit(values[:, ~train], threads=1)
 
 

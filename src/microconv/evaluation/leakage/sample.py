@@ -10,7 +10,14 @@ import numpy.typing as npt
 
 from microconv.features.training_set import TrainingSet, select_rows
 from microconv.histories.timeline import Fold
-from microconv.model.training import MIN_OF_EACH, Floats, Mask, in_order, known_labels, labelled_at
+from microconv.model.training_rows import (
+    MIN_PER_CLASS,
+    Floats,
+    Mask,
+    known_labels,
+    labelled_rows_at,
+    sorted_rows,
+)
 
 MOST = 8_000
 """Rows that are kept. All conversions first, up to half of them."""
@@ -84,15 +91,15 @@ def sample_fold(
     if not folds:
         return "there is no fold"
     fold, snapshots = folds[-1], training_set.snapshots
-    train, test = (labelled_at(training_set, dates) for dates in (fold.train, fold.test))
+    train, test = (labelled_rows_at(training_set, dates) for dates in (fold.train, fold.test))
     labels = np.where(train, known_labels(snapshots, fold.test[0]), known_labels(snapshots, None))
     for part, name in ((labels[train], "training"), (labels[test], "test")):
-        if min(part.sum(), (~part).sum()) < MIN_OF_EACH:
+        if min(part.sum(), (~part).sum()) < MIN_PER_CLASS:
             return (
                 f"only {part.sum()} of {len(part)} {name} rows of the fold {fold.name} convert, "
-                f"and it takes {MIN_OF_EACH} of each outcome"
+                f"and it takes {MIN_PER_CLASS} of each outcome"
             )
-    rows = in_order(snapshots, train | test)
+    rows = sorted_rows(snapshots, train | test)
     kept, weight = _draw(labels[rows], np.random.default_rng(seed), most)
     chosen = rows[kept]
     return Sampled(take_rows(training_set, chosen), train[chosen], labels[chosen], weight)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microconv.features.family import Columns
-from microconv.model.training import Floats, Mask
+from microconv.model.training_rows import Floats, Mask
 
 PRIOR_ROWS = 10
 """The rate of a value is drawn to the average as if so many average rows had it."""

@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-MIN_OF_EACH = 25
+MIN_PER_CLASS = 25
 """Fewer conversions (or non-conversions) than this on a later slice choose nothing."""
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingConfig:
     """How models are learnt, apart from the rows.
 
     Attributes
@@ -60,8 +60,8 @@ class Recipe:
         return self.horizon + self.label_lag
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Recipe:
-        """Gather the recipe from the sections of params.yaml."""
+    def from_settings(cls, settings: Settings) -> TrainingConfig:
+        """Gather the config from the sections of params.yaml."""
         return cls(
             settings.model,
             settings.snapshots.horizon,
@@ -134,12 +134,12 @@ def rows_at(snapshots: pd.DataFrame, as_ofs: tuple[datetime, ...]) -> Mask:
     return asked
 
 
-def labelled_at(training_set: TrainingSet, as_ofs: tuple[datetime, ...]) -> Mask:
+def labelled_rows_at(training_set: TrainingSet, as_ofs: tuple[datetime, ...]) -> Mask:
     """Mark the rows that ask at one of these instants and whose window has closed."""
     return rows_at(training_set.snapshots, as_ofs) & training_set.labelled
 
 
-def in_order(snapshots: pd.DataFrame, rows: Mask) -> npt.NDArray[np.intp]:
+def sorted_rows(snapshots: pd.DataFrame, rows: Mask) -> npt.NDArray[np.intp]:
     """List the marked rows by prospect and instant, however the table is sorted.
 
     Sums in floating point and drawn samples depend on the order of the rows; that
@@ -151,7 +151,7 @@ def in_order(snapshots: pd.DataFrame, rows: Mask) -> npt.NDArray[np.intp]:
     return chosen[order]
 
 
-def turn_weights(snapshots: pd.DataFrame) -> Floats:
+def visit_order_weights(snapshots: pd.DataFrame) -> Floats:
     """Weigh a prospect's first row 1, the second 1/2, the third 1/3, in the order asked.
 
     Somebody asked about ten times should not speak ten times as loud. But 1 / all
@@ -173,7 +173,7 @@ def turn_weights(snapshots: pd.DataFrame) -> Floats:
     --------
     >>> days = pd.to_datetime(["2024-01-08", "2024-01-01", "2024-01-01"], utc=True)
     >>> asked = pd.DataFrame({"prospect_id": ["ada", "ada", "bo"], "as_of": days})
-    >>> turn_weights(asked).tolist()
+    >>> visit_order_weights(asked).tolist()
     [0.5, 1.0, 1.0]
     """
     turns = snapshots.groupby("prospect_id", sort=False)["as_of"].rank(method="first")
@@ -181,7 +181,7 @@ def turn_weights(snapshots: pd.DataFrame) -> Floats:
     return weights
 
 
-def require_both(labels: Mask, where: str) -> None:
+def require_both_classes(labels: Mask, where: str) -> None:
     """Refuse rows among which nobody, or everybody, converted.
 
     Raises
@@ -209,7 +209,7 @@ def require_both(labels: Mask, where: str) -> None:
 
 
 def plan_later_slice(
-    snapshots: pd.DataFrame, train: Mask, labels: Mask, recipe: Recipe
+    snapshots: pd.DataFrame, train: Mask, labels: Mask, config: TrainingConfig
 ) -> LaterSlice | str:
     """Set aside the latest training dates, with the embargo kept before them.
 
@@ -219,7 +219,7 @@ def plan_later_slice(
     train : ndarray of bool, shape (n_rows,)
     labels : ndarray of bool, shape (n_rows,)
         As they were known when training ended.
-    recipe : Recipe
+    config : TrainingConfig
 
     Returns
     -------
@@ -227,22 +227,22 @@ def plan_later_slice(
         Or the reason why there is none.
     """
     dates = _dates(snapshots, train)
-    later = dates[-math.ceil(recipe.model.calibration_share * len(dates)) :]
-    earlier = trainable_as_ofs(dates, later[0], embargo=recipe.embargo)
+    later = dates[-math.ceil(config.model.calibration_share * len(dates)) :]
+    earlier = trainable_as_ofs(dates, later[0], embargo=config.embargo)
     if not earlier:
         return (
             f"{len(dates)} training dates are too few to set {len(later)} aside with "
-            f"{recipe.embargo.days} days between"
+            f"{config.embargo.days} days between"
         )
     inner = train & rows_at(snapshots, earlier)
     outer = train & rows_at(snapshots, later)
     learnt = known_labels(snapshots, later[0])[inner]
     parts = ((learnt, "before the later slice"), (labels[outer], "on the later slice"))
     for known, name in parts:
-        if min(known.sum(), (~known).sum()) < MIN_OF_EACH:
+        if min(known.sum(), (~known).sum()) < MIN_PER_CLASS:
             return (
                 f"only {known.sum()} of {len(known)} rows {name} convert, and a choice takes at "
-                f"least {MIN_OF_EACH} of each outcome"
+                f"least {MIN_PER_CLASS} of each outcome"
             )
     return LaterSlice(inner, outer, later[0])
 
@@ -250,3 +250,94 @@ def plan_later_slice(
 def _dates(snapshots: pd.DataFrame, train: Mask) -> tuple[datetime, ...]:
     asked = snapshots["as_of"][train].drop_duplicates().sort_values()
     return tuple(instant.to_pydatetime() for instant in asked)
+
+
+PER_CONVERSION = 4
+"""At least so many rows without a conversion are drawn for each row with one."""
+
+
+def downsample_negatives(
+    snapshots: pd.DataFrame,
+    converted: Mask,
+    weights: Floats,
+    most: int | None,
+    *,
+    conversions: int | None = None,
+) -> tuple[Mask, Floats]:
+    """Draw about `most` of the rows without a conversion, if there are more.
+
+    Whether a row is drawn depends on its prospect and instant, and on how many rows there
+    are: not on their order, the number of buckets, or a seed.
+
+    Parameters
+    ----------
+    snapshots : DataFrame of shape (n_rows, …)
+        With `prospect_id` and `as_of`.
+    converted : ndarray of bool, shape (n_rows,)
+    weights : ndarray of float64, shape (n_rows,)
+    most : int or None
+        None draws nothing.
+    conversions : int, optional
+        Of the rows with one about so many are drawn; every one is kept when None.
+
+    Returns
+    -------
+    kept : ndarray of bool, shape (n_rows,)
+    weights : ndarray of float64, shape (n_kept,)
+        With the sum of all, of rows with and of rows without a conversion.
+    """
+    with_one = int(converted.sum())
+    of_them = 1.0 if conversions is None else min(1.0, conversions / max(with_one, 1))
+    share = sampling_rate(converted, most, of_them)
+    if share >= 1 and of_them >= 1:
+        return np.ones(len(converted), dtype=bool), weights
+    kept: Mask = hash_uniforms(snapshots) < np.where(converted, of_them, share)
+    back = weights.copy()
+    for side in (converted, ~converted):
+        drawn = side & kept
+        if 0 < drawn.sum() < side.sum():
+            back[drawn] *= weights[side].sum() / weights[drawn].sum()
+    return kept, back[kept]
+
+
+def sampling_rate(converted: Mask, most: int | None, of_them: float = 1.0) -> float:
+    """Return the chance of a row without a conversion to be drawn, `of_them` of one with.
+
+    Examples
+    --------
+    >>> sampling_rate(np.arange(1000) < 10, 99)
+    0.1
+    >>> sampling_rate(np.arange(1000) < 100, 99)
+    0.4444444444444444
+    >>> sampling_rate(np.arange(1000) < 10, None)
+    1.0
+    """
+    with_one = int(converted.sum())
+    without = len(converted) - with_one
+    if most is None or without == 0:
+        return 1.0
+    return min(1.0, max(most, PER_CONVERSION * of_them * with_one) / without)
+
+
+def hash_uniforms(snapshots: pd.DataFrame) -> Floats:
+    """Deal each row a number in [0, 1) by its prospect and instant, shape (n_rows,)."""
+    asked = pd.DataFrame(
+        {
+            "prospect_id": snapshots["prospect_id"].to_numpy(object),
+            "as_of": snapshots["as_of"].dt.tz_convert(None).to_numpy("datetime64[us]"),
+        }
+    )
+    dealt = pd.util.hash_pandas_object(asked, index=False).to_numpy(np.uint64)
+    return (dealt >> np.uint64(11)) / 2.0**53
+
+
+def describe_downsampling(converted: Mask, most: int | None) -> str:
+    """Say that rows were drawn; nothing where none were."""
+    share = sampling_rate(converted, most)
+    if share >= 1:
+        return ""
+    without = int((~converted).sum())
+    return (
+        f"; learnt from about {round(share * without):,} of {without:,} rows without a conversion, "
+        "weighed back to all"
+    )

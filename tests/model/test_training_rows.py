@@ -9,25 +9,27 @@ import pandas as pd
 import pytest
 
 from microconv.errors import NotEnoughDataError
-from microconv.model.training import (
-    MIN_OF_EACH,
-    Recipe,
-    in_order,
+from microconv.model.training_rows import (
+    MIN_PER_CLASS,
+    TrainingConfig,
     known_exits,
     known_labels,
     plan_later_slice,
-    require_both,
+    require_both_classes,
     rows_at,
-    turn_weights,
+    sorted_rows,
+    visit_order_weights,
 )
 from microconv.settings import ModelSettings
 
 NOON = datetime(2024, 5, 6, 12, tzinfo=UTC)
 
 
-def recipe(share: float = 0.25, embargo_days: float = 30) -> Recipe:
-    """Return a recipe of which only the dates matter."""
-    return Recipe(ModelSettings(seed=1, calibration_share=share), timedelta(days=embargo_days))
+def config(share: float = 0.25, embargo_days: float = 30) -> TrainingConfig:
+    """Return a config of which only the dates matter."""
+    return TrainingConfig(
+        ModelSettings(seed=1, calibration_share=share), timedelta(days=embargo_days)
+    )
 
 
 def asked_weekly(first: datetime, dates: int, per_date: int = 100) -> pd.DataFrame:
@@ -79,7 +81,7 @@ def test_turn_weights_do_not_know_who_will_convert():
     ]
     frame = pd.DataFrame(rows, columns=["prospect_id", "as_of", "converted"])
     rate = frame["converted"].mean()
-    by_turn = np.average(frame["converted"], weights=turn_weights(frame))
+    by_turn = np.average(frame["converted"], weights=visit_order_weights(frame))
     by_all = np.average(
         frame["converted"], weights=1 / frame.groupby("prospect_id")["as_of"].transform("size")
     )
@@ -92,8 +94,8 @@ def test_rows_are_learnt_from_in_one_order_however_the_table_is_sorted():
     snapshots = asked_weekly(NOON, 3, per_date=4)
     shuffled = snapshots.sample(frac=1, random_state=5).reset_index(drop=True)
     everything = np.ones(len(snapshots), bool)
-    one = snapshots.iloc[in_order(snapshots, everything)]
-    other = shuffled.iloc[in_order(shuffled, everything)]
+    one = snapshots.iloc[sorted_rows(snapshots, everything)]
+    other = shuffled.iloc[sorted_rows(shuffled, everything)]
     assert one["prospect_id"].tolist() == other["prospect_id"].tolist()
     assert one["prospect_id"].tolist() == sorted(snapshots["prospect_id"])
 
@@ -103,7 +105,7 @@ def test_the_later_slice_keeps_the_embargo_of_the_worked_example():
     first = datetime(2011, 10, 3, tzinfo=UTC)
     snapshots = asked_weekly(first, 10)
     everything = np.ones(len(snapshots), bool)
-    plan = plan_later_slice(snapshots, everything, known_labels(snapshots, None), recipe())
+    plan = plan_later_slice(snapshots, everything, known_labels(snapshots, None), config())
     assert plan.begins == datetime(2011, 11, 21, tzinfo=UTC)
     assert snapshots["as_of"][plan.test].dt.strftime("%m-%d").unique().tolist() == [
         "11-21",
@@ -121,7 +123,7 @@ def test_a_window_that_closes_as_the_slice_begins_may_train():
     """The embargo is inclusive: as_of + 28 days = 21 November is closed by then."""
     snapshots = asked_weekly(datetime(2011, 10, 3, tzinfo=UTC), 10)
     everything, labels = np.ones(len(snapshots), bool), known_labels(snapshots, None)
-    plan = plan_later_slice(snapshots, everything, labels, recipe(embargo_days=28))
+    plan = plan_later_slice(snapshots, everything, labels, config(embargo_days=28))
     assert snapshots["as_of"][plan.train].max() == pd.Timestamp("2011-10-24", tz="UTC")
 
 
@@ -137,16 +139,16 @@ def test_a_window_that_closes_as_the_slice_begins_may_train():
 def test_too_little_for_a_later_slice_is_a_reason_not_an_error(snapshots, says):
     """Little data still trains; the model records why nothing was chosen."""
     everything, labels = np.ones(len(snapshots), bool), known_labels(snapshots, None)
-    assert says in plan_later_slice(snapshots, everything, labels, recipe())
+    assert says in plan_later_slice(snapshots, everything, labels, config())
 
 
 def test_the_slice_needs_enough_of_both_outcomes():
     """One short of the minimum on either side of the slice is one too few."""
-    snapshots = asked_weekly(NOON, 10, per_date=2 * MIN_OF_EACH)
+    snapshots = asked_weekly(NOON, 10, per_date=2 * MIN_PER_CLASS)
     everything, labels = np.ones(len(snapshots), bool), known_labels(snapshots, None)
     later = snapshots["as_of"] >= pd.Timestamp(NOON + timedelta(days=49))
-    few = labels & ~(later & (np.arange(len(labels)) % (2 * MIN_OF_EACH) > 15)).to_numpy()
-    assert "on the later slice" in plan_later_slice(snapshots, everything, few, recipe())
+    few = labels & ~(later & (np.arange(len(labels)) % (2 * MIN_PER_CLASS) > 15)).to_numpy()
+    assert "on the later slice" in plan_later_slice(snapshots, everything, few, config())
 
 
 @pytest.mark.parametrize(
@@ -160,4 +162,4 @@ def test_the_slice_needs_enough_of_both_outcomes():
 def test_one_outcome_is_nothing_to_learn_from(labels, says):
     """The message says how many rows there are and what to look at."""
     with pytest.raises(NotEnoughDataError, match=says):
-        require_both(np.array(labels, bool), "here")
+        require_both_classes(np.array(labels, bool), "here")

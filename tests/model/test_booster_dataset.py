@@ -8,24 +8,23 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from microconv.features import row_view as picked_module
+from microconv.features import row_view as row_view_module
 from microconv.features.row_view import RowView
-from microconv.model import lightgbm_dataset as binned
-from microconv.model import trees
-from microconv.model.boosted import fit_boosted
-from microconv.model.lightgbm_dataset import bin_rows
-from microconv.settings import BoostedSettings
+from microconv.model import booster
+from microconv.model.booster import bin_rows
+from microconv.model.trees import fit_trees
+from microconv.settings import TreeSettings
 
-SETTINGS = BoostedSettings(num_iterations=30, learning_rate=0.1, min_data_in_leaf=10)
+SETTINGS = TreeSettings(num_iterations=30, learning_rate=0.1, min_data_in_leaf=10)
 
 
 @pytest.fixture
 def many(monkeypatch):
     """Let 600 rows be many."""
-    monkeypatch.setattr(binned, "MANY", 600)
-    monkeypatch.setattr(binned, "SAMPLED", 400)
-    monkeypatch.setattr(picked_module, "BLOCK_ROWS", 256)
-    monkeypatch.setattr(binned, "BLOCK_ROWS", 256)
+    monkeypatch.setattr(booster, "MANY", 600)
+    monkeypatch.setattr(booster, "SAMPLED", 400)
+    monkeypatch.setattr(row_view_module, "BLOCK_ROWS", 256)
+    monkeypatch.setattr(booster, "BLOCK_ROWS", 256)
 
 
 def example(rows: int):
@@ -43,9 +42,9 @@ def test_many_rows_teach_what_they_would_teach_at_once(monkeypatch):
     values, labels, weights = example(6000)
     learnt, fresh = slice(None, 3000), slice(3000, None)
     given = (values[:, learnt], labels[learnt], weights[learnt], SETTINGS)
-    streamed = fit_boosted(*given, seed=1, threads=1).logit(values[:, fresh])
-    monkeypatch.setattr(binned, "MANY", 10**6)
-    whole = fit_boosted(*given, seed=1, threads=1).logit(values[:, fresh])
+    streamed = fit_trees(*given, seed=1, threads=1).logit(values[:, fresh])
+    monkeypatch.setattr(booster, "MANY", 10**6)
+    whole = fit_trees(*given, seed=1, threads=1).logit(values[:, fresh])
     one, other = (roc_auc_score(labels[fresh], logit) for logit in (streamed, whole))
     assert other > 0.85
     assert one == pytest.approx(other, abs=0.02)
@@ -54,10 +53,10 @@ def test_many_rows_teach_what_they_would_teach_at_once(monkeypatch):
 @pytest.mark.usefixtures("many")
 def test_the_number_of_threads_changes_no_bit(monkeypatch):
     """The trees are grown with both threads from 100 million cells on."""
-    monkeypatch.setattr(trees, "SMALL", 0)
+    monkeypatch.setattr(booster, "SMALL", 0)
     values, labels, weights = example(3000)
     one, two = (
-        fit_boosted(values, labels, weights, SETTINGS, seed=1, threads=threads).trees.text
+        fit_trees(values, labels, weights, SETTINGS, seed=1, threads=threads).booster.text
         for threads in (1, 2)
     )
     assert one == two
@@ -69,7 +68,7 @@ def test_infinite_values_are_missing():
     values, labels, weights = example(2000)
     infinite = np.where(np.isnan(values), np.float32(np.inf), values)
     one, two = (
-        fit_boosted(v, labels, weights, SETTINGS, seed=1, threads=1).trees.text
+        fit_trees(v, labels, weights, SETTINGS, seed=1, threads=1).booster.text
         for v in (values, infinite)
     )
     assert one == two
@@ -83,7 +82,7 @@ def test_a_column_that_is_rare_in_the_sample_is_still_learnt_from():
     values[5, ::100] = np.arange(1, 41)
     labels = np.where(values[5] > 0, True, labels & (np.arange(4000) % 4 == 0))
     settings = SETTINGS.model_copy(update={"feature_fraction": 1.0})
-    grown = fit_boosted(values, labels, weights, settings, seed=1, threads=1)
+    grown = fit_trees(values, labels, weights, settings, seed=1, threads=1)
     assert grown.logit(values)[::100].mean() > grown.logit(values).mean() + 1
 
 

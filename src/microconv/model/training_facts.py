@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from microconv.model.amount import winsorised_mean
-from microconv.model.readiness import learnt_from, readiness
-from microconv.settings import ReadySettings
+from microconv.settings import ReadinessSettings
+
+State = Literal["ready", "thin", "not enough"]
 
 INSTANTS = ("first", "last", "learnt_until")
 
@@ -54,7 +56,7 @@ class TrainingFacts:
     readiness: dict[str, str]
 
     @classmethod
-    def of(cls, snapshots: pd.DataFrame, choice: str, ready: ReadySettings) -> TrainingFacts:
+    def of(cls, snapshots: pd.DataFrame, choice: str, ready: ReadinessSettings) -> TrainingFacts:
         """Count the rows of a training set; those without a label only set `learnt_until`."""
         learnt_until = snapshots["followed_until"].max().to_pydatetime()
         snapshots = snapshots[snapshots["observed"].to_numpy(dtype=bool)]
@@ -73,7 +75,7 @@ class TrainingFacts:
             base_rate=float(converted.mean()),
             mean_value=winsorised_mean(values) if len(values) else None,
             choice=choice,
-            readiness=readiness(learnt_from(snapshots), ready),
+            readiness=readiness(count_training_data(snapshots), ready),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -85,3 +87,72 @@ class TrainingFacts:
         """Read what :meth:`to_json` wrote."""
         instants = {name: datetime.fromisoformat(content[name]) for name in INSTANTS}
         return cls(**{**content, **instants})
+
+
+def readiness(counts: Mapping[str, float], settings: ReadinessSettings) -> dict[str, Any]:
+    """Say whether a log holds enough to call by a model of it.
+
+    Parameters
+    ----------
+    counts : mapping of str to float
+        `conversions`, `prospects` and `days`, as :func:`training_counts` counts them.
+    settings : ReadinessSettings
+
+    Returns
+    -------
+    dict
+        `state`, and `says`: one or two sentences with every number that falls short.
+
+    Examples
+    --------
+    >>> readiness({"conversions": 60, "prospects": 5000, "days": 200}, ReadinessSettings())["state"]
+    'thin'
+    """
+    short = [
+        f"{counts[name]:,.0f} {words} (ready from {least:,.0f})"
+        for name, words, least in (
+            ("conversions", "conversions", settings.conversions),
+            ("prospects", "prospects", settings.prospects),
+            ("days", "days of training dates", settings.days),
+        )
+        if counts[name] < least
+    ]
+    if not short:
+        return {"state": "ready", "says": "There is enough to learn from."}
+    if counts["conversions"] < settings.conversions * settings.thin_share:
+        return {
+            "state": "not enough",
+            "says": f"There is not enough to learn from: {', '.join(short)}. The list is only an "
+            "order to try, its probabilities are no promise, and nobody gets a grade. Bring a "
+            "longer export.",
+        }
+    return {
+        "state": "thin",
+        "says": f"There is little to learn from: {', '.join(short)}. Trust the order more than "
+        "the probabilities, and read the intervals.",
+    }
+
+
+def count_training_data(labelled: pd.DataFrame) -> dict[str, float]:
+    """Count what rows with a closed window hold; a conversion counts once.
+
+    Parameters
+    ----------
+    labelled : DataFrame
+        With `prospect_id`, `as_of`, `converted` and `known_at`.
+
+    Returns
+    -------
+    dict
+        `conversions`, `prospects` and `days` (from the first to the last date asked at).
+    """
+    return {
+        "conversions": count_conversions(labelled[labelled["converted"].to_numpy(dtype=bool)]),
+        "prospects": labelled["prospect_id"].nunique(),
+        "days": (labelled["as_of"].max() - labelled["as_of"].min()) / pd.Timedelta(days=1),
+    }
+
+
+def count_conversions(won: pd.DataFrame) -> int:
+    """Count conversions among the rows that they answer, each once however many these are."""
+    return len(won.drop_duplicates(["prospect_id", "known_at"]))
