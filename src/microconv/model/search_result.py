@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from microconv.errors import MissingInputError, ModelError
-from microconv.settings import TreeSettings, RegressionSettings, ModelSettings, Settings
+from microconv.settings import ModelSettings, RegressionSettings, Settings, TreeSettings
 from microconv.storage.files import atomic_write
 
 Found = dict[str, dict[str, Any]]
