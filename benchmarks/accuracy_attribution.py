@@ -17,8 +17,13 @@ import pandas as pd
 import pyarrow as pa
 from blended import Lessons, listen
 
-from microconv.evaluation.intervals import figure
-from microconv.evaluation.metrics import RANKING, Answers, draw_resamples, ranking_figures
+from microconv.evaluation.intervals import estimate
+from microconv.evaluation.metrics import (
+    RANKING_METRICS,
+    Predictions,
+    draw_resamples,
+    ranking_metrics,
+)
 from microconv.features.matrix import build_features
 from microconv.histories.arrays import Histories, Int64
 from microconv.histories.instants import microseconds
@@ -80,11 +85,11 @@ def predict_conversions(folder: Path, *, resamples: int) -> dict[str, Any]:
     lessons = Lessons(columns[0], labels, np.ones(len(labels)))
     probability = sigmoid(listen(lessons, columns[1], BOOSTED, LINEAR).mixed(0.5))
     counts = draw_resamples(len(histories), resamples, seed=SEED)
-    answers = Answers(probability, happened, np.zeros(len(happened)), *test)
-    samples = ranking_figures(answers, counts)
+    predictions = Predictions(probability, happened, np.zeros(len(happened)), *test)
+    samples = ranking_metrics(predictions, counts)
     found = {
-        metric: figure(samples[:, k], 0.95, why="only one outcome")
-        for k, metric in enumerate(RANKING)
+        metric: estimate(samples[:, k], 0.95, why="only one outcome")
+        for k, metric in enumerate(RANKING_METRICS)
     }
     rows = {"train_rows": len(labels), "test_rows": len(happened), "rate": float(happened.mean())}
     return {**rows, **found}
@@ -120,10 +125,10 @@ def load_customers(folder: Path) -> tuple[Histories, JourneyMap]:
 def _questions(
     histories: Histories, journey: JourneyMap, dates: tuple[datetime, ...]
 ) -> tuple[tuple[Int64, Int64], np.ndarray]:
-    """Ask about every customer seen before the date, and label the answers."""
+    """Ask about every customer seen before the date, and label the rows."""
     prospect = np.repeat(np.arange(len(histories)), len(dates))
     as_of = np.tile([microseconds(date) for date in dates], len(histories))
     known = histories.time[histories.offsets[prospect]] < as_of
     prospect, as_of = prospect[known], as_of[known]
-    answers = label_snapshots(histories, journey, prospect, as_of, HORIZON, COMPLETE_UNTIL)
-    return (prospect, as_of), answers["converted"].to_numpy()
+    labelled = label_snapshots(histories, journey, prospect, as_of, HORIZON, COMPLETE_UNTIL)
+    return (prospect, as_of), labelled["converted"].to_numpy()

@@ -16,8 +16,13 @@ import pandas as pd
 import pyarrow as pa
 from blended import Lessons, listen
 
-from microconv.evaluation.intervals import figure
-from microconv.evaluation.metrics import RANKING, Answers, draw_resamples, ranking_figures
+from microconv.evaluation.intervals import estimate
+from microconv.evaluation.metrics import (
+    RANKING_METRICS,
+    Predictions,
+    draw_resamples,
+    ranking_metrics,
+)
 from microconv.features.families import attributes
 from microconv.features.training_set import select_rows
 from microconv.histories.arrays import Attributes, Histories, VisibleEvents
@@ -90,11 +95,11 @@ def cross_validate(folder: Path, *, resamples: int) -> dict[str, Any]:
         logit[test] = listen(lessons, values[1], BOOSTED, LINEAR).mixed(0.5)
     leads = np.arange(len(labels))
     counts = draw_resamples(len(labels), resamples, seed=SEED)
-    answers = Answers(sigmoid(logit), labels, np.zeros(len(labels)), leads, leads)
-    samples = ranking_figures(answers, counts)
+    predictions = Predictions(sigmoid(logit), labels, np.zeros(len(labels)), leads, leads)
+    samples = ranking_metrics(predictions, counts)
     found = {
-        metric: figure(samples[:, k], 0.95, why="only one outcome")
-        for k, metric in enumerate(RANKING)
+        metric: estimate(samples[:, k], 0.95, why="only one outcome")
+        for k, metric in enumerate(RANKING_METRICS)
     }
     return {"leads": len(labels), "converted": int(labels.sum()), **found}
 

@@ -33,10 +33,12 @@ def report(root: Path) -> None:
     for entry in evaluation["segments"]:
         about = (
             f"{entry['by']} {entry['segment']}: {entry['rows']:,} rows, {entry['conversions']} "
-            f"conversions, promised {entry['promised']:.4f}, came {entry['came']:.4f}"
+            f"conversions, predicted {entry['predicted_rate']:.4f}, "
+            f"observed {entry['observed_rate']:.4f}"
         )
         verdict = entry.get("reason") or (
-            f"{line(entry['calibration'])}; {'OFF' if entry['off'] else 'within chance'}, "
+            f"{line(entry['calibration'])}; "
+            f"{'MISCALIBRATED' if entry['miscalibrated'] else 'within chance'}, "
             f"p {entry['p_value']:.2g}"
         )
         print(f"{about}; {verdict}")
@@ -47,14 +49,14 @@ def line(calibration: Mapping[str, Any]) -> str:
     slope = calibration["slope"]
     return (
         f"slope {slope['value']:.2f} [{slope['low']:.2f}, {slope['high']:.2f}], ECE "
-        f"{calibration['ece']:.4f} (calibrated: below {calibration['ece_if_calibrated']:.4f})"
+        f"{calibration['ece']:.4f} (calibrated: below {calibration['ece_chance_limit']:.4f})"
     )
 
 
 def keeps(calibration: Mapping[str, Any]) -> tuple[bool, bool]:
     """Say whether the slope's interval contains 1, and whether the ECE is what chance explains."""
     slope = calibration["slope"]
-    within = calibration["ece"] < calibration["ece_if_calibrated"]
+    within = calibration["ece"] < calibration["ece_chance_limit"]
     return slope["low"] <= 1 <= slope["high"], within
 
 

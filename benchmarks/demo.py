@@ -32,10 +32,10 @@ def main() -> None:
     calibration = blend["calibration"]
     print(f"calibration slope: {interval(calibration['slope'])}")
     print(f"ECE: {calibration['ece']:.4f}; a calibrated model would stay below "
-          f"{calibration['ece_if_calibrated']:.4f}")  # fmt: skip
-    print(report["verdict"]["says"])
-    for alarm in report["alarms"]:
-        print(f"{alarm['severity']} {alarm['code']}")
+          f"{calibration['ece_chance_limit']:.4f}")  # fmt: skip
+    print(report["verdict"]["summary"])
+    for alarm in report["leakage_checks"]:
+        print(f"{alarm['status']} {alarm['check']}")
     amount(report["amount"])
     predictions = pd.read_parquet(arguments.root / "data" / "predictions.parquet")
     rows = predictions[predictions["model"] == "ensemble"]

@@ -16,7 +16,7 @@ import yaml
 from microconv.errors import DatabaseAwayError, ListError, PromotionError
 from microconv.stages.deliver_list import deliver_list
 from microconv.stages.score_events import Request, score_events
-from microconv.tracking.champion import crown
+from microconv.tracking.champion import set_champion
 from worlds.ranking import END, on_disk, settings, trained
 from worlds.tracked_runs import entry, files, store
 
@@ -26,7 +26,7 @@ __all__ = ["entry", "files", "store"]
 @pytest.fixture(scope="module")
 def champion(store, entry) -> str:
     """Make the registered model the champion."""
-    crown(entry.model, entry.version, store=store, because=None)
+    set_champion(entry.model, entry.version, store=store, because=None)
     return f"models:/{entry.model}@champion"
 
 

@@ -163,7 +163,7 @@ def test_a_fold_that_nobody_could_learn_from_is_skipped_with_its_reason():
 
 
 def test_a_fold_in_which_nobody_converts_later_is_kept():
-    """Leaving it out for how it ended would flatter every figure over all folds."""
+    """Leaving it out for how it ended would flatter every estimate over all folds."""
     late = (PLANTED.snapshots["as_of"] >= pd.Timestamp(FOLDS[1].test[0])).to_numpy()
     converted = PLANTED.snapshots["converted"].to_numpy(bool)
     both = backtest(with_outcomes(PLANTED, converted & ~late), FOLDS, CONFIG)

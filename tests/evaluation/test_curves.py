@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from microconv.evaluation.curves import SHARES, gain_curve, gain_table
-from microconv.evaluation.metrics import Answers
+from microconv.evaluation.metrics import Predictions
 
 
-def answers_of(probability, converted) -> Answers:
-    """Lay out answers of distinct prospects."""
+def answers_of(probability, converted) -> Predictions:
+    """Lay out predictions of distinct prospects."""
     n = len(probability)
     who = np.arange(n)
-    return Answers(
+    return Predictions(
         np.array(probability, float), np.array(converted, bool), np.full(n, np.nan), who, who
     )
 

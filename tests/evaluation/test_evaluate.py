@@ -29,7 +29,7 @@ def said(asked: pd.DataFrame) -> dict[str, np.ndarray]:
 
 @cache
 def planted() -> Evaluation:
-    """Evaluate the planted answers, once."""
+    """Evaluate the planted predictions, once."""
     asked = planted_answers()
     return evaluate(backtest_of(asked, said(asked)), SETTINGS)
 
@@ -50,11 +50,11 @@ def test_figures_are_those_of_scikit_learn_pooled_and_by_fold():
 def test_a_planted_signal_is_found_and_beats_the_baseline():
     """The verdict names the best baseline and the interval of the difference."""
     verdict = planted().report["verdict"]
-    assert verdict["ranks"] is True
-    assert verdict["beats_it"] is True
+    assert verdict["better_than_chance"] is True
+    assert verdict["beats_baseline"] is True
     assert verdict["best_baseline"] == "recency"
-    assert "better than chance" in verdict["says"]
-    assert "It beats the best baseline, recency, by +0." in verdict["says"]
+    assert "better than chance" in verdict["summary"]
+    assert "It beats the best baseline, recency, by +0." in verdict["summary"]
 
 
 def test_where_nothing_predicts_the_report_says_so():
@@ -64,7 +64,7 @@ def test_where_nothing_predicts_the_report_says_so():
         asked = planted_answers(200, seed=seed, signal=0, folds=1)
         guess = 1 / (1 + np.exp(1 - 0.3 * asked["score"]))
         report = evaluate(backtest_of(asked, {"ensemble": guess}), SETTINGS).report
-        nothing += "There is nothing to rank by" in report["verdict"]["says"]
+        nothing += "There is nothing to rank by" in report["verdict"]["summary"]
     assert nothing >= 17
 
 
@@ -72,8 +72,8 @@ def test_a_ranking_that_turned_round_is_not_called_good():
     """An interval wholly below one half is worse than no list."""
     asked = planted_answers()
     report = evaluate(backtest_of(asked, {"ensemble": 1 - asked["chance"]}), SETTINGS).report
-    assert report["verdict"]["ranks"] is False
-    assert "worse than chance" in report["verdict"]["says"]
+    assert report["verdict"]["better_than_chance"] is False
+    assert "worse than chance" in report["verdict"]["summary"]
 
 
 def test_a_baseline_that_is_better_is_said_to_be():
@@ -82,7 +82,7 @@ def test_a_baseline_that_is_better_is_said_to_be():
     best = said(asked)
     swapped = {"recency": best["ensemble"], "ensemble": best["recency"]}
     report = evaluate(backtest_of(asked, swapped), SETTINGS).report
-    assert "use that rule instead" in report["verdict"]["says"]
+    assert "use that rule instead" in report["verdict"]["summary"]
 
 
 def test_without_resamples_there_is_no_verdict():
@@ -90,8 +90,8 @@ def test_without_resamples_there_is_no_verdict():
     asked = planted_answers()
     settings = SETTINGS.model_copy(update={"bootstrap": 0})
     report = evaluate(backtest_of(asked, said(asked)), settings).report
-    assert report["verdict"]["ranks"] is None
-    assert "`evaluate.bootstrap` is 0" in report["verdict"]["says"]
+    assert report["verdict"]["better_than_chance"] is None
+    assert "`evaluate.bootstrap` is 0" in report["verdict"]["summary"]
 
 
 def test_a_fold_without_conversions_is_null_with_a_reason():
@@ -110,7 +110,7 @@ def test_nobody_converting_in_any_test_is_reported_not_raised():
     asked = planted_answers().assign(converted=False)
     done = evaluate(backtest_of(asked, {"ensemble": asked["chance"]}), SETTINGS)
     json.dumps(done.report, allow_nan=False)
-    assert "cannot be told" in done.report["verdict"]["says"]
+    assert "cannot be told" in done.report["verdict"]["summary"]
     assert done.report["headline"]["auc"] is None
 
 
@@ -172,5 +172,5 @@ def test_the_calibrated_generator_is_found_calibrated():
     models = planted().report["models"]
     slope = models["ensemble"]["pooled"]["calibration"]["slope"]
     assert slope["low"] < 1 < slope["high"]
-    for name in ("ece", "ece_if_calibrated", "ece_if_calibrated_by_prospect"):
+    for name in ("ece", "ece_chance_limit", "ece_chance_limit_by_prospect"):
         assert models["recency"]["pooled"]["calibration"][name] > 0

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from microconv.evaluation.leakage.checks import RULES, raise_alarms
+from microconv.evaluation.leakage.checks import RULES, check_leakage
 from microconv.features.scoring_snapshots import ScoringFeatures
 from microconv.features.training_set import TrainingSet
-from microconv.settings import AlarmSettings
+from microconv.settings import LeakageCheckSettings
 from worlds.leaks import (
     alarms_of,
     asked_once,
@@ -36,7 +36,7 @@ def test_an_attribute_copied_from_the_outcome_is_named():
     words = np.where(converters(leaky), "customer", "prospect").tolist()
     raised = alarms_of(with_attribute(leaky, "status", words))
     assert ("pure_values", ("status",)) in raised
-    assert ("single_column", ("status",)) in raised
+    assert ("single_feature", ("status",)) in raised
     assert {columns for _, columns in raised} == {("status",)}
 
 
@@ -46,7 +46,7 @@ def test_an_attribute_filled_in_for_one_outcome_is_named_whatever_it_says():
     there = rng.random(2000) < np.where(converters(leaky), 0.9, 0.2)
     words = [w if t else None for w, t in zip(rng.choice(["x", "y"], 2000), there, strict=True)]
     raised = alarms_of(with_attribute(leaky, "remark", words))
-    assert ("filled_for_one_outcome", ("remark",)) in raised
+    assert ("missingness", ("remark",)) in raised
     assert {columns for _, columns in raised} == {("remark",)}
 
 
@@ -57,7 +57,7 @@ def test_an_attribute_filled_in_after_the_outcome_is_noted_and_seen_by_no_questi
     never = at == 0
     words = [None if no else w for no, w in zip(never, rng.choice(["x", "y"], 600), strict=True)]
     leaky = with_attribute(late, "contract", words, known_at=np.where(never, 1, at + 1_000_000))
-    assert ("filled_after_outcome", ("contract",)) in alarms_of(leaky, severity="note")
+    assert ("known_after_outcome", ("contract",)) in alarms_of(leaky, status="warning")
     assert alarms_of(leaky) == []
 
 
@@ -66,7 +66,7 @@ def test_a_column_that_knows_the_future_is_named():
     leaky = clean()
     future = leaky.snapshots["converted"] * 3 + np.random.default_rng(1).poisson(0.3, len(leaky))
     raised = alarms_of(with_column(leaky, "counts.guide.30d", future))
-    assert raised == [("single_column", ("counts.guide.30d",))]
+    assert raised == [("single_feature", ("counts.guide.30d",))]
 
 
 def test_a_column_that_was_filled_in_for_the_past_only_is_named():
@@ -75,7 +75,7 @@ def test_a_column_that_was_filled_in_for_the_past_only_is_named():
     column = rng.poisson(1, len(leaky)).astype(float)
     column[first_mondays(leaky, 7)] += 2 * leaky.snapshots["converted"][first_mondays(leaky, 7)]
     raised = alarms_of(with_column(leaky, "counts.blog.30d", column))
-    assert ("column_collapses", ("counts.blog.30d",)) in raised
+    assert ("auc_drop", ("counts.blog.30d",)) in raised
 
 
 def test_outcomes_dealt_at_random_are_predicted_by_chance():
@@ -107,33 +107,35 @@ def test_columns_that_moved_before_scoring_are_noted():
     moved = learnt.values.copy()
     moved[learnt.names.index("counts.guide.30d")] += 3
     latest = ScoringFeatures("2024-06-03T00:00:00+00:00", learnt.names, moved)
-    raised = raise_alarms({"findings": look(learnt, latest)}, AlarmSettings())
-    (drift,) = [alarm for alarm in raised if alarm["code"] == "drift"]
+    raised = check_leakage({"leakage_diagnostics": look(learnt, latest)}, LeakageCheckSettings())
+    (drift,) = [alarm for alarm in raised if alarm["check"] == "drift"]
     assert drift["columns"] == ("counts.guide.30d",)
-    assert drift["severity"] == "note"
+    assert drift["status"] == "warning"
 
 
 def test_too_little_to_look_at_is_said_and_made_up_instants_too():
     """Silence must not be taken for a clean bill."""
-    raised = raise_alarms(
-        {"findings": {"reason": "only 3 rows convert"}, "dealt": ["leads"]}, AlarmSettings()
+    raised = check_leakage(
+        {"leakage_diagnostics": {"reason": "only 3 rows convert"}, "synthetic_times": ["leads"]},
+        LeakageCheckSettings(),
     )
-    assert [alarm["code"] for alarm in raised] == ["not_checked", "dealt_instants"]
-    assert "only 3 rows convert" in raised[0]["measured"]
-    assert "`leads`" in raised[1]["measured"]
-    assert [alarm["code"] for alarm in raise_alarms({}, AlarmSettings())] == ["not_checked"]
+    assert [alarm["check"] for alarm in raised] == ["not_checked", "synthetic_times"]
+    assert "only 3 rows convert" in raised[0]["observed"]
+    assert "`leads`" in raised[1]["observed"]
+    unchecked = check_leakage({}, LeakageCheckSettings())
+    assert [result["check"] for result in unchecked] == ["not_checked"]
 
 
 def test_every_alarm_says_what_it_measured_what_it_means_and_the_way_out():
     """A code alone sends people to the source; and `alarm` stands before `note`."""
     leaky = asked_once()
     leaky = with_attribute(leaky, "status", converters(leaky).astype(str).tolist())
-    raised = raise_alarms({"findings": look(leaky)}, AlarmSettings())
+    raised = check_leakage({"leakage_diagnostics": look(leaky)}, LeakageCheckSettings())
     for alarm in raised:
-        assert alarm["code"] in RULES
-        assert all(len(alarm[part]) > 20 for part in ("measured", "means", "way_out"))
-    severities = [alarm["severity"] for alarm in raised]
-    assert severities == sorted(severities)
+        assert alarm["check"] in RULES
+        assert all(len(alarm[part]) > 20 for part in ("observed", "meaning", "remedy"))
+    statuses = [alarm["status"] for alarm in raised]
+    assert statuses == sorted(statuses)
 
 
 def test_the_order_of_the_rows_changes_no_finding():

@@ -14,10 +14,10 @@ from sklearn.metrics import (
 )
 
 from microconv.evaluation.metrics import (
-    Answers,
+    Predictions,
     draw_resamples,
-    list_figures,
-    ranking_figures,
+    list_metrics,
+    ranking_metrics,
 )
 
 # (probability in twelfths, converted, value, prospect, date): few levels, so that many tie
@@ -35,10 +35,10 @@ ROWS = st.lists(
 COUNTS = st.lists(st.integers(0, 3), min_size=6, max_size=6)
 
 
-def answers_of(rows) -> Answers:
+def answers_of(rows) -> Predictions:
     """Lay rows out as arrays."""
     p, y, value, prospect, date = zip(*rows, strict=True)
-    return Answers(
+    return Predictions(
         np.array(p) / 12,
         np.array(y, bool),
         np.array(value),
@@ -52,14 +52,14 @@ def one_list(
 ) -> tuple[float, float, float, float]:
     """Return the four list figures of rows of distinct prospects."""
     n = len(probability)
-    answers = Answers(
+    predictions = Predictions(
         np.array(probability, float),
         np.array(converted, bool),
         np.full(n, np.nan) if value is None else np.array(value, float),
         np.arange(n),
         np.zeros(n, np.int64) if dates is None else np.array(dates),
     )
-    return tuple(list_figures(answers, np.ones((1, n), np.uint8), size)[0])
+    return tuple(list_metrics(predictions, np.ones((1, n), np.uint8), size)[0])
 
 
 @given(ROWS, COUNTS)
@@ -67,7 +67,7 @@ def test_resampled_figures_are_scikit_learns_with_the_same_weights(rows, counts)
     """AUC, average precision, log loss and Brier, ties and all; nan where undefined."""
     a, drawn = answers_of(rows), np.array([counts], np.uint8)
     weights = drawn[0][a.prospect].astype(float)
-    auc, precision, loss, brier = ranking_figures(a, drawn)[0]
+    auc, precision, loss, brier = ranking_metrics(a, drawn)[0]
     yes, no = weights[a.converted].sum(), weights[~a.converted].sum()
     if yes and no:
         expected = roc_auc_score(a.converted, a.probability, sample_weight=weights)
@@ -91,12 +91,12 @@ def test_resampled_figures_are_scikit_learns_with_the_same_weights(rows, counts)
 
 @given(ROWS, COUNTS, st.integers(1, 12))
 def test_a_resample_is_the_same_as_writing_rows_out_again(rows, counts, size):
-    """Counting a prospect three times is having three like it, in every list figure."""
+    """Counting a prospect three times is having three like it, in every list estimate."""
     written_out = [row for row in rows for _ in range(counts[row[3]])]
     if not written_out:
         return
-    weighted = list_figures(answers_of(rows), np.array([counts], np.uint8), size)[0]
-    plain = list_figures(answers_of(written_out), np.ones((1, 6), np.uint8), size)[0]
+    weighted = list_metrics(answers_of(rows), np.array([counts], np.uint8), size)[0]
+    plain = list_metrics(answers_of(written_out), np.ones((1, 6), np.uint8), size)[0]
     assert weighted == pytest.approx(plain, nan_ok=True)
 
 
@@ -129,7 +129,7 @@ def test_list_figures_are_the_mean_over_all_orders_of_the_tied(rows, size):
         np.mean(precisions) / np.mean(rates) if recalls else np.nan,
         np.mean(captured) if captured else np.nan,
     ]
-    got = list_figures(a, np.ones((1, 6), np.uint8), size)[0]
+    got = list_metrics(a, np.ones((1, 6), np.uint8), size)[0]
     assert got == pytest.approx(expected, nan_ok=True)
 
 
@@ -168,14 +168,14 @@ def test_dates_count_alike_however_many_were_asked():
 def test_one_outcome_leaves_figures_undefined_not_zero(happened):
     """An AUC of 0 for a fold without conversions is a lie that averages hide."""
     a = answers_of([(6, bool(happened), np.nan, k, 0) for k in range(4)])
-    figures = ranking_figures(a, np.ones((1, 6), np.uint8))[0]
+    figures = ranking_metrics(a, np.ones((1, 6), np.uint8))[0]
     assert np.isnan(figures[0])
     assert np.isnan(figures[1]) == (happened == 0)
 
 
 def test_certainty_that_was_wrong_has_a_finite_loss():
     """Probability 0 for somebody who converted costs much, not infinitely much."""
-    a = Answers(*(np.array([x]) for x in (0.0, True, np.nan, 0, 0)))
+    a = Predictions(*(np.array([x]) for x in (0.0, True, np.nan, 0, 0)))
     assert a.losses[0] == pytest.approx(-np.log(1e-15))
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from microconv.evaluation.backtest import backtest
 from microconv.evaluation.evaluate import evaluate
-from microconv.evaluation.metrics import Answers
-from microconv.evaluation.segments import calibration_test, segment_figures, segments_of, split
+from microconv.evaluation.metrics import Predictions
+from microconv.evaluation.segments import calibration_test, segment_metrics, segments_of, split
 from microconv.features.matrix import column_names
 from microconv.features.training_set import TrainingSet, locate_snapshots, snapshots_to_pandas
 from microconv.histories.load import load_histories
@@ -30,13 +30,15 @@ from worlds.training_sets import MODEL, mondays, planted_set
 SETTINGS = EvaluateSettings(list_size=20, bootstrap=20, seed=1)
 
 
-def answers_of(chance: np.ndarray, said: np.ndarray, *, seed: int, rows_each: int = 1) -> Answers:
+def answers_of(
+    chance: np.ndarray, said: np.ndarray, *, seed: int, rows_each: int = 1
+) -> Predictions:
     """Draw outcomes from chances, one draw a prospect, and say something else perhaps."""
     rng = np.random.default_rng(seed)
     prospect = np.repeat(np.arange(len(chance) // rows_each), rows_each)
     luck = rng.random(len(chance) // rows_each)[prospect]
     nothing = np.full(len(chance), np.nan)
-    return Answers(said, luck < chance, nothing, prospect, np.zeros(len(chance), np.int64))
+    return Predictions(said, luck < chance, nothing, prospect, np.zeros(len(chance), np.int64))
 
 
 def logistic(logit: np.ndarray) -> np.ndarray:
@@ -50,18 +52,18 @@ def test_the_segment_that_is_wrong_is_named_and_no_other():
     logit = rng.normal(-2, 1, 12_000)
     source = rng.choice(["webinar", "fair", "search", "partner"], 12_000, p=[0.1, 0.3, 0.3, 0.3])
     chance = logistic(logit + 0.7 * (source == "webinar"))
-    answers = answers_of(chance, logistic(logit), seed=4)
+    predictions = answers_of(chance, logistic(logit), seed=4)
     asked = pd.DataFrame({"fold": "a", "segment.source": source})
-    found = {entry["segment"]: entry for entry in segment_figures(answers, asked, SETTINGS)}
-    assert [name for name, entry in found.items() if entry["off"]] == ["webinar"]
+    found = {entry["segment"]: entry for entry in segment_metrics(predictions, asked, SETTINGS)}
+    assert [name for name, entry in found.items() if entry["miscalibrated"]] == ["webinar"]
     wrong = found["webinar"]
     assert wrong["by"] == "source"
     assert wrong["rows"] == (source == "webinar").sum()
-    assert wrong["conversions"] == answers.converted[source == "webinar"].sum()
-    assert wrong["promised"] == pytest.approx(logistic(logit[source == "webinar"]).mean())
-    assert wrong["came"] > wrong["promised"] + 0.05
+    assert wrong["conversions"] == predictions.converted[source == "webinar"].sum()
+    assert wrong["predicted_rate"] == pytest.approx(logistic(logit[source == "webinar"]).mean())
+    assert wrong["observed_rate"] > wrong["predicted_rate"] + 0.05
     assert wrong["calibration"]["intercept"]["low"] > 0
-    assert wrong["calibration"]["ece"] > wrong["calibration"]["ece_if_calibrated_by_prospect"]
+    assert wrong["calibration"]["ece"] > wrong["calibration"]["ece_chance_limit_by_prospect"]
     fine = found["fair"]["calibration"]
     assert fine["slope"]["low"] < 1 < fine["slope"]["high"]
 
@@ -73,8 +75,8 @@ def test_where_all_is_right_hardly_ever_a_segment_is_called_wrong():
         rng = np.random.default_rng(seed)
         chance = logistic(rng.normal(-1.5, 1, 3000))
         asked = pd.DataFrame({"segment.source": rng.integers(0, 12, 3000).astype(str)})
-        found = segment_figures(answers_of(chance, chance, seed=seed + 99), asked, SETTINGS)
-        raised += any(entry["off"] for entry in found)
+        found = segment_metrics(answers_of(chance, chance, seed=seed + 99), asked, SETTINGS)
+        raised += any(entry["miscalibrated"] for entry in found)
         uncorrected += any(entry["p_value"] < 0.05 for entry in found)
     assert raised <= 5  # 1 expected; more than 5 of 25 happens once in a thousand
     assert uncorrected >= 6  # 11 expected
@@ -98,16 +100,16 @@ def test_a_segment_with_few_conversions_says_so_and_has_no_figures():
     happened = np.zeros(400, bool)
     happened[:40] = True
     nothing, who = np.full(400, np.nan), np.arange(400)
-    answers = Answers(np.full(400, 0.1), happened, nothing, who, np.zeros(400, np.int64))
+    predictions = Predictions(np.full(400, 0.1), happened, nothing, who, np.zeros(400, np.int64))
     words = np.where(np.arange(400) < 200, "a", "b").astype(object)
     words[30:40] = "b"
     asked = pd.DataFrame({"segment.source": words})
-    found = {entry["segment"]: entry for entry in segment_figures(answers, asked, SETTINGS)}
+    found = {entry["segment"]: entry for entry in segment_metrics(predictions, asked, SETTINGS)}
     assert found["b"]["reason"] == "10 of 210 rows converted, and figures take 25 of each outcome"
     assert "calibration" not in found["b"]
-    assert "off" not in found["b"]
-    assert found["b"]["came"] == pytest.approx(10 / 210)
-    assert "off" in found["a"]
+    assert "miscalibrated" not in found["b"]
+    assert found["b"]["observed_rate"] == pytest.approx(10 / 210)
+    assert "miscalibrated" in found["a"]
 
 
 def test_many_numbers_become_thirds_and_rare_words_one():

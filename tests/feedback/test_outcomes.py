@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from microconv.errors import MissingInputError
-from microconv.feedback.audit import Evidence, audit
-from microconv.feedback.outcomes import outcomes_of
-from microconv.feedback.past_lists import gather
+from microconv.feedback.list_audit import AuditInputs, audit_past_lists
+from microconv.feedback.outcomes import find_outcomes
+from microconv.feedback.past_lists import read_past_lists
 from microconv.feedback.retraining import retrain
-from microconv.settings import AlarmSettings
+from microconv.settings import LeakageCheckSettings
 from microconv.storage.files import md5_of
 from worlds.logs import JOURNEY
 from worlds.ranking import END, on_disk, settings, trained, world
@@ -62,8 +62,8 @@ def test_a_listed_prospect_converted_if_a_win_lies_in_the_window(log, tmp_path):
     """Counted from the table of events by hand: [as_of, as_of + horizon), and its value."""
     who = everyone()
     lay_down(tmp_path / "a", rank=range(1, len(who) + 1), prospect_id=who, probability=0.1)
-    lists, _ = gather(tmp_path)
-    rows = outcomes_of(log, lists, JOURNEY).rows.set_index("prospect_id")
+    lists, _ = read_past_lists(tmp_path)
+    rows = find_outcomes(log, lists, JOURNEY).rows.set_index("prospect_id")
     end = MONDAY + timedelta(days=30)
     inside = wins()[lambda w: (w["time"] >= MONDAY) & (w["time"] < end)]
     assert set(rows.index[rows["converted"]]) == set(inside["prospect_id"])
@@ -80,8 +80,8 @@ def test_a_window_that_is_still_open_is_not_counted(log, tmp_path):
     recent = END - timedelta(days=29)
     lay_down(tmp_path / "new", recent, rank=[1], prospect_id=["p001@example.com"],
              probability=[0.1])  # fmt: skip
-    lists, _ = gather(tmp_path)
-    told = outcomes_of(log, lists, JOURNEY)
+    lists, _ = read_past_lists(tmp_path)
+    told = find_outcomes(log, lists, JOURNEY)
     assert len(told.rows) == 1
     assert list(told.open_until.values()) == [recent + timedelta(days=30)]
 
@@ -93,9 +93,9 @@ def test_a_list_that_its_model_had_learnt_from_proves_nothing(log, tmp_path):
     lay_down(tmp_path / "in", learnt_until=later, **one)
     lay_down(tmp_path / "out", MONDAY - timedelta(days=1), learnt_until=MONDAY.isoformat(), **one)
     lay_down(tmp_path / "fair", MONDAY + timedelta(days=1), learnt_until=later, **one)
-    lists, _ = gather(tmp_path)
-    told = outcomes_of(log, lists, JOURNEY)
-    assert len(told.hindsight) == 2
+    lists, _ = read_past_lists(tmp_path)
+    told = find_outcomes(log, lists, JOURNEY)
+    assert len(told.trained_later) == 2
     assert len(told.rows) == 1
 
 
@@ -103,9 +103,9 @@ def test_whoever_is_no_longer_in_the_log_is_counted(log, tmp_path):
     """A prospect whose data were erased has no outcome; nobody may take that for a no."""
     lay_down(tmp_path / "a", rank=[1, 2], prospect_id=["p001@example.com", "erased"],
              probability=[0.1, 0.2])  # fmt: skip
-    lists, _ = gather(tmp_path)
-    told = outcomes_of(log, lists, JOURNEY)
-    assert told.lost == {"no_longer_in_the_log": 1, "merged_away_since": 0}
+    lists, _ = read_past_lists(tmp_path)
+    told = find_outcomes(log, lists, JOURNEY)
+    assert told.without_outcome == {"no_longer_in_the_log": 1, "merged_since": 0}
     assert told.rows["prospect_id"].tolist() == ["p001@example.com"]
 
 
@@ -114,7 +114,7 @@ def test_a_list_that_was_changed_is_named_and_left_out(tmp_path):
     lay_down(tmp_path / "good", rank=[1], prospect_id=["a"], probability=[0.1])
     bad = lay_down(tmp_path / "bad", rank=[1, 2], prospect_id=["a", "b"], probability=[0.1, 0.2])
     (bad / "prospects.parquet").write_bytes(b"other")
-    lists, refused = gather(tmp_path)
+    lists, refused = read_past_lists(tmp_path)
     assert [past.manifest["list_id"] for past in lists] == [f"{MONDAY:%Y%m%d}-1"]
     assert list(refused) == ["bad"]
     assert "does not vouch for" in refused["bad"]
@@ -124,13 +124,13 @@ def test_a_list_that_lies_there_twice_counts_once(tmp_path):
     """A job that ran twice made one promise."""
     for name in ("first", "again"):
         lay_down(tmp_path / name, rank=[1], prospect_id=["a"], probability=[0.1])
-    assert len(gather(tmp_path)[0]) == 1
+    assert len(read_past_lists(tmp_path)[0]) == 1
 
 
 def test_a_folder_without_lists_is_refused(tmp_path):
     """An audit of nothing would be a clean bill of health."""
     with pytest.raises(MissingInputError, match="There is no list below"):
-        gather(tmp_path)
+        read_past_lists(tmp_path)
 
 
 def test_lists_with_and_without_grades_lie_side_by_side(log, tmp_path):
@@ -138,14 +138,14 @@ def test_lists_with_and_without_grades_lie_side_by_side(log, tmp_path):
     lay_down(tmp_path / "a", rank=[1], prospect_id=["p001@example.com"], probability=[0.1])
     lay_down(tmp_path / "b", MONDAY - timedelta(days=7), rank=[1], grade=["A"],
              prospect_id=["p002@example.com"], probability=[0.1])  # fmt: skip
-    lists, _ = gather(tmp_path)
-    assert outcomes_of(log, lists, JOURNEY).rows["grade"].fillna("none").tolist() == ["A", "none"]
+    lists, _ = read_past_lists(tmp_path)
+    assert find_outcomes(log, lists, JOURNEY).rows["grade"].fillna("none").tolist() == ["A", "none"]
 
 
 def findings_of(log, folder: Path, model=None) -> dict:
     """Audit all lists of a folder."""
-    lists, refused = gather(folder)
-    return audit(Evidence(lists, log, model), settings(), refused=refused)
+    lists, refused = read_past_lists(folder)
+    return audit_past_lists(AuditInputs(lists, log, model), settings(), refused=refused)
 
 
 def test_promises_that_are_ten_times_too_high_ask_for_a_new_model(log, tmp_path):
@@ -173,29 +173,30 @@ def test_shift_compares_with_what_the_model_learnt_from(log, tmp_path):
     """Rates are counted over the cohorts of the lists, columns over everyone asked."""
     who = everyone()
     lay_down(tmp_path / "a", rank=range(1, len(who) + 1), prospect_id=who, probability=0.1)
-    told = findings_of(log, tmp_path, trained())["shift"]
+    told = findings_of(log, tmp_path, trained())["drift"]
     assert told["columns"] == len(trained().columns)
     assert told["then"]["as_of"] == trained().facts.last.isoformat().replace("+00:00", "Z")
     assert told["base_rate"]["then"] == trained().facts.base_rate
     assert 0 < told["base_rate"]["now"] < 1
-    assert told["most"] == dict(sorted(told["most"].items(), key=lambda item: -item[1]))
+    assert told["largest"] == dict(sorted(told["largest"].items(), key=lambda item: -item[1]))
 
 
-STILL = {"overall": None, "calibration": None, "shift": None}
+STILL = {"overall": None, "calibration": None, "drift": None}
 
 
 @pytest.mark.parametrize(
     ("findings", "answer"),
     [
         (STILL, "cannot tell"),
-        (STILL | {"shift": {"base_rate": {"index": 0.2, "now": 0.1, "then": 0.02}, "shifted": 0,
-                            "columns": 9}}, "yes"),
-        (STILL | {"shift": {"base_rate": {"index": None}, "shifted": 2, "columns": 9}}, "yes"),
-        (STILL | {"shift": {"base_rate": {"index": 0.01}, "shifted": 0, "columns": 9}},
+        (STILL | {"drift": {"base_rate": {"index": 0.2, "now": 0.1, "then": 0.02},
+                            "drifted_columns": 0, "columns": 9}}, "yes"),
+        (STILL | {"drift": {"base_rate": {"index": None}, "drifted_columns": 2, "columns": 9}},
+         "yes"),
+        (STILL | {"drift": {"base_rate": {"index": 0.01}, "drifted_columns": 0, "columns": 9}},
          "cannot tell"),
     ],
     ids=["nothing closed", "base rate", "columns", "nothing moved"],
 )  # fmt: skip
 def test_a_changed_world_asks_for_a_new_model_before_any_list_is_over(findings, answer):
     """Nobody need wait 30 days to see that everything is different."""
-    assert retrain(findings, AlarmSettings())["answer"] == answer
+    assert retrain(findings, LeakageCheckSettings())["answer"] == answer

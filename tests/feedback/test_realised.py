@@ -6,7 +6,13 @@ import pandas as pd
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from microconv.feedback.realised import by_grade, by_list, by_tenth, explored, held_against
+from microconv.feedback.realised import (
+    by_decile,
+    by_grade,
+    by_list,
+    explored,
+    realised_vs_predicted,
+)
 
 
 def listed(probability, converted, **more) -> pd.DataFrame:
@@ -30,14 +36,16 @@ def listed(probability, converted, **more) -> pd.DataFrame:
 def test_what_came_is_held_against_what_was_promised():
     """100 prospects of 10 % each: 10 are expected, 25 came, and that is no chance."""
     rows = listed([0.1] * 100, [1] * 25 + [0] * 75)
-    told = held_against(rows, confidence=0.95)
+    told = realised_vs_predicted(rows, confidence=0.95)
     assert told["expected"] == pytest.approx(10)
-    assert told["came"] == 0.25
+    assert told["observed_rate"] == 0.25
     assert told["ratio"] == pytest.approx(2.5)
     low, high = proportion_confint(25, 100, method="wilson")
     assert (told["low"], told["high"]) == pytest.approx((low, high))
-    assert not told["kept"]
-    assert held_against(listed([0.24] * 100, [1] * 25 + [0] * 75), confidence=0.95)["kept"]
+    assert not told["within_interval"]
+    assert realised_vs_predicted(listed([0.24] * 100, [1] * 25 + [0] * 75), confidence=0.95)[
+        "within_interval"
+    ]
 
 
 def test_a_prospect_on_many_lists_counts_once_in_the_interval():
@@ -45,7 +53,7 @@ def test_a_prospect_on_many_lists_counts_once_in_the_interval():
     rows = listed(
         [0.1] * 200, ([1] * 4 + [0] * 36) * 5, prospect_id=[f"p{k}" for k in range(40)] * 5
     )
-    told = held_against(rows, confidence=0.95)
+    told = realised_vs_predicted(rows, confidence=0.95)
     low, high = proportion_confint(4, 40, method="wilson")
     assert (told["low"], told["high"]) == pytest.approx((low, high))
     assert told["conversions"] == 20
@@ -64,8 +72,8 @@ def test_grades_are_those_that_were_on_the_list():
 def test_tenths_go_from_the_highest_probability_down():
     """The first tenth is the one that was called first."""
     rows = listed([k / 100 for k in range(1, 101)], [0] * 90 + [1] * 10)
-    tenths = by_tenth(rows, confidence=0.95)
-    assert [t["tenth"] for t in tenths] == list(range(1, 11))
+    tenths = by_decile(rows, confidence=0.95)
+    assert [t["decile"] for t in tenths] == list(range(1, 11))
     assert (tenths[0]["from"], tenths[0]["to"]) == (0.91, 1.0)
     assert tenths[0]["conversions"] == 10
     assert {t["rows"] for t in tenths} == {10}
@@ -77,7 +85,7 @@ def test_precision_is_of_those_who_could_be_called():
     assert told["capacity"] == 20
     assert told["precision"] == 0.25
     assert told["value"] == 500
-    assert told["came"] == 0.05
+    assert told["observed_rate"] == 0.05
 
 
 def test_drawn_rows_stand_for_everyone_who_was_not_listed():
@@ -90,8 +98,8 @@ def test_drawn_rows_stand_for_everyone_who_was_not_listed():
         ]
     )  # fmt: skip
     told = explored(rows, confidence=0.95)
-    assert told["stands_for"] == pytest.approx(1000)
-    assert told["came"] == pytest.approx(0.2)
+    assert told["represents"] == pytest.approx(1000)
+    assert told["observed_rate"] == pytest.approx(0.2)
     low, high = proportion_confint(2, 10, method="wilson")
     assert (told["low"], told["high"]) == pytest.approx((low, high))
     assert told["ranked"] == 0.4
@@ -102,7 +110,7 @@ def test_drawn_rows_stand_for_everyone_who_was_not_listed():
 def test_unequal_chances_of_being_drawn_are_weighed():
     """Drawn 1 in 10 and converted, drawn 1 in 2 and not: 10 of 12 stand for a conversion."""
     rows = listed([0.1, 0.1], [1, 0], listed_because="exploration", draw_probability=[0.1, 0.5])
-    assert explored(rows, confidence=0.95)["came"] == pytest.approx(10 / 12)
+    assert explored(rows, confidence=0.95)["observed_rate"] == pytest.approx(10 / 12)
 
 
 def test_without_drawn_rows_nothing_is_said_of_the_others():

@@ -9,9 +9,10 @@ import pytest
 from microconv.report.audit_page import audit_page
 
 HELD = {
-    "rows": 100, "prospects": 90, "conversions": 12, "expected": 10.0, "promised": 0.1,
-    "came": 0.12, "low": 0.07, "high": 0.2, "ratio": 1.2, "ratio_low": 0.7, "ratio_high": 2.0,
-    "kept": True,
+    "rows": 100, "prospects": 90, "conversions": 12, "expected": 10.0, "predicted_rate": 0.1,
+    "observed_rate": 0.12, "low": 0.07, "high": 0.2, "ratio": 1.2,
+    "ratio_low": 0.7, "ratio_high": 2.0,
+    "within_interval": True,
 }  # fmt: skip
 
 
@@ -24,26 +25,26 @@ def findings():
         "observed_until": "2024-06-03T00:00:00Z",
         "confidence": 0.95,
         "lists": 2,
-        "refused": {"<script>alert(1)</script>": "damaged"},
+        "unreadable": {"<script>alert(1)</script>": "damaged"},
         "open_until": {"20240520-x": "2024-06-19T00:00:00Z"},
-        "hindsight": ["20240301-x"],
-        "lost": {"no_longer_in_the_log": 3, "merged_away_since": 0},
+        "trained_later": ["20240301-x"],
+        "without_outcome": {"no_longer_in_the_log": 3, "merged_since": 0},
         "overall": HELD,
-        "by_grade": [{"grade": "A", **HELD}, {"grade": "B", **HELD, "kept": False}],
-        "by_tenth": [{"tenth": 1, "from": 0.1, "to": 0.4, **HELD}],
+        "by_grade": [{"grade": "A", **HELD}, {"grade": "B", **HELD, "within_interval": False}],
+        "by_decile": [{"decile": 1, "from": 0.1, "to": 0.4, **HELD}],
         "by_list": [
             {"list_id": f"2024040{k}-x", "as_of": f"2024-04-0{k}T00:00:00Z", "capacity": 50,
-             "precision": 0.2, "promised_precision": 0.18, "value": 1234.0, **HELD}
+             "precision": 0.2, "predicted_precision": 0.18, "value": 1234.0, **HELD}
             for k in (1, 8)
         ],
-        "exploration": {"rows": 10, "conversions": 1, "stands_for": 900.0, "promised": 0.02,
-                        "came": 0.03, "low": 0.01, "high": 0.3, "ranked": 0.12,
+        "exploration": {"rows": 10, "conversions": 1, "represents": 900.0, "predicted_rate": 0.02,
+                        "observed_rate": 0.03, "low": 0.01, "high": 0.3, "ranked": 0.12,
                         "ratio": {"value": 4.0, "low": 0.6, "high": 25.0}},
-        "calibration": {"slope": slope, "intercept": slope, "level": slope, "ece": 0.01,
-                        "ece_if_calibrated": 0.02},
-        "shift": {"then": {"as_of": "2024-03-01T00:00:00Z", "prospects": 500},
+        "calibration": {"slope": slope, "intercept": slope, "calibration_in_the_large": slope,
+                        "ece": 0.01, "ece_chance_limit": 0.02},
+        "drift": {"then": {"as_of": "2024-03-01T00:00:00Z", "prospects": 500},
                   "now": {"as_of": "2024-05-20T00:00:00Z", "prospects": 600}, "columns": 300,
-                  "shifted": 4, "most": {"count.pricing.30d": 0.31},
+                  "drifted_columns": 4, "largest": {"count.pricing.30d": 0.31},
                   "base_rate": {"then": 0.02, "now": 0.021, "rows": 900, "index": 0.0001}},
         "retrain": {"answer": "no", "reasons": ["10.0% were promised and 12.0% came."]},
     }  # fmt: skip
@@ -76,8 +77,8 @@ def test_nothing_on_the_page_runs_or_is_fetched(findings):
 
 def test_an_audit_before_any_window_has_closed_is_a_page_too(findings):
     """The first audit is made in the first week."""
-    nothing = dict.fromkeys(("overall", "exploration", "calibration", "shift"))
-    empty = {name: [] for name in ("by_grade", "by_tenth", "by_list")}
+    nothing = dict.fromkeys(("overall", "exploration", "calibration", "drift"))
+    empty = {name: [] for name in ("by_grade", "by_decile", "by_list")}
     answer = {"answer": "cannot tell", "reasons": ["No list's window has closed yet."]}
     page = audit_page(findings | nothing | empty | {"retrain": answer})
     assert "Train a new model now? Cannot tell." in page

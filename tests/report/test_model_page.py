@@ -31,7 +31,7 @@ def test_every_model_stands_beside_its_baselines(html: str) -> None:
 def test_the_verdict_the_folds_and_what_was_left_out_are_told(html: str) -> None:
     """Good or bad: the page says what the evaluation says."""
     report = evaluation().report
-    assert report["verdict"]["says"][:40] in html
+    assert report["verdict"]["summary"][:40] in html
     for piece in ("2024-03-04", "1 Jan 2024 to 15 Jan 2024", "4 Mar 2024", "1,234 questions"):
         assert piece in html, piece
     assert "The model opens was left out: the journey has no step that opens" in html
@@ -102,21 +102,21 @@ def test_the_card_names_alarms_with_what_they_mean_and_nothing_in_them_is_markup
     """Column names come from exports: they are shown, and do nothing."""
     found = evaluation()
     alarm = {
-        "code": "pure_values",
-        "severity": "alarm",
+        "check": "pure_values",
+        "status": "failed",
         "columns": ["<script>alert(1)</script>"],
-        "measured": "88% of `<script>alert(1)</script>` settle it.",
-        "means": "Somebody knew.",
-        "way_out": "Ask them when.",
+        "observed": "88% of `<script>alert(1)</script>` settle it.",
+        "meaning": "Somebody knew.",
+        "remedy": "Ask them when.",
         "figures": {},
     }
-    report = {**found.report, "alarms": [alarm]}
+    report = {**found.report, "leakage_checks": [alarm]}
     page = model_page(report, found.plots, facts=FACTS, about=ABOUT, status="preview")
-    for piece in ("ALARM", "88% of <code>&lt;script&gt;", "Somebody knew. Ask them when."):
+    for piece in ("FAILED", "88% of <code>&lt;script&gt;", "Somebody knew. Ask them when."):
         assert piece in page
     assert "&lt;script&gt;" in page
     assert "<script" not in page
-    assert "not to be believed while an honesty alarm is open" in page
+    assert "not to be believed while a leakage check fails" in page
 
 
 def test_the_card_says_what_is_asked_of_whom_and_what_is_not_known(html: str) -> None:
@@ -136,7 +136,7 @@ def test_probes_stand_on_the_card_with_their_intervals() -> None:
         "attributes": {"value": None, "reason": "there are no such columns"},
         "shuffled_labels": {"value": 0.501, "low": 0.48, "high": 0.52},
     }
-    report = {**found.report, "findings": {"probes": probes}}
+    report = {**found.report, "leakage_diagnostics": {"probes": probes}}
     page = model_page(report, found.plots, facts=FACTS, about=ABOUT, status="preview")
     assert "0.690 to 0.730" in page
     assert "outcomes dealt at random" in page
@@ -152,18 +152,18 @@ def segment(name: str, **more: object) -> dict[str, object]:
         "rows": 400,
         "prospects": 300,
         "conversions": 30,
-        "promised": 0.052,
-        "came": 0.075,
+        "predicted_rate": 0.052,
+        "observed_rate": 0.075,
         "calibration": {
             "slope": interval,
             "intercept": interval,
-            "level": interval,
+            "calibration_in_the_large": interval,
             "ece": 0.0231,
-            "ece_if_calibrated": 0.0202,
-            "ece_if_calibrated_by_prospect": 0.0207,
+            "ece_chance_limit": 0.0202,
+            "ece_chance_limit_by_prospect": 0.0207,
         },
         "p_value": 0.001,
-        "off": True,
+        "miscalibrated": True,
     }
     return entry | more
 
@@ -172,9 +172,9 @@ def test_segments_stand_on_the_card_and_those_with_too_few_say_so() -> None:
     """Promise beside outcome; a name from data is text; no figure where there are too few."""
     found = evaluation()
     few = {"by": "stage", "segment": "<b>decision", "rows": 40, "prospects": 40, "conversions": 3,
-           "promised": 0.05, "came": 0.075,
+           "predicted_rate": 0.05, "observed_rate": 0.075,
            "reason": "3 of 40 rows converted, and figures take 25 of each outcome"}  # fmt: skip
-    right = segment("partner_list", off=False, promised=0.0749)
+    right = segment("partner_list", miscalibrated=False, predicted_rate=0.0749)
     report = found.report | {"segments": [few, segment("webinar"), right]}
     html = model_page(report, found.plots, facts=FACTS, about=ABOUT, status="preview")
     table = html.split("Do the probabilities come true everywhere?")[1].split("</table>")[0]

@@ -13,9 +13,9 @@ def report(**calibration: Any) -> dict[str, Any]:
     """Return an evaluation by hand: 1.3 % promised, 1.1 % came true, lift 4.5."""
     good = {
         "slope": {"value": 1.0, "low": 0.9, "high": 1.1},
-        "level": {"value": 0.0, "low": -0.1, "high": 0.1},
+        "calibration_in_the_large": {"value": 0.0, "low": -0.1, "high": 0.1},
         "ece": 0.002,
-        "ece_if_calibrated_by_prospect": 0.003,
+        "ece_chance_limit_by_prospect": 0.003,
     }
     pooled = {
         "lift": {"value": 4.52, "low": 3.33, "high": 5.7},
@@ -27,7 +27,7 @@ def report(**calibration: Any) -> dict[str, Any]:
         "candidate": "ensemble",
         "list_size": 200,
         "confidence": 0.95,
-        "verdict": {"ranks": True, "says": "The model ranks better than chance."},
+        "verdict": {"better_than_chance": True, "summary": "The model ranks better than chance."},
         "readiness": {"state": "ready", "says": "There is enough to learn from."},
         "models": {"ensemble": {"pooled": pooled}},
     }
@@ -48,8 +48,11 @@ def test_a_good_model_is_said_to_be_one() -> None:
 @pytest.mark.parametrize(
     ("calibration", "says"),
     [
-        ({"level": {"value": -0.2, "low": -0.3, "high": -0.1}}, "somewhat too high"),
-        ({"level": {"value": 0.2, "low": 0.1, "high": 0.3}}, "somewhat too low"),
+        (
+            {"calibration_in_the_large": {"value": -0.2, "low": -0.3, "high": -0.1}},
+            "somewhat too high",
+        ),
+        ({"calibration_in_the_large": {"value": 0.2, "low": 0.1, "high": 0.3}}, "somewhat too low"),
         (
             {"slope": {"value": 0.7, "low": 0.6, "high": 0.8}},
             "High probabilities are too high and low ones too low",
@@ -74,7 +77,7 @@ def test_what_is_wrong_with_the_probabilities_is_said(calibration: Any, says: st
 def test_a_list_that_ranks_by_nothing_raises_the_alarm(ranks: bool | None) -> None:
     """No soothing sentence may follow: the verdict stands alone."""
     content = copy.deepcopy(report())
-    content["verdict"] = {"ranks": ranks, "says": "There is nothing to rank by."}
+    content["verdict"] = {"better_than_chance": ranks, "summary": "There is nothing to rank by."}
     belief = how_far(content)
     assert belief.alarm
     assert belief.sentences == ("There is nothing to rank by.",)

@@ -52,9 +52,9 @@ def evaluation(tmp_path_factory):
     return json.loads((root / "reports/evaluation.json").read_text())
 
 
-def named(evaluation, *severities):
+def named(evaluation, *statuses):
     """Collect the columns that alarms of these kinds are about."""
-    raised = [alarm for alarm in evaluation["alarms"] if alarm["severity"] in severities]
+    raised = [alarm for alarm in evaluation["leakage_checks"] if alarm["status"] in statuses]
     return {column for alarm in raised for column in alarm["columns"]}
 
 
@@ -67,26 +67,26 @@ def test_our_wider_reading_is_in_the_table():
 
 def test_the_columns_that_settle_the_outcome_are_named(evaluation):
     """The three that sales fill in about a lead, from the rows alone."""
-    alarms = named(evaluation, "alarm")
+    alarms = named(evaluation, "failed")
     assert {"Tags", "Lead Quality", "Lead Profile"} <= alarms
-    (settles, *_) = [a for a in evaluation["alarms"] if a["code"] == "pure_values"]
+    (settles, *_) = [a for a in evaluation["leakage_checks"] if a["check"] == "pure_values"]
     assert settles["columns"] == ["Tags"]
 
 
 @pytest.mark.parametrize(
-    ("reading", "severities", "precision", "recall"),
+    ("reading", "statuses", "precision", "recall"),
     [
-        pytest.param(STRICT, ("alarm",), 0.50, 0.33, id="strict, alarms"),
-        pytest.param(WIDER, ("alarm",), 0.80, 0.45, id="wider, alarms"),
-        pytest.param(STRICT, ("alarm", "note"), 0.50, 0.66, id="strict, alarms and notes"),
-        pytest.param(WIDER, ("alarm", "note"), 0.70, 0.70, id="wider, alarms and notes"),
+        pytest.param(STRICT, ("failed",), 0.50, 0.33, id="strict, alarms"),
+        pytest.param(WIDER, ("failed",), 0.80, 0.45, id="wider, alarms"),
+        pytest.param(STRICT, ("failed", "warning"), 0.50, 0.66, id="strict, alarms and notes"),
+        pytest.param(WIDER, ("failed", "warning"), 0.70, 0.70, id="wider, alarms and notes"),
     ],
 )
 def test_how_many_are_found_and_how_many_are_found_wrongly(
-    evaluation, reading, severities, precision, recall
+    evaluation, reading, statuses, precision, recall
 ):
     """No better than this: what is filled in for everybody alike leaves no trace in a snapshot."""
-    found = named(evaluation, *severities)
+    found = named(evaluation, *statuses)
     hits = len(found & reading)
     print(f"precision {hits / len(found):.2f}, recall {hits / len(reading):.2f}, {sorted(found)}")
     assert hits / len(found) >= precision
@@ -95,7 +95,7 @@ def test_how_many_are_found_and_how_many_are_found_wrongly(
 
 def test_the_report_says_that_the_split_is_by_prospect(evaluation):
     """There is no time in the table; a figure that hides it would be taken for a forecast."""
-    assert "dealt_instants" in {alarm["code"] for alarm in evaluation["alarms"]}
+    assert "synthetic_times" in {alarm["check"] for alarm in evaluation["leakage_checks"]}
 
 
 def test_knowing_too_much_shows_in_the_figures(evaluation):

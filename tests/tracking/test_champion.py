@@ -15,14 +15,14 @@ from microconv.errors import PromotionError, TrackingError
 from microconv.model.prospect_model import OUT_OF_TIME
 from microconv.ranking.newly_labelled import fresh_rows
 from microconv.stages.promote import Ask, promote, rollback
-from microconv.tracking.champion import BECAUSE, CHAMPIONS, OBJECTIONS, standing
-from microconv.tracking.run_log import record
+from microconv.tracking.champion import BECAUSE, BLOCKERS, CHAMPIONS, registry_status
+from microconv.tracking.run_log import log_run
 from microconv.tracking.store import Store
 from worlds.model_versions import ASKED, files_of, in_groups, overconfident, register, write_params
 from worlds.ranking import on_disk, settings, trained, younger
 
 TRUTH = ASKED["chance"].to_numpy()
-ALARM = {"code": "pure_values", "severity": "alarm", "columns": ["Tags"]}
+FAILED_CHECK = {"check": "pure_values", "status": "failed", "columns": ["Tags"]}
 
 
 def store_at(folder) -> Store:
@@ -48,7 +48,7 @@ def versions(tmp_path_factory):
         "truth": {"said": TRUTH},
         "worse": {"said": in_groups(3)},
         "extreme": {"said": overconfident()},
-        "alarmed": {"said": TRUTH * 0.999, "alarms": [ALARM]},
+        "alarmed": {"said": TRUTH * 0.999, "failed_checks": [FAILED_CHECK]},
         "elsewhere": {"said": TRUTH, "model": other},
     }
     numbers = {
@@ -77,7 +77,7 @@ class Registry:
     @property
     def champion(self):
         """Name the champion as these tests call it."""
-        number = standing("test", self.store).champion
+        number = registry_status("test", self.store).champion
         return next((name for name, n in self.numbers.items() if n == number), None)
 
     def tags(self, name):
@@ -119,7 +119,7 @@ def test_a_better_challenger_is_promoted_with_the_figures_that_say_so(registry):
     [
         ("worse", "AUC is worse"),
         ("extreme", "calibration slope is 0.5"),
-        ("alarmed", "the alarm pure_values is open for `Tags`"),
+        ("alarmed", "the leakage check `pure_values` failed for `Tags`"),
         ("elsewhere", "these steps differ: `guide`"),
     ],
 )
@@ -133,7 +133,7 @@ def test_a_challenger_is_refused_and_told_why_unless_somebody_says_because(regis
     assert "in spite of" in registry.challenge(name, because="the board <wants> it")
     assert registry.champion == name
     assert registry.tags(name)[BECAUSE] == "the board <wants> it"
-    assert json.loads(registry.tags(name)[OBJECTIONS])
+    assert json.loads(registry.tags(name)[BLOCKERS])
 
 
 def test_an_empty_reason_is_no_reason(registry):
@@ -181,7 +181,7 @@ def test_a_promotion_cut_short_leaves_the_old_champion_or_the_new(registry, monk
             with pytest.raises(KeyboardInterrupt):
                 promote(registry.params, Ask(root=registry.root))
         assert registry.champion == "coarse"
-        assert standing("test", registry.store).former == (registry.numbers["worse"],)
+        assert registry_status("test", registry.store).former == (registry.numbers["worse"],)
     registry.challenge("truth")
     registry.back()
     assert registry.champion == "coarse"
@@ -200,7 +200,7 @@ def test_a_champion_named_by_hand_can_be_rolled_back(registry):
 def test_a_name_nobody_registered_is_named(registry):
     """A typo in `track.registered_model` must not read like an outage."""
     with pytest.raises(TrackingError, match="No model is registered under the name `nobody`"):
-        standing("nobody", registry.store)
+        registry_status("nobody", registry.store)
 
 
 def test_the_log_lets_the_champion_be_asked_about_what_matured_since(tmp_path, monkeypatch):
@@ -259,9 +259,9 @@ def test_a_team_server_is_promoted_on_as_a_file_is(tmp_path, monkeypatch):
                 time.sleep(1)
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
         store, params = Store.find(), write_params(tmp_path / "params.yaml")
-        record(settings(), files_of(tmp_path / "coarse", in_groups(4)), store=store)
+        log_run(settings(), files_of(tmp_path / "coarse", in_groups(4)), store=store)
         assert "version 1 is the champion now" in promote(params, Ask())
-        record(settings(), files_of(tmp_path / "truth", TRUTH), store=store)
+        log_run(settings(), files_of(tmp_path / "truth", TRUTH), store=store)
         assert "version 2 is the champion now" in promote(params, Ask())
         assert "version 1 is the champion again" in rollback(params, Ask())
     finally:

@@ -10,7 +10,7 @@ import pytest
 from microconv.errors import MissingInputError
 from microconv.settings import check_settings
 from microconv.storage.files import md5_of
-from microconv.tracking.run_log import CHALLENGER, record
+from microconv.tracking.run_log import CHALLENGER, log_run
 from worlds.ranking import settings
 
 
@@ -65,7 +65,7 @@ def test_another_speed_of_the_same_search_is_the_same_entry(client, entry, files
     """Seconds differ on every run; what was found is in the model."""
     slower = tmp_path / "search.json"
     slower.write_text(files["search"].read_text().replace("1.5", "2.5"))
-    assert record(settings(), {**files, "search": slower}, store=store) == entry
+    assert log_run(settings(), {**files, "search": slower}, store=store) == entry
 
 
 def test_settings_are_parameters_and_threads_are_not(client, entry):
@@ -95,7 +95,7 @@ def test_reports_are_kept_and_the_list_of_people_is_not(client, entry):
 def test_the_same_inputs_are_the_same_entry(client, entry, files, store):
     """A stage that runs again in a fresh clone must not fill the diary with copies."""
     before = len(runs_of(client))
-    assert record(settings(), files, store=store) == entry
+    assert log_run(settings(), files, store=store) == entry
     assert len(runs_of(client)) == before
     assert len(client.search_model_versions("name = 'test'")) == 1
 
@@ -115,18 +115,18 @@ def test_an_entry_that_was_cut_short_is_written_again(client, entry, files, stor
     with monkeypatch.context() as broken:
         broken.setattr("microconv.tracking.run_log._register", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            record(changed, files, store=store)
-    again = record(changed, files, store=store)
+            log_run(changed, files, store=store)
+    again = log_run(changed, files, store=store)
     assert again.run_id != entry.run_id
     assert again.version == "2"
-    assert record(settings(), files, store=store) == entry
+    assert log_run(settings(), files, store=store) == entry
     assert str(client.get_model_version_by_alias("test", CHALLENGER).version) == entry.version
 
 
 def test_a_missing_file_is_named_before_anything_is_written(files, store, tmp_path):
     """Half an entry is worse than none."""
     with pytest.raises(MissingInputError, match=r"nowhere\.html"):
-        record(settings(), {**files, "model_page": tmp_path / "nowhere.html"}, store=store)
+        log_run(settings(), {**files, "model_page": tmp_path / "nowhere.html"}, store=store)
 
 
 def test_a_journey_of_very_many_steps_is_one_parameter_and_a_file(client, files, store):
@@ -134,7 +134,7 @@ def test_a_journey_of_very_many_steps_is_one_parameter_and_a_file(client, files,
     given = settings().model_dump(mode="json")
     pages = {f"page_{k}": {"kind": "exposure"} for k in range(600)}
     given["journey"]["steps"] |= pages
-    entry = record(check_settings(given), files, store=store)
+    entry = log_run(check_settings(given), files, store=store)
     params = client.get_run(entry.run_id).data.params
     assert params["journey.steps"] == f"{len(given['journey']['steps'])} steps, in params.json"
     assert params["model.seed"] == "1"

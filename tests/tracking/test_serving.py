@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 import microconv
-from microconv.tracking.champion import crown
+from microconv.tracking.champion import set_champion
 from worlds.ranking import END, trained, world
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ PARAMS = {"as_of": END.isoformat(), "limit": 25}
 @pytest.fixture(scope="module")
 def server(store, entry, tmp_path_factory) -> Iterator[str]:
     """Serve the champion as the documentation says, on a free port."""
-    crown(entry.model, entry.version, store=store, because=None)
+    set_champion(entry.model, entry.version, store=store, because=None)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from microconv.evaluation.leakage.checks import raise_alarms
-from microconv.evaluation.leakage.diagnostics import look_for_leaks
+from microconv.evaluation.leakage.checks import check_leakage
+from microconv.evaluation.leakage.diagnostics import diagnose_leakage
 from microconv.evaluation.leakage.sample import take_rows
 from microconv.features.training_set import TrainingSet
 from microconv.histories.arrays import DAY, Attributes
 from microconv.histories.timeline import Fold
 from microconv.model.training_rows import TrainingConfig
-from microconv.settings import AlarmSettings
+from microconv.settings import LeakageCheckSettings
 from worlds.training_sets import mondays, planted_set, settings_for
 
 FOLDS = (
@@ -39,13 +39,15 @@ def asked_once(seed: int = 0) -> TrainingSet:
 
 def look(training_set: TrainingSet, latest=None):
     """Find what there is to find, without a verdict."""
-    return look_for_leaks(training_set, FOLDS, TrainingConfig.from_settings(settings_for()), latest)
+    return diagnose_leakage(
+        training_set, FOLDS, TrainingConfig.from_settings(settings_for()), latest
+    )
 
 
-def alarms_of(training_set: TrainingSet, *, severity: str = "alarm"):
+def alarms_of(training_set: TrainingSet, *, status: str = "failed"):
     """List what is raised as (code, columns)."""
-    raised = raise_alarms({"findings": look(training_set)}, AlarmSettings())
-    return [(a["code"], a["columns"]) for a in raised if a["severity"] == severity]
+    raised = check_leakage({"leakage_diagnostics": look(training_set)}, LeakageCheckSettings())
+    return [(a["check"], a["columns"]) for a in raised if a["status"] == status]
 
 
 def converters(training_set: TrainingSet) -> np.ndarray:

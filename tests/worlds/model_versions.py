@@ -46,11 +46,11 @@ def model_saying(probability: np.ndarray, model: ProspectModel | None = None) ->
     return replace(model or trained(), out_of_time=table)
 
 
-def files_of(folder: Path, said: np.ndarray, *, alarms=(), model=None) -> dict[str, Path]:
+def files_of(folder: Path, said: np.ndarray, *, failed_checks=(), model=None) -> dict[str, Path]:
     """Lay out what a pipeline run leaves behind, as far as the diary reads it."""
     folder.mkdir(parents=True)
     done = evaluate(backtest_of(ASKED, {"ensemble": said, "recency": in_groups(2)}), EVALUATE)
-    done.report["alarms"] += list(alarms)
+    done.report["leakage_checks"] += list(failed_checks)
     done.write(folder / "evaluation.json", folder / "plots")
     model_saying(said, model).save(folder / "prospect_model")
     for name in ("ingest.json", "prospects_manifest.json", "model.html"):

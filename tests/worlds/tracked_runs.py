@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from microconv.tracking.run_log import record
+from microconv.tracking.run_log import log_run
 from microconv.tracking.store import Store
 from worlds.ranking import settings, trained, world
 
@@ -69,7 +69,7 @@ def store(tmp_path_factory) -> Store:
 @pytest.fixture(scope="module")
 def entry(files, store):
     """Write the run into the diary, once for the tests of a file."""
-    return record(settings(), files, store=store)
+    return log_run(settings(), files, store=store)
 
 
 @pytest.fixture

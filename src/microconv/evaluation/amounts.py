@@ -12,7 +12,7 @@ from microconv.model.amount import deviance
 KEYS = ["prospect_id", "as_of"]
 
 
-def amount_figures(predictions: pd.DataFrame) -> dict[str, Any]:
+def amount_metrics(predictions: pd.DataFrame) -> dict[str, Any]:
     """Hold the expected amounts of tested conversions against what was paid.
 
     The comparison is with one amount for everybody, the mean of the expected ones, so

@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 from numba import njit
 
-from microconv.evaluation.metrics import Answers, Int64
+from microconv.evaluation.metrics import Int64, Predictions
 from microconv.model.logistic import fit_logistic, sigmoid
 from microconv.model.training_rows import Floats
 
@@ -43,37 +43,37 @@ class Bins:
         return float((self.rows * np.abs(self.predicted - self.observed)).sum() / self.rows.sum())
 
 
-def bin_answers(answers: Answers, bins: int) -> Bins:
+def bin_by_probability(predictions: Predictions, bins: int) -> Bins:
     """Group rows by probability; rows with one probability stay in one bin.
 
     Parameters
     ----------
-    answers : Answers
+    predictions : Predictions
         At least one row.
     bins : int
         The most bins there may be.
     """
-    p = answers.probability
+    p = predictions.probability
     inner = np.unique(np.quantile(p, np.arange(1, bins) / bins, method="higher"))
     code = np.searchsorted(inner, p, side="right")
     member = np.unique(code, return_inverse=True)[1].astype(np.int64)
     rows = np.bincount(member)
     predicted = np.bincount(member, weights=p) / rows
-    observed = np.bincount(member, weights=answers.converted) / rows
+    observed = np.bincount(member, weights=predictions.converted) / rows
     return Bins(rows, predicted, observed, member)
 
 
-def murphy(answers: Answers, bins: Bins) -> dict[str, float]:
+def brier_decomposition(predictions: Predictions, bins: Bins) -> dict[str, float]:
     """Split the Brier score: reliability − resolution + uncertainty + within_bins.
 
     The first three are Murphy's, on the bins; the last is what binning leaves
     over, so that the four sum to the Brier score itself.
     """
-    share, rate = bins.rows / bins.rows.sum(), float(answers.converted.mean())
+    share, rate = bins.rows / bins.rows.sum(), float(predictions.converted.mean())
     reliability = float((share * (bins.predicted - bins.observed) ** 2).sum())
     resolution = float((share * (bins.observed - rate) ** 2).sum())
     uncertainty = rate * (1 - rate)
-    brier = float(((answers.probability - answers.converted) ** 2).mean())
+    brier = float(((predictions.probability - predictions.converted) ** 2).mean())
     return {
         "reliability": reliability,
         "resolution": resolution,
@@ -82,8 +82,8 @@ def murphy(answers: Answers, bins: Bins) -> dict[str, float]:
     }
 
 
-def ece_if_calibrated(
-    answers: Answers, bins: Bins, *, seed: int, one_draw_per_prospect: bool = False
+def ece_chance_limit(
+    predictions: Predictions, bins: Bins, *, seed: int, one_draw_per_prospect: bool = False
 ) -> float:
     """Return the 95 % quantile of the ECE that a calibrated model would show here.
 
@@ -92,23 +92,29 @@ def ece_if_calibrated(
 
     Parameters
     ----------
-    answers : Answers
+    predictions : Predictions
     bins : Bins
-        Of these answers.
+        Of these predictions.
     seed : int
     one_draw_per_prospect : bool
         Rows of one prospect often wait for the same conversion. If true, a
         prospect's rows share one random number (they are as alike as can be);
         else each row has its own (they are independent). The truth is between.
     """
-    unit = answers.prospect if one_draw_per_prospect else np.arange(len(answers), dtype=np.int64)
-    gaps = _simulate(
-        answers.probability, bins.member, len(bins.rows), unit, SIMULATIONS, np.uint64(seed)
+    unit = (
+        predictions.prospect
+        if one_draw_per_prospect
+        else np.arange(len(predictions), dtype=np.int64)
     )
-    return float(np.quantile(np.abs(gaps).sum(axis=1) / len(answers), 0.95))
+    gaps = _simulate(
+        predictions.probability, bins.member, len(bins.rows), unit, SIMULATIONS, np.uint64(seed)
+    )
+    return float(np.quantile(np.abs(gaps).sum(axis=1) / len(predictions), 0.95))
 
 
-def recalibration_line(answers: Answers, *, confidence: float) -> dict[str, tuple[float, ...]]:
+def recalibration_line(
+    predictions: Predictions, *, confidence: float
+) -> dict[str, tuple[float, ...]]:
     """Regress outcomes on the logit of the probability: slope 1 and intercept 0 are ideal.
 
     A slope below 1 says that probabilities are too extreme. Intervals are Wald's,
@@ -120,23 +126,23 @@ def recalibration_line(answers: Answers, *, confidence: float) -> dict[str, tupl
         `slope`, `intercept`, and `level`: the intercept with the slope held at 1,
         above 0 where probabilities are too low on the whole.
     """
-    p = np.clip(answers.probability, CLIP, 1 - CLIP)
+    p = np.clip(predictions.probability, CLIP, 1 - CLIP)
     logit = np.log(p) - np.log1p(-p)
     ones = np.ones(len(p))
     line = np.column_stack([logit, ones])
-    both = _with_intervals(line, answers, np.zeros(len(p)), confidence)
-    (level,) = _with_intervals(ones[:, None], answers, logit, confidence)
-    return {"slope": both[0], "intercept": both[1], "level": level}
+    both = _with_intervals(line, predictions, np.zeros(len(p)), confidence)
+    (level,) = _with_intervals(ones[:, None], predictions, logit, confidence)
+    return {"slope": both[0], "intercept": both[1], "calibration_in_the_large": level}
 
 
 def _with_intervals(
-    design: Floats, answers: Answers, offset: Floats, confidence: float
+    design: Floats, predictions: Predictions, offset: Floats, confidence: float
 ) -> list[tuple[float, ...]]:
-    beta = fit_logistic(design, answers.converted, offset=offset)
+    beta = fit_logistic(design, predictions.converted, offset=offset)
     p = sigmoid(design @ beta + offset)
     curvature = np.linalg.inv((design * (p * (1 - p))[:, None]).T @ design)
-    scores = design * (answers.converted - p)[:, None]
-    codes = np.unique(answers.prospect, return_inverse=True)[1]
+    scores = design * (predictions.converted - p)[:, None]
+    codes = np.unique(predictions.prospect, return_inverse=True)[1]
     sums = np.column_stack([np.bincount(codes, weights=score) for score in scores.T])
     groups = len(sums)
     variance = curvature @ (sums.T @ sums) @ curvature * groups / max(groups - 1, 1)

@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from microconv.evaluation.calibration import bin_answers
-from microconv.evaluation.metrics import Answers
+from microconv.evaluation.calibration import bin_by_probability
+from microconv.evaluation.metrics import Predictions
 from microconv.model.training_rows import Floats
 
 SHARES = np.concatenate([np.arange(11) / 200, np.arange(3, 21) / 40, np.arange(11, 21) / 20])
 """Shares of the rows called at which the gain curve is read: finest where lists end."""
 
 
-def gain_curve(answers: Answers, shares: Floats = SHARES) -> Floats:
+def gain_curve(predictions: Predictions, shares: Floats = SHARES) -> Floats:
     """Say what share of the conversions is met by calling the top of all rows.
 
     Rows with one probability are met at an even pace. nan without a conversion.
 
     Parameters
     ----------
-    answers : Answers
+    predictions : Predictions
     shares : ndarray of float64, shape (n_points,)
         Of the rows, from 0 to 1.
 
@@ -31,31 +31,31 @@ def gain_curve(answers: Answers, shares: Floats = SHARES) -> Floats:
     -------
     ndarray of float64, shape (n_points,)
     """
-    if not answers.converted.any():
+    if not predictions.converted.any():
         return np.full(len(shares), np.nan)
-    levels, level = np.unique(-answers.probability, return_inverse=True)
+    levels, level = np.unique(-predictions.probability, return_inverse=True)
     rows = np.bincount(level, minlength=len(levels))
-    yes = np.bincount(level, weights=answers.converted, minlength=len(levels))
+    yes = np.bincount(level, weights=predictions.converted, minlength=len(levels))
     called = np.concatenate([[0], np.cumsum(rows)]) / rows.sum()
     met = np.concatenate([[0], np.cumsum(yes)]) / yes.sum()
     curve: Floats = np.interp(shares, called, met)
     return curve
 
 
-def gain_table(models: Mapping[str, Answers]) -> pd.DataFrame:
+def gain_table(models: Mapping[str, Predictions]) -> pd.DataFrame:
     """Tabulate the gain curves: `model`, `called`, `met`."""
     parts = [
-        pd.DataFrame({"model": name, "called": SHARES, "met": gain_curve(answers)})
-        for name, answers in models.items()
+        pd.DataFrame({"model": name, "called": SHARES, "met": gain_curve(predictions)})
+        for name, predictions in models.items()
     ]
     return pd.concat(parts, ignore_index=True).dropna()
 
 
-def reliability_table(models: Mapping[str, Answers], bins: int) -> pd.DataFrame:
+def reliability_table(models: Mapping[str, Predictions], bins: int) -> pd.DataFrame:
     """Tabulate the bins: `model`, `bin`, `rows`, `predicted`, `observed`."""
     parts = []
-    for name, answers in models.items():
-        b = bin_answers(answers, bins)
+    for name, predictions in models.items():
+        b = bin_by_probability(predictions, bins)
         numbers = {"rows": b.rows, "predicted": b.predicted, "observed": b.observed}
         parts.append(pd.DataFrame({"model": name, "bin": np.arange(len(b.rows)), **numbers}))
     return pd.concat(parts, ignore_index=True)

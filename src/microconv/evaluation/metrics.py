@@ -1,7 +1,7 @@
 """Ranking and loss figures of many bootstrap resamples at once.
 
 Rows are sorted once. A resample is a count per prospect: how often that prospect
-was drawn, its rows with it. The first "resample" counts everybody once: the figure
+was drawn, its rows with it. The first "resample" counts everybody once: the estimate
 itself. Every model is judged on the same resamples, so differences are paired.
 
 Tied rows share what they would get in either order: a pair of a converter and a
@@ -21,18 +21,18 @@ from microconv.model.training_rows import Floats, Mask
 
 Int64 = npt.NDArray[np.int64]
 
-RANKING = ("auc", "average_precision", "log_loss", "brier")
-"""What :func:`ranking_figures` returns, in its order."""
+RANKING_METRICS = ("auc", "average_precision", "log_loss", "brier")
+"""What :func:`ranking_metrics` returns, in its order."""
 
-LIST = ("precision", "recall", "lift", "value_captured")
-"""What :func:`list_figures` returns, in its order."""
+LIST_METRICS = ("precision", "recall", "lift", "value_captured")
+"""What :func:`list_metrics` returns, in its order."""
 
 CERTAIN = 1e-15
 """Log loss takes probabilities nearer to 0 or 1 as this near."""
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """What one model said, and what happened.
 
     Attributes
@@ -57,9 +57,9 @@ class Answers:
         """Return the number of rows."""
         return len(self.probability)
 
-    def only(self, rows: Mask) -> Answers:
+    def only(self, rows: Mask) -> Predictions:
         """Keep some of the rows."""
-        return Answers(
+        return Predictions(
             self.probability[rows],
             self.converted[rows],
             self.value[rows],
@@ -89,7 +89,7 @@ def draw_resamples(prospects: int, resamples: int, *, seed: int) -> npt.NDArray[
     return counts
 
 
-def ranking_figures(answers: Answers, counts: npt.NDArray[np.uint8]) -> Floats:
+def ranking_metrics(predictions: Predictions, counts: npt.NDArray[np.uint8]) -> Floats:
     """Compute AUC, average precision, log loss and Brier score in every resample.
 
     Average precision is the sum over distinct probabilities, falling, of the
@@ -98,17 +98,17 @@ def ranking_figures(answers: Answers, counts: npt.NDArray[np.uint8]) -> Floats:
     Returns
     -------
     ndarray of float64, shape (n_resamples, 4)
-        As in :data:`RANKING`; nan where a resample holds no row, or only one
-        outcome and the figure needs both (AUC) or a conversion (precision).
+        As in :data:`RANKING_METRICS`; nan where a resample holds no row, or only one
+        outcome and the estimate needs both (AUC) or a conversion (precision).
     """
-    order = np.argsort(-answers.probability, kind="stable")
-    p, y = answers.probability[order], answers.converted[order]
-    prospect, losses = answers.prospect[order], answers.losses[order]
+    order = np.argsort(-predictions.probability, kind="stable")
+    p, y = predictions.probability[order], predictions.converted[order]
+    prospect, losses = predictions.prospect[order], predictions.losses[order]
     out: Floats = _ranking(_tie_ends(p), y, prospect, losses, (p - y) ** 2, counts)
     return out
 
 
-def list_figures(answers: Answers, counts: npt.NDArray[np.uint8], list_size: int) -> Floats:
+def list_metrics(predictions: Predictions, counts: npt.NDArray[np.uint8], list_size: int) -> Floats:
     """Compute what a list of so many brings on each date, averaged over the dates.
 
     * precision: conversions among the listed / listed.
@@ -120,14 +120,14 @@ def list_figures(answers: Answers, counts: npt.NDArray[np.uint8], list_size: int
     Returns
     -------
     ndarray of float64, shape (n_resamples, 4)
-        As in :data:`LIST`; nan where there is nothing to divide by.
+        As in :data:`LIST_METRICS`; nan where there is nothing to divide by.
     """
-    order = np.lexsort((-answers.probability, answers.as_of))
-    p, dates = answers.probability[order], answers.as_of[order]
-    worth = np.where(answers.converted, np.nan_to_num(answers.value), 0.0)[order]
+    order = np.lexsort((-predictions.probability, predictions.as_of))
+    p, dates = predictions.probability[order], predictions.as_of[order]
+    worth = np.where(predictions.converted, np.nan_to_num(predictions.value), 0.0)[order]
     ties = _tie_ends(p, dates)
     closing = np.append(dates[1:] != dates[:-1], True)[ties - 1] if len(p) else np.empty(0, bool)
-    prospect, y = answers.prospect[order], answers.converted[order]
+    prospect, y = predictions.prospect[order], predictions.converted[order]
     out: Floats = _lists(ties, closing, y, worth, prospect, counts, float(list_size))
     return out
 

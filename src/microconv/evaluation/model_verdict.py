@@ -19,18 +19,18 @@ def give_verdict(
     Returns
     -------
     dict
-        `ranks` (None where it cannot be told), `says`, `best_baseline` and
-        `beats_it` (None where there is no telling).
+        `better_than_chance` (None where it cannot be told), `summary`, `best_baseline` and
+        `beats_baseline` (None where there is no telling).
     """
     auc = models[candidate]["pooled"]["auc"]
     ranks, says = _against_chance(auc)
     best = _best_baseline(models, candidate)
     beats, more = (None, "") if best is None else _against_best(against[best]["auc"], best)
     return {
-        "ranks": ranks,
+        "better_than_chance": ranks,
         "best_baseline": best,
-        "beats_it": beats,
-        "says": f"{says} {more}".strip() if ranks else says,
+        "beats_baseline": beats,
+        "summary": f"{says} {more}".strip() if ranks else says,
     }
 
 

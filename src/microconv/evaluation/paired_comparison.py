@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from microconv.errors import EventLogError, NotEnoughDataError, listed
-from microconv.evaluation.intervals import figure
+from microconv.evaluation.intervals import estimate
 from microconv.evaluation.metrics import (
-    RANKING,
-    Answers,
+    RANKING_METRICS,
+    Predictions,
     draw_resamples,
-    ranking_figures,
+    ranking_metrics,
 )
 
 KEYS = ["prospect_id", "as_of"]
@@ -76,16 +76,16 @@ def compare(
     happened = both["converted_one"].to_numpy(bool)
     nothing = np.zeros(len(both))
     samples = [
-        ranking_figures(
-            Answers(both[p].to_numpy(np.float64), happened, nothing, prospect, prospect), counts
+        ranking_metrics(
+            Predictions(both[p].to_numpy(np.float64), happened, nothing, prospect, prospect), counts
         )
         for p in ("probability_one", "probability_other")
     ]
     why = "the common rows hold only one outcome"
     triples = {"one": samples[0], "other": samples[1], "difference": samples[0] - samples[1]}
     figures = {
-        metric: {n: figure(s[:, k], confidence, why=why) for n, s in triples.items()}
-        for k, metric in enumerate(RANKING)
+        metric: {n: estimate(s[:, k], confidence, why=why) for n, s in triples.items()}
+        for k, metric in enumerate(RANKING_METRICS)
     }
     return {
         "rows": len(both),

@@ -18,8 +18,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.evaluation.calibration import CLIP
-from microconv.evaluation.intervals import calibration_figures
-from microconv.evaluation.metrics import Answers
+from microconv.evaluation.intervals import calibration_metrics
+from microconv.evaluation.metrics import Predictions
 from microconv.features.families import ladder
 from microconv.features.families.attributes import MISSING, OTHER, attribute_values
 from microconv.features.training_set import TrainingSet, select_rows
@@ -59,14 +59,14 @@ def segments_of(
     return {STAGE: stage, **known}
 
 
-def segment_figures(
-    answers: Answers, asked: pd.DataFrame, settings: EvaluateSettings
+def segment_metrics(
+    predictions: Predictions, asked: pd.DataFrame, settings: EvaluateSettings
 ) -> list[dict[str, Any]]:
     """Compare promise and outcome in every segment.
 
     Parameters
     ----------
-    answers : Answers
+    predictions : Predictions
     asked : DataFrame of shape (n_rows, …)
         Row for row; its columns of :func:`segments_of` are used.
     settings : EvaluateSettings
@@ -84,7 +84,7 @@ def segment_figures(
             continue
         values = split(asked[column])
         for value in values.value_counts().index:
-            part = answers.only((values == value).to_numpy(bool))
+            part = predictions.only((values == value).to_numpy(bool))
             about = {"by": column.removeprefix(SEGMENT), "segment": str(value)}
             out.append(about | _measure(part, settings))
     _correct([entry for entry in out if "p_value" in entry], 1 - settings.confidence)
@@ -126,25 +126,25 @@ def _numbers(column: pd.Series) -> pd.Series:
     return pd.Series(words, column.index, dtype=object)
 
 
-def _measure(part: Answers, settings: EvaluateSettings) -> dict[str, Any]:
+def _measure(part: Predictions, settings: EvaluateSettings) -> dict[str, Any]:
     yes = int(part.converted.sum())
     out: dict[str, Any] = {
         "rows": len(part),
         "prospects": len(np.unique(part.prospect)),
         "conversions": yes,
-        "promised": float(part.probability.mean()),
-        "came": float(part.converted.mean()),
+        "predicted_rate": float(part.probability.mean()),
+        "observed_rate": float(part.converted.mean()),
     }
     least = settings.segment_conversions
     if min(yes, len(part) - yes) < least:
         few = f"{yes} of {len(part):,} rows converted"
         return {**out, "reason": f"{few}, and figures take {least} of each outcome"}
-    calibration = calibration_figures(part, settings)
-    calibration.pop("brier_parts")
+    calibration = calibration_metrics(part, settings)
+    calibration.pop("brier_decomposition")
     return {**out, "calibration": calibration, "p_value": calibration_test(part)}
 
 
-def calibration_test(answers: Answers) -> float:
+def calibration_test(predictions: Predictions) -> float:
     """Return how surprising the outcomes are if every probability is right.
 
     The score test of slope 1 and intercept 0 in the recalibration line: nothing is fitted,
@@ -157,13 +157,13 @@ def calibration_test(answers: Answers) -> float:
     """
     from scipy.stats import chi2
 
-    p = np.clip(answers.probability, CLIP, 1 - CLIP)
+    p = np.clip(predictions.probability, CLIP, 1 - CLIP)
     logit = np.log(p) - np.log1p(-p)
-    off = answers.converted - p
+    off = predictions.converted - p
     scores = np.column_stack([off, off * (logit - np.average(logit, weights=p * (1 - p)))])
     if np.ptp(logit) == 0:  # one probability for all: only the level can be wrong
         scores = scores[:, :1]
-    codes = np.unique(answers.prospect, return_inverse=True)[1]
+    codes = np.unique(predictions.prospect, return_inverse=True)[1]
     sums = np.column_stack([np.bincount(codes, weights=score) for score in scores.T])
     total = sums.sum(axis=0)
     statistic = float(total @ np.linalg.solve(sums.T @ sums, total))
@@ -178,4 +178,4 @@ def _correct(tested: list[dict[str, Any]], rate: float) -> None:
         return
     corrected = false_discovery_control([entry["p_value"] for entry in tested])
     for entry, p_value in zip(tested, corrected, strict=True):
-        entry["off"] = bool(p_value <= rate)
+        entry["miscalibrated"] = bool(p_value <= rate)

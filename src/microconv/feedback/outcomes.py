@@ -55,17 +55,17 @@ class Outcomes:
         List → when its window will have closed; its rows are not counted yet.
     lost : dict of str to int
         Why rows of closed lists have no outcome → how many.
-    hindsight : tuple of str
+    trained_later : tuple of str
         Lists whose model had learnt from what came after them: they prove nothing.
     """
 
     rows: pd.DataFrame = field(repr=False)
     open_until: dict[str, datetime]
-    lost: dict[str, int]
-    hindsight: tuple[str, ...] = ()
+    without_outcome: dict[str, int]
+    trained_later: tuple[str, ...] = ()
 
 
-def outcomes_of(log: EventLog, lists: Sequence[PastList], journey: JourneyMap) -> Outcomes:
+def find_outcomes(log: EventLog, lists: Sequence[PastList], journey: JourneyMap) -> Outcomes:
     """Look up what every listed prospect did in the window that the list was about.
 
     The parameters are the log as it is today and the journey that says what a
@@ -84,7 +84,10 @@ def outcomes_of(log: EventLog, lists: Sequence[PastList], journey: JourneyMap) -
     found = [_found(log, bucket, asked, journey, until) for bucket in range(log.buckets)]
     rows = pd.concat([part for part in found if len(part)] or [_no_rows()], ignore_index=True)
     merged = ~rows["observed"].astype(bool)
-    lost = {"no_longer_in_the_log": len(asked) - len(rows), "merged_away_since": int(merged.sum())}
+    lost = {
+        "no_longer_in_the_log": len(asked) - len(rows),
+        "merged_since": int(merged.sum()),
+    }
     rows = rows[~merged].drop(columns=["observed", "horizon"])
     rows["converted"] = rows["converted"].astype(bool)
     return Outcomes(

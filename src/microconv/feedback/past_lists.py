@@ -8,7 +8,7 @@ from microconv.errors import ListError, MissingInputError
 from microconv.ranking.output.past_lists import MANIFEST, PastList, read_list
 
 
-def gather(folder: Path) -> tuple[list[PastList], dict[str, str]]:
+def read_past_lists(folder: Path) -> tuple[list[PastList], dict[str, str]]:
     """Read every list below a folder, expired ones too.
 
     Parameters

@@ -14,13 +14,13 @@ import pandas as pd
 from microconv.feedback.outcomes import RANKED
 from microconv.measurement.stats.intervals import wilson
 
-TENTHS = 10
+DECILES = 10
 
 EXPLORED = "exploration"
 """`listed_because` of whoever was drawn at random from those below the cut."""
 
 
-def held_against(rows: pd.DataFrame, *, confidence: float) -> dict[str, Any]:
+def realised_vs_predicted(rows: pd.DataFrame, *, confidence: float) -> dict[str, Any]:
     """Hold what was promised to some rows against what came.
 
     Returns
@@ -41,14 +41,14 @@ def held_against(rows: pd.DataFrame, *, confidence: float) -> dict[str, Any]:
         "prospects": prospects,
         "conversions": conversions,
         "expected": float(rows["probability"].sum()),
-        "promised": promised,
-        "came": came,
+        "predicted_rate": promised,
+        "observed_rate": came,
         "low": low,
         "high": high,
         "ratio": came / promised,
         "ratio_low": low / promised,
         "ratio_high": high / promised,
-        "kept": low <= promised <= high,
+        "within_interval": low <= promised <= high,
     }
 
 
@@ -56,21 +56,21 @@ def by_grade(rows: pd.DataFrame, *, confidence: float) -> list[dict[str, Any]]:
     """Hold promises against what came, grade by grade; nothing where nobody was graded."""
     graded = rows.dropna(subset=["grade"])
     return [
-        {"grade": str(grade), **held_against(group, confidence=confidence)}
+        {"grade": str(grade), **realised_vs_predicted(group, confidence=confidence)}
         for grade, group in graded.groupby("grade")
     ]
 
 
-def by_tenth(rows: pd.DataFrame, *, confidence: float) -> list[dict[str, Any]]:
+def by_decile(rows: pd.DataFrame, *, confidence: float) -> list[dict[str, Any]]:
     """Hold promises against what came, in parts of equal size by probability, highest first."""
     order = rows["probability"].rank(method="first", ascending=False).to_numpy() - 1
-    tenth = (order * TENTHS // len(rows)).astype(int) + 1
+    tenth = (order * DECILES // len(rows)).astype(int) + 1
     return [
         {
-            "tenth": int(str(number)),
+            "decile": int(str(number)),
             "from": float(group["probability"].min()),
             "to": float(group["probability"].max()),
-            **held_against(group, confidence=confidence),
+            **realised_vs_predicted(group, confidence=confidence),
         }
         for number, group in rows.groupby(tenth)
     ]
@@ -93,10 +93,10 @@ def by_list(rows: pd.DataFrame, *, capacity: int | None, confidence: float) -> l
             told |= {
                 "capacity": len(called),
                 "precision": float(called["converted"].mean()),
-                "promised_precision": float(called["probability"].mean()),
+                "predicted_precision": float(called["probability"].mean()),
                 "value": float(called["value"].sum()),
             }
-        out.append({**told, **held_against(group, confidence=confidence)})
+        out.append({**told, **realised_vs_predicted(group, confidence=confidence)})
     return out
 
 
@@ -125,9 +125,9 @@ def explored(rows: pd.DataFrame, *, confidence: float) -> dict[str, Any] | None:
     told: dict[str, Any] = {
         "rows": len(drawn),
         "conversions": int(drawn["converted"].sum()),
-        "stands_for": float(weight.sum()),
-        "promised": float(np.average(drawn["probability"], weights=weight)),
-        "came": came,
+        "represents": float(weight.sum()),
+        "predicted_rate": float(np.average(drawn["probability"], weights=weight)),
+        "observed_rate": came,
         "low": low,
         "high": high,
     }

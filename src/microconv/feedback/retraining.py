@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from microconv.settings import AlarmSettings
+from microconv.settings import LeakageCheckSettings
 
 FEW = 10
 """With fewer conversions on past lists nobody can say whether promises come true."""
@@ -17,7 +17,7 @@ MANY_COLUMNS = 0.1
 """The share of columns that must have shifted before that alone asks for a new model."""
 
 
-def retrain(findings: Mapping[str, Any], alarms: AlarmSettings) -> dict[str, Any]:
+def retrain(findings: Mapping[str, Any], alarms: LeakageCheckSettings) -> dict[str, Any]:
     """Say whether a new model is due.
 
     Returns
@@ -38,7 +38,7 @@ def retrain(findings: Mapping[str, Any], alarms: AlarmSettings) -> dict[str, Any
         )
         return {"answer": "cannot tell", "reasons": [says]}
     says = (
-        f"{overall['promised']:.1%} were promised and {overall['came']:.1%} came "
+        f"{overall['predicted_rate']:.1%} were promised and {overall['observed_rate']:.1%} came "
         f"({overall['low']:.1%} to {overall['high']:.1%})."
     )
     return {"answer": "no", "reasons": [says]}
@@ -49,10 +49,10 @@ def _promises(findings: Mapping[str, Any]) -> list[str]:
     if overall is None or overall["conversions"] < FEW:
         return []
     out = []
-    if not overall["kept"] and abs(overall["ratio"] - 1) > FAR:
+    if not overall["within_interval"] and abs(overall["ratio"] - 1) > FAR:
         out.append(
-            f"{overall['promised']:.1%} were promised on the lists and {overall['came']:.1%} came "
-            f"({overall['low']:.1%} to {overall['high']:.1%})."
+            f"The lists predicted {overall['predicted_rate']:.1%} conversions; "
+            f"{overall['observed_rate']:.1%} came ({overall['low']:.1%} to {overall['high']:.1%})."
         )
     slope = None if line is None else line["slope"]
     if slope is not None and not slope["low"] <= 1 <= slope["high"]:
@@ -64,8 +64,8 @@ def _promises(findings: Mapping[str, Any]) -> list[str]:
     return out
 
 
-def _base_rate(findings: Mapping[str, Any], alarms: AlarmSettings) -> list[str]:
-    shift = findings["shift"]
+def _base_rate(findings: Mapping[str, Any], alarms: LeakageCheckSettings) -> list[str]:
+    shift = findings["drift"]
     if shift is None or shift["base_rate"]["index"] is None:
         return []
     rate = shift["base_rate"]
@@ -77,11 +77,11 @@ def _base_rate(findings: Mapping[str, Any], alarms: AlarmSettings) -> list[str]:
     ]
 
 
-def _columns(findings: Mapping[str, Any], alarms: AlarmSettings) -> list[str]:
-    shift = findings["shift"]
-    if shift is None or shift["shifted"] <= MANY_COLUMNS * shift["columns"]:
+def _columns(findings: Mapping[str, Any], alarms: LeakageCheckSettings) -> list[str]:
+    shift = findings["drift"]
+    if shift is None or shift["drifted_columns"] <= MANY_COLUMNS * shift["columns"]:
         return []
     return [
-        f"{shift['shifted']} of {shift['columns']} columns have shifted since the model was "
-        f"trained (stability index {alarms.drift:g} or more)."
+        f"{shift['drifted_columns']} of {shift['columns']} columns have shifted since the "
+        f"model was trained (stability index {alarms.drift:g} or more)."
     ]

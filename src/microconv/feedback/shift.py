@@ -23,7 +23,7 @@ ENOUGH = 20_000
 """Prospects of an instant whose columns are compared: whole buckets, which are drawn by hash."""
 
 
-def shift_of(
+def population_drift(
     log: EventLog, model: ProspectModel, as_ofs: Sequence[datetime], *, threshold: float
 ) -> dict[str, Any]:
     """Compare the cohort of the last list with that of the model's last training date.
@@ -50,8 +50,8 @@ def shift_of(
         "then": _said(model.facts.last, then),
         "now": _said(as_ofs[-1], now),
         "columns": len(moved),
-        "shifted": sum(index >= threshold for index in moved.values()),
-        "most": dict(list(moved.items())[:10]),
+        "drifted_columns": sum(index >= threshold for index in moved.values()),
+        "largest": dict(list(moved.items())[:10]),
         "base_rate": _base_rate(log, model, as_ofs),
     }
 

@@ -29,11 +29,11 @@ def audit_page(findings: Mapping[str, Any]) -> str:
         "audit.html.j2",
         {
             **findings,
-            "refused": {
+            "unreadable": {
                 clean(place): clean(why)
-                for place, why in list(findings["refused"].items())[:MOST_REFUSED]
+                for place, why in list(findings["unreadable"].items())[:MOST_REFUSED]
             },
-            "refused_count": len(findings["refused"]),
+            "unreadable_count": len(findings["unreadable"]),
             "grades_chart": _chart(grades, "grade") if grades else None,
             "lists_chart": _chart(lists, "as_of") if len(lists) > 1 else None,
         },

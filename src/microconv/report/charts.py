@@ -84,7 +84,7 @@ def kept_chart(groups: pd.DataFrame, *, by: str, name: str) -> str:
     Parameters
     ----------
     groups : DataFrame
-        `promised`, `came`, `low`, `high`, and the column `by` that names each group.
+        `predicted_rate`, `observed_rate`, `low`, `high`, and the column `by` that names each group.
     """
     import altair as alt
 
@@ -95,8 +95,8 @@ def kept_chart(groups: pd.DataFrame, *, by: str, name: str) -> str:
     reach = base.mark_rule(strokeWidth=3, color=OURS, opacity=0.5).encode(
         y=alt.Y("low:Q", title="share that converted", axis=axis), y2="high:Q"
     )
-    came = base.mark_circle(size=90, color=OURS, opacity=1).encode(y="came:Q")
-    promised = base.mark_tick(color=BEST, thickness=3, size=26).encode(y="promised:Q")
+    came = base.mark_circle(size=90, color=OURS, opacity=1).encode(y="observed_rate:Q")
+    promised = base.mark_tick(color=BEST, thickness=3, size=26).encode(y="predicted_rate:Q")
     return drawing(reach + came + promised, name)
 
 

@@ -86,11 +86,11 @@ def limits(about: About, evaluation: Mapping[str, Any]) -> list[str]:
         "leave a random few in, or the next model learns its own choice.",
         f"It says nothing of what happens later than {days(about.horizon_days)}.",
     ]
-    codes = {alarm["code"] for alarm in evaluation.get("alarms", ())}
-    if "dealt_instants" in codes:
+    codes = {alarm["check"] for alarm in evaluation.get("leakage_checks", ())}
+    if "synthetic_times" in codes:
         out.insert(0, "Tested on other prospects, not on later ones: the export has no dates.")
     if "drift" in codes:
         out.insert(0, "It is asked about prospects unlike those it learnt from (see the notes).")
-    if any(alarm["severity"] == "alarm" for alarm in evaluation.get("alarms", ())):
-        out.insert(0, "Its figures are not to be believed while an honesty alarm is open.")
+    if any(alarm["status"] == "failed" for alarm in evaluation.get("leakage_checks", ())):
+        out.insert(0, "Its figures are not to be believed while a leakage check fails.")
     return out

@@ -34,9 +34,9 @@ PROBES = {
     "all": "all columns",
     "history": "the histories alone",
     "attributes": "the attributes alone",
-    "volume": "the number of events alone",
+    "event_count": "the number of events alone",
     "order_shuffled": "all columns, the order of the steps dealt anew",
-    "random_rows": "all columns, tested on rows drawn at random",
+    "random_split": "all columns, tested on rows drawn at random",
     "shuffled_labels": "all columns, outcomes dealt at random (must be .5)",
 }
 """How the probes of the findings read."""
@@ -71,7 +71,7 @@ def model_page(
         "model.html.j2",
         {
             "status": status,
-            "verdict": evaluation["verdict"]["says"],
+            "verdict": evaluation["verdict"]["summary"],
             "trust": how_far(evaluation),
             **{name: evaluation[name] for name in ("confidence", "list_size", "bins")},
             **{name: evaluation[name] for name in ("skipped", "left_out", "definitions")},
@@ -91,13 +91,15 @@ def model_page(
             "facts": facts,
             "about": about,
             "limits": limits(about, evaluation),
-            "alarms": _by_kind(evaluation.get("alarms", [])),
+            "leakage_checks": _by_kind(evaluation.get("leakage_checks", [])),
             "probes": _probes(evaluation),
             "calibration": pooled["calibration"],
             "segments": _by_split(evaluation["segments"]),
-            "off": [entry for entry in evaluation["segments"] if entry.get("off")],
-            "promised": pooled["mean_probability"],
-            "came": pooled["base_rate"],
+            "miscalibrated": [
+                entry for entry in evaluation["segments"] if entry.get("miscalibrated")
+            ],
+            "predicted_rate": pooled["mean_probability"],
+            "observed_rate": pooled["base_rate"],
         },
     )
 
@@ -106,9 +108,9 @@ def _by_kind(alarms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Put alarms that say the same of different columns together."""
     kinds: dict[tuple[str, str, str], dict[str, Any]] = {}
     for alarm in alarms:
-        key = (alarm["code"], alarm["means"], alarm["way_out"])
-        kind = kinds.setdefault(key, {**alarm, "measured": []})
-        kind["measured"].append(alarm["measured"])
+        key = (alarm["check"], alarm["meaning"], alarm["remedy"])
+        kind = kinds.setdefault(key, {**alarm, "observed": []})
+        kind["observed"].append(alarm["observed"])
     return list(kinds.values())
 
 
@@ -125,7 +127,7 @@ def _by_split(segments: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[s
 
 def _probes(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
     """List the small models that were fitted to look for leaks, those that have a figure."""
-    found = evaluation.get("findings", {}).get("probes", {})
+    found = evaluation.get("leakage_diagnostics", {}).get("probes", {})
     return [
         {"says": says, **found[name]}
         for name, says in PROBES.items()

@@ -33,8 +33,8 @@ def how_far(evaluation: Mapping[str, Any]) -> Belief:
         The content of `evaluation.json`.
     """
     verdict, ready = evaluation["verdict"], evaluation["readiness"]
-    if not verdict["ranks"]:
-        return Belief((verdict["says"],), alarm=True)
+    if not verdict["better_than_chance"]:
+        return Belief((verdict["summary"],), alarm=True)
     if ready["state"] == "not enough":
         return Belief((ready["says"],), alarm=True)
     pooled = evaluation["models"][evaluation["candidate"]]["pooled"]
@@ -61,7 +61,7 @@ def _level(pooled: Mapping[str, Any]) -> str:
     promised, came = percent(pooled["mean_probability"]), percent(pooled["base_rate"])
     both = f"{promised} was promised on average and {came} came true"
     calibration = pooled["calibration"]
-    level, slope = calibration["level"], calibration["slope"]
+    level, slope = calibration["calibration_in_the_large"], calibration["slope"]
     if slope["value"] is None:
         return f"Whether the probabilities are right cannot be told: {slope['reason']}."
     if level["high"] < 0:
@@ -72,6 +72,6 @@ def _level(pooled: Mapping[str, Any]) -> str:
         return f"High probabilities are too high and low ones too low, though {both}."
     if slope["low"] > 1:
         return f"High probabilities are too low and low ones too high, though {both}."
-    if calibration["ece"] > calibration["ece_if_calibrated_by_prospect"]:
+    if calibration["ece"] > calibration["ece_chance_limit_by_prospect"]:
         return f"They are off by more than chance explains here and there, though {both}."
     return f"The probabilities can be taken as they stand: {both}."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from microconv.settings.bots import RobotSettings
 from microconv.settings.databases import DeliverSettings, ExtractedTable, ExtractSettings
-from microconv.settings.evaluation import AlarmSettings, EvaluateSettings
+from microconv.settings.evaluation import EvaluateSettings, LeakageCheckSettings
 from microconv.settings.ingest import DealtInstants, IngestSettings, NamingRule, SourceSettings
 from microconv.settings.journey import JourneySettings, StepSettings
 from microconv.settings.load import Settings, check_settings, engine_named, read_settings
@@ -44,7 +44,6 @@ from microconv.settings.section import Section
 from microconv.settings.snapshots import FeatureSettings, SnapshotSettings
 
 __all__ = [
-    "AlarmSettings",
     "AuditSettings",
     "BacktestSettings",
     "BenchmarkSettings",
@@ -66,6 +65,7 @@ __all__ = [
     "IndustryPrior",
     "IngestSettings",
     "JourneySettings",
+    "LeakageCheckSettings",
     "MeasureSettings",
     "ModelSettings",
     "NamingRule",

@@ -9,12 +9,12 @@ from pydantic import Field
 from microconv.settings.section import Count, Section, Seed, Share
 
 
-class AlarmSettings(Section):
+class LeakageCheckSettings(Section):
     """From where on a finding is an alarm; :mod:`microconv.evaluation.leakage.checks` lists them.
 
     Attributes
     ----------
-    single_column, suspicious_auc : float
+    single_feature, suspicious_auc : float
         By how much AUC one column must beat the histories without it, and the AUC
         that it must have itself: one step may well be what matters.
     missingness_gap : float
@@ -32,7 +32,7 @@ class AlarmSettings(Section):
         Population stability index of a column, and of the outcome.
     """
 
-    single_column: Share = 0.15
+    single_feature: Share = 0.15
     suspicious_auc: Share = 0.8
     missingness_gap: Share = 0.2
     pure_values: Share = 0.1
@@ -65,4 +65,4 @@ class EvaluateSettings(Section):
     seed: Seed
     segment_conversions: Count = 25
     max_auc_loss: Annotated[float, Field(gt=0, le=0.5)] = 0.05
-    alarms: AlarmSettings = AlarmSettings()
+    leakage_checks: LeakageCheckSettings = LeakageCheckSettings()

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from microconv.feedback.audit import Evidence, audit
-from microconv.feedback.past_lists import gather
+from microconv.feedback.list_audit import AuditInputs, audit_past_lists
+from microconv.feedback.past_lists import read_past_lists
 from microconv.model.prospect_model import ProspectModel
 from microconv.report.audit_page import audit_page
 from microconv.settings import read_settings
@@ -61,11 +61,11 @@ def audit_lists(request: AuditRequest, *, params: Path, out: Path) -> str:
             with phase("audit", "model"):
                 model = ProspectModel.load(stack.enter_context(model_at(request.model)).folder)
         with phase("audit", "lists") as says:
-            lists, refused = gather(request.lists)
-            says |= {"lists": len(lists), "refused": len(refused)}
+            lists, refused = read_past_lists(request.lists)
+            says |= {"lists": len(lists), "unreadable": len(refused)}
         with phase("audit", "outcomes"):
-            evidence = Evidence(lists, EventLog.open(request.log), model)
-            findings = audit(evidence, settings, refused=refused)
+            inputs = AuditInputs(lists, EventLog.open(request.log), model)
+            findings = audit_past_lists(inputs, settings, refused=refused)
         with phase("audit", "write"):
             page = audit_page(findings)
             with atomic_write(out / "audit.json") as fresh:

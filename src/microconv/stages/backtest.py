@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from microconv.evaluation.backtest import backtest as walk_forward
-from microconv.evaluation.leakage.diagnostics import look_for_leaks
+from microconv.evaluation.leakage.diagnostics import diagnose_leakage
 from microconv.features.scoring_snapshots import load_scoring_features
 from microconv.features.training_set import load_training_set
 from microconv.histories.timeline import plan_as_ofs, plan_folds
@@ -41,10 +41,10 @@ def backtest(
     )
     config = TrainingConfig.from_settings(SearchResult.read(search).apply(settings))
     done = walk_forward(training_set, folds, config)
-    findings = look_for_leaks(
+    findings = diagnose_leakage(
         training_set, folds, config, load_scoring_features(snapshots, features)
     )
-    notes = {**done.notes, "findings": findings, "dealt": events.dealt}
+    notes = {**done.notes, "leakage_diagnostics": findings, "synthetic_times": events.dealt}
     replace(done, notes=notes).write(predictions)
     skipped = done.notes["skipped"]
     aside = f"; skipped {', '.join(skipped)}" if skipped else ""

@@ -20,7 +20,7 @@ def evaluate(
     done.write(evaluation, plots)
     with atomic_write(metrics) as fresh:
         fresh.write_text(json.dumps(done.report["headline"], indent=1) + "\n", encoding="utf-8")
-    return str(done.report["verdict"]["says"])
+    return str(done.report["verdict"]["summary"])
 
 
 if __name__ == "__main__":

@@ -9,14 +9,14 @@ import pandas as pd
 
 from microconv.errors import OtherJourneyError, PromotionError
 from microconv.evaluation.promotion import (
-    SAYS,
-    Contest,
-    Objection,
-    against_baseline,
-    against_champion,
-    meet,
-    own_objections,
-    signed,
+    METRIC_LABELS,
+    Blocker,
+    ModelComparison,
+    check_against_baseline,
+    check_against_champion,
+    check_challenger,
+    compare_with_champion,
+    format_difference,
 )
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel, require_same
@@ -24,7 +24,13 @@ from microconv.ranking.newly_labelled import fresh_rows, out_of_time_rows, resco
 from microconv.settings import EvaluateSettings, Settings, read_settings
 from microconv.stages.runner import progress
 from microconv.storage.log import EventLog
-from microconv.tracking.champion import Contestant, contestant, crown, roll_back, standing
+from microconv.tracking.champion import (
+    ModelVersion,
+    fetch_version,
+    registry_status,
+    roll_back,
+    set_champion,
+)
 from microconv.tracking.store import Store
 
 MAX_LABEL_CONFLICTS = 0.02
@@ -40,7 +46,7 @@ class PromotionRequest:
     log : Path or None
         Event log whose newly labelled snapshots both models are compared on, too.
     because : str or None
-        Promote despite objections; the reason is recorded.
+        Promote despite blockers; the reason is recorded.
     root : Path or None
         Folder of the MLflow database; by default the repository.
     """
@@ -62,7 +68,7 @@ def promote(params: Path, request: PromotionRequest) -> str:
     Raises
     ------
     PromotionError
-        If there are objections and no reason was given to promote despite them.
+        If there are blockers and no reason was given to promote despite them.
     """
     settings, store = read_settings(params), Store.find(request.root)
     name = settings.track.registered_model
@@ -70,23 +76,23 @@ def promote(params: Path, request: PromotionRequest) -> str:
     if because == "":
         raise PromotionError("--because is empty. Give the reason, or omit the option.")
     with progress("promote"):
-        now = standing(name, store)
+        now = registry_status(name, store)
         if now.challenger is None:
             raise PromotionError(f"`{name}` has no challenger. The stage `track` registers one.")
         if now.challenger == now.champion:
             return f"{name} version {now.champion} is already the champion"
-        with contestant(name, now.challenger, store) as challenger:
+        with fetch_version(name, now.challenger, store) as challenger:
             if now.champion is None:
-                objections, figures = _first(challenger, settings)
+                blockers, figures = _first(challenger, settings)
             else:
-                with contestant(name, now.champion, store) as champion:
-                    objections, figures = _contest(challenger, champion, settings, request.log)
-        if objections and because is None:
-            raise PromotionError(_refusal(name, now.challenger, objections, figures))
-        codes = tuple(sorted({objection.code for objection in objections}))
-        crown(name, now.challenger, store=store, because=because, objections=codes)
+                with fetch_version(name, now.champion, store) as champion:
+                    blockers, figures = _contest(challenger, champion, settings, request.log)
+        if blockers and because is None:
+            raise PromotionError(_refusal(name, now.challenger, blockers, figures))
+        codes = tuple(sorted({blocker.code for blocker in blockers}))
+        set_champion(name, now.challenger, store=store, because=because, blockers=codes)
     before = "the first" if now.champion is None else f"it was version {now.champion}"
-    despite = f"; despite {', '.join(codes)}, because: {because}" if objections else ""
+    despite = f"; despite {', '.join(codes)}, because: {because}" if blockers else ""
     return f"{name} version {now.challenger} is the champion now ({before}){despite}{figures}"
 
 
@@ -105,53 +111,53 @@ def rollback(params: Path, request: PromotionRequest) -> str:
     return f"{name} version {now} is the champion again (it was version {was})"
 
 
-def _refusal(name: str, number: str, objections: list[Objection], figures: str) -> str:
-    reasons = "; ".join(objection.says for objection in objections)
+def _refusal(name: str, number: str, blockers: list[Blocker], figures: str) -> str:
+    reasons = "; ".join(blocker.message for blocker in blockers)
     return (
         f"Version {number} of `{name}` is not promoted: {reasons}. Fix this and run again, or "
         f'promote it anyway with --because "REASON".{figures}'
     )
 
 
-def _first(challenger: Contestant, settings: Settings) -> tuple[list[Objection], str]:
+def _first(challenger: ModelVersion, settings: Settings) -> tuple[list[Blocker], str]:
     """Check a first champion: its own figures, and the comparison with the best baseline."""
-    objections = _journey(
+    blockers = _journey(
         challenger.model, JourneyMap.from_settings(settings.journey), "the settings"
     )
     rows = out_of_time_rows(challenger.model)
-    objections += own_objections(rows, challenger.evaluation, settings.evaluate)
+    blockers += check_challenger(rows, challenger.evaluation, settings.evaluate)
     if challenger.evaluation is None:
-        return objections, ""
-    objections += against_baseline(challenger.evaluation)
-    verdict = challenger.evaluation["verdict"]["says"]
-    return objections, f"\n  {verdict}"
+        return blockers, ""
+    blockers += check_against_baseline(challenger.evaluation)
+    verdict = challenger.evaluation["verdict"]["summary"]
+    return blockers, f"\n  {verdict}"
 
 
 def _contest(
-    challenger: Contestant, champion: Contestant, settings: Settings, log: Path | None
-) -> tuple[list[Objection], str]:
+    challenger: ModelVersion, champion: ModelVersion, settings: Settings, log: Path | None
+) -> tuple[list[Blocker], str]:
     """Check a challenger: its own figures, and the comparison with the champion."""
     mine, theirs = challenger.model, champion.model
-    objections = _journey(mine, theirs.journey, "the champion")
+    blockers = _journey(mine, theirs.journey, "the champion")
     if mine.snapshot_settings.horizon != theirs.snapshot_settings.horizon:
-        objections.append(
-            Objection(
+        blockers.append(
+            Blocker(
                 "other_horizon",
                 f"it predicts {mine.snapshot_settings.horizon_days:g} days ahead and the champion "
                 f"{theirs.snapshot_settings.horizon_days:g}",
             )
         )
     rows = out_of_time_rows(mine)
-    objections += own_objections(rows, challenger.evaluation, settings.evaluate)
-    if any(o.code in ("other_journey", "other_horizon") for o in objections):
-        return objections, ""
-    met = meet(*_rows(mine, theirs, log), settings.evaluate)
-    if isinstance(met, Objection):
-        return [*objections, met], ""
+    blockers += check_challenger(rows, challenger.evaluation, settings.evaluate)
+    if any(o.code in ("other_journey", "other_horizon") for o in blockers):
+        return blockers, ""
+    met = compare_with_champion(*_rows(mine, theirs, log), settings.evaluate)
+    if isinstance(met, Blocker):
+        return [*blockers, met], ""
     if met.disagree > MAX_LABEL_CONFLICTS * met.figures["rows"]:
         says = f"{met.disagree} of {met.figures['rows']} common rows have another label"
-        objections.append(Objection("other_labels", says))
-    return [*objections, *against_champion(met, settings.evaluate)], _figures(
+        blockers.append(Blocker("other_labels", says))
+    return [*blockers, *check_against_champion(met, settings.evaluate)], _figures(
         met, settings.evaluate
     )
 
@@ -176,16 +182,16 @@ def _joined(first: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
     return rows.drop_duplicates(["prospect_id", "as_of"], ignore_index=True)
 
 
-def _journey(model: ProspectModel, other: JourneyMap, whose: str) -> list[Objection]:
+def _journey(model: ProspectModel, other: JourneyMap, whose: str) -> list[Blocker]:
     try:
         require_same(model.journey, other, "The model", whose)
     except OtherJourneyError as error:
         said = str(error).split(". ")[0].removeprefix("The model ")
-        return [Objection("other_journey", f"it {said}")]
+        return [Blocker("other_journey", f"it {said}")]
     return []
 
 
-def _figures(met: Contest, settings: EvaluateSettings) -> str:
+def _figures(met: ModelComparison, settings: EvaluateSettings) -> str:
     figures = met.figures
     head = (
         f"\n  on {figures['rows']:,} common rows of {figures['prospects']:,} prospects with "
@@ -194,8 +200,8 @@ def _figures(met: Contest, settings: EvaluateSettings) -> str:
     )
     lines = [
         f"\n  {says}: {figures[name]['one']['value']:.4f} against "
-        f"{figures[name]['other']['value']:.4f}, {signed(figures[name]['difference'])}"
-        for name, says in SAYS.items()
+        f"{figures[name]['other']['value']:.4f}, {format_difference(figures[name]['difference'])}"
+        for name, says in METRIC_LABELS.items()
         if figures[name]["difference"].get("low") is not None
     ]
     return head + "".join(lines)

@@ -9,7 +9,7 @@ from pathlib import Path
 from microconv.settings import Settings
 from microconv.stages.runner import run
 from microconv.storage.files import atomic_write
-from microconv.tracking.run_log import record
+from microconv.tracking.run_log import log_run
 from microconv.tracking.store import Store
 
 
@@ -38,7 +38,7 @@ def track(
         "manifest": manifest,
         "model_page": model_page,
     }
-    entry = record(settings, files, store=Store.find(store))
+    entry = log_run(settings, files, store=Store.find(store))
     with atomic_write(receipt) as fresh:
         fresh.write_text(json.dumps(asdict(entry), indent=1) + "\n", encoding="utf-8")
     return f"run {entry.run_id}, {entry.model} version {entry.version} is the challenger"

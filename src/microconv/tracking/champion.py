@@ -31,14 +31,14 @@ CHAMPIONS = "microconv.champions"
 BECAUSE = "microconv.because"
 """Tag of a version: why it was promoted although something spoke against it."""
 
-OBJECTIONS = "microconv.objections"
+BLOCKERS = "microconv.blockers"
 """Tag of a version: what spoke against it, by code, when it was promoted."""
 
 EVALUATION = "evaluation.json"
 
 
 @dataclass(frozen=True)
-class Contestant:
+class ModelVersion:
     """A version of a registered model with all that is needed to judge it.
 
     Attributes
@@ -56,7 +56,7 @@ class Contestant:
 
 
 @dataclass(frozen=True)
-class Standing:
+class RegistryStatus:
     """Who stands where in the registry.
 
     Attributes
@@ -72,7 +72,7 @@ class Standing:
     former: tuple[str, ...]
 
 
-def standing(name: str, store: Store) -> Standing:
+def registry_status(name: str, store: Store) -> RegistryStatus:
     """Read who is challenger and champion, and who was.
 
     Raises
@@ -84,7 +84,7 @@ def standing(name: str, store: Store) -> Standing:
         return _standing(client, name)
 
 
-def _standing(client: MlflowClient, name: str) -> Standing:
+def _standing(client: MlflowClient, name: str) -> RegistryStatus:
     found = [m for m in client.search_registered_models(f"name = '{name}'") if m.name == name]
     if not found:
         raise TrackingError(
@@ -95,7 +95,7 @@ def _standing(client: MlflowClient, name: str) -> Standing:
     aliases = {alias: str(number) for alias, number in registered.aliases.items()}
     champion = aliases.get(CHAMPION)
     written = tuple(json.loads(registered.tags.get(CHAMPIONS, "[]")))
-    return Standing(aliases.get(CHALLENGER), champion, former_champions(written, champion))
+    return RegistryStatus(aliases.get(CHALLENGER), champion, former_champions(written, champion))
 
 
 def former_champions(written: tuple[str, ...], champion: str | None) -> tuple[str, ...]:
@@ -120,13 +120,13 @@ def former_champions(written: tuple[str, ...], champion: str | None) -> tuple[st
 
 
 @contextmanager
-def contestant(name: str, number: str, store: Store) -> Iterator[Contestant]:
+def fetch_version(name: str, number: str, store: Store) -> Iterator[ModelVersion]:
     """Fetch a version's model and evaluation."""
     with fetched(f"{SCHEME}{name}/{number}", store) as at:
         model = ProspectModel.load(at.folder)
     with store.open() as client:
         evaluation = _evaluation(client, client.get_model_version(name, number).run_id)
-    yield Contestant(number, model, evaluation)
+    yield ModelVersion(number, model, evaluation)
 
 
 def _evaluation(client: MlflowClient, run_id: str | None) -> dict[str, Any] | None:
@@ -138,9 +138,9 @@ def _evaluation(client: MlflowClient, run_id: str | None) -> dict[str, Any] | No
     return content
 
 
-def crown(
-    name: str, number: str, *, store: Store, because: str | None, objections: tuple[str, ...] = ()
-) -> Standing:
+def set_champion(
+    name: str, number: str, *, store: Store, because: str | None, blockers: tuple[str, ...] = ()
+) -> RegistryStatus:
     """Make a version the champion; the alias moves last.
 
     Parameters
@@ -148,8 +148,8 @@ def crown(
     name, number : str
     store : Store
     because : str or None
-        Why, in spite of the objections; kept as a tag of the version.
-    objections : tuple of str
+        Why, in spite of the blockers; kept as a tag of the version.
+    blockers : tuple of str
         Codes, kept beside.
     """
     with store.open() as client:
@@ -157,7 +157,7 @@ def crown(
         before = (*now.former, *([] if now.champion is None else [now.champion]))
         client.set_registered_model_tag(name, CHAMPIONS, json.dumps([*before, number]))
         client.set_model_version_tag(name, number, BECAUSE, because or "")
-        client.set_model_version_tag(name, number, OBJECTIONS, json.dumps(objections))
+        client.set_model_version_tag(name, number, BLOCKERS, json.dumps(blockers))
         client.set_registered_model_alias(name, CHAMPION, number)
         return _standing(client, name)
 

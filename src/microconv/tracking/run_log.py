@@ -66,7 +66,7 @@ class Entry:
     fingerprint: str
 
 
-def record(settings: Settings, files: Mapping[str, Path], *, store: Store) -> Entry:
+def log_run(settings: Settings, files: Mapping[str, Path], *, store: Store) -> Entry:
     """Write a pipeline run into the diary, unless it is there already.
 
     Parameters

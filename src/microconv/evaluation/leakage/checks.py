@@ -3,18 +3,18 @@
 ========================  =======  ===========================================
 code                      severe   fires when
 ========================  =======  ===========================================
-single_column             alarm    one column ranks better than all the history
-filled_for_one_outcome    alarm    an attribute is there mostly for one outcome
+single_feature             alarm    one column ranks better than all the history
+missingness    alarm    an attribute is there mostly for one outcome
 pure_values            alarm    an attribute's values are as good as the outcome
-column_collapses          alarm    a column ranked in training and not afterwards
+auc_drop          alarm    a column ranked in training and not afterwards
 shuffled_labels           alarm    outcomes dealt at random are still predicted
 random_rows               note     a random split would look better
 strong_attribute          note     an attribute ranks, and no history is there to compare
-filled_after_outcome      note     an attribute is known only after conversions
+known_after_outcome      note     an attribute is known only after conversions
 drift                     note     the newest questions, or outcomes, look different
-order_adds_nothing        note     the order of steps is worth nothing here
-volume_is_enough          note     counting events ranks as well
-dealt_instants            note     there is no time: the split is by prospect
+no_order_gain        note     the order of steps is worth nothing here
+event_count_suffices          note     counting events ranks as well
+synthetic_times            note     there is no time: the split is by prospect
 not_checked               note     there was too little to look for leaks in
 ========================  =======  ===========================================
 
@@ -28,23 +28,23 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from microconv.evaluation.leakage.rules import (
-    Raised,
-    column_collapses,
+    CheckResult,
+    auc_drop,
     drift,
-    filled_after_outcome,
-    filled_for_one_outcome,
-    order_adds_nothing,
+    event_count_suffices,
+    known_after_outcome,
+    missingness,
+    no_order_gain,
     pure_values,
     random_rows,
     shuffled_labels,
-    single_column,
+    single_feature,
     strong_attribute,
-    volume_is_enough,
 )
-from microconv.settings import AlarmSettings
+from microconv.settings import LeakageCheckSettings
 
-Severity = Literal["alarm", "note"]
-Rule = Callable[[Mapping[str, Any], AlarmSettings], Iterator[Raised]]
+Severity = Literal["failed", "warning"]
+Rule = Callable[[Mapping[str, Any], LeakageCheckSettings], Iterator[CheckResult]]
 
 
 @dataclass(frozen=True)
@@ -53,74 +53,76 @@ class Alarm:
 
     Attributes
     ----------
-    code : str
-    severity : {"alarm", "note"}
+    check : str
+    status : {"failed", "warning"}
     columns : tuple of str
         The columns or attributes it is about; often none.
-    measured, means, way_out : str
+    observed, meaning, remedy : str
         What was found, with figures; what it means; what to do.
     figures : dict
         The same numbers, for programs.
     """
 
-    code: str
-    severity: Severity
+    check: str
+    status: Severity
     columns: tuple[str, ...]
-    measured: str
-    means: str
-    way_out: str
+    observed: str
+    meaning: str
+    remedy: str
     figures: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 RULES: dict[str, tuple[Severity, Rule]] = {
-    "single_column": ("alarm", single_column),
-    "pure_values": ("alarm", pure_values),
-    "filled_for_one_outcome": ("alarm", filled_for_one_outcome),
-    "column_collapses": ("alarm", column_collapses),
-    "shuffled_labels": ("alarm", shuffled_labels),
-    "strong_attribute": ("note", strong_attribute),
-    "random_rows": ("note", random_rows),
-    "filled_after_outcome": ("note", filled_after_outcome),
-    "drift": ("note", drift),
-    "order_adds_nothing": ("note", order_adds_nothing),
-    "volume_is_enough": ("note", volume_is_enough),
+    "single_feature": ("failed", single_feature),
+    "pure_values": ("failed", pure_values),
+    "missingness": ("failed", missingness),
+    "auc_drop": ("failed", auc_drop),
+    "shuffled_labels": ("failed", shuffled_labels),
+    "strong_attribute": ("warning", strong_attribute),
+    "random_split": ("warning", random_rows),
+    "known_after_outcome": ("warning", known_after_outcome),
+    "drift": ("warning", drift),
+    "no_order_gain": ("warning", no_order_gain),
+    "event_count_suffices": ("warning", event_count_suffices),
 }
 """Every rule, the grave ones first. A new one is one function and one line here."""
 
 
-def raise_alarms(notes: Mapping[str, Any], settings: AlarmSettings) -> list[dict[str, Any]]:
-    """Judge the findings of a backtest.
+def check_leakage(notes: Mapping[str, Any], settings: LeakageCheckSettings) -> list[dict[str, Any]]:
+    """Judge the diagnostics of a backtest.
 
     Parameters
     ----------
     notes : mapping
-        Of the backtest: `findings`, and `dealt` where instants were made up.
-    settings : AlarmSettings
+        Of the backtest: `diagnostics`, and `dealt` where instants were made up.
+    settings : LeakageCheckSettings
 
     Returns
     -------
     list of dict
         The fields of :class:`Alarm`, grave ones first.
     """
-    findings = notes.get("findings")
+    diagnostics = notes.get("leakage_diagnostics")
     found: list[Alarm] = []
-    if findings is None or "reason" in findings:
-        found.append(_not_checked("nobody looked" if findings is None else findings["reason"]))
+    if diagnostics is None or "reason" in diagnostics:
+        found.append(
+            _not_checked("nobody looked" if diagnostics is None else diagnostics["reason"])
+        )
     else:
-        for code, (severity, rule) in RULES.items():
+        for code, (status, rule) in RULES.items():
             found += [
-                Alarm(code, severity, r.columns, r.measured, r.means, r.way_out, r.figures)
-                for r in rule(findings, settings)
+                Alarm(code, status, r.columns, r.observed, r.meaning, r.remedy, r.figures)
+                for r in rule(diagnostics, settings)
             ]
-    if notes.get("dealt"):
-        found.append(_dealt(notes["dealt"]))
+    if notes.get("synthetic_times"):
+        found.append(_dealt(notes["synthetic_times"]))
     return [asdict(alarm) for alarm in found]
 
 
 def _not_checked(why: str) -> Alarm:
     return Alarm(
         "not_checked",
-        "note",
+        "warning",
         (),
         f"Leaks were not looked for: {why}.",
         "That no alarm was raised says nothing.",
@@ -130,8 +132,8 @@ def _not_checked(why: str) -> Alarm:
 
 def _dealt(sources: list[str]) -> Alarm:
     return Alarm(
-        "dealt_instants",
-        "note",
+        "synthetic_times",
+        "warning",
         (),
         f"The instants of {', '.join(f'`{name}`' for name in sources)} were dealt by a hash of the "
         "prospect's id, because the export has none.",

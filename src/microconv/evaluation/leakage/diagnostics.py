@@ -9,10 +9,13 @@ from typing import Any
 
 from microconv.evaluation.drift import base_rate_drift, collapses, column_drift
 from microconv.evaluation.leakage.column_kinds import is_attribute
-from microconv.evaluation.leakage.missingness import fill_figures, late_fills
+from microconv.evaluation.leakage.missingness import (
+    known_after_conversion,
+    missingness_by_attribute,
+)
 from microconv.evaluation.leakage.probes import columns_of, run_probes
 from microconv.evaluation.leakage.sample import Sampled, sample_fold
-from microconv.evaluation.leakage.single_feature import attribute_strengths, history_suspects
+from microconv.evaluation.leakage.single_feature import attribute_aucs, strongest_history_columns
 from microconv.features.scoring_snapshots import ScoringFeatures
 from microconv.features.training_set import TrainingSet
 from microconv.histories.timeline import Fold
@@ -22,7 +25,7 @@ TOP = 15
 """Columns that are listed where there would be hundreds."""
 
 
-def look_for_leaks(
+def diagnose_leakage(
     training_set: TrainingSet,
     folds: Sequence[Fold],
     config: TrainingConfig,
@@ -56,7 +59,7 @@ def look_for_leaks(
     names, values = columns_of(sampled)
     with ThreadPoolExecutor(config.threads or os.cpu_count()) as pool:
         probes = run_probes(sampled, names, values, seed=seed, pool=pool)
-        history = pool.submit(history_suspects, sampled, names, values, seed=seed)
+        history = pool.submit(strongest_history_columns, sampled, names, values, seed=seed)
         fallen = pool.submit(collapses, training_set, folds, seed=seed)
         return {
             "fold": folds[-1].name,
@@ -64,10 +67,10 @@ def look_for_leaks(
             "history_columns": sum(not is_attribute(name) for name in names),
             "probes": probes(),
             "history": history.result(),
-            "attributes": attribute_strengths(sampled, names, values),
-            "fills": fill_figures(sampled, names, values),
-            "late_fills": late_fills(training_set),
-            "collapses": fallen.result(),
+            "attributes": attribute_aucs(sampled, names, values),
+            "missingness": missingness_by_attribute(sampled, names, values),
+            "known_after_conversion": known_after_conversion(training_set),
+            "auc_drops": fallen.result(),
             "base_rate": base_rate_drift(training_set, folds[-1]),
             "drift": None if latest is None else _drift(sampled, latest),
         }

@@ -30,7 +30,7 @@ MIN_ROWS = 30
 """Fewer rows than this make no value certain."""
 
 
-def fill_figures(sampled: Sampled, names: list[str], values: Columns) -> dict[str, Any]:
+def missingness_by_attribute(sampled: Sampled, names: list[str], values: Columns) -> dict[str, Any]:
     """Say of each attribute how its being there, and its values, go with the outcome.
 
     Returns
@@ -55,11 +55,11 @@ def fill_figures(sampled: Sampled, names: list[str], values: Columns) -> dict[st
         share = stands[sure].sum() / max(float(weight[filled].sum()), 1e-12)
         first = [int(k) for k in np.argsort(-stands * sure, kind="stable")[:3] if sure[k]]
         out[attribute] = {
-            "filled": float(np.average(filled, weights=weight)),
-            "filled_if_converted": yes,
-            "filled_if_not": no,
+            "filled_share": float(np.average(filled, weights=weight)),
+            "filled_share_converted": yes,
+            "filled_share_not_converted": no,
             "z": float((yes - no) / error) if error > 0 else 0.0,
-            "certain": float(share),
+            "pure_share": float(share),
             "pure_values": {words[k]: float(happened[k] / stands[k]) for k in first},
         }
     return out
@@ -71,7 +71,7 @@ def _certain(rate: Floats, rows: Floats, base: float) -> Any:
     return (rows >= MIN_ROWS) & ((low >= ALMOST_ALWAYS) | never)
 
 
-def late_fills(training_set: TrainingSet) -> dict[str, Any]:
+def known_after_conversion(training_set: TrainingSet) -> dict[str, Any]:
     """Say how often an attribute of a converter became known only once it had converted.
 
     Returns

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from microconv.evaluation.intervals import figure
+from microconv.evaluation.intervals import estimate
 from microconv.evaluation.leakage.column_kinds import is_attribute
 from microconv.evaluation.leakage.sample import Sampled
-from microconv.evaluation.metrics import Answers, draw_resamples, ranking_figures
+from microconv.evaluation.metrics import Predictions, draw_resamples, ranking_metrics
 from microconv.features.family import Columns
 from microconv.features.matrix import build_features
 from microconv.features.training_set import TrainingSet
@@ -83,20 +83,20 @@ def run_probes(
         "all": tested(sampled, values),
         "history": tested(sampled, values[history]),
         "attributes": tested(sampled, values[~history]),
-        "volume": tested(sampled, volume_columns(sampled.rows)),
+        "event_count": tested(sampled, volume_columns(sampled.rows)),
         "order_shuffled": tested(reordered),
-        "random_rows": tested(mixed, seed=seed + 1),
+        "random_split": tested(mixed, seed=seed + 1),
     }
     shuffled = [tested(rows) for rows in dealt]
 
     def wait() -> dict[str, Any]:
         samples = {name: probe.result() for name, probe in fitted.items()}
         samples["shuffled_labels"] = np.mean([probe.result() for probe in shuffled], axis=0)
-        samples["order_adds"] = samples["all"] - samples["order_shuffled"]
-        samples["steps_add"] = samples["all"] - samples["volume"]
-        samples["random_gap"] = samples["random_rows"] - samples["all"]
+        samples["order_gain"] = samples["all"] - samples["order_shuffled"]
+        samples["step_type_gain"] = samples["all"] - samples["event_count"]
+        samples["random_split_gap"] = samples["random_split"] - samples["all"]
         return {
-            name: figure(sample, CONFIDENCE, why="there are no such columns")
+            name: estimate(sample, CONFIDENCE, why="there are no such columns")
             for name, sample in samples.items()
         }
 
@@ -134,8 +134,8 @@ def _tested(sampled: Sampled, values: Columns | None, seed: int) -> Floats:
     levels = np.unique(said, return_inverse=True)[1]
     probability = (levels + 1.0) / (levels.max() + 2.0)  # AUC asks for an order only
     nothing = np.zeros(len(said))
-    answers = Answers(probability, sampled.labels[tested], nothing, prospect, prospect)
-    return ranking_figures(answers, counts)[:, 0]
+    predictions = Predictions(probability, sampled.labels[tested], nothing, prospect, prospect)
+    return ranking_metrics(predictions, counts)[:, 0]
 
 
 def volume_columns(rows: TrainingSet) -> Columns:

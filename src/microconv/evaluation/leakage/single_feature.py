@@ -19,7 +19,7 @@ MOST = 5
 """Suspects are looked for one after the other, at most so many."""
 
 
-def attribute_strengths(sampled: Sampled, names: list[str], values: Columns) -> dict[str, Any]:
+def attribute_aucs(sampled: Sampled, names: list[str], values: Columns) -> dict[str, Any]:
     """Rank the test rows by each attribute alone: a value's score is its rate in training.
 
     Returns
@@ -36,7 +36,7 @@ def attribute_strengths(sampled: Sampled, names: list[str], values: Columns) -> 
     return out
 
 
-def history_suspects(
+def strongest_history_columns(
     sampled: Sampled, names: list[str], values: Columns, *, seed: int
 ) -> list[dict[str, Any]]:
     """Hold the strongest column of the histories against all that tell of something else.
