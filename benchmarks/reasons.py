@@ -24,8 +24,8 @@ from microconv.features.training_set import TrainingSet, load_training_set, sele
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.explanations.reasons import by_subject, sum_by
-from microconv.ranking.explanations.wording import Wording
-from microconv.ranking.selection.top_k import features_of
+from microconv.ranking.explanations.wording import ReasonWriter
+from microconv.ranking.selection.top_k import model_features
 from microconv.settings import Settings, read_settings
 from microconv.stages.featurize import featurize
 from microconv.stages.ingest import ingest
@@ -126,7 +126,7 @@ def columns(
     training_set: TrainingSet, model: ProspectModel, rows: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.float32]:
     """Build what a model sees of some rows."""
-    return features_of(select_rows(training_set.visible, rows), model)
+    return model_features(select_rows(training_set.visible, rows), model)
 
 
 def explained(
@@ -134,7 +134,7 @@ def explained(
 ) -> dict[str, Signed]:
     """Name the heaviest reasons of each row: column by column, and by subject."""
     parts = model.logit_contributions(columns(training_set, model, rows))[:, :-1]
-    subject = by_subject(Wording(model.columns, model.journey))
+    subject = by_subject(ReasonWriter(model.columns, model.journey))
     return {
         "column by column": heaviest(parts, model.columns),
         "by subject": heaviest(sum_by(subject, parts), tuple(subject)),

@@ -156,12 +156,12 @@ def train(folder: Path, settings: Settings) -> dict[str, float]:
 def score(folder: Path, settings: Settings) -> dict[str, float]:
     """Make the list from the log: 5,000 prospects with three reasons each."""
     from microconv.model.prospect_model import ProspectModel
-    from microconv.ranking.bucket import Question, score_bucket
+    from microconv.ranking.bucket import ScoringTask, score_bucket
     from microconv.ranking.rank import rank_prospects
 
     log, model = EventLog.open(folder / "log"), ProspectModel.load(folder / "model")
     until = log.observed_until(model.journey)
-    score_bucket(log, 0, Question(model, until, 10, reasons=3))  # loads every kernel
+    score_bucket(log, 0, ScoringTask(model, until, 10, reasons=3))  # loads every kernel
     began = time.perf_counter()
     ranking = rank_prospects(
         log,

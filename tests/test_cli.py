@@ -13,7 +13,7 @@ import yaml
 
 import microconv
 from microconv import cli
-from microconv.ranking.explanations.details_schema import DETAILS
+from microconv.ranking.explanations.details_schema import DETAIL_COLUMNS
 from worlds.ranking import END, trained, world
 
 ROOT = Path(__file__).parents[1]
@@ -227,7 +227,7 @@ def test_validate_reads_the_header_of_every_file(command, project):
 
 def test_validate_reads_the_table_of_words(command, project):
     """A bad edit is found before the run, with its line; an idle row is named."""
-    project(score__texts="words.csv")
+    project(score__reason_texts="words.csv")
     good = "pattern,subject,when,weak,text\ncounts.prcing_visit.7d,pricing,,,looked at prices\n"
     Path("words.csv").write_text(good)
     code, out, err = command("validate", "--params", "params.yaml", "--input", "raw")
@@ -258,7 +258,7 @@ def test_score_writes_the_list_of_the_library(command, events, tmp_path):
     assert "preview" in said
     listed = pd.read_parquet(out / "prospects.parquet")
     expected = microconv.score(log, model=model, as_of=END, limit=7)
-    assert [*listed.columns[len(expected.columns) :]] == DETAILS.names
+    assert [*listed.columns[len(expected.columns) :]] == DETAIL_COLUMNS.names
     pd.testing.assert_frame_equal(listed[[*expected.columns]], expected, check_exact=True)
     manifest = json.loads((out / "prospects_manifest.json").read_text())
     assert manifest["status"] == "preview"

@@ -20,8 +20,8 @@ from microconv.engines.engine import JSON_CODEC, open_engine
 from microconv.errors import EngineError, EventLogError
 from microconv.features.featurize_log import featurize_log
 from microconv.histories.snapshot_log import snapshot_log
-from microconv.ranking.bucket import Question, score_bucket
-from microconv.ranking.rank import Beside, rank_prospects
+from microconv.ranking.bucket import ScoringTask, score_bucket
+from microconv.ranking.rank import ListOptions, rank_prospects
 from microconv.ranking.selection.top_k import merge
 from microconv.ranking.serialization import SCORES
 from microconv.settings import EngineSettings
@@ -96,7 +96,7 @@ def test_spark_ranks_the_same_list(log, limit):
             as_of=END,
             limit=limit,
             engine=engine,
-            beside=Beside(details=True),
+            options=ListOptions(details=True),
         )
         for engine in (EngineSettings(), SPARK)
     )
@@ -113,7 +113,7 @@ def test_spark_ranks_the_same_list(log, limit):
 
 def test_a_lost_partition_is_worked_out_again_to_the_same_list(log, cluster, tmp_path):
     """The process of one task dies at its first attempt; the list does not know."""
-    question = Question(trained(), END, 10, reasons=3, threads=1)
+    question = ScoringTask(trained(), END, 10, reasons=3, threads=1)
 
     def dies_once(bucket):
         tried = tmp_path / f"tried-{bucket}"
@@ -126,9 +126,9 @@ def test_a_lost_partition_is_worked_out_again_to_the_same_list(log, cluster, tmp
     found = merge(cluster.map_buckets(dies_once, BUCKETS, codec=SCORES), 10)
     expected = merge(map(partial(score_bucket, log, question=question), range(BUCKETS)), 10)
     assert (tmp_path / "tried-2").exists()
-    pd.testing.assert_frame_equal(found.shortlist.rows, expected.shortlist.rows, check_exact=True)
+    pd.testing.assert_frame_equal(found.candidates.rows, expected.candidates.rows, check_exact=True)
     assert found.probability.tobytes() == expected.probability.tobytes()
-    assert found.shortlist.features.tobytes() == expected.shortlist.features.tobytes()
+    assert found.candidates.features.tobytes() == expected.candidates.features.tobytes()
     assert found.statuses == expected.statuses
 
 

@@ -14,7 +14,7 @@ from microconv.engines.engine import JSON_CODEC, open_engine
 from microconv.engines.spark import bucket_task, require_same_versions, versions
 from microconv.engines.spark_session import check_java
 from microconv.errors import EngineError, EventLogError, SettingsError
-from microconv.ranking.bucket import Question, score_bucket
+from microconv.ranking.bucket import ScoringTask, score_bucket
 from microconv.ranking.rank import rank_prospects
 from microconv.ranking.serialization import pack, unpack
 from microconv.settings import EngineSettings, engine_named
@@ -93,11 +93,11 @@ def test_a_task_sends_back_what_a_user_can_mend_and_raises_what_nobody_foresaw()
 def test_a_part_of_a_ranking_crosses_the_wire_to_the_bit(tmp_path, limit):
     """Probabilities, features, missing contacts, counts and instants come back as they went."""
     log = hard_log(tmp_path / "log", buckets=2)
-    part = score_bucket(log, 1, Question(trained(), END, limit, reasons=2, threads=1))
+    part = score_bucket(log, 1, ScoringTask(trained(), END, limit, reasons=2, threads=1))
     back = unpack(pack(part))
-    pd.testing.assert_frame_equal(back.shortlist.rows, part.shortlist.rows, check_exact=True)
-    assert back.shortlist.features.tobytes() == part.shortlist.features.tobytes()
-    assert back.shortlist.features.shape == part.shortlist.features.shape
+    pd.testing.assert_frame_equal(back.candidates.rows, part.candidates.rows, check_exact=True)
+    assert back.candidates.features.tobytes() == part.candidates.features.tobytes()
+    assert back.candidates.features.shape == part.candidates.features.shape
     assert back.probability.tobytes() == part.probability.tobytes()
     assert (back.statuses, back.event_names) == (part.statuses, part.event_names)
     assert back.seen == part.seen
@@ -107,11 +107,11 @@ def test_a_bucket_in_which_nobody_is_asked_crosses_the_wire(tmp_path):
     """A small log on many machines has such buckets."""
     log = hard_log(tmp_path / "log", buckets=2)
     early = world().events["time"].to_pandas().min().to_pydatetime()
-    part = score_bucket(log, 0, Question(trained(), early, 5, reasons=2, threads=1))
+    part = score_bucket(log, 0, ScoringTask(trained(), early, 5, reasons=2, threads=1))
     back = unpack(pack(part))
-    pd.testing.assert_frame_equal(back.shortlist.rows, part.shortlist.rows, check_exact=True)
+    pd.testing.assert_frame_equal(back.candidates.rows, part.candidates.rows, check_exact=True)
     assert len(back.probability) == 0
-    assert back.shortlist.features.shape == part.shortlist.features.shape
+    assert back.candidates.features.shape == part.candidates.features.shape
     assert back.seen == part.seen
 
 

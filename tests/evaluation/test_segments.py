@@ -145,7 +145,7 @@ def test_stage_and_attributes_are_those_known_when_asked():
         given.features,
     )
     found = segments_of(training_set, np.arange(len(training_set)))
-    stage = standing(visible, JOURNEY).stage
+    stage = journey_progress(visible, JOURNEY).stage
     assert found["stage"].tolist() == [s or "(no step yet)" for s in stage]
     early = (training_set.snapshots["as_of"] == as_ofs[0]).to_numpy()
     assert early.any()

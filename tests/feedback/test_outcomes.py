@@ -28,7 +28,7 @@ def lay_down(folder: Path, as_of=MONDAY, horizon: float = 30, learnt_until=None,
     folder.mkdir(parents=True)
     frame.to_parquet(folder / "prospects.parquet")
     manifest = {
-        "format": 1,
+        "format": 2,
         "list_id": f"{as_of:%Y%m%d}-{len(frame)}",
         "status": "champion",
         "as_of": as_of.isoformat(),

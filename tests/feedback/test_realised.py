@@ -25,8 +25,8 @@ def listed(probability, converted, **more) -> pd.DataFrame:
         "grade": "A",
         "list_id": "one",
         "as_of": pd.Timestamp("2024-06-03", tz="UTC"),
-        "listed_because": "rank",
-        "draw_probability": float("nan"),
+        "selection_reason": "rank",
+        "selection_probability": float("nan"),
         "converted": [bool(c) for c in converted],
         "value": [100.0 if c else None for c in converted],
     }
@@ -93,8 +93,8 @@ def test_drawn_rows_stand_for_everyone_who_was_not_listed():
     rows = pd.concat(
         [
             listed([0.3] * 50, [1] * 20 + [0] * 30),
-            listed([0.05] * 10, [1] * 2 + [0] * 8, listed_because="exploration",
-                   draw_probability=0.01, prospect_id=[f"q{k}" for k in range(10)]),
+            listed([0.05] * 10, [1] * 2 + [0] * 8, selection_reason="exploration",
+                   selection_probability=0.01, prospect_id=[f"q{k}" for k in range(10)]),
         ]
     )  # fmt: skip
     told = explored(rows, confidence=0.95)

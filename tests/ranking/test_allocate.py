@@ -45,8 +45,8 @@ def test_the_example_of_the_docstring() -> None:
     assert names(found)[:2] == ["ada", "dan"]
     assert names(found)[2] in {"cy", "eve", "fay"}
     assert found.because.tolist() == ["rank", "rank", "exploration"]
-    assert found.draw_probability.tolist() == [1.0, 1.0, 1 / 3]
-    assert found.same_account.tolist() == ["bob", None, None]
+    assert found.selection_probability.tolist() == [1.0, 1.0, 1 / 3]
+    assert found.other_contacts.tolist() == ["bob", None, None]
     assert sum(found.left_out.values()) == 3
     assert found.left_out["same_account"] == 1
 
@@ -73,7 +73,7 @@ def test_an_account_of_ten_thousand_is_one_row() -> None:
     frame = candidates(*[(f"p{k:05d}", "Olga", "acme") for k in range(10_000)])
     found = allocate(frame, settings(one_per_account=True), limit=500, as_of=AS_OF)
     assert names(found, frame) == ["p00000"]
-    assert found.same_account.tolist() == ["p00001, p00002, p00003 and 9,996 more"]
+    assert found.other_contacts.tolist() == ["p00001, p00002, p00003 and 9,996 more"]
     assert found.left_out == {"below_the_limit": 0, "same_account": 9_999}
 
 
@@ -102,7 +102,7 @@ def test_everyone_below_the_cut_is_drawn_as_often_as_the_draw_probability_says(s
     for seed in range(1_000 if slots == 3 else 1):
         rules = settings(exploration={"slots": slots, "seed": seed})
         found = allocate(frame, rules, limit=4 + slots, as_of=AS_OF)
-        assert found.draw_probability[4:].tolist() == [min(1.0, slots / 20)] * min(slots, 20)
+        assert found.selection_probability[4:].tolist() == [min(1.0, slots / 20)] * min(slots, 20)
         drawn.update(names(found, frame)[4:])
     if slots == 3:
         error = np.sqrt(0.15 * 0.85 / 1_000)

@@ -14,9 +14,9 @@ from hypothesis import given
 
 from microconv.histories.instants import microseconds
 from microconv.ranking.explanations.details import LATEST, latest_steps
-from microconv.ranking.explanations.details_schema import DETAILS
-from microconv.ranking.output.lists import ListFiles, Origin, write_list
-from microconv.ranking.rank import Beside, rank_prospects
+from microconv.ranking.explanations.details_schema import DETAIL_COLUMNS
+from microconv.ranking.output.lists import ListFiles, Provenance, write_list
+from microconv.ranking.rank import ListOptions, rank_prospects
 from microconv.settings import EngineSettings
 from microconv.storage.schema import MESSAGES
 from worlds.logs import AS_OF, JOURNEY, event, event_rows, log_of
@@ -35,7 +35,7 @@ def rank(log=None, *, as_of=END, limit=20, threads=None, **rules):
         as_of=as_of,
         settings=score,
         engine=EngineSettings(threads=threads),
-        beside=Beside(details=True),
+        options=ListOptions(details=True),
     )
 
 
@@ -121,15 +121,18 @@ def test_all_reasons_and_the_weaker_ones_move_the_average_to_the_probability() -
     """The weights of every row, less their sum, leave one and the same intercept."""
     ranking = rank()
     details = ranking.details.to_pylist()
-    sums = [sum(r["weight"] for r in row["reasons"]) + row["weaker_reasons"] for row in details]
+    sums = [
+        sum(r["log_odds"] for r in row["reasons"]) + row["other_reasons_log_odds"]
+        for row in details
+    ]
     probability = ranking.frame["probability"].to_numpy()
     intercept = np.log(probability / (1 - probability)) - sums
     np.testing.assert_allclose(intercept, intercept[0], atol=1e-9)
     for row, reason in zip(details, ranking.frame["reason_1"], strict=True):
-        weights = [abs(r["weight"]) for r in row["reasons"]]
+        weights = [abs(r["log_odds"]) for r in row["reasons"]]
         assert weights == sorted(weights, reverse=True)
         assert min(weights) >= 0.01
-        arrow = "↑ " if row["reasons"][0]["weight"] > 0 else "↓ "
+        arrow = "↑ " if row["reasons"][0]["log_odds"] > 0 else "↓ "
         assert reason == arrow + row["reasons"][0]["text"]
 
 
@@ -142,7 +145,7 @@ def test_buckets_threads_and_passes_change_no_detail(rules) -> None:
     found = rank(SplitLog(world(), 4), threads=2, **rules)
     assert found.frame["prospect_id"].tolist() == expected.frame["prospect_id"].tolist()
     assert found.details.equals(expected.details)
-    assert found.details.schema.equals(DETAILS)
+    assert found.details.schema.equals(DETAIL_COLUMNS)
 
 
 def test_details_change_nothing_else() -> None:
@@ -180,7 +183,7 @@ def test_a_message_is_called_by_the_subject_it_was_sent_with(tmp_path) -> None:
         {"message_id": "m2", "subject": "Of next week", "sent_at": AS_OF},
     ]
     pq.write_table(pa.Table.from_pylist(messages, MESSAGES), tmp_path / "log" / "messages.parquet")
-    steps = rank(log, as_of=AS_OF).details["steps"][0].as_py()
+    steps = rank(log, as_of=AS_OF).details["recent_steps"][0].as_py()
     assert [step["message"] for step in steps] == ["A checklist for your week", "m2", "m3"]
 
 
@@ -191,14 +194,14 @@ def test_details_are_written_where_they_have_room(tmp_path) -> None:
         (tmp_path / name / "file").write_text(name)
     ranking = rank(limit=5)
     files = ListFiles.in_folder(tmp_path / "list")
-    origin = Origin(tmp_path / "log", tmp_path / "model")
-    manifest = write_list(ranking, origin, files, valid_for=7 * DAY)
+    provenance = Provenance(tmp_path / "log", tmp_path / "model")
+    manifest = write_list(ranking, provenance, files, valid_for=7 * DAY)
     table = pq.read_table(files.prospects)
-    assert table.select(DETAILS.names).equals(ranking.details)
+    assert table.select(DETAIL_COLUMNS.names).equals(ranking.details)
     assert manifest["columns"] == table.column_names
     lines = [json.loads(line) for line in files.json_lines.read_text("utf-8").splitlines()]
-    first = ranking.details["steps"][0].as_py()
-    assert [step["step"] for step in lines[0]["steps"]] == [step["step"] for step in first]
-    assert lines[0]["steps"][0]["time"] == f"{first[0]['time']:%Y-%m-%dT%H:%M:%S.%fZ}"
+    first = ranking.details["recent_steps"][0].as_py()
+    assert [step["step"] for step in lines[0]["recent_steps"]] == [step["step"] for step in first]
+    assert lines[0]["recent_steps"][0]["time"] == f"{first[0]['time']:%Y-%m-%dT%H:%M:%S.%fZ}"
     head = files.csv.read_text("utf-8-sig").splitlines()[0].split(",")
-    assert not set(DETAILS.names) & set(head)
+    assert not set(DETAIL_COLUMNS.names) & set(head)

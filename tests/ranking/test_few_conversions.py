@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.output.lists import ListFiles, Origin, write_list
+from microconv.ranking.output.lists import ListFiles, Provenance, write_list
 from microconv.ranking.rank import rank_prospects
 from microconv.ranking.ranked import Ranking
 from microconv.settings import ReadinessSettings
@@ -53,8 +53,8 @@ def test_the_manifest_carries_the_verdict(tmp_path):
     """A program that reads the list must be able to tell."""
     hesitant(200).save(tmp_path / "model")
     files = ListFiles.in_folder(tmp_path)
-    origin = Origin(on_disk(tmp_path / "log").path, tmp_path / "model")
-    write_list(ranking_of(200), origin, files, valid_for=timedelta(days=7))
+    provenance = Provenance(on_disk(tmp_path / "log").path, tmp_path / "model")
+    write_list(ranking_of(200), provenance, files, valid_for=timedelta(days=7))
     manifest = json.loads(files.manifest.read_text())
     assert manifest["readiness"]["state"] == "not enough"
     assert manifest["grades"] is None

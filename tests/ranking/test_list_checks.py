@@ -29,7 +29,7 @@ def log_complete_until(*instants: str | None, bears: str = "won") -> EventLog:
 @pytest.mark.parametrize("as_of", ["2024-06-03T02:00:00+02:00", AS_OF])
 def test_an_instant_is_taken_in_any_zone(as_of: datetime | str) -> None:
     """Text or datetime, it is the same instant in UTC."""
-    assert trust.require_instant(as_of) == AS_OF
+    assert list_checks.require_instant(as_of) == AS_OF
 
 
 @pytest.mark.parametrize(
@@ -50,37 +50,37 @@ def test_an_instant_is_taken_in_any_zone(as_of: datetime | str) -> None:
 def test_no_instant_is_guessed(as_of: datetime | str, says: str) -> None:
     """Midnight where? Two hours decide whether last night's visits count."""
     with pytest.raises(TimeError, match=says):
-        trust.require_instant(as_of)
+        list_checks.require_instant(as_of)
 
 
 def test_asking_at_the_very_end_is_the_normal_case() -> None:
     """Outcomes are complete until that instant, and only what is before it is used."""
     log = log_complete_until("2024-06-03T00:00:00+00:00", "2024-07-01T00:00:00+00:00")
-    assert trust.require_observed_as_of(log, AS_OF, JOURNEY) == ()
+    assert list_checks.require_observed(log, AS_OF, JOURNEY) == ()
 
 
 def test_asking_later_than_outcomes_are_complete_is_refused() -> None:
     """Whoever converted in between would be called as if nothing had happened."""
     log = log_complete_until("2024-06-03T00:00:00+00:00")
     with pytest.raises(TimeError, match=r"complete only until 2024-06-03 00:00.*newer export"):
-        trust.require_observed_as_of(log, AS_OF + timedelta(seconds=1), JOURNEY)
+        list_checks.require_observed(log, AS_OF + timedelta(seconds=1), JOURNEY)
 
 
 def test_a_log_that_does_not_say_is_doubted_not_refused() -> None:
     """An export without outcomes can still be scored; the reader is told what it lacks."""
-    (note,) = trust.require_observed_as_of(log_complete_until(None), AS_OF, JOURNEY)
+    (note,) = list_checks.require_observed(log_complete_until(None), AS_OF, JOURNEY)
     assert "recently may still be on the list" in note
 
 
 def test_a_log_of_another_world_is_refused() -> None:
     """Scoring it would give everybody the probability of a prospect who did nothing."""
     with pytest.raises(OtherJourneyError, match=r"none of the 2 event names.*`A_SUBMITTED`"):
-        trust.require_known_events({"A_SUBMITTED": 5, "O_SENT": 3}, JOURNEY)
+        list_checks.require_known_events({"A_SUBMITTED": 5, "O_SENT": 3}, JOURNEY)
 
 
 def test_a_few_unknown_names_are_named_and_counted() -> None:
     """A new page on the web site must not stop the list, nor go unnoticed."""
-    (note,) = trust.require_known_events({"blog": 10, "web_page:new": 1234}, JOURNEY)
+    (note,) = list_checks.require_known_events({"blog": 10, "web_page:new": 1234}, JOURNEY)
     assert "1,234 events of 1 names" in note
     assert "`web_page:new`" in note
 
@@ -88,24 +88,26 @@ def test_a_few_unknown_names_are_named_and_counted() -> None:
 def test_asking_before_anything_was_known_is_refused() -> None:
     """The first event at that very instant is not before it."""
     with pytest.raises(TimeError, match="nothing was known of anybody"):
-        trust.require_begun(AS_OF, AS_OF)
-    trust.require_begun(AS_OF, AS_OF + timedelta(microseconds=1))
-    trust.require_begun(None, AS_OF)
+        list_checks.require_after_first_event(AS_OF, AS_OF)
+    list_checks.require_after_first_event(AS_OF, AS_OF + timedelta(microseconds=1))
+    list_checks.require_after_first_event(None, AS_OF)
 
 
 def test_a_model_that_knows_the_future_is_doubted() -> None:
     """The last closed window ended on 22 May, but open ones taught it until 3 June."""
     model = trained()
-    assert trust.doubts(model, END, latest=None, valid_for=None) == ()
-    (note,) = trust.doubts(model, END - timedelta(days=1), latest=None, valid_for=None)
+    assert list_checks.doubts(model, END, latest=None, valid_for=None) == ()
+    (note,) = list_checks.doubts(model, END - timedelta(days=1), latest=None, valid_for=None)
     assert "until 2024-06-03 00:00" in note
 
 
 def test_an_old_log_is_doubted() -> None:
     """A list is used for 7 days; events that stop 8 days before are stale by the same measure."""
     week = timedelta(days=7)
-    assert trust.doubts(trained(), END, latest=END - week, valid_for=week) == ()
-    (note,) = trust.doubts(trained(), END, latest=END - week - timedelta(hours=1), valid_for=week)
+    assert list_checks.doubts(trained(), END, latest=END - week, valid_for=week) == ()
+    (note,) = list_checks.doubts(
+        trained(), END, latest=END - week - timedelta(hours=1), valid_for=week
+    )
     assert "does not know what happened since" in note
 
 
@@ -114,10 +116,10 @@ def test_columns_of_another_version_are_refused() -> None:
     import dataclasses
 
     model = trained()
-    trust.require_columns(model)
+    list_checks.require_columns(model)
     renamed = dataclasses.replace(model, columns=("counts.old.7d", *model.columns[1:]))
     with pytest.raises(OtherJourneyError, match=r"does not make `counts\.old\.7d`"):
-        trust.require_columns(renamed)
+        list_checks.require_columns(renamed)
 
 
 def test_the_world_is_what_the_facts_above_say() -> None:

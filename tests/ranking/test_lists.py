@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from microconv.errors import MicroconvError
-from microconv.ranking.output.lists import ListFiles, Origin, write_list
+from microconv.ranking.output.lists import ListFiles, Provenance, write_list
 from microconv.ranking.output.spreadsheet import as_csv, inert
 from microconv.ranking.ranked import Ranking
 from worlds.logs import AS_OF
@@ -57,12 +57,12 @@ def ranking_of(names: list[str], **changes: object) -> Ranking:
 
 
 @pytest.fixture
-def origin(tmp_path: Path) -> Origin:
+def provenance(tmp_path: Path) -> Provenance:
     """Provide a log and a model whose md5 can be worked out by hand."""
     for name in ("log", "model"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "file").write_text(name)
-    return Origin(tmp_path / "log", tmp_path / "model")
+    return Provenance(tmp_path / "log", tmp_path / "model")
 
 
 @pytest.fixture
@@ -72,9 +72,9 @@ def files(tmp_path: Path) -> ListFiles:
     return ListFiles.in_folder(out)
 
 
-def write(ranking: Ranking, origin: Origin, files: ListFiles) -> dict[str, object]:
+def write(ranking: Ranking, provenance: Provenance, files: ListFiles) -> dict[str, object]:
     """Write a list that may be used for a week."""
-    return write_list(ranking, origin, files, valid_for=timedelta(days=7))
+    return write_list(ranking, provenance, files, valid_for=timedelta(days=7))
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -91,9 +91,9 @@ def test_other_cells_come_back_as_they_were(text: str) -> None:
     assert row["name"] == text
 
 
-def test_reasons_made_of_hostile_words_are_inert(origin: Origin, files: ListFiles) -> None:
+def test_reasons_made_of_hostile_words_are_inert(provenance: Provenance, files: ListFiles) -> None:
     """A category gets into a reason; every cell of the file is checked, whatever its column."""
-    write(ranking_of(HOSTILE), origin, files)
+    write(ranking_of(HOSTILE), provenance, files)
     with files.csv.open(encoding="utf-8-sig", newline="") as content:
         cells = [cell for row in csv.reader(content) for cell in row]
     texts = [cell for cell in cells if not cell.lstrip("-").replace(".", "").isdigit()]
@@ -106,9 +106,9 @@ def test_numbers_are_not_mistaken_for_formulas() -> None:
     assert as_csv(pd.DataFrame({"expected_value": [-1.5]})) == "expected_value\r\n-1.5\r\n"
 
 
-def test_a_spreadsheet_can_read_the_letters(origin: Origin, files: ListFiles) -> None:
+def test_a_spreadsheet_can_read_the_letters(provenance: Provenance, files: ListFiles) -> None:
     """Without a byte order mark a spreadsheet shows ZoÃ«."""
-    write(ranking_of(["Zoë"]), origin, files)
+    write(ranking_of(["Zoë"]), provenance, files)
     content = files.csv.read_bytes()
     assert content.startswith(b"\xef\xbb\xbfrank,")
     assert "Zoë".encode() in content
@@ -116,16 +116,16 @@ def test_a_spreadsheet_can_read_the_letters(origin: Origin, files: ListFiles) ->
     assert b",0.333333," in content
 
 
-def test_parquet_keeps_every_bit(origin: Origin, files: ListFiles) -> None:
+def test_parquet_keeps_every_bit(provenance: Provenance, files: ListFiles) -> None:
     """Programs read the Parquet file; nothing is rounded, nothing gets an apostrophe."""
     ranking = ranking_of([*HOSTILE, *HARMLESS])
-    write(ranking, origin, files)
+    write(ranking, provenance, files)
     pd.testing.assert_frame_equal(pd.read_parquet(files.prospects), ranking.frame)
 
 
-def test_the_manifest_vouches_for_the_list(origin: Origin, files: ListFiles) -> None:
+def test_the_manifest_vouches_for_the_list(provenance: Provenance, files: ListFiles) -> None:
     """By hand: 7 days after 3 June is 10 June; sums are those of the files as they lie there."""
-    write(ranking_of(["Ada", "Bob"]), origin, files)
+    write(ranking_of(["Ada", "Bob"]), provenance, files)
     manifest = json.loads(files.manifest.read_text(encoding="utf-8"))
     one = hashlib.md5(b"log").hexdigest()
     assert manifest["log"]["md5"] == hashlib.md5(f"{one}  file\n".encode()).hexdigest()
@@ -143,36 +143,36 @@ def test_the_manifest_vouches_for_the_list(origin: Origin, files: ListFiles) -> 
     assert manifest["notes"] == ["a note"]
 
 
-def test_the_same_inputs_make_the_same_bytes(origin: Origin, files: ListFiles) -> None:
+def test_the_same_inputs_make_the_same_bytes(provenance: Provenance, files: ListFiles) -> None:
     """A second run of the pipeline must find nothing changed."""
-    write(ranking_of(["Ada"]), origin, files)
+    write(ranking_of(["Ada"]), provenance, files)
     first = [path.read_bytes() for path in dataclasses.astuple(files)]
-    write(ranking_of(["Ada"]), origin, files)
+    write(ranking_of(["Ada"]), provenance, files)
     assert [path.read_bytes() for path in dataclasses.astuple(files)] == first
 
 
-def test_another_question_is_another_list(origin: Origin, files: ListFiles) -> None:
+def test_another_question_is_another_list(provenance: Provenance, files: ListFiles) -> None:
     """The id names the inputs: log, model, instant, length, thresholds, status."""
-    ids = [write(ranking_of(["Ada"]), origin, files)["list_id"]]
+    ids = [write(ranking_of(["Ada"]), provenance, files)["list_id"]]
     for changes in ({"as_of": AS_OF + timedelta(days=1)}, {"limit": 9}, {"grades": None}):
-        ids.append(write(ranking_of(["Ada"], **changes), origin, files)["list_id"])
-    champion = dataclasses.replace(origin, status="champion", version="3")
+        ids.append(write(ranking_of(["Ada"], **changes), provenance, files)["list_id"])
+    champion = dataclasses.replace(provenance, status="champion", version="3")
     ids.append(write(ranking_of(["Ada"]), champion, files)["list_id"])
-    (origin.log / "file").write_text("newer")
-    ids.append(write(ranking_of(["Ada"]), origin, files)["list_id"])
+    (provenance.log / "file").write_text("newer")
+    ids.append(write(ranking_of(["Ada"]), provenance, files)["list_id"])
     assert len(set(ids)) == len(ids)
 
 
 def test_a_full_disk_leaves_the_old_list_whole(
-    origin: Origin, files: ListFiles, monkeypatch: pytest.MonkeyPatch
+    provenance: Provenance, files: ListFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The manifest comes last: what it vouches for is still there, byte for byte."""
-    write(ranking_of(["Ada"]), origin, files)
+    write(ranking_of(["Ada"]), provenance, files)
     before = [path.read_bytes() for path in dataclasses.astuple(files)]
     monkeypatch.setattr(
         "microconv.ranking.output.lists.as_csv", lambda frame: Path("/dev/full").write_text("x")
     )
     with pytest.raises(MicroconvError, match="disk is full"):
-        write(ranking_of(["Bob"]), origin, files)
+        write(ranking_of(["Bob"]), provenance, files)
     assert files.csv.read_bytes() == before[1]
     assert files.manifest.read_bytes() == before[-1]

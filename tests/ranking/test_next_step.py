@@ -12,20 +12,20 @@ from microconv.histories.arrays import VisibleEvents
 from microconv.histories.instants import microseconds
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
-from microconv.ranking.next_step import NO_ACTIVITY, Standing, standing
+from microconv.ranking.next_step import NO_ACTIVITY, Progress, journey_progress
 from microconv.settings import JourneySettings
 from worlds.logs import AS_OF, JOURNEY, event, event_rows, histories_of
 
 MAJOR = {"kind": "major"}
 
 
-def stand(*steps: str, journey: JourneyMap = JOURNEY, **more: object) -> Standing:
+def stand(*steps: str, journey: JourneyMap = JOURNEY, **more: object) -> Progress:
     """Say where a prospect stands who did these steps, one a day, the last one yesterday."""
     days = range(len(steps), 0, -1)
     rows = [
         event("ada", s, AS_OF - timedelta(days=d), **more) for s, d in zip(steps, days, strict=True)
     ]
-    return standing(seen(rows), journey)
+    return journey_progress(seen(rows), journey)
 
 
 def seen(rows: list[dict[str, object]]):
@@ -71,7 +71,7 @@ def test_never_more_than_one_commitment_level_up() -> None:
     as_blog = visible.step.copy()
     as_blog[:] = journey.code_of("blog")
     visible = type(visible)(**{**vars(visible), "step": as_blog})
-    assert standing(visible, journey).next_step.tolist() == [None]
+    assert journey_progress(visible, journey).next_step.tolist() == [None]
 
 
 def test_only_what_a_person_did_counts() -> None:
@@ -87,7 +87,7 @@ def test_only_what_a_person_did_counts() -> None:
 def test_standing_agrees_with_going_through_each_history(rows) -> None:
     """The arrays must say what a plain reading of each prospect's visible events says."""
     visible = seen(rows)
-    found = standing(visible, JOURNEY)
+    found = journey_progress(visible, JOURNEY)
     ids = visible.histories.prospect_ids.to_pylist()
     for row, name in enumerate(ids):
         mine = [
@@ -138,9 +138,9 @@ def test_thousands_of_steps_need_no_table_of_rows_and_steps() -> None:
         np.full(n_rows, one.time[0]), did.astype(np.int16), np.full(n_rows, np.nan),
         np.ones(n_rows, np.float32),
     )  # fmt: skip
-    standing(visible, journey)
+    journey_progress(visible, journey)
     tracemalloc.start()
-    found = standing(visible, journey)
+    found = journey_progress(visible, journey)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert found.next_step.tolist() == ["s0" if step else "s1" for step in did]

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from microconv.errors import ListError, MissingInputError, TimeError
-from microconv.ranking.output.lists import ListFiles, Origin, write_list
+from microconv.ranking.output.lists import ListFiles, Provenance, write_list
 from microconv.ranking.output.past_lists import MANIFEST, read_list
 from microconv.ranking.ranked import Ranking
 from microconv.storage.files import md5_of
@@ -29,8 +29,8 @@ def folder(tmp_path: Path) -> Path:
     )  # fmt: skip
     out = tmp_path / "monday"
     files = ListFiles.in_folder(out)
-    origin = Origin(tmp_path / "log", tmp_path / "model")
-    write_list(ranking, origin, files, valid_for=timedelta(days=7))
+    provenance = Provenance(tmp_path / "log", tmp_path / "model")
+    write_list(ranking, provenance, files, valid_for=timedelta(days=7))
     return out
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from microconv.errors import MicroconvError, SettingsError
 from microconv.ranking.output.past_lists import PastList
-from microconv.ranking.rank import Beside, rank_prospects
+from microconv.ranking.rank import ListOptions, rank_prospects
 from microconv.ranking.step_evidence import NO_EVIDENCE
 from microconv.settings import ScoreSettings
 from microconv.storage.log import MemoryLog
@@ -49,10 +49,10 @@ def test_an_owner_gets_as_many_as_they_can_take():
 def test_exploration_is_on_the_list_with_its_chance():
     """The next model learns from the drawn, weighted by how likely they were."""
     told = ranked(under(exploration={"slots": 5, "seed": 2}))
-    drawn = told.frame[told.frame["listed_because"] == "exploration"]
+    drawn = told.frame[told.frame["selection_reason"] == "exploration"]
     assert len(drawn) == 5
     assert len(told.frame) == 30
-    assert drawn["draw_probability"].iloc[0] == pytest.approx(5 / (told.scored - 25))
+    assert drawn["selection_probability"].iloc[0] == pytest.approx(5 / (told.scored - 25))
     best = ranked(under(limit=25)).frame["prospect_id"].tolist()
     assert told.frame["prospect_id"].tolist()[:25] == best
     assert told.frame["rank"].tolist() == list(range(1, 31))
@@ -133,7 +133,7 @@ def test_names_of_any_script_come_through():
             assert mine["name"] == rows["name"][place] or pd.isna(mine["name"])
 
 
-def last_list(as_of, *ids: str) -> PastList:
+def previous_list(as_of, *ids: str) -> PastList:
     """Make a list that was made before."""
     frame = pd.DataFrame({"rank": range(1, len(ids) + 1), "prospect_id": ids, "probability": 0.1})
     return PastList(frame, {"list_id": "last", "as_of": as_of.isoformat()})
@@ -143,12 +143,12 @@ def test_a_row_says_what_changed_since_the_last_list():
     """Where it stood, and what was done in between or since when nothing was."""
     now = ranked(under()).frame["prospect_id"].tolist()
     week = END - timedelta(days=7)
-    before = last_list(week, *now[1:6])
-    frame = ranked(under(), beside=Beside(before)).frame.set_index("prospect_id")
-    assert pd.isna(frame.loc[now[0], "rank_before"])
-    assert frame.loc[now[0], "change"].startswith("new: ")
-    assert frame.loc[now[3], "rank_before"] == 3
-    assert frame.loc[now[3], "change"].startswith("-1: ")
+    before = previous_list(week, *now[1:6])
+    frame = ranked(under(), options=ListOptions(before)).frame.set_index("prospect_id")
+    assert pd.isna(frame.loc[now[0], "previous_rank"])
+    assert frame.loc[now[0], "change_since_last_list"].startswith("new: ")
+    assert frame.loc[now[3], "previous_rank"] == 3
+    assert frame.loc[now[3], "change_since_last_list"].startswith("-1: ")
     events = world().events.select(["prospect_id", "time", "event_name"]).to_pandas()
     events["event_name"] = events["event_name"].astype(str)
     for who in now[:10]:
@@ -156,7 +156,7 @@ def test_a_row_says_what_changed_since_the_last_list():
         mine = mine[mine["time"] < END]
         micro = {s.name: s.commitment for s in JOURNEY.steps if s.kind == "micro"}
         done = mine[mine["event_name"].isin(micro)]
-        said = frame.loc[who, "change"].split(": ")[1]
+        said = frame.loc[who, "change_since_last_list"].split(": ")[1]
         if len(done):
             most = max(micro[name] for name in done["event_name"])
             assert micro[said.replace(" ", "_")] == most
@@ -173,21 +173,21 @@ def measured(folder, until=END, **row):
         "impact": {"tables": {"steps": steps}},
     }
     (folder / "journey.json").write_text(json.dumps(content))
-    return Beside(journey=folder / "journey.json")
+    return ListOptions(measurement=folder / "journey.json")
 
 
 def test_a_step_with_evidence_is_proposed_before_others_that_fit(tmp_path):
     """What is known to go with more conversions; nobody is asked for more than one level up."""
     plain = ranked(under(limit=1000)).frame.set_index("prospect_id")
-    frame = ranked(under(limit=1000), beside=measured(tmp_path)).frame.set_index("prospect_id")
+    frame = ranked(under(limit=1000), options=measured(tmp_path)).frame.set_index("prospect_id")
     proposed = frame[frame["next_step"] == "reference"]
     assert len(proposed) > (plain["next_step"] == "reference").sum()
-    assert set(proposed["next_step_because"]) == {
+    assert set(proposed["next_step_reason"]) == {
         "associated with 2.1 times the rate of conversion (1.4 to 3.0) of those who have not done "
         "it yet"
     }
     others = frame[frame["next_step"] != "reference"]
-    assert set(others["next_step_because"].dropna()) == {NO_EVIDENCE}
+    assert set(others["next_step_reason"].dropna()) == {NO_EVIDENCE}
 
 
 @pytest.mark.parametrize(
@@ -195,14 +195,14 @@ def test_a_step_with_evidence_is_proposed_before_others_that_fit(tmp_path):
 )
 def test_what_did_not_survive_is_no_evidence(tmp_path, row):
     """A list that follows noise moves people around for nothing."""
-    frame = ranked(under(limit=1000), beside=measured(tmp_path, **row)).frame
+    frame = ranked(under(limit=1000), options=measured(tmp_path, **row)).frame
     pd.testing.assert_frame_equal(frame, ranked(under(limit=1000)).frame)
 
 
 def test_a_measurement_of_later_is_not_used(tmp_path):
     """A list of the past must not know what came after it."""
-    told = ranked(under(), beside=measured(tmp_path, until=END + timedelta(days=1)))
-    assert set(told.frame["next_step_because"].dropna()) == {NO_EVIDENCE}
+    told = ranked(under(), options=measured(tmp_path, until=END + timedelta(days=1)))
+    assert set(told.frame["next_step_reason"].dropna()) == {NO_EVIDENCE}
     assert any("after `as_of`" in note for note in told.notes)
 
 
@@ -210,4 +210,4 @@ def test_a_file_that_is_no_measurement_is_refused(tmp_path):
     """One sentence, before anything is scored."""
     (tmp_path / "journey.json").write_text("[]")
     with pytest.raises(MicroconvError, match="is no measurement of the journey"):
-        ranked(under(), beside=Beside(journey=tmp_path / "journey.json"))
+        ranked(under(), options=ListOptions(measurement=tmp_path / "journey.json"))

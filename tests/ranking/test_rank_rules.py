@@ -46,13 +46,13 @@ def test_buckets_and_threads_change_no_bit_and_nobody_gets_lost(buckets, threads
     pd.testing.assert_frame_equal(found.frame, expected.frame, check_exact=True)
     assert found.left_out == expected.left_out
     assert found.prospects == 300
-    by_rank = found.frame[found.frame["listed_because"] == "rank"]
+    by_rank = found.frame[found.frame["selection_reason"] == "rank"]
     assert by_rank["owner"].value_counts().to_dict() == {"owner-0": 5, "owner-2": 5}
-    drawn = found.frame[found.frame["listed_because"] == "exploration"]
+    drawn = found.frame[found.frame["selection_reason"] == "exploration"]
     assert len(drawn) == 2
     assert "owner-1" not in set(drawn["owner"])
-    assert (drawn["draw_probability"] < 1).all()
-    assert found.rules["exploration"] == {"slots": 2, "seed": 3}
+    assert (drawn["selection_probability"] < 1).all()
+    assert found.selection_rules["exploration"] == {"slots": 2, "seed": 3}
 
 
 def test_what_comes_first_may_be_the_expected_value() -> None:

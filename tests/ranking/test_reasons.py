@@ -11,8 +11,8 @@ from microconv.histories.visible import visible_events
 from microconv.model.calibration import UNCALIBRATED
 from microconv.model.ensemble import BASE_MODELS, EQUAL_WEIGHTS
 from microconv.ranking.explanations.reasons import by_subject, explain, reasons_of, sum_by
-from microconv.ranking.explanations.wording import Wording
-from microconv.ranking.selection.top_k import features_of
+from microconv.ranking.explanations.wording import ReasonWriter
+from microconv.ranking.selection.top_k import model_features
 from worlds.logs import JOURNEY
 from worlds.ranking import END, trained, world
 
@@ -25,7 +25,7 @@ COLUMNS = (
     "attributes.source=referral",
     "path.last_1.days",
 )
-WORDING = Wording(COLUMNS, JOURNEY)
+WORDING = ReasonWriter(COLUMNS, JOURNEY)
 ADA = np.array([[1], [2], [2.5], [9.0], [0], [1], [21.0]], np.float32)
 """Ada: pricing twice, last 2 days ago; blog 9 days ago; a referral; quiet for 21 days."""
 
@@ -85,7 +85,7 @@ def asked():
     histories = load_histories(log.read_events(0), JOURNEY, log.read_prospects(0))
     rows = np.arange(40)
     visible = visible_events(histories, rows, np.full(40, microseconds(END)))
-    return features_of(visible, trained())
+    return model_features(visible, trained())
 
 
 def test_all_reasons_of_a_row_add_up_to_its_probability(asked) -> None:
@@ -120,16 +120,16 @@ def test_a_row_is_explained_by_itself(asked) -> None:
 def test_the_heaviest_subject_of_a_real_row_comes_first(asked) -> None:
     """By hand for every row: sum the contributions by subject, take the largest."""
     model = trained()
-    wording = Wording(model.columns, model.journey)
+    writer = ReasonWriter(model.columns, model.journey)
     found = explain(asked, model, most=1)["reason_1"]
     for row, parts in enumerate(model.logit_contributions(asked)[:, :-1]):
         sums: dict[str, float] = {}
-        for name, part in zip(wording.subjects, parts, strict=True):
+        for name, part in zip(writer.subjects, parts, strict=True):
             sums[name] = sums.get(name, 0.0) + part
         heaviest = max(sums, key=lambda name: abs(sums[name]))
-        about = [i for i, name in enumerate(wording.subjects) if name == heaviest]
+        about = [i for i, name in enumerate(writer.subjects) if name == heaviest]
         arrow = "↑ " if sums[heaviest] > 0 else "↓ "
-        assert found[row] in {arrow + wording.say(i, asked[:, row])[0] for i in about}
+        assert found[row] in {arrow + writer.describe(i, asked[:, row])[0] for i in about}
 
 
 def test_nobody_listed_is_nothing_to_explain(asked) -> None:

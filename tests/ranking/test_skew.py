@@ -13,7 +13,7 @@ import yaml
 
 from microconv.ranking import bucket as ranking_bucket
 from microconv.ranking import rank
-from microconv.ranking.bucket import Question, score_bucket
+from microconv.ranking.bucket import ScoringTask, score_bucket
 from microconv.ranking.score import score
 from microconv.ranking.selection.top_k import merge
 from microconv.settings import EngineSettings
@@ -120,14 +120,14 @@ def test_of_very_many_prospects_only_the_listed_and_eight_bytes_of_the_others_ar
     log = EventLog.open(
         write_log(tmp_path / "log", *(table[k : k + 10_000] for k in range(0, 40_000, 10_000)))
     )
-    question = Question(trained(), END, 50, reasons=1)
+    question = ScoringTask(trained(), END, 50, reasons=1)
     parts = [score_bucket(log, bucket, question) for bucket in range(log.buckets)]
     whole = merge(iter(parts), 50)
-    assert [len(part.shortlist.rows) for part in (*parts, whole)] == [50] * 5
-    assert all(part.shortlist.features.shape[1] == 50 for part in (*parts, whole))
+    assert [len(part.candidates.rows) for part in (*parts, whole)] == [50] * 5
+    assert all(part.candidates.features.shape[1] == 50 for part in (*parts, whole))
     assert whole.probability.nbytes == 8 * 40_000
     best = np.sort(np.concatenate([part.probability for part in parts]))[::-1][:50]
-    np.testing.assert_array_equal(whole.shortlist.rows["probability"].to_numpy(), best)
+    np.testing.assert_array_equal(whole.candidates.rows["probability"].to_numpy(), best)
 
 
 FILLS_UP = """

@@ -9,8 +9,8 @@ import pytest
 
 from microconv.errors import MissingInputError, SettingsError
 from microconv.ranking.explanations.formatting import FORMATS
-from microconv.ranking.explanations.text_table import parse_texts, read_texts, shipped
-from microconv.ranking.explanations.wording import Wording, idle_patterns
+from microconv.ranking.explanations.text_table import built_in_texts, parse_texts, read_texts
+from microconv.ranking.explanations.wording import ReasonWriter, unused_patterns
 from microconv.ranking.rank import rank_prospects
 from worlds.logs import JOURNEY
 from worlds.ranking import END, settings, trained, world
@@ -22,7 +22,7 @@ GOOD = "counts.{step}.ever,step {step},= 0,,nothing of: {label step}\n"
 def test_the_table_uses_only_what_there_is() -> None:
     """A misspelt format would only fail on the day its sentence is needed."""
     words = {"label", "name", "chain"}
-    for text in shipped():
+    for text in built_in_texts():
         found = set(re.findall(r"\{(\w+)\}", text.pattern))
         braces = re.findall(r"\{(?:(\w+) )?(\w+)\}", re.sub(r"\[[^\]]*\]", "", text.text))
         for how, what in braces:
@@ -41,16 +41,16 @@ def test_the_table_uses_only_what_there_is() -> None:
 def test_columns_of_one_pattern_have_one_subject() -> None:
     """Otherwise the subject of a column would depend on its value."""
     subjects: dict[str, set[str]] = {}
-    for text in shipped():
+    for text in built_in_texts():
         subjects.setdefault(text.pattern, set()).add(text.subject)
     assert {pattern: found for pattern, found in subjects.items() if len(found) > 1} == {}
 
 
 def said_by(own: str, **values: float) -> str:
     """Word how often pricing was visited, with the rows of one's own before the package's."""
-    texts = (*parse_texts((HEADER + own).encode(), "mine.csv"), *shipped())
-    wording = Wording(tuple(values), JOURNEY, texts)
-    return wording.say(0, np.array(list(values.values()), np.float32))[0]
+    texts = (*parse_texts((HEADER + own).encode(), "mine.csv"), *built_in_texts())
+    writer = ReasonWriter(tuple(values), JOURNEY, texts)
+    return writer.describe(0, np.array(list(values.values()), np.float32))[0]
 
 
 def test_ones_own_rows_come_first_and_the_rest_stays() -> None:
@@ -65,7 +65,7 @@ def test_the_list_speaks_in_ones_own_words(tmp_path) -> None:
     table = tmp_path / "mine.csv"
     table.write_text(HEADER + "{column},everything,,,Words\n")
     ours = settings().score
-    mine = ours.model_copy(update={"texts": table})
+    mine = ours.model_copy(update={"reason_texts": table})
     plain, worded = (
         rank_prospects(world(), model=trained(), as_of=END, settings=chosen).frame
         for chosen in (ours, mine)
@@ -143,13 +143,13 @@ def test_a_pattern_that_fits_no_column_is_named() -> None:
     rows = "counts.pricing.ever,a,,,b\ncounts.prcing.ever,a,,,b\nattributes.x,a,,,b\n"
     texts = parse_texts((HEADER + rows).encode(), "mine.csv")
     names = ("counts.pricing.ever", "counts.blog.ever")
-    assert idle_patterns(names, JOURNEY, texts) == ["counts.prcing.ever", "attributes.x"]
+    assert unused_patterns(names, JOURNEY, texts) == ["counts.prcing.ever", "attributes.x"]
 
 
 def test_a_table_that_is_not_there_is_missed_before_anything_is_scored(tmp_path) -> None:
     """A folder in its place cannot be read either."""
-    gone = settings().score.model_copy(update={"texts": tmp_path / "gone.csv"})
-    with pytest.raises(MissingInputError, match=r"`score\.texts`"):
+    gone = settings().score.model_copy(update={"reason_texts": tmp_path / "gone.csv"})
+    with pytest.raises(MissingInputError, match=r"`score\.reason_texts`"):
         rank_prospects(world(), model=trained(), as_of=END, settings=gone)
     with pytest.raises(SettingsError, match="cannot be read: Is a directory"):
         read_texts(tmp_path)

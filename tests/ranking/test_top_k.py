@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 from microconv.histories.snapshots import STATUSES
 from microconv.ranking.contacts import contacts
 from microconv.ranking.next_step import NO_ACTIVITY
-from microconv.ranking.selection.top_k import BucketScores, Shortlist, merge
+from microconv.ranking.selection.top_k import BucketScores, Candidates, merge
 from worlds.logs import AS_OF
 
 
-def rows_of(*rows: tuple[float, int, int, str]) -> Shortlist:
-    """Make a shortlist of (probability, last activity, events, id); features number the rows."""
+def rows_of(*rows: tuple[float, int, int, str]) -> Candidates:
+    """Make a candidates of (probability, last activity, events, id); features number the rows."""
     frame = pd.DataFrame(rows, columns=["probability", "last_activity", "events", "prospect_id"])
-    return Shortlist(frame, np.arange(len(rows), dtype=np.float32)[None])
+    return Candidates(frame, np.arange(len(rows), dtype=np.float32)[None])
 
 
-def ids(shortlist: Shortlist) -> list[str]:
-    """Name who is on a shortlist, best first."""
-    return shortlist.rows["prospect_id"].tolist()
+def ids(candidates: Candidates) -> list[str]:
+    """Name who is on a candidates, best first."""
+    return candidates.rows["prospect_id"].tolist()
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,14 @@ def test_features_follow_their_rows() -> None:
     assert best.features.tolist() == [[1.0, 2.0]]
 
 
-def bucket(shortlist: Shortlist, limit: int | None) -> BucketScores:
+def bucket(candidates: Candidates, limit: int | None) -> BucketScores:
     """Make what one bucket adds, as `score_bucket` does."""
     return BucketScores(
         statuses={**dict.fromkeys(STATUSES, 1), "no_step": 0},
         exits={"left": 1},
         event_names={"blog": 2},
-        probability=shortlist.rows["probability"].to_numpy(float),
-        shortlist=shortlist.best(limit),
+        probability=candidates.rows["probability"].to_numpy(float),
+        candidates=candidates.best(limit),
         seen=(None, AS_OF),
     )
 
@@ -74,7 +74,7 @@ def test_bucket_by_bucket_is_the_same_as_all_at_once(people, buckets, limit) -> 
     parts = [bucket(rows_of(*rows[start::buckets]), limit) for start in range(buckets)]
     merged = merge(parts, limit)
     by_hand = sorted(rows, key=lambda row: (-row[0], -row[1], -row[2], row[3]))
-    assert ids(merged.shortlist) == [row[3] for row in by_hand][:limit]
+    assert ids(merged.candidates) == [row[3] for row in by_hand][:limit]
     assert len(merged.probability) == len(rows)
     assert merged.statuses["converted"] == buckets
     assert merged.event_names == {"blog": 2 * buckets}

@@ -8,14 +8,14 @@ import pytest
 
 from microconv.report.charts import folds_chart, gain_chart, reliability_chart
 from microconv.report.model_page import model_page
-from worlds.reports import ABOUT, FACTS, evaluation
+from worlds.reports import FACTS, MODEL_SCOPE, evaluation
 
 
 @pytest.fixture(scope="module")
 def html() -> str:
     """Write the page once."""
     found = evaluation()
-    return model_page(found.report, found.plots, facts=FACTS, about=ABOUT, status="preview")
+    return model_page(found.report, found.plots, facts=FACTS, about=MODEL_SCOPE, status="preview")
 
 
 def test_every_model_stands_beside_its_baselines(html: str) -> None:
@@ -84,7 +84,10 @@ def test_charts_survive_what_little_there_may_be() -> None:
 def test_the_same_numbers_make_the_same_page(html: str) -> None:
     """A second run of the pipeline must find nothing changed."""
     found = evaluation()
-    assert model_page(found.report, found.plots, facts=FACTS, about=ABOUT, status="preview") == html
+    assert (
+        model_page(found.report, found.plots, facts=FACTS, about=MODEL_SCOPE, status="preview")
+        == html
+    )
 
 
 def test_figures_that_do_not_exist_are_dashes() -> None:
@@ -93,7 +96,7 @@ def test_figures_that_do_not_exist_are_dashes() -> None:
     gone = {"value": None, "reason": "nobody converted"}
     report["models"]["ensemble"]["folds"]["2024-03-04"]["auc"] = gone
     report["models"]["recency"]["pooled"]["lift"] = gone
-    html = model_page(report, evaluation().plots, facts=FACTS, about=ABOUT, status="preview")
+    html = model_page(report, evaluation().plots, facts=FACTS, about=MODEL_SCOPE, status="preview")
     assert "None" not in html
     assert ">–<" in html
 
@@ -176,7 +179,7 @@ def test_segments_stand_on_the_card_and_those_with_too_few_say_so() -> None:
            "reason": "3 of 40 rows converted, and figures take 25 of each outcome"}  # fmt: skip
     right = segment("partner_list", miscalibrated=False, predicted_rate=0.0749)
     report = found.report | {"segments": [few, segment("webinar"), right]}
-    html = model_page(report, found.plots, facts=FACTS, about=ABOUT, status="preview")
+    html = model_page(report, found.plots, facts=FACTS, about=MODEL_SCOPE, status="preview")
     table = html.split("Do the probabilities come true everywhere?")[1].split("</table>")[0]
     assert "1 of them is off by more than chance explains" in table
     assert "&lt;b&gt;decision" in table

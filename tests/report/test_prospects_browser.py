@@ -83,7 +83,7 @@ def test_rows_are_found_filtered_and_sorted_with_the_keyboard_too(browser, tmp_p
 
 def test_a_row_opens_to_its_reasons_steps_and_next_step(browser, tmp_path) -> None:
     """By hand: e^0.7 is 2.01 and e^-0.68 is 0.51; a step of 25 % a person's; 3 before, 7 mails."""
-    frame = list_of("Ada", "Bob", next_step_because=["associated with 2.1 times the rate"] * 2)
+    frame = list_of("Ada", "Bob", next_step_reason=["associated with 2.1 times the rate"] * 2)
     page = browser.new_page()
     page.goto(write(with_details(frame), tmp_path / "p.html").as_uri())
     assert page.locator("tr.details").count() == 0  # laid out when it is asked for
@@ -186,8 +186,9 @@ def test_nothing_is_cut_off_on_a_telephone_or_a_laptop(browser, tmp_path, width)
 def test_names_do_nothing_in_any_column(browser, tmp_path) -> None:
     """A script that ran, a request that went out or a dialog would all be seen here."""
     columns = (
-        "prospect_id", "owner", "email", "account_id", "stage", "next_step", "change",
-        "same_account", "next_step_because", "grade",
+        "prospect_id", "owner", "email", "account_id", "stage", "next_step",
+        "change_since_last_list",
+        "other_contacts", "next_step_reason", "grade",
     )  # fmt: skip
     words = dict.fromkeys(columns, HOSTILE)
     frame = list_of(*HOSTILE, reason_1=[f"↑ source: {name}" for name in HOSTILE], **words)

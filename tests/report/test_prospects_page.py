@@ -60,9 +60,9 @@ def test_a_row_says_who_how_likely_why_and_what_next() -> None:
 def test_a_row_says_what_changed_what_was_measured_and_whether_it_was_drawn() -> None:
     """What the list knows and the page hides would be worked out for nobody."""
     frame = list_of("Ada", "Bob").assign(
-        change=["+12: pricing visit", "new: nothing done yet"],
-        next_step_because=["associated with 2.1 times the rate <b>", NO_EVIDENCE],
-        listed_because=["rank", "exploration"],
+        change_since_last_list=["+12: pricing visit", "new: nothing done yet"],
+        next_step_reason=["associated with 2.1 times the rate <b>", NO_EVIDENCE],
+        selection_reason=["rank", "exploration"],
     )
     page = write(frame)
     text = Page(page).text
@@ -111,7 +111,7 @@ def embedded(html: str) -> dict[str, Any]:
 
 def test_an_opened_row_has_every_reason_step_and_the_evidence_at_hand() -> None:
     """By hand: 3 June less two days and an hour is 31 May 23:00, minute 28,619,940 since 1970."""
-    frame = list_of("Ada", next_step_because=["associated with 2.1 times the rate"])
+    frame = list_of("Ada", next_step_reason=["associated with 2.1 times the rate"])
     page = write(with_details(frame))
     content = embedded(page)
     words = content["words"]
@@ -139,9 +139,9 @@ def test_a_list_without_details_has_nothing_to_open() -> None:
 def test_what_is_missing_in_the_details_is_no_word() -> None:
     """A step on the web came through no message; nobody reads `None` or `nan`."""
     row = told()
-    row["steps"][0] |= {"message": None, "campaign": None}
-    row["steps"][1] |= {"campaign": None}
-    content = embedded(write(with_details(list_of("Ada", next_step_because=[None]), [row])))
+    row["recent_steps"][0] |= {"message": None, "campaign": None}
+    row["recent_steps"][1] |= {"campaign": None}
+    content = embedded(write(with_details(list_of("Ada", next_step_reason=[None]), [row])))
     assert content["rows"][0][2][2::4] == [-1, 0]
     assert content["vias"] == [[content["words"].index("A checklist"), -1]]
     assert content["rows"][0][-1] == -1

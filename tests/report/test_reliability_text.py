@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from microconv.report.reliability_text import Belief, how_far
+from microconv.report.reliability_text import Reliability, summarize_reliability
 from worlds.reports import evaluation
 
 
@@ -35,9 +35,9 @@ def report(**calibration: Any) -> dict[str, Any]:
 
 def test_a_good_model_is_said_to_be_one() -> None:
     """Every figure named here stands in the evaluation above."""
-    belief = how_far(report())
-    assert not belief.alarm
-    assert belief.sentences == (
+    reliability = summarize_reliability(report())
+    assert not reliability.alarm
+    assert reliability.sentences == (
         "Asked about the past, the first 200 of each list converted 4.5 times as often as the "
         "average prospect (3.3 to 5.7, 95\xa0% interval).",
         "The probabilities can be taken as they stand: 1.3\xa0% was promised on average and "
@@ -70,7 +70,7 @@ def test_a_good_model_is_said_to_be_one() -> None:
 )
 def test_what_is_wrong_with_the_probabilities_is_said(calibration: Any, says: str) -> None:
     """Percentages are read as percentages: a systematic error must be named, with its direction."""
-    assert says in how_far(report(**calibration)).sentences[-1]
+    assert says in summarize_reliability(report(**calibration)).sentences[-1]
 
 
 @pytest.mark.parametrize("ranks", [False, None])
@@ -87,11 +87,16 @@ def test_a_list_from_a_few_conversions_is_never_a_confident_one() -> None:
     """However good the figures look: with not enough, only that is said."""
     content = report()
     content["readiness"] = {"state": "not enough", "says": "There is not enough: 30 conversions."}
-    assert how_far(content) == Belief(("There is not enough: 30 conversions.",), alarm=True)
+    assert summarize_reliability(content) == Reliability(
+        ("There is not enough: 30 conversions.",), alarm=True
+    )
     content["readiness"] = {"state": "thin", "says": "There is little: 60 conversions."}
-    belief = how_far(content)
-    assert (belief.sentences[0], belief.alarm) == ("There is little: 60 conversions.", False)
-    assert len(belief.sentences) == 3
+    reliability = summarize_reliability(content)
+    assert (reliability.sentences[0], reliability.alarm) == (
+        "There is little: 60 conversions.",
+        False,
+    )
+    assert len(reliability.sentences) == 3
 
 
 def test_a_lift_that_does_not_exist_is_not_mentioned() -> None:
@@ -103,5 +108,5 @@ def test_a_lift_that_does_not_exist_is_not_mentioned() -> None:
 
 def test_real_evaluations_can_be_put_into_words() -> None:
     """The keys read here are the ones that `evaluate` writes."""
-    assert not how_far(evaluation(2.0).report).alarm
-    assert how_far(evaluation(0.0).report).alarm
+    assert not summarize_reliability(evaluation(2.0).report).alarm
+    assert summarize_reliability(evaluation(0.0).report).alarm

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 
 from microconv.errors import MicroconvError, MissingInputError
-from microconv.ranking.output.lists import ListFiles, Origin, write_list
+from microconv.ranking.output.lists import ListFiles, Provenance, write_list
 from microconv.ranking.rank import rank_prospects
-from microconv.report.write import Findings, write_journey_page, write_pages
+from microconv.report.write import PageInputs, write_journey_page, write_pages
 from worlds.ranking import END, settings, trained, world
 from worlds.reports import evaluation
 
 
 @pytest.fixture
-def findings(tmp_path: Path) -> Findings:
+def inputs(tmp_path: Path) -> PageInputs:
     """Lay out what the stages before `report` leave behind, made by the real ones."""
-    found = Findings(
+    found = PageInputs(
         tmp_path / "prospects.parquet",
         tmp_path / "manifest.json",
         tmp_path / "evaluation.json",
@@ -28,7 +28,7 @@ def findings(tmp_path: Path) -> Findings:
     ranking = rank_prospects(world(), model=trained(), as_of=END, settings=settings().score)
     write_list(
         ranking,
-        Origin(found.model, found.model),
+        Provenance(found.model, found.model),
         ListFiles(
             found.prospects,
             *(tmp_path / f"list.{kind}" for kind in ("csv", "xlsx", "jsonl")),
@@ -41,33 +41,33 @@ def findings(tmp_path: Path) -> Findings:
 
 
 def test_both_pages_are_written_from_what_the_stages_left(
-    findings: Findings, tmp_path: Path
+    inputs: PageInputs, tmp_path: Path
 ) -> None:
     """From the files of a real ranking and a real evaluation, end to end."""
     page, model_page = tmp_path / "reports" / "prospects.html", tmp_path / "reports" / "model.html"
-    manifest = write_pages(findings, page=page, model_page_at=model_page)
+    manifest = write_pages(inputs, page=page, model_page_at=model_page)
     html = page.read_text(encoding="utf-8")
     assert manifest["list_id"] in html
     assert html.count(" data-grade=") == 10
     assert "<svg" in model_page.read_text(encoding="utf-8")
 
 
-def test_a_list_of_another_run_is_refused(findings: Findings, tmp_path: Path) -> None:
+def test_a_list_of_another_run_is_refused(inputs: PageInputs, tmp_path: Path) -> None:
     """Yesterday's manifest must not vouch for today's list."""
-    manifest = json.loads(findings.manifest.read_text(encoding="utf-8"))
+    manifest = json.loads(inputs.manifest.read_text(encoding="utf-8"))
     manifest["files"]["prospects"] = "0" * 32
-    findings.manifest.write_text(json.dumps(manifest), encoding="utf-8")
+    inputs.manifest.write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(MicroconvError, match="belong to different runs"):
-        write_pages(findings, page=tmp_path / "a.html", model_page_at=tmp_path / "b.html")
+        write_pages(inputs, page=tmp_path / "a.html", model_page_at=tmp_path / "b.html")
 
 
 @pytest.mark.parametrize("missing", ["prospects", "manifest", "evaluation", "plots"])
-def test_a_missing_file_is_named(findings: Findings, tmp_path: Path, missing: str) -> None:
+def test_a_missing_file_is_named(inputs: PageInputs, tmp_path: Path, missing: str) -> None:
     """The reader is told which stage to run."""
-    place: Path = getattr(findings, missing)
+    place: Path = getattr(inputs, missing)
     place.rename(place.with_name("elsewhere"))
     with pytest.raises(MissingInputError, match=place.name):
-        write_pages(findings, page=tmp_path / "a.html", model_page_at=tmp_path / "b.html")
+        write_pages(inputs, page=tmp_path / "a.html", model_page_at=tmp_path / "b.html")
 
 
 def test_the_journey_page_is_written_from_the_measurement(tmp_path: Path) -> None:

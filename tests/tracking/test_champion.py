@@ -13,7 +13,7 @@ import pytest
 
 from microconv.errors import PromotionError, TrackingError
 from microconv.model.prospect_model import OUT_OF_TIME
-from microconv.ranking.newly_labelled import fresh_rows
+from microconv.ranking.newly_labelled import newly_labelled_rows
 from microconv.stages.promote import Ask, promote, rollback
 from microconv.tracking.champion import BECAUSE, BLOCKERS, CHAMPIONS, registry_status
 from microconv.tracking.run_log import log_run
@@ -207,7 +207,7 @@ def test_the_log_lets_the_champion_be_asked_about_what_matured_since(tmp_path, m
     """A champion of spring carries no row of summer; the log and its artefact make them."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     log = on_disk(tmp_path / "log")
-    rows = fresh_rows(log, younger())
+    rows = newly_labelled_rows(log, younger())
     plain = rows.assign(fold="summer", as_of=rows["as_of"].dt.tz_convert(None))
     carried = pa.table(
         {name: pa.array(plain[name], from_pandas=True) for name in OUT_OF_TIME.names}

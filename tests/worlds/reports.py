@@ -46,7 +46,7 @@ HOSTILE = [
 ]
 """What people call themselves to make trouble."""
 
-ABOUT = About(
+MODEL_SCOPE = ModelScope(
     horizon_days=30,
     active_within_days=60,
     outcomes=("deal_won",),
@@ -84,16 +84,16 @@ def told(*words: str, reasons: int = 2, steps: int = 2) -> dict[str, Any]:
     turn = cycle(words or ("visited pricing 2 days ago",))
     return {
         "reasons": [
-            {"text": next(turn), "weight": (0.7 - 0.02 * k) * (-1) ** k} for k in range(reasons)
+            {"text": next(turn), "log_odds": (0.7 - 0.02 * k) * (-1) ** k} for k in range(reasons)
         ],
-        "weaker_reasons": -0.1,
-        "steps": [
+        "other_reasons_log_odds": -0.1,
+        "recent_steps": [
             {
                 "time": AS_OF - timedelta(days=k + 2, hours=1),
                 "step": "pricing_visit" if not words else next(turn),
                 "message": next(turn) if words else "A checklist",
                 "campaign": next(turn) if words else "nurture",
-                "human": 1.0 if k else 0.25,
+                "human_probability": 1.0 if k else 0.25,
             }
             for k in range(steps)
         ],
@@ -104,7 +104,7 @@ def told(*words: str, reasons: int = 2, steps: int = 2) -> dict[str, Any]:
 
 def with_details(frame: pd.DataFrame, rows: list[dict[str, Any]] | None = None) -> pd.DataFrame:
     """Add details to a list, as its file gives them back."""
-    table = pa.Table.from_pylist(rows or [told()] * len(frame), DETAILS)
+    table = pa.Table.from_pylist(rows or [told()] * len(frame), DETAIL_COLUMNS)
     return frame.join(table.to_pandas())
 
 

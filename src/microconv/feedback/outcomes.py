@@ -20,7 +20,7 @@ from microconv.storage.log import EventLog
 from microconv.storage.schema import INSTANT
 
 RANKED = "rank"
-"""`listed_because` of whoever is on a list for being among the best; lists that say nothing
+"""`selection_reason` of whoever is on a list for being among the best; lists that say nothing
 hold nobody else."""
 
 ROWS = pa.schema(
@@ -32,8 +32,8 @@ ROWS = pa.schema(
         "list_id": pa.string(),
         "as_of": INSTANT,
         "horizon": pa.duration("us"),
-        "listed_because": pa.string(),
-        "draw_probability": pa.float64(),
+        "selection_reason": pa.string(),
+        "selection_probability": pa.float64(),
         "observed": pa.bool_(),
         "converted": pa.bool_(),
         "value": pa.float64(),
@@ -49,8 +49,9 @@ class Outcomes:
     Attributes
     ----------
     rows : DataFrame
-        `list_id`, `as_of`, `prospect_id`, `rank`, `probability`, `grade`, `listed_because`,
-        `draw_probability`, and of the window ``[as_of, as_of + horizon)``: `converted`, `value`.
+        `list_id`, `as_of`, `prospect_id`, `rank`, `probability`, `grade`, `selection_reason`,
+        `selection_probability`, and of the window ``[as_of, as_of + horizon)``: `converted`,
+        `value`.
     open_until : dict of str to datetime
         List → when its window will have closed; its rows are not counted yet.
     lost : dict of str to int
@@ -97,15 +98,15 @@ def find_outcomes(log: EventLog, lists: Sequence[PastList], journey: JourneyMap)
 
 def _asked(past: PastList) -> pd.DataFrame:
     rows = past.frame
-    because = rows.get("listed_because", RANKED)
-    drawn = rows.get("draw_probability", np.nan)
+    because = rows.get("selection_reason", RANKED)
+    drawn = rows.get("selection_probability", np.nan)
     return rows[["prospect_id", "rank", "probability"]].assign(
         grade=rows.get("grade"),
         list_id=past.manifest["list_id"],
         as_of=pd.Timestamp(past.as_of),
         horizon=_horizon(past),
-        listed_because=because,
-        draw_probability=drawn,
+        selection_reason=because,
+        selection_probability=drawn,
     )
 
 

@@ -17,7 +17,7 @@ from microconv.measurement.stats.intervals import wilson
 DECILES = 10
 
 EXPLORED = "exploration"
-"""`listed_because` of whoever was drawn at random from those below the cut."""
+"""`selection_reason` of whoever was drawn at random from those below the cut."""
 
 
 def realised_vs_predicted(rows: pd.DataFrame, *, confidence: float) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def by_list(rows: pd.DataFrame, *, capacity: int | None, confidence: float) -> l
     """
     out = []
     for name, group in rows.groupby("list_id", sort=False):  # they are in time
-        ranked = group[group["listed_because"] == RANKED]
+        ranked = group[group["selection_reason"] == RANKED]
         called = ranked if capacity is None else ranked[ranked["rank"] <= capacity]
         told = {"list_id": name, "as_of": f"{group['as_of'].iloc[0]:%Y-%m-%dT%H:%M:%SZ}"}
         if len(called):
@@ -103,7 +103,7 @@ def by_list(rows: pd.DataFrame, *, capacity: int | None, confidence: float) -> l
 def explored(rows: pd.DataFrame, *, confidence: float) -> dict[str, Any] | None:
     """Say what the slots that were drawn at random show of everyone below the cut.
 
-    Each drawn row stands for 1 / `draw_probability` prospects who were not listed.
+    Each drawn row stands for 1 / `selection_probability` prospects who were not listed.
     Without such slots nobody knows what became of the others of a list that was
     acted on, and the next model learns from the called alone.
 
@@ -113,11 +113,11 @@ def explored(rows: pd.DataFrame, *, confidence: float) -> dict[str, Any] | None:
         `came` and `promised` of those below the cut, weighted, with the interval of the
         first; `ratio`, how many times the ranked convert as often; None without slots.
     """
-    drawn = rows[(rows["listed_because"] == EXPLORED) & (rows["draw_probability"] > 0)]
-    ranked = rows[rows["listed_because"] == RANKED]
+    drawn = rows[(rows["selection_reason"] == EXPLORED) & (rows["selection_probability"] > 0)]
+    ranked = rows[rows["selection_reason"] == RANKED]
     if not len(drawn):
         return None
-    weight = 1 / drawn["draw_probability"].to_numpy(float)
+    weight = 1 / drawn["selection_probability"].to_numpy(float)
     came = float(np.average(drawn["converted"], weights=weight))
     effective = float(weight.sum() ** 2 / (weight**2).sum())
     effective *= drawn["prospect_id"].nunique() / len(drawn)

@@ -16,7 +16,7 @@ from microconv.histories.load import load_histories
 from microconv.histories.snapshots import IN_COHORT, cohort_snapshots, cohort_status
 from microconv.histories.visible import visible_events
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.selection.top_k import features_of
+from microconv.ranking.selection.top_k import model_features
 from microconv.storage.log import EventLog
 
 ENOUGH = 20_000
@@ -70,7 +70,7 @@ def _cohort(log: EventLog, model: ProspectModel, as_of: datetime) -> Columns:
         status = cohort_status(histories, model.journey, model.snapshot_settings, [as_of])[:, 0]
         asked = np.flatnonzero(status == IN_COHORT)
         visible = visible_events(histories, asked, np.full(len(asked), microseconds(as_of)))
-        parts.append(features_of(visible, model))
+        parts.append(model_features(visible, model))
         if sum(part.shape[1] for part in parts) >= ENOUGH:
             break
     return np.concatenate(parts, axis=1)

@@ -26,12 +26,12 @@ from microconv.histories.snapshots import (
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.contacts import CONTACT, contacts, require_contact_columns
-from microconv.ranking.explanations.text_table import Text
+from microconv.ranking.contacts import CONTACT, contacts, require_capacity_columns
+from microconv.ranking.explanations.text_table import ReasonText
 from microconv.ranking.list_changes import done_since
-from microconv.ranking.next_step import standing
+from microconv.ranking.next_step import journey_progress
 from microconv.ranking.selection.suppression import cooling, exits
-from microconv.ranking.selection.top_k import BucketScores, Shortlist, features_of, join
+from microconv.ranking.selection.top_k import BucketScores, Candidates, join, model_features
 from microconv.settings import CoolOffSettings
 from microconv.storage.log import Log
 
@@ -40,7 +40,7 @@ SLIM = ("prospect_id", "probability", "expected_value", "last_activity", "events
 
 
 @dataclass(frozen=True)
-class Question:
+class ScoringTask:
     """What is asked of every bucket.
 
     Attributes
@@ -69,7 +69,7 @@ class Question:
         For the trees of one bucket; changes no bit.
     cells : int
         Of columns and events that are held at once; changes no bit.
-    texts : tuple of Text or None
+    texts : tuple of ReasonText or None
         How reasons read; the package's table when None.
     weighed : bool
         Whether all reasons of the listed are told, with their weights.
@@ -87,14 +87,14 @@ class Question:
     evidence: tuple[tuple[str, float], ...] = ()
     threads: int | None = None
     cells: int = DEFAULT_CELLS
-    texts: tuple[Text, ...] | None = field(default=None, repr=False)
+    texts: tuple[ReasonText, ...] | None = field(default=None, repr=False)
     weighed: bool = False
 
 
-def score_bucket(log: Log, bucket: int, question: Question) -> BucketScores:
+def score_bucket(log: Log, bucket: int, question: ScoringTask) -> BucketScores:
     """Ask about every prospect of a bucket who belongs to the cohort."""
     events, prospects = log.read_events(bucket).unify_dictionaries(), log.read_prospects(bucket)
-    require_contact_columns(prospects, question.shared)
+    require_capacity_columns(prospects, question.shared)
     as_of, journey = question.as_of, question.model.journey
     histories = load_histories(events, journey, prospects)
     status = cohort_status(histories, journey, question.model.snapshot_settings, [as_of])[:, 0]
@@ -114,22 +114,22 @@ def score_bucket(log: Log, bucket: int, question: Question) -> BucketScores:
         else:
             listed.append(able)
             listed = [join(listed).best(question.limit, by=question.by)]
-    shortlist = join(listed)
+    candidates = join(listed)
     if not question.slim and question.limit is not None:
-        shortlist = _told(shortlist, prospects, question)
+        candidates = _told(candidates, prospects, question)
     return BucketScores(
         statuses={**statuses, "cooling_off": cold},
         exits=exits(histories, journey, np.flatnonzero(status == EXITED), as_of),
         event_names=_names(events),
         probability=np.concatenate(probabilities),
-        shortlist=shortlist,
+        candidates=candidates,
         seen=_seen(histories, microseconds(as_of)),
     )
 
 
 def _by_block(
-    histories: Histories, asked: npt.NDArray[np.intp], bucket: int, question: Question
-) -> Iterator[tuple[Shortlist, npt.NDArray[np.bool_]]]:
+    histories: Histories, asked: npt.NDArray[np.intp], bucket: int, question: ScoringTask
+) -> Iterator[tuple[Candidates, npt.NDArray[np.bool_]]]:
     """Score prospects, so many at a time as fit into memory."""
     for rows in row_blocks(
         histories, asked, n_columns=len(question.model.columns), cells=question.cells
@@ -137,14 +137,14 @@ def _by_block(
         yield _ask(histories, asked[rows], bucket, question)
 
 
-def _explained(told: Shortlist, question: Question) -> Shortlist:
+def _explained(told: Candidates, question: ScoringTask) -> Candidates:
     return told.explained(
         question.model, most=question.reasons, texts=question.texts, weighed=question.weighed
     )
 
 
 def describe_bucket(
-    log: Log, bucket: int, question: Question, listed: Mapping[int, Sequence[str]]
+    log: Log, bucket: int, question: ScoringTask, listed: Mapping[int, Sequence[str]]
 ) -> BucketScores:
     """Say all there is to say of those of a bucket who are listed, reasons included.
 
@@ -166,7 +166,7 @@ def describe_bucket(
         for chosen, _ in _by_block(histories, np.arange(len(histories)), bucket, question)
     ]
     nobody = np.empty(0, np.float64)
-    return BucketScores({}, {}, {}, probability=nobody, shortlist=join(told), seen=(None, None))
+    return BucketScores({}, {}, {}, probability=nobody, candidates=join(told), seen=(None, None))
 
 
 def rows_of(table: pa.Table, ids: pa.Array) -> pa.Table:
@@ -175,12 +175,12 @@ def rows_of(table: pa.Table, ids: pa.Array) -> pa.Table:
 
 
 def _ask(
-    histories: Histories, asked: npt.NDArray[np.intp], bucket: int, question: Question
-) -> tuple[Shortlist, npt.NDArray[np.bool_]]:
+    histories: Histories, asked: npt.NDArray[np.intp], bucket: int, question: ScoringTask
+) -> tuple[Candidates, npt.NDArray[np.bool_]]:
     """Score prospects, and say of each whether somebody spoke to them a moment ago."""
     model = question.model
     visible = visible_events(histories, asked, np.full(len(asked), microseconds(question.as_of)))
-    features = features_of(visible, model)
+    features = model_features(visible, model)
     probability = model.predict(features, threads=question.threads)
     rows = _rows(visible, probability, model.journey, dict(question.evidence))
     rows = rows.assign(bucket=np.int32(bucket))
@@ -194,20 +194,20 @@ def _ask(
     if question.cool_off is not None:
         steps = np.array([model.journey.code_of(step) for step in question.cool_off.steps])
         cold = cooling(visible, steps, timedelta(days=question.cool_off.days))
-    return Shortlist(rows, features), cold
+    return Candidates(rows, features), cold
 
 
-def _told(shortlist: Shortlist, prospects: pa.Table | None, question: Question) -> Shortlist:
+def _told(candidates: Candidates, prospects: pa.Table | None, question: ScoringTask) -> Candidates:
     """Add what a conversion would be worth, and whom to call."""
-    amount = question.model.expected_amount(shortlist.features)
+    amount = question.model.expected_amount(candidates.features)
     columns = [*CONTACT, *(name for name in question.shared if name not in CONTACT)]
-    return shortlist.with_rows(
-        _known(shortlist.rows.assign(amount=amount), prospects, question, columns)
+    return candidates.with_rows(
+        _known(candidates.rows.assign(amount=amount), prospects, question, columns)
     )
 
 
 def _known(
-    rows: pd.DataFrame, prospects: pa.Table | None, question: Question, columns: Sequence[str]
+    rows: pd.DataFrame, prospects: pa.Table | None, question: ScoringTask, columns: Sequence[str]
 ) -> pd.DataFrame:
     if prospects is None:
         return rows
@@ -222,7 +222,7 @@ def _rows(
     evidence: Mapping[str, float],
 ) -> pd.DataFrame:
     ids = visible.histories.prospect_ids.take(pa.array(visible.prospect))
-    stands = standing(visible, journey, evidence)
+    stands = journey_progress(visible, journey, evidence)
     return pd.DataFrame(
         {
             "prospect_id": pd.Series(ids.to_pandas(), dtype="str"),

@@ -49,7 +49,7 @@ def contacts(
     return last.reindex(ids).reset_index(drop=True)
 
 
-def require_contact_columns(prospects: pa.Table | None, columns: Sequence[str]) -> None:
+def require_capacity_columns(prospects: pa.Table | None, columns: Sequence[str]) -> None:
     """Refuse to share out places by a column that the prospects table lacks.
 
     Raises

@@ -35,19 +35,19 @@ class RawExports:
         Takes the place of `ingest.input_dir`.
     ingest : IngestSettings
         Describes the sources.
-    keep_in : Path or None
+    keep_log_in : Path or None
         Where their log is kept until :meth:`forget`, so that a run that was killed after
         ingest need not do it again; None keeps nothing.
     """
 
     folder: Path
     ingest: IngestSettings
-    keep_in: Path | None = None
+    keep_log_in: Path | None = None
 
-    def forget(self) -> None:
+    def delete_kept_logs(self) -> None:
         """Remove every log that was kept."""
-        if self.keep_in is not None:
-            for kept in self.keep_in.glob(f"{KEPT}*"):
+        if self.keep_log_in is not None:
+            for kept in self.keep_log_in.glob(f"{KEPT}*"):
                 shutil.rmtree(kept, ignore_errors=True)
 
 
@@ -69,8 +69,8 @@ def open_events(events: Any, *, prospects: Any = None) -> Iterator[Log]:
     EventLogError
         If it is no table of events.
     """
-    if isinstance(events, RawExports) and events.keep_in is not None:
-        yield _kept(events, events.keep_in)
+    if isinstance(events, RawExports) and events.keep_log_in is not None:
+        yield _kept(events, events.keep_log_in)
     elif isinstance(events, RawExports):
         with tempfile.TemporaryDirectory(prefix="microconv-") as folder:
             yield _ingested(events, Path(folder), reports=Path(folder))

@@ -53,20 +53,23 @@ def changed(rows: pd.DataFrame, last: PastList, *, as_of: datetime) -> pd.DataFr
     Returns
     -------
     DataFrame
-        With `rank_before` (missing for newcomers) and `change`, like "+12: pricing visit" or
-        "-4: nothing for 20 days".
+        With `previous_rank` (missing for newcomers) and `change_since_last_list`, like
+        "+12: pricing visit" or "-4: nothing for 20 days".
     """
     before = last.frame.set_index("prospect_id")["rank"]
-    rank_before = rows["prospect_id"].map(before).astype("Int64")
+    previous_rank = rows["prospect_id"].map(before).astype("Int64")
     seen = pd.to_datetime(rows["last_activity"].to_numpy(), unit="us", utc=True)
     days = (pd.Timestamp(as_of) - seen) / timedelta(days=1)  # nan before the first step
     change = [
         _says(place, was, done, idle)
         for place, was, done, idle in zip(
-            range(1, len(rows) + 1), rank_before, rows["done_since"], days, strict=True
+            range(1, len(rows) + 1), previous_rank, rows["done_since"], days, strict=True
         )
     ]
-    return rows.assign(rank_before=rank_before, change=pd.Series(change, rows.index, dtype="str"))
+    return rows.assign(
+        previous_rank=previous_rank,
+        change_since_last_list=pd.Series(change, rows.index, dtype="str"),
+    )
 
 
 def _says(place: int, was: object, done: object, idle: float) -> str:

@@ -61,7 +61,7 @@ def require_columns(model: ProspectModel) -> None:
         )
 
 
-def require_observed_as_of(log: Log, as_of: datetime, journey: JourneyMap) -> tuple[str, ...]:
+def require_observed(log: Log, as_of: datetime, journey: JourneyMap) -> tuple[str, ...]:
     """Refuse to ask later than outcomes are complete: new customers would be on the list.
 
     Asking at the very end, ``as_of = observed_until``, is the normal case. Only a
@@ -132,7 +132,7 @@ def require_known_events(names: Mapping[str, int], journey: JourneyMap) -> tuple
     )
 
 
-def require_begun(earliest: datetime | None, as_of: datetime) -> None:
+def require_after_first_event(earliest: datetime | None, as_of: datetime) -> None:
     """Refuse to ask before anything was known of anybody.
 
     Raises

@@ -14,20 +14,20 @@ from microconv.histories.snapshots import cohort_snapshots
 from microconv.histories.timeline import closed_as_ofs, plan_as_ofs
 from microconv.histories.visible import visible_events
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.selection.top_k import features_of
+from microconv.ranking.selection.top_k import model_features
 from microconv.storage.log import EventLog, Log
 
 ROWS = ["prospect_id", "as_of", "probability", "converted", "value"]
 """What is said of a row: who, when, what the model said, what came."""
 
 
-def out_of_time_rows(model: ProspectModel) -> pd.DataFrame:
+def out_of_time_predictions(model: ProspectModel) -> pd.DataFrame:
     """Read the out-of-time predictions that a model carries."""
     rows: pd.DataFrame = model.out_of_time.select(ROWS).to_pandas()
     return rows
 
 
-def rescored(log: Log, model: ProspectModel, rows: pd.DataFrame) -> pd.DataFrame:
+def rescore(log: Log, model: ProspectModel, rows: pd.DataFrame) -> pd.DataFrame:
     """Ask a model about rows that came after all it learnt from, open windows included.
 
     Parameters
@@ -61,10 +61,10 @@ def _scored_buckets(log: Log, model: ProspectModel, rows: pd.DataFrame) -> Itera
         prospect = found.drop_null().to_numpy(False).astype(np.int64)
         as_of = mine["as_of"].dt.as_unit("us").astype("int64").to_numpy()
         visible = visible_events(histories, prospect, as_of)
-        yield mine.assign(probability=model.predict(features_of(visible, model)))[ROWS]
+        yield mine.assign(probability=model.predict(model_features(visible, model)))[ROWS]
 
 
-def fresh_rows(log: EventLog, model: ProspectModel) -> pd.DataFrame:
+def newly_labelled_rows(log: EventLog, model: ProspectModel) -> pd.DataFrame:
     """Ask about every instant that came after all a model learnt from, and closed since.
 
     Returns
@@ -73,7 +73,7 @@ def fresh_rows(log: EventLog, model: ProspectModel) -> pd.DataFrame:
         With the columns of :data:`ROWS`; empty if no window has closed since.
     """
     settings, until = model.snapshot_settings, log.observed_until(model.journey)
-    nothing = out_of_time_rows(model).iloc[:0]
+    nothing = out_of_time_predictions(model).iloc[:0]
     if settings.first > until:
         return nothing
     as_ofs = plan_as_ofs(settings, observed_until=until)
@@ -89,4 +89,4 @@ def fresh_rows(log: EventLog, model: ProspectModel) -> pd.DataFrame:
                                                               "value"]))  # fmt: skip
     asked = pa.concat_tables(tables).to_pandas()
     asked["converted"] = asked["converted"].astype(bool)
-    return rescored(log, model, asked.assign(probability=np.nan))
+    return rescore(log, model, asked.assign(probability=np.nan))

@@ -21,7 +21,7 @@ from microconv.journey import MICRO, JourneyMap
 
 
 @dataclass(frozen=True)
-class Standing:
+class Progress:
     """Where each row's prospect stands.
 
     Attributes
@@ -43,9 +43,9 @@ NO_ACTIVITY = np.iinfo(np.int64).min
 """`last_activity` of a prospect who has done nothing yet."""
 
 
-def standing(
+def journey_progress(
     visible: VisibleEvents, journey: JourneyMap, evidence: Mapping[str, float] | None = None
-) -> Standing:
+) -> Progress:
     """Say where prospects stand, from what each row may see.
 
     Only micro-conversions count, and those that a person more likely did than
@@ -72,7 +72,7 @@ def standing(
     reached = np.full(len(visible), -1, dtype=np.int64)
     np.maximum.at(reached, row, journey.stage_codes[step])
     names = np.array([*journey.stages, None], dtype=object)
-    return Standing(names[reached], _next_steps(row, step, reached, journey, evidence or {}), last)
+    return Progress(names[reached], _next_steps(row, step, reached, journey, evidence or {}), last)
 
 
 def _next_steps(

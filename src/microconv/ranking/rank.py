@@ -22,8 +22,8 @@ from microconv.engines.engine import Engine, open_engine
 from microconv.errors import EngineError, SettingsError, did_you_mean
 from microconv.features.blocks import block_cells
 from microconv.model.prospect_model import OUT_OF_TIME, ProspectModel
-from microconv.ranking import list_checks as trust
-from microconv.ranking.bucket import Question, describe_bucket, score_bucket
+from microconv.ranking import list_checks
+from microconv.ranking.bucket import ScoringTask, describe_bucket, score_bucket
 from microconv.ranking.explanations.details import MOST_ROWS, tell_details
 from microconv.ranking.explanations.text_table import read_texts
 from microconv.ranking.list_changes import changed
@@ -55,22 +55,22 @@ LEFT_OUT = {
 
 
 @dataclass(frozen=True)
-class Beside:
+class ListOptions:
     """What a ranking may look at besides the log, and tell besides its rows.
 
     Attributes
     ----------
-    last_list : PastList or None
+    previous_list : PastList or None
         To say what has changed since.
-    journey : Path or None
+    measurement : Path or None
         The measurement, `journey.json`, for the evidence behind next steps.
     details : bool
         Whether to tell of each row every reason and the latest steps, for a list of a
         known length up to :data:`~microconv.ranking.explanations.details.MOST_ROWS`.
     """
 
-    last_list: PastList | None = field(default=None, repr=False)
-    journey: Path | None = None
+    previous_list: PastList | None = field(default=None, repr=False)
+    measurement: Path | None = None
     details: bool = False
 
 
@@ -82,12 +82,12 @@ def rank_prospects(
     limit: int | None = None,
     settings: ScoreSettings | None = None,
     engine: EngineSettings = ONE_MACHINE,
-    beside: Beside = Beside(),
+    options: ListOptions = ListOptions(),
 ) -> Ranking:
     """Rank the prospects of a log, and account for everyone left out.
 
     The parameters are those of :func:`~microconv.ranking.score.score`; `engine` changes no
-    bit, and `beside` adds columns.
+    bit, and `options` adds columns.
 
     Raises
     ------
@@ -95,12 +95,12 @@ def rank_prospects(
         If Spark is asked for and cannot be had, or `log` is not one on disk.
     """
     _require_on_disk(log, engine)
-    instant = trust.require_instant(as_of)
+    instant = list_checks.require_instant(as_of)
     limit = _limit(limit, settings)
-    trust.require_columns(model)
-    notes = trust.require_observed_as_of(log, instant, model.journey)
-    evidence = read_evidence(beside.journey, as_of=instant)
-    question = _question(model, instant, limit, settings, beside, evidence)
+    list_checks.require_columns(model)
+    notes = list_checks.require_observed(log, instant, model.journey)
+    evidence = read_evidence(options.measurement, as_of=instant)
+    question = _question(model, instant, limit, settings, options, evidence)
     alone = engine.name == "local" and log.buckets == 1  # else the buckets are the threads
     question = replace(
         question,
@@ -114,16 +114,16 @@ def rank_prospects(
         best, others, more = _listed(log, cluster, everyone, question, settings)
         details = tell_details(log, cluster, best, question) if question.weighed else None
     earliest, latest = everyone.seen
-    notes += trust.require_known_events(everyone.event_names, model.journey)
-    trust.require_begun(earliest, instant)
+    notes += list_checks.require_known_events(everyone.event_names, model.journey)
+    list_checks.require_after_first_event(earliest, instant)
     valid_for = None if settings is None else timedelta(days=settings.valid_days)
-    notes += trust.doubts(model, instant, latest=latest, valid_for=valid_for)
+    notes += list_checks.doubts(model, instant, latest=latest, valid_for=valid_for)
     enough = model.facts.readiness["state"] != "not enough"
     grades = dict(settings.grades) if settings is not None and enough else None
-    if beside.last_list is not None:
-        best = changed(best, beside.last_list, as_of=instant)
+    if options.previous_list is not None:
+        best = changed(best, options.previous_list, as_of=instant)
     because = [evidence.because(step) for step in best["next_step"]]
-    best = best.assign(next_step_because=pd.Series(because, best.index, dtype="str"))
+    best = best.assign(next_step_reason=pd.Series(because, best.index, dtype="str"))
     left_out = {reason: everyone.statuses[status] for status, reason in LEFT_OUT.items()}
     scored = len(everyone.probability)
     return Ranking(
@@ -142,9 +142,11 @@ def rank_prospects(
         grades=grades,
         notes=notes + more + evidence.notes + _nobody(scored, left_out),
         readiness=model.facts.readiness,
-        rules=rules_of(settings),
-        evidence=None if beside.journey is None else md5_of(beside.journey),
-        last_list=None if beside.last_list is None else beside.last_list.manifest["list_id"],
+        selection_rules=rules_of(settings),
+        measurement_md5=None if options.measurement is None else md5_of(options.measurement),
+        previous_list=None
+        if options.previous_list is None
+        else options.previous_list.manifest["list_id"],
         learnt_until=model.facts.learnt_until,
         details=details,
     )
@@ -155,18 +157,18 @@ def _question(
     as_of: datetime,
     limit: int | None,
     settings: ScoreSettings | None,
-    beside: Beside,
+    options: ListOptions,
     evidence: Evidence,
-) -> Question:
-    since = None if beside.last_list is None else beside.last_list.as_of
-    plain = Question(
+) -> ScoringTask:
+    since = None if options.previous_list is None else options.previous_list.as_of
+    plain = ScoringTask(
         replace(model, out_of_time=OUT_OF_TIME.empty_table()),  # no bucket needs it
         as_of,
         limit,
         reasons=REASONS,
         since=since,
         evidence=tuple(sorted(evidence.near_end.items())),
-        weighed=beside.details and limit is not None and limit <= MOST_ROWS,
+        weighed=options.details and limit is not None and limit <= MOST_ROWS,
     )
     if settings is None:
         return plain
@@ -185,7 +187,7 @@ def _question(
     return replace(
         plain,
         reasons=settings.reasons,
-        texts=read_texts(settings.texts),
+        texts=read_texts(settings.reason_texts),
         by=settings.rank_by,
         slim=settings.shares_out,
         shared=settings.shared,
@@ -208,12 +210,12 @@ def _listed(
     log: Log,
     cluster: Engine,
     everyone: BucketScores,
-    question: Question,
+    question: ScoringTask,
     settings: ScoreSettings | None,
 ) -> tuple[pd.DataFrame, dict[str, int], tuple[str, ...]]:
     """Say who is listed, what became of the other candidates, and what to note."""
     cold = {"cooling_off": everyone.statuses["cooling_off"]} if question.cool_off else {}
-    candidates = everyone.shortlist
+    candidates = everyone.candidates
     asked = len(everyone.probability) - everyone.statuses["cooling_off"]
     if not question.slim or settings is None:
         if question.limit is not None:
@@ -223,7 +225,7 @@ def _listed(
                 texts=question.texts,
                 weighed=question.weighed,
             )
-        rows = candidates.rows.assign(listed_because=RANK, draw_probability=1.0)
+        rows = candidates.rows.assign(selection_reason=RANK, selection_probability=1.0)
         return rows, {**cold, BELOW: asked - len(rows)}, ()
     told = allocate(candidates.rows, settings, limit=question.limit, as_of=question.as_of)
     chosen = candidates.rows.iloc[told.listed].reset_index(drop=True)
@@ -232,11 +234,13 @@ def _listed(
         wanted.setdefault(bucket, []).append(prospect)
     plain = replace(question, slim=False, limit=None, by="probability", cool_off=None)
     describe = partial(describe_bucket, log, question=plain, listed=wanted)
-    rows = merge(cluster.map_buckets(describe, log.buckets, codec=SCORES), None).shortlist.rows
+    rows = merge(cluster.map_buckets(describe, log.buckets, codec=SCORES), None).candidates.rows
     rows = rows.set_index("prospect_id").loc[chosen["prospect_id"]].reset_index()
-    rows = rows.assign(listed_because=told.because, draw_probability=told.draw_probability)
+    rows = rows.assign(
+        selection_reason=told.because, selection_probability=told.selection_probability
+    )
     if settings.one_per_account:
-        rows = rows.assign(same_account=pd.Series(told.same_account, rows.index, dtype="str"))
+        rows = rows.assign(other_contacts=pd.Series(told.other_contacts, rows.index, dtype="str"))
     return rows, {**cold, **told.left_out}, told.notes
 
 

@@ -21,30 +21,30 @@ COLUMNS = (
     "prospect_id",
     *CONTACT,
     "shared",
-    "same_account",
+    "other_contacts",
     "probability",
     "probability_",
     "percentile",
     "grade",
     "amount",
     "expected_value",
-    "listed_because",
-    "draw_probability",
+    "selection_reason",
+    "selection_probability",
     "reason_",
     "stage",
     "next_step",
-    "next_step_because",
+    "next_step_reason",
     "last_activity",
-    "rank_before",
-    "change",
+    "previous_rank",
+    "change_since_last_list",
 )
 """The columns of `ranked` in their order; `reason_` stands for reason_1, reason_2, …,
 `probability_` for those of further horizons (`probability_7d`), and the contact columns are
 there when the log has a prospects table. `shared` stands for the columns by which places
-are shared out (`team`), `same_account` is there with one contact per account, and
-`rank_before` and `change` where the list before was named."""
+are shared out (`team`), `other_contacts` is there with one contact per account, and
+`previous_rank` and `change_since_last_list` where the list before was named."""
 
-RULES = ("rank_by", "capacities", "one_per_account", "cool_off", "exploration")
+SELECTION_RULES = ("rank_by", "capacities", "one_per_account", "cool_off", "exploration")
 """Settings that decide who is listed."""
 
 UNSEEN = ("not_yet_known", "merged_away", "no_step")
@@ -70,9 +70,8 @@ class Ranking:
     exits : dict of str to int
         Of those who exited: by what; sums to their number.
     limit : int or None
-    rules : dict
-        How it was decided who is listed: the settings :data:`RULES` where they are not the
-        usual ones.
+    selection_rules : dict
+        The settings :data:`SELECTION_RULES` that differ from their defaults.
     grades : dict of str to float or None
         The thresholds behind the column `grade`; None where nobody is graded, as without
         enough to learn from.
@@ -80,14 +79,15 @@ class Ranking:
         What a reader must know before believing the list; usually nothing.
     readiness : dict of str to str or None
         Whether the model had enough to learn from: `state`, and `says`.
-    last_list : str or None
+    previous_list : str or None
         The id of the list that changes are counted from.
-    evidence : str or None
+    measurement_md5 : str or None
         The md5 of the measurement behind next steps.
     learnt_until : datetime or None
         The first instant whose outcomes the model cannot have learnt from.
     details : Table or None
-        Row for row with `frame`: :data:`~microconv.ranking.explanations.details_schema.DETAILS`.
+        Row for row with `frame`:
+        :data:`~microconv.ranking.explanations.details_schema.DETAIL_COLUMNS`.
     """
 
     frame: pd.DataFrame = field(repr=False)
@@ -97,12 +97,12 @@ class Ranking:
     left_out: dict[str, int]
     exits: dict[str, int] = field(default_factory=dict)
     limit: int | None = None
-    rules: dict[str, Any] = field(default_factory=dict)
+    selection_rules: dict[str, Any] = field(default_factory=dict)
     grades: dict[str, float] | None = None
     notes: tuple[str, ...] = ()
     readiness: dict[str, str] | None = None
-    last_list: str | None = None
-    evidence: str | None = None
+    previous_list: str | None = None
+    measurement_md5: str | None = None
     learnt_until: datetime | None = None
     details: pa.Table | None = field(default=None, repr=False)
 
@@ -120,7 +120,7 @@ class Ranking:
 def rules_of(settings: ScoreSettings | None) -> dict[str, Any]:
     """Write out the settings that decide who is listed, those that were set alone."""
     given = {} if settings is None else settings.model_dump(mode="json", exclude_defaults=True)
-    return {name: given[name] for name in RULES if name in given}
+    return {name: given[name] for name in SELECTION_RULES if name in given}
 
 
 def finish(

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from microconv.engines.engine import Codec
-from microconv.ranking.selection.top_k import BucketScores, Shortlist
+from microconv.ranking.selection.top_k import BucketScores, Candidates
 
 _SCHEMA = pa.schema(
     [
@@ -24,8 +24,8 @@ _SCHEMA = pa.schema(
 
 def pack(scores: BucketScores) -> bytes:
     """Write what a bucket adds to a ranking."""
-    rows = pa.Table.from_pandas(scores.shortlist.rows, preserve_index=False)
-    features = scores.shortlist.features
+    rows = pa.Table.from_pandas(scores.candidates.rows, preserve_index=False)
+    features = scores.candidates.features
     facts = {
         "statuses": scores.statuses,
         "exits": scores.exits,
@@ -57,7 +57,7 @@ def unpack(content: bytes) -> BucketScores:
         exits=facts["exits"],
         event_names=facts["event_names"],
         probability=row["probability"][0].values.to_numpy(),
-        shortlist=Shortlist(rows, features.reshape(row["columns"][0].as_py(), len(rows))),
+        candidates=Candidates(rows, features.reshape(row["columns"][0].as_py(), len(rows))),
         seen=(first, last),
     )
 

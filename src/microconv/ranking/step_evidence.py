@@ -36,7 +36,7 @@ class Evidence:
         return None if step is None else self.says.get(step, NO_EVIDENCE)
 
 
-NOTHING_MEASURED = Evidence()
+NO_MEASUREMENT = Evidence()
 
 
 def read_evidence(path: Path | None, *, as_of: datetime) -> Evidence:
@@ -53,7 +53,7 @@ def read_evidence(path: Path | None, *, as_of: datetime) -> Evidence:
         If it is no measurement.
     """
     if path is None:
-        return NOTHING_MEASURED
+        return NO_MEASUREMENT
     try:
         journey = json.loads(path.read_text(encoding="utf-8"))
         until = datetime.fromisoformat(journey["overview"]["observed_until"])

@@ -12,7 +12,7 @@ from microconv.ranking.explanations.formatting import days
 
 
 @dataclass(frozen=True)
-class About:
+class ModelScope:
     """A model in a few facts.
 
     Attributes
@@ -37,7 +37,7 @@ class About:
     families: tuple[str, ...]
 
     @classmethod
-    def of(cls, model: ProspectModel) -> About:
+    def of(cls, model: ProspectModel) -> ModelScope:
         """Read them off a model."""
         steps = model.journey.steps
         return cls(
@@ -68,12 +68,12 @@ class About:
         )
 
 
-def limits(about: About, evaluation: Mapping[str, Any]) -> list[str]:
+def limits(about: ModelScope, evaluation: Mapping[str, Any]) -> list[str]:
     """Say what the model cannot do, and what was not looked at.
 
     Parameters
     ----------
-    about : About
+    about : ModelScope
     evaluation : mapping
         The content of `evaluation.json`.
     """

@@ -11,9 +11,9 @@ from markupsafe import Markup
 from microconv.model.training_facts import TrainingFacts
 from microconv.ranking.explanations.formatting import clean
 from microconv.report.charts import folds_chart, gain_chart, reliability_chart
-from microconv.report.model_card_text import About, limits
+from microconv.report.model_card_text import ModelScope, limits
 from microconv.report.pages import render
-from microconv.report.reliability_text import how_far
+from microconv.report.reliability_text import summarize_reliability
 
 SAYS = {
     "ensemble": "this model (trees and regression blended)",
@@ -47,7 +47,7 @@ def model_page(
     plots: Mapping[str, pd.DataFrame],
     *,
     facts: TrainingFacts,
-    about: About,
+    about: ModelScope,
     status: str,
 ) -> str:
     """Write the card of a model as one HTML page.
@@ -60,7 +60,7 @@ def model_page(
         The tables `gain`, `reliability`, `folds` beside it.
     facts : TrainingFacts
         Of the model.
-    about : About
+    about : ModelScope
         What it answers, and about whom.
     status : {"preview", "champion"}
     """

@@ -11,15 +11,15 @@ import pandas as pd
 from microconv.model.training_facts import TrainingFacts
 from microconv.ranking.explanations.details_schema import DETAILS
 from microconv.ranking.explanations.formatting import FORMATS, days
-from microconv.ranking.explanations.reasons import AGAINST, FOR
+from microconv.ranking.explanations.reasons import LOWERS, RAISES
 from microconv.ranking.step_evidence import NO_EVIDENCE
 from microconv.report.pages import inline_script, percent, render
-from microconv.report.reliability_text import how_far
+from microconv.report.reliability_text import summarize_reliability
 from microconv.report.row_details import embedded_details
 
 OPTIONAL = (
-    "owner", "account_id", "name", "email", "expected_value", "same_account", "listed_because",
-    "change", "next_step_because",
+    "owner", "account_id", "name", "email", "expected_value", "other_contacts", "selection_reason",
+    "change_since_last_list", "next_step_reason",
 )  # fmt: skip
 """Columns that a list may lack, or have without a single value."""
 
@@ -77,7 +77,7 @@ def prospects_page(
             "expected": float(frame["probability"].sum()),
             "expected_value": value,
             "grades": _grades(frame, grades),
-            "trust": how_far(evaluation),
+            "trust": summarize_reliability(evaluation),
             "rows": _rows(frame, list(grades), datetime.fromisoformat(manifest["as_of"])),
             "has": has,
             "choices": _choices(frame),
@@ -122,7 +122,9 @@ def _rows(frame: pd.DataFrame, grades: list[str], as_of: datetime) -> list[dict[
     highest = float(frame["probability"].max()) if len(frame) else 1.0
     rows = []
     absent: dict[str, Any] = dict.fromkeys(OPTIONAL)
-    frame = frame.drop(columns=DETAILS.names, errors="ignore")  # they stand elsewhere on the page
+    frame = frame.drop(
+        columns=DETAIL_COLUMNS.names, errors="ignore"
+    )  # they stand elsewhere on the page
     for row in frame.astype(object).where(frame.notna(), None).to_dict("records"):
         reasons = [row[name] for name in frame.columns if name.startswith("reason_")]
         rows.append(
@@ -134,7 +136,7 @@ def _rows(frame: pd.DataFrame, grades: list[str], as_of: datetime) -> list[dict[
                 "reasons": [_reason(text) for text in reasons if text],
                 "stage": _words(row["stage"]),
                 "next_step": _words(row["next_step"]),
-                "evidence": _evidence(row.get("next_step_because")),
+                "evidence": _evidence(row.get("next_step_reason")),
                 "last_activity": _ago(row["last_activity"], as_of),
             }
         )
@@ -151,8 +153,8 @@ def _choices(frame: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _reason(text: str) -> dict[str, Any]:
-    words = text.removeprefix(FOR).removeprefix(AGAINST)
-    return {"speaks_for": text.startswith(FOR), "text": words}
+    words = text.removeprefix(RAISES).removeprefix(LOWERS)
+    return {"speaks_for": text.startswith(RAISES), "text": words}
 
 
 def _words(name: str | None) -> str | None:

@@ -10,7 +10,7 @@ from microconv.report.pages import percent
 
 
 @dataclass(frozen=True)
-class Belief:
+class Reliability:
     """What the backtest says about the model, for somebody who has to call by it.
 
     Attributes
@@ -24,7 +24,7 @@ class Belief:
     alarm: bool
 
 
-def how_far(evaluation: Mapping[str, Any]) -> Belief:
+def summarize_reliability(evaluation: Mapping[str, Any]) -> Reliability:
     """Put an evaluation into plain words.
 
     Parameters
@@ -36,10 +36,10 @@ def how_far(evaluation: Mapping[str, Any]) -> Belief:
     if not verdict["better_than_chance"]:
         return Belief((verdict["summary"],), alarm=True)
     if ready["state"] == "not enough":
-        return Belief((ready["says"],), alarm=True)
+        return Reliability((ready["says"],), alarm=True)
     pooled = evaluation["models"][evaluation["candidate"]]["pooled"]
     little = () if ready["state"] == "ready" else (ready["says"],)
-    return Belief((*little, *_top(pooled["lift"], evaluation), _level(pooled)), alarm=False)
+    return Reliability((*little, *_top(pooled["lift"], evaluation), _level(pooled)), alarm=False)
 
 
 def _top(lift: Mapping[str, Any], evaluation: Mapping[str, Any]) -> tuple[str, ...]:

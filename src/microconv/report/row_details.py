@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from microconv.ranking.explanations.details_schema import DETAILS
+from microconv.ranking.explanations.details_schema import DETAIL_COLUMNS
 
 NOTHING = -1
 """Position of a word that is not there."""
@@ -54,10 +54,13 @@ def embedded_details(frame: pd.DataFrame) -> Markup | None:
         A word or via is its position, :data:`NOTHING` if there is none. None if the list has
         no details.
     """
-    if not set(DETAILS.names) <= set(frame.columns):
+    if not set(DETAIL_COLUMNS.names) <= set(frame.columns):
         return None
     words, vias = _Places(), _Places()
-    columns = [*DETAILS.names, *(["next_step_because"] if "next_step_because" in frame else [])]
+    columns = [
+        *DETAIL_COLUMNS.names,
+        *(["next_step_reason"] if "next_step_reason" in frame else []),
+    ]
     records = frame[columns].to_dict("records")
     rows = [_row({str(k): v for k, v in row.items()}, words, vias) for row in records]
     pairs = [[words(message), words(campaign)] for message, campaign in vias.of]
@@ -69,17 +72,22 @@ def embedded_details(frame: pd.DataFrame) -> Markup | None:
 
 
 def _row(row: dict[str, Any], words: _Places, vias: _Places) -> list[Any]:
-    because = row.get("next_step_because")
-    reasons = [(words(reason["text"]), round(reason["weight"], 3)) for reason in row["reasons"]]
-    minutes = [int(step["time"].timestamp() // 60) for step in row["steps"]]
+    because = row.get("next_step_reason")
+    reasons = [(words(reason["text"]), round(reason["log_odds"], 3)) for reason in row["reasons"]]
+    minutes = [int(step["time"].timestamp() // 60) for step in row["recent_steps"]]
     passed = [*minutes[:1], *(last - this for last, this in pairwise(minutes))]
     steps = [
-        (minute, words(step["step"].replace("_", " ")), _via(step, vias), _machine(step["human"]))
-        for minute, step in zip(passed, row["steps"], strict=True)
+        (
+            minute,
+            words(step["step"].replace("_", " ")),
+            _via(step, vias),
+            _machine(step["human_probability"]),
+        )
+        for minute, step in zip(passed, row["recent_steps"], strict=True)
     ]
     return [
         list(chain.from_iterable(reasons)),
-        round(row["weaker_reasons"], 3),
+        round(row["other_reasons_log_odds"], 3),
         list(chain.from_iterable(steps)),
         int(row["earlier_steps"]),
         int(row["exposures"]),

@@ -12,7 +12,7 @@ import pandas as pd
 from microconv.errors import MicroconvError, MissingInputError
 from microconv.model.prospect_model import ProspectModel
 from microconv.report.journey_page import journey_page
-from microconv.report.model_card_text import About
+from microconv.report.model_card_text import ModelScope
 from microconv.report.model_page import model_page
 from microconv.report.prospects_page import prospects_page
 from microconv.storage.files import atomic_write, md5_of
@@ -22,7 +22,7 @@ PLOTS = ("gain", "reliability", "folds")
 
 
 @dataclass(frozen=True)
-class Findings:
+class PageInputs:
     """What the pages are made from.
 
     Attributes
@@ -41,12 +41,12 @@ class Findings:
     model: Path
 
 
-def write_pages(findings: Findings, *, page: Path, model_page_at: Path) -> dict[str, Any]:
+def write_pages(inputs: PageInputs, *, page: Path, model_page_at: Path) -> dict[str, Any]:
     """Write the page of the list and the page of the model.
 
     Parameters
     ----------
-    findings : Findings
+    inputs : PageInputs
     page, model_page_at : Path
         Where the two go.
 
@@ -62,23 +62,25 @@ def write_pages(findings: Findings, *, page: Path, model_page_at: Path) -> dict[
     MicroconvError
         If the list is not the one that the manifest vouches for.
     """
-    for path in (findings.prospects, findings.manifest, findings.evaluation, findings.plots):
+    for path in (inputs.prospects, inputs.manifest, inputs.evaluation, inputs.plots):
         if not path.exists():
             raise MissingInputError(
                 f"There is no {path.name} in {path.parent}. Run the stages before `report` first."
             )
-    manifest, evaluation = _read_json(findings.manifest), _read_json(findings.evaluation)
-    if md5_of(findings.prospects) != manifest["files"]["prospects"]:
+    manifest, evaluation = _read_json(inputs.manifest), _read_json(inputs.evaluation)
+    if md5_of(inputs.prospects) != manifest["files"]["prospects"]:
         raise MicroconvError(
-            f"{findings.prospects} is not the list that {findings.manifest} vouches for: its md5 "
+            f"{inputs.prospects} is not the list that {inputs.manifest} vouches for: its md5 "
             "is another. The two belong to different runs; run the stage `score` again."
         )
-    model = ProspectModel.load(findings.model)
-    frame = pd.read_parquet(findings.prospects)
-    tables = {name: pd.read_csv(findings.plots / f"{name}.csv") for name in PLOTS}
+    model = ProspectModel.load(inputs.model)
+    frame = pd.read_parquet(inputs.prospects)
+    tables = {name: pd.read_csv(inputs.plots / f"{name}.csv") for name in PLOTS}
     _write(page, prospects_page(frame, manifest, evaluation, facts=model.facts))
     status = manifest["status"]
-    card = model_page(evaluation, tables, facts=model.facts, about=About.of(model), status=status)
+    card = model_page(
+        evaluation, tables, facts=model.facts, about=ModelScope.of(model), status=status
+    )
     _write(model_page_at, card)
     return manifest
 

@@ -68,7 +68,7 @@ class ScoreSettings(Section):
         Rows, those for exploration among them.
     max_age_hours : float or None
         `microconv score` makes no list of a log that ended longer ago; None takes any.
-    texts : Path or None
+    reason_texts : Path or None
         A CSV table of one's own words for reasons, read before the one that comes with
         the package: see :mod:`microconv.ranking.explanations.text_table`.
     horizons_days : tuple of float
@@ -80,7 +80,7 @@ class ScoreSettings(Section):
     capacities : dict of str to CapacitySettings
         Column of the prospects table (`owner`, `team`, …) → how many each can take.
     one_per_account : bool
-        Of each account only the best is listed; the column `same_account` names others.
+        Of each account only the best is listed; the column `other_contacts` names others.
     cool_off : CoolOffSettings or None
     exploration : ExplorationSettings or None
     """
@@ -91,7 +91,7 @@ class ScoreSettings(Section):
     valid_days: Days
     max_age_hours: Annotated[float, Field(gt=0)] | None = None
     reasons: Annotated[int, Field(ge=1, le=10)] = 3
-    texts: Path | None = None
+    reason_texts: Path | None = None
     horizons_days: tuple[Days, ...] = ()
     grades: dict[str, float] = Field(min_length=1)
     capacities: dict[str, CapacitySettings] = Field(default_factory=dict)

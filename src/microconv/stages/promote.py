@@ -20,7 +20,7 @@ from microconv.evaluation.promotion import (
 )
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel, require_same
-from microconv.ranking.newly_labelled import fresh_rows, out_of_time_rows, rescored
+from microconv.ranking.newly_labelled import newly_labelled_rows, out_of_time_predictions, rescore
 from microconv.settings import EvaluateSettings, Settings, read_settings
 from microconv.stages.runner import progress
 from microconv.storage.log import EventLog
@@ -166,12 +166,12 @@ def _rows(
     challenger: ProspectModel, champion: ProspectModel, log: Path | None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the predictions of both: of their backtests, and on snapshots labelled since."""
-    mine, theirs = out_of_time_rows(challenger), out_of_time_rows(champion)
+    mine, theirs = out_of_time_predictions(challenger), out_of_time_predictions(champion)
     if log is None:
         return mine, theirs
     events = EventLog.open(log)
-    mine = _joined(mine, fresh_rows(events, challenger))
-    return mine, _joined(theirs, rescored(events, champion, mine))
+    mine = _joined(mine, newly_labelled_rows(events, challenger))
+    return mine, _joined(theirs, rescore(events, champion, mine))
 
 
 def _joined(first: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:

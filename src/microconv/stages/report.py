@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from microconv.report.write import Findings, write_journey_page, write_pages
+from microconv.report.write import PageInputs, write_journey_page, write_pages
 from microconv.settings import Settings
 from microconv.stages.runner import run
 
@@ -23,8 +23,8 @@ def report(
     journey_page: Path,
 ) -> str:
     """Write the prospect list, the model card and the journey page as HTML."""
-    findings = Findings(prospects, manifest, evaluation, plots, model)
-    said = write_pages(findings, page=page, model_page_at=model_page)
+    inputs = PageInputs(prospects, manifest, evaluation, plots, model)
+    said = write_pages(inputs, page=page, model_page_at=model_page)
     write_journey_page(journey, page=journey_page)
     pages = f"the model in {model_page}, the journey in {journey_page}"
     return f"list {said['list_id']} in {page}, {pages}"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.output.lists import ListFiles, Origin, write_list
-from microconv.ranking.rank import Beside, rank_prospects
+from microconv.ranking.output.lists import ListFiles, Provenance, write_list
+from microconv.ranking.rank import ListOptions, rank_prospects
 from microconv.settings import Settings
 from microconv.stages.runner import run
 from microconv.storage.log import EventLog
@@ -37,12 +37,12 @@ def score(
         model=prospect_model,
         as_of=instant,
         settings=settings.score,
-        beside=Beside(journey=journey, details=True),
+        options=ListOptions(measurement=journey, details=True),
         engine=settings.engine,
     )
     valid_for = timedelta(days=settings.score.valid_days)
     files = ListFiles(prospects, csv, xlsx, json_lines, manifest)
-    write_list(ranking, Origin(log, model), files, valid_for=valid_for)
+    write_list(ranking, Provenance(log, model), files, valid_for=valid_for)
     why = "`score.as_of`" if as_of else "the end of the log, as `score.as_of` is null"
     head = f"{len(ranking.frame):,} of {ranking.scored:,} prospects as of {instant:%Y-%m-%d %H:%M}"
     return f"{head} ({why}); a preview" + "".join(f"\n  {note}" for note in ranking.notes)

@@ -22,9 +22,9 @@ from microconv.errors import (
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.event_inputs import RawExports, open_events
 from microconv.ranking.list_checks import require_instant
-from microconv.ranking.output.lists import ListFiles, Origin, write_list
+from microconv.ranking.output.lists import ListFiles, Provenance, write_list
 from microconv.ranking.output.past_lists import read_list
-from microconv.ranking.rank import ONE_MACHINE, Beside, rank_prospects
+from microconv.ranking.rank import ONE_MACHINE, ListOptions, rank_prospects
 from microconv.settings import EngineSettings, ScoreSettings, Settings, read_settings
 from microconv.stages.runner import phase, progress
 from microconv.storage.files import folder_lock
@@ -115,7 +115,7 @@ def score_events(request: ScoreRequest, *, params: Path | None, out: Path) -> st
                 _require_champion(at, request.model)
             model = ProspectModel.load(at.folder)
             facts["version"] = at.version
-        events = _events(request, settings, keep_in=out)
+        events = _events(request, settings, keep_log_in=out)
         with phase("score", "events"):
             log = stack.enter_context(open_events(events))
             as_of = _end_of(log, model, own) if request.as_of is None else request.as_of
@@ -127,14 +127,14 @@ def score_events(request: ScoreRequest, *, params: Path | None, out: Path) -> st
                 as_of=as_of,
                 limit=request.limit,
                 settings=own,
-                beside=Beside(last, request.journey, details=True),
+                options=ListOptions(last, request.journey, details=True),
                 engine=engine,
             )
             facts |= {"scored": ranking.scored, "listed": len(ranking.frame)}
         with phase("score", "write") as facts:
             manifest = write_list(
                 ranking,
-                Origin(
+                Provenance(
                     request.events,
                     at.folder,
                     "champion" if at.promoted else "preview",
@@ -151,7 +151,7 @@ def score_events(request: ScoreRequest, *, params: Path | None, out: Path) -> st
                 facts["rows"] = rows
                 delivered = f"; {rows:,} rows in table {delivery['table']}"
         if isinstance(events, RawExports):
-            events.forget()
+            events.delete_kept_logs()
     why = ", where the outcomes of the log end" if request.as_of is None else ""
     return (
         f"{len(ranking.frame):,} of {ranking.scored:,} prospects as of {manifest['as_of']}{why}; "
@@ -175,7 +175,7 @@ def _require_champion(at: Registered, address: str) -> None:
         )
 
 
-def _events(request: ScoreRequest, settings: Settings | None, *, keep_in: Path) -> Any:
+def _events(request: ScoreRequest, settings: Settings | None, *, keep_log_in: Path) -> Any:
     """Return the log or file of events, or the raw exports that are still to be ingested."""
     place, until = request.events, request.complete_until
     raw = place.is_dir() and not (place / "log.json").exists()
@@ -194,7 +194,7 @@ def _events(request: ScoreRequest, settings: Settings | None, *, keep_in: Path) 
     ingest = settings.ingest
     if until is not None:
         ingest = ingest.completed(require_instant(until, called="--complete-until"))
-    return RawExports(place, ingest, keep_in)
+    return RawExports(place, ingest, keep_log_in)
 
 
 def _end_known(log: Log, as_of: datetime | str, model: ProspectModel) -> datetime:

@@ -73,16 +73,16 @@ def _journey(settings: Settings) -> Iterator[str]:
 def _texts(settings: Settings) -> Iterator[str]:
     """Check the table of reason texts, if the settings name one."""
     from microconv.features.matrix import column_names
-    from microconv.ranking.explanations.text_table import read_texts, shipped
-    from microconv.ranking.explanations.wording import idle_patterns
+    from microconv.ranking.explanations.text_table import built_in_texts, read_texts
+    from microconv.ranking.explanations.wording import unused_patterns
 
-    if settings.score.texts is None:
+    if settings.score.reason_texts is None:
         return
-    own = read_texts(settings.score.texts)[: -len(shipped())]
-    yield f"texts: {len(own)} rows in {settings.score.texts}"
+    own = read_texts(settings.score.reason_texts)[: -len(built_in_texts())]
+    yield f"texts: {len(own)} rows in {settings.score.reason_texts}"
     journey = JourneyMap.from_settings(settings.journey)
     names = column_names(journey, settings.features, {}, fitted=False)
-    for pattern in idle_patterns(names, journey, own):
+    for pattern in unused_patterns(names, journey, own):
         if not pattern.startswith("attributes."):  # those columns are known after training only
             yield f"  the pattern `{pattern}` fits no column, so its texts are never used"
 

@@ -21,8 +21,8 @@ from microconv.engines.engine import JSON_CODEC, Engine
 from microconv.histories.arrays import FOREVER
 from microconv.histories.instants import microseconds
 from microconv.journey import EXPOSURE, JourneyMap
-from microconv.ranking.bucket import Question, rows_of
-from microconv.ranking.explanations.details_schema import DETAILS
+from microconv.ranking.bucket import ScoringTask, rows_of
+from microconv.ranking.explanations.details_schema import DETAIL_COLUMNS
 from microconv.ranking.explanations.formatting import clean
 from microconv.ranking.explanations.reasons import WEIGHED
 from microconv.storage.log import EventLog, Log
@@ -46,7 +46,7 @@ COLUMNS = (
 """What is read of the log."""
 
 
-def tell_details(log: Log, cluster: Engine, rows: pd.DataFrame, question: Question) -> pa.Table:
+def tell_details(log: Log, cluster: Engine, rows: pd.DataFrame, question: ScoringTask) -> pa.Table:
     """Tell the details of the listed rows.
 
     Parameters
@@ -56,12 +56,12 @@ def tell_details(log: Log, cluster: Engine, rows: pd.DataFrame, question: Questi
         Runs over the buckets of the log.
     rows : DataFrame
         The listed, with `prospect_id`, `bucket` and the weighed reasons.
-    question : Question
+    question : ScoringTask
 
     Returns
     -------
     Table
-        :data:`DETAILS`, row for row.
+        :data:`DETAIL_COLUMNS`, row for row.
     """
     listed: dict[int, list[str]] = {}
     for bucket, prospect in zip(rows["bucket"].tolist(), rows["prospect_id"], strict=True):
@@ -76,7 +76,7 @@ def tell_details(log: Log, cluster: Engine, rows: pd.DataFrame, question: Questi
         {**_reasons(weighed), **_steps(found[prospect], subjects)}
         for prospect, weighed in zip(rows["prospect_id"], rows[WEIGHED], strict=True)
     ]
-    return pa.Table.from_pylist(told, DETAILS)
+    return pa.Table.from_pylist(told, DETAIL_COLUMNS)
 
 
 def latest_steps(
@@ -151,8 +151,8 @@ def _subjects(log: Log, as_of: datetime) -> dict[str, str]:
 
 def _reasons(weighed: str) -> dict[str, Any]:
     content = json.loads(weighed)
-    reasons = [{"text": text, "weight": weight} for text, weight in content["reasons"]]
-    return {"reasons": reasons, "weaker_reasons": content["weaker"]}
+    reasons = [{"text": text, "log_odds": weight} for text, weight in content["reasons"]]
+    return {"reasons": reasons, "other_reasons_log_odds": content["weaker"]}
 
 
 def _steps(its: Mapping[str, Any], subjects: Mapping[str, str]) -> dict[str, Any]:
@@ -162,8 +162,8 @@ def _steps(its: Mapping[str, Any], subjects: Mapping[str, str]) -> dict[str, Any
             "step": step,
             "message": None if message is None else clean(subjects.get(message, message)),
             "campaign": None if campaign is None else clean(campaign),
-            "human": human,
+            "human_probability": human,
         }
         for time, step, message, campaign, human in its["steps"]
     ]
-    return {"steps": steps, "earlier_steps": its["earlier"], "exposures": its["exposures"]}
+    return {"recent_steps": steps, "earlier_steps": its["earlier"], "exposures": its["exposures"]}

@@ -6,22 +6,22 @@ import pyarrow as pa
 
 from microconv.storage.schema import INSTANT
 
-_REASON = pa.struct([("text", pa.string()), ("weight", pa.float64())])
+_REASON = pa.struct([("text", pa.string()), ("log_odds", pa.float64())])
 _STEP = pa.struct(
     [
         ("time", INSTANT),
         ("step", pa.string()),
         ("message", pa.string()),
         ("campaign", pa.string()),
-        ("human", pa.float64()),
+        ("human_probability", pa.float64()),
     ]
 )
 
-DETAILS = pa.schema(
+DETAIL_COLUMNS = pa.schema(
     [
         ("reasons", pa.list_(_REASON)),
-        ("weaker_reasons", pa.float64()),
-        ("steps", pa.list_(_STEP)),
+        ("other_reasons_log_odds", pa.float64()),
+        ("recent_steps", pa.list_(_STEP)),
         ("earlier_steps", pa.int64()),
         ("exposures", pa.int64()),
     ]
@@ -30,7 +30,7 @@ DETAILS = pa.schema(
 
 `reasons` are all that move the logit by
 :data:`~microconv.ranking.explanations.reasons.FAINT` or more, the heaviest first, and
-`weaker_reasons` is what the others add to it together. `steps` are the latest
+`other_reasons_log_odds` is what the others add to it together. `steps` are the latest
 :data:`~microconv.ranking.explanations.details.LATEST` of what the prospect did (`message` is its
-subject where the log knows it; `human` the probability that a person did it), the latest first;
-`earlier_steps` and `exposures`, what was done *to* the prospect, are counted."""
+subject where the log knows it; `human_probability` the probability that a person did it), the
+latest first; `earlier_steps` and `exposures`, what was done *to* the prospect, are counted."""

@@ -17,10 +17,10 @@ import pandas as pd
 
 from microconv.features.family import Columns
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.explanations.text_table import Text, shipped
-from microconv.ranking.explanations.wording import Wording
+from microconv.ranking.explanations.text_table import ReasonText, built_in_texts
+from microconv.ranking.explanations.wording import ReasonWriter
 
-FOR, AGAINST = "↑ ", "↓ "
+RAISES, LOWERS = "↑ ", "↓ "
 """How a reason begins that raises the probability above the average prospect's, or lowers it."""
 
 FAINT = 0.01
@@ -38,7 +38,7 @@ def explain(
     model: ProspectModel,
     *,
     most: int,
-    texts: tuple[Text, ...] | None = None,
+    texts: tuple[ReasonText, ...] | None = None,
     weighed: bool = False,
 ) -> pd.DataFrame:
     """Say what moves each row's probability away from that of the average prospect.
@@ -50,7 +50,7 @@ def explain(
     model : ProspectModel
     most : int
         How many reasons a row gets, the heaviest first, for and against alike.
-    texts : tuple of Text, optional
+    texts : tuple of ReasonText, optional
         The table of words; the package's when None.
     weighed : bool
         Whether to tell all reasons with their weights, too.
@@ -58,26 +58,28 @@ def explain(
     Returns
     -------
     DataFrame of shape (n_rows, most)
-        Columns `reason_1`, `reason_2`, …: text that begins with :data:`FOR` or
-        :data:`AGAINST`; null where nothing else moves the probability. If asked for,
+        Columns `reason_1`, `reason_2`, …: text that begins with :data:`RAISES` or
+        :data:`LOWERS`; null where nothing else moves the probability. If asked for,
         :data:`WEIGHED`: JSON text, ``{"reasons": [[text, weight], …], "weaker": weight}``.
     """
-    wording = Wording(model.columns, model.journey, shipped() if texts is None else texts)
+    writer = ReasonWriter(
+        model.columns, model.journey, built_in_texts() if texts is None else texts
+    )
     reasons: list[list[str | None]] = []
     told: list[str] = []
     for begin in range(0, features.shape[1], BLOCK):
         block = features[:, begin : begin + BLOCK]
         contributions = model.logit_contributions(block)[:, :-1]
-        reasons += reasons_of(block, contributions, wording, most=most)
+        reasons += reasons_of(block, contributions, writer, most=most)
         if weighed:
-            told += map(json.dumps, weighed_reasons(block, contributions, wording))
+            told += map(json.dumps, weighed_reasons(block, contributions, writer))
     names = [f"reason_{number}" for number in range(1, most + 1)]
     frame = pd.DataFrame(reasons, columns=names, dtype="str")
     return frame.assign(**{WEIGHED: pd.Series(told, dtype="str")}) if weighed else frame
 
 
 def reasons_of(
-    features: Columns, contributions: npt.NDArray[np.float64], wording: Wording, *, most: int
+    features: Columns, contributions: npt.NDArray[np.float64], writer: ReasonWriter, *, most: int
 ) -> list[list[str | None]]:
     """Choose and word the reasons of some rows.
 
@@ -86,7 +88,7 @@ def reasons_of(
     features : ndarray of float32, shape (n_columns, n_rows)
     contributions : ndarray of float64, shape (n_rows, n_columns)
         On the logit scale.
-    wording : Wording
+    writer : ReasonWriter
     most : int
 
     Returns
@@ -94,13 +96,15 @@ def reasons_of(
     list of list of str or None
         `most` per row.
     """
-    found = _heaviest(features, contributions, wording, most=most)
-    said = [[(FOR if weight > 0 else AGAINST) + words for words, weight in row] for row, _ in found]
+    found = _heaviest(features, contributions, writer, most=most)
+    said = [
+        [(RAISES if weight > 0 else LOWERS) + words for words, weight in row] for row, _ in found
+    ]
     return [[*row, *[None] * (most - len(row))] for row in said]
 
 
 def weighed_reasons(
-    features: Columns, contributions: npt.NDArray[np.float64], wording: Wording
+    features: Columns, contributions: npt.NDArray[np.float64], writer: ReasonWriter
 ) -> list[dict[str, Any]]:
     """Word all reasons of some rows that move the logit by :data:`FAINT` or more.
 
@@ -109,7 +113,7 @@ def weighed_reasons(
     features : ndarray of float32, shape (n_columns, n_rows)
     contributions : ndarray of float64, shape (n_rows, n_columns)
         On the logit scale.
-    wording : Wording
+    writer : ReasonWriter
 
     Returns
     -------
@@ -117,20 +121,20 @@ def weighed_reasons(
         `reasons`, pairs of text and weight, the heaviest first; and `weaker`, the weight
         of all others together. With the intercept they sum to the row's logit.
     """
-    found = _heaviest(features, contributions, wording, least=FAINT)
+    found = _heaviest(features, contributions, writer, least=FAINT)
     return [{"reasons": reasons, "weaker": weaker} for reasons, weaker in found]
 
 
 def _heaviest(
     features: Columns,
     contributions: npt.NDArray[np.float64],
-    wording: Wording,
+    writer: ReasonWriter,
     *,
     most: int | None = None,
     least: float = 0.0,
 ) -> list[tuple[list[tuple[str, float]], float]]:
     """Word each row's heaviest reasons with their weights, and add the others up."""
-    subject = by_subject(wording)
+    subject = by_subject(writer)
     columns_of = list(subject.values())
     weights = sum_by(subject, contributions)
     heaviest = np.argsort(-np.abs(weights), axis=1, kind="stable")
@@ -143,16 +147,16 @@ def _heaviest(
         for position in heavy:
             weight, columns = weights[row, position], columns_of[position]
             order = columns[np.argsort(-np.sign(weight) * contributions[row, columns])]
-            said.append((_first_strong(wording, order, features[:, row]), float(weight)))
+            said.append((_first_strong(writer, order, features[:, row]), float(weight)))
         rest = np.delete(weights[row], heavy)
         found.append((said, float(rest.sum())))
     return found
 
 
-def by_subject(wording: Wording) -> dict[str, npt.NDArray[np.intp]]:
+def by_subject(writer: ReasonWriter) -> dict[str, npt.NDArray[np.intp]]:
     """List the positions of the columns about each subject; every column has one."""
-    named = np.array(wording.subjects)
-    return {name: np.flatnonzero(named == name) for name in dict.fromkeys(wording.subjects)}
+    named = np.array(writer.subjects)
+    return {name: np.flatnonzero(named == name) for name in dict.fromkeys(writer.subjects)}
 
 
 def sum_by(
@@ -175,12 +179,12 @@ def sum_by(
 
 
 def _first_strong(
-    wording: Wording, columns: npt.NDArray[np.intp], row: npt.NDArray[np.float32]
+    writer: ReasonWriter, columns: npt.NDArray[np.intp], row: npt.NDArray[np.float32]
 ) -> str:
     """Take the words of the column that weighs most and has something to say."""
     words = ""
     for column in columns:
-        text, weak = wording.say(column, row)
+        text, weak = writer.describe(column, row)
         if not weak:
             return text
         words = words or text

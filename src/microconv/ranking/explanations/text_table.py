@@ -21,7 +21,7 @@ row whose `when` holds gives the text.
     recency.{step}.last]``. The words before are the formats of
     :data:`~microconv.ranking.explanations.formatting.FORMATS`.
 
-A table of one's own (`score.texts`) is read before the one that comes with the
+A table of one's own (`score.reason_texts`) is read before the one that comes with the
 package, so it needs only the rows that shall read differently. What comes from data
 (a category, an attribute's name) is cut to a line and put in last, so that braces and
 brackets in it mean nothing.
@@ -44,7 +44,7 @@ HEADER = ("pattern", "subject", "when", "weak", "text")
 
 
 @dataclass(frozen=True)
-class Text:
+class ReasonText:
     """One row of the table."""
 
     pattern: str
@@ -54,7 +54,7 @@ class Text:
     text: str
 
 
-def read_texts(own: str | Path | None = None) -> tuple[Text, ...]:
+def read_texts(own: str | Path | None = None) -> tuple[ReasonText, ...]:
     """Read the table: the rows of one's own, if there are any, and then the package's.
 
     Parameters
@@ -69,17 +69,21 @@ def read_texts(own: str | Path | None = None) -> tuple[Text, ...]:
     SettingsError
         If it is no such table, naming the line and what is wrong there.
     """
-    return shipped() if own is None else (*parse_texts(_content_of(own), str(own)), *shipped())
+    return (
+        built_in_texts()
+        if own is None
+        else (*parse_texts(_content_of(own), str(own)), *built_in_texts())
+    )
 
 
 @cache
-def shipped() -> tuple[Text, ...]:
+def built_in_texts() -> tuple[ReasonText, ...]:
     """Read the table that comes with the package."""
     content = files("microconv.ranking.explanations").joinpath("texts.csv").read_bytes()
     return parse_texts(content, "texts.csv")
 
 
-def parse_texts(content: bytes, origin: str) -> tuple[Text, ...]:
+def parse_texts(content: bytes, origin: str) -> tuple[ReasonText, ...]:
     """Check the bytes of a table and read its rows.
 
     Raises
@@ -87,7 +91,7 @@ def parse_texts(content: bytes, origin: str) -> tuple[Text, ...]:
     SettingsError
         Naming the line of `origin` and what is wrong there.
     """
-    texts: list[Text] = []
+    texts: list[ReasonText] = []
     seen: dict[tuple[str, str], int] = {}
     subjects: dict[str, str] = {}
     for line, row in _rows(content, origin):
@@ -109,7 +113,7 @@ def parse_texts(content: bytes, origin: str) -> tuple[Text, ...]:
             )
         conditions = conditions_of(row["when"])
         texts.append(
-            Text(row["pattern"], row["subject"], conditions, bool(row["weak"]), row["text"])
+            ReasonText(row["pattern"], row["subject"], conditions, bool(row["weak"]), row["text"])
         )
     return tuple(texts)
 
@@ -119,12 +123,12 @@ def _content_of(path: str | Path) -> bytes:
         return Path(path).read_bytes()
     except FileNotFoundError:
         raise MissingInputError(
-            f"There is no table of texts at {path}, which `score.texts` names. Leave the setting "
-            "out to use the one that comes with microconv."
+            f"There is no table of texts at {path}, which `score.reason_texts` names. Remove the "
+            "setting to use the built-in table."
         ) from None
     except OSError as error:
         raise SettingsError(
-            f"The table of texts at {path}, which `score.texts` names, cannot be read: "
+            f"The table of texts at {path}, which `score.reason_texts` names, cannot be read: "
             f"{error.strerror}."
         ) from None
 

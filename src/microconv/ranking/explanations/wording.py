@@ -16,7 +16,7 @@ from microconv.features.rare_steps import OTHER
 from microconv.journey import KINDS, JourneyMap
 from microconv.ranking.explanations.formatting import FORMATS, clean, number
 from microconv.ranking.explanations.text_rules import SLOT, WORD, Condition
-from microconv.ranking.explanations.text_table import Text, shipped
+from microconv.ranking.explanations.text_table import ReasonText, built_in_texts
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "=": operator.eq,
@@ -28,27 +28,27 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 
 @dataclass(frozen=True)
-class Wording:
+class ReasonWriter:
     """The table applied to the columns of a model.
 
     Attributes
     ----------
     columns : tuple of str
     journey : JourneyMap
-    texts : tuple of Text
+    texts : tuple of ReasonText
         The rows of the table; the package's by default.
     """
 
     columns: tuple[str, ...]
     journey: JourneyMap
-    texts: tuple[Text, ...] = field(default_factory=shipped, repr=False)
+    texts: tuple[ReasonText, ...] = field(default_factory=built_in_texts, repr=False)
 
     @cached_property
     def subjects(self) -> tuple[str, ...]:
         """What each column is about."""
         return tuple(_put_in(texts[0][0].subject, texts[0][1]) for texts in self._texts)
 
-    def say(self, column: int, row: npt.NDArray[np.float32]) -> tuple[str, bool]:
+    def describe(self, column: int, row: npt.NDArray[np.float32]) -> tuple[str, bool]:
         """Put one column's value into words.
 
         Parameters
@@ -73,7 +73,7 @@ class Wording:
         return clean(self.columns[column]), True
 
     @cached_property
-    def _texts(self) -> list[list[tuple[Text, dict[str, str]]]]:
+    def _texts(self) -> list[list[tuple[ReasonText, dict[str, str]]]]:
         steps = _steps_in(self.columns, self.journey)
         patterns = [(_regex(text.pattern, self.journey, steps), text) for text in self.texts]
         return [
@@ -145,7 +145,9 @@ class Wording:
         return clean(word)
 
 
-def idle_patterns(columns: Iterable[str], journey: JourneyMap, texts: Iterable[Text]) -> list[str]:
+def unused_patterns(
+    columns: Iterable[str], journey: JourneyMap, texts: Iterable[ReasonText]
+) -> list[str]:
     """List the patterns of a table that fit none of the columns: their texts are never used."""
     names = list(columns)
     steps = _steps_in(names, journey)

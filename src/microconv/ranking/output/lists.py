@@ -22,7 +22,7 @@ from microconv.storage.files import atomic_write, md5_of
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """What a list was made from, and how far it may be trusted.
 
     Attributes
@@ -59,7 +59,7 @@ class ListFiles:
 
 
 def write_list(
-    ranking: Ranking, origin: Origin, files: ListFiles, *, valid_for: timedelta
+    ranking: Ranking, provenance: Provenance, files: ListFiles, *, valid_for: timedelta
 ) -> dict[str, Any]:
     """Write a list in every format, and last the manifest that holds their md5.
 
@@ -70,7 +70,7 @@ def write_list(
     Parameters
     ----------
     ranking : Ranking
-    origin : Origin
+    provenance : Provenance
     files : ListFiles
     valid_for : timedelta
         How long after `as_of` the list may be used.
@@ -89,7 +89,7 @@ def write_list(
         write_workbook(ranking.frame, fresh, as_of=ranking.as_of)
     with atomic_write(files.json_lines) as fresh:
         fresh.write_text(as_json_lines(ranking.frame, ranking.details), encoding="utf-8")
-    content = manifest_of(ranking, origin, valid_for=valid_for)
+    content = manifest_of(ranking, provenance, valid_for=valid_for)
     content["files"] = {kind: md5_of(getattr(files, kind)) for kind in NAMES}
     with atomic_write(files.manifest) as fresh:
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
@@ -97,31 +97,33 @@ def write_list(
     return content
 
 
-def manifest_of(ranking: Ranking, origin: Origin, *, valid_for: timedelta) -> dict[str, Any]:
+def manifest_of(
+    ranking: Ranking, provenance: Provenance, *, valid_for: timedelta
+) -> dict[str, Any]:
     """Say all that must be known of a list before it is used.
 
     The list's id follows from its inputs alone: the same log, model and
     question make the same id on every machine.
     """
-    log, model = md5_of(origin.log), md5_of(origin.model)
+    log, model = md5_of(provenance.log), md5_of(provenance.model)
     shape = {
         "limit": ranking.limit,
         "grades": ranking.grades,
-        "rules": ranking.rules,
-        "last_list": ranking.last_list,
-        "evidence": ranking.evidence,
+        "selection_rules": ranking.selection_rules,
+        "previous_list": ranking.previous_list,
+        "measurement": ranking.measurement_md5,
     }
-    facts = [log, model, _iso(ranking.as_of), shape, origin.status, origin.version]
+    facts = [log, model, _iso(ranking.as_of), shape, provenance.status, provenance.version]
     short = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:8]
     return {
         "format": FORMAT,
         "list_id": f"{ranking.as_of:%Y%m%d}-{short}",
-        "status": origin.status,
+        "status": provenance.status,
         "as_of": _iso(ranking.as_of),
         "valid_until": _iso(ranking.as_of + valid_for),
         "horizon_days": ranking.horizon / timedelta(days=1),
         "model": {
-            "version": origin.version,
+            "version": provenance.version,
             "md5": model,
             "learnt_until": None if ranking.learnt_until is None else _iso(ranking.learnt_until),
         },
@@ -135,9 +137,9 @@ def manifest_of(ranking: Ranking, origin: Origin, *, valid_for: timedelta) -> di
             "exits": ranking.exits,
         },
         "limit": ranking.limit,
-        "rules": ranking.rules,
-        "last_list": ranking.last_list,
-        "evidence": {"md5": ranking.evidence},
+        "selection_rules": ranking.selection_rules,
+        "previous_list": ranking.previous_list,
+        "measurement": {"md5": ranking.measurement_md5},
         "grades": ranking.grades,
         "grades_version": None if ranking.grades is None else version_of(ranking.grades),
         "readiness": ranking.readiness,

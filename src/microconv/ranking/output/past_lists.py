@@ -14,7 +14,7 @@ import pyarrow as pa
 from microconv.errors import ListError, MissingInputError, TimeError, listed
 from microconv.storage.files import md5_of
 
-FORMAT = 1
+FORMAT = 2
 """Version of the manifest's layout."""
 
 NAMES = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-SHARES = ("probability", "draw_probability")
+SHARES = ("probability", "selection_probability")
 """Columns, and those that begin with the first and `_`, that are shown in percent."""
 
 WIDEST = 60

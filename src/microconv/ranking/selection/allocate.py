@@ -32,7 +32,7 @@ from microconv.histories.arrays import Int64
 from microconv.settings import CapacitySettings, ExplorationSettings, ScoreSettings
 
 RANK, EXPLORATION = "rank", "exploration"
-"""Why a row is listed, in the column `listed_because`."""
+"""Why a row is listed, in the column `selection_reason`."""
 
 BELOW, SAME_ACCOUNT, AT_CAPACITY = "below_the_limit", "same_account", "{}_at_capacity"
 """Why one is not."""
@@ -54,9 +54,9 @@ class Allocation:
         Positions among the candidates: by rank first, then those drawn.
     because : ndarray of object, shape (n_listed,)
         :data:`RANK` or :data:`EXPLORATION`.
-    draw_probability : ndarray of float64, shape (n_listed,)
+    selection_probability : ndarray of float64, shape (n_listed,)
         The chance that a row had to be drawn; 1 for those listed by rank.
-    same_account : ndarray of object, shape (n_listed,)
+    other_contacts : ndarray of object, shape (n_listed,)
         The account's other candidates in words, or None.
     left_out : dict of str to int
         Reason → candidates.
@@ -66,8 +66,8 @@ class Allocation:
 
     listed: Int64
     because: npt.NDArray[np.object_]
-    draw_probability: npt.NDArray[np.float64]
-    same_account: npt.NDArray[np.object_]
+    selection_probability: npt.NDArray[np.float64]
+    other_contacts: npt.NDArray[np.object_]
     left_out: dict[str, int]
     notes: tuple[str, ...] = ()
 
@@ -111,8 +111,8 @@ def allocate(
     return Allocation(
         listed=everyone,
         because=np.repeat(np.array([RANK, EXPLORATION], object), [len(ranked), len(drawn)]),
-        draw_probability=np.repeat([1.0, chance], [len(ranked), len(drawn)]),
-        same_account=_others(candidates["prospect_id"], account, verdict, everyone),
+        selection_probability=np.repeat([1.0, chance], [len(ranked), len(drawn)]),
+        other_contacts=_others(candidates["prospect_id"], account, verdict, everyone),
         left_out=left_out,
         notes=_strangers(candidates, settings.capacities),
     )

@@ -16,7 +16,7 @@ from microconv.features.matrix import build_features
 from microconv.histories.arrays import VisibleEvents
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.explanations.reasons import explain
-from microconv.ranking.explanations.text_table import Text
+from microconv.ranking.explanations.text_table import ReasonText
 
 BEST_FIRST = {
     "probability": False,
@@ -32,7 +32,7 @@ ORDERS = {"probability": BEST_FIRST, "expected_value": {"expected_value": False,
 
 
 @dataclass(frozen=True)
-class Shortlist:
+class Candidates:
     """The best of some prospects.
 
     Attributes
@@ -46,38 +46,38 @@ class Shortlist:
     rows: pd.DataFrame
     features: Columns = field(repr=False)
 
-    def best(self, limit: int | None, *, by: str = "probability") -> Shortlist:
+    def best(self, limit: int | None, *, by: str = "probability") -> Candidates:
         """Put the best first and keep at most `limit` of them."""
         rows, order = self.rows, ORDERS[by]
         if limit is not None and limit < len(rows):  # sort only those who can be among them
             first = rows[by].to_numpy()
             rows = rows[first >= np.partition(first, -limit)[-limit]]
         rows = rows.sort_values(list(order), ascending=list(order.values()))[:limit]
-        return Shortlist(rows.reset_index(drop=True), self.features[:, rows.index.to_numpy()])
+        return Candidates(rows.reset_index(drop=True), self.features[:, rows.index.to_numpy()])
 
-    def only(self, kept: npt.NDArray[np.bool_]) -> Shortlist:
+    def only(self, kept: npt.NDArray[np.bool_]) -> Candidates:
         """Keep some rows, in their order."""
-        return Shortlist(self.rows[kept].reset_index(drop=True), self.features[:, kept])
+        return Candidates(self.rows[kept].reset_index(drop=True), self.features[:, kept])
 
     def explained(
         self,
         model: ProspectModel,
         *,
         most: int,
-        texts: tuple[Text, ...] | None,
+        texts: tuple[ReasonText, ...] | None,
         weighed: bool = False,
-    ) -> Shortlist:
+    ) -> Candidates:
         """Give every row its reasons, and let the features go."""
         reasons = explain(self.features, model, most=most, texts=texts, weighed=weighed)
         return self.with_rows(self.rows.join(reasons)).slim()
 
-    def with_rows(self, rows: pd.DataFrame) -> Shortlist:
+    def with_rows(self, rows: pd.DataFrame) -> Candidates:
         """Say something else of the same prospects."""
-        return Shortlist(rows, self.features)
+        return Candidates(rows, self.features)
 
-    def slim(self) -> Shortlist:
+    def slim(self) -> Candidates:
         """Let the features go."""  # a slice would keep them in memory
-        return Shortlist(self.rows, np.empty((0, len(self.rows)), np.float32))
+        return Candidates(self.rows, np.empty((0, len(self.rows)), np.float32))
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class BucketScores:
         Event name → events.
     probability : ndarray of float64, shape (n_asked,)
         Of everyone asked, listed or not: percentiles are among all of them.
-    shortlist : Shortlist
+    candidates : Candidates
     seen : tuple of datetime or None
         When the first event became visible, and the last one before `as_of`.
     """
@@ -105,11 +105,11 @@ class BucketScores:
     exits: dict[str, int]
     event_names: dict[str, int]
     probability: npt.NDArray[np.float64] = field(repr=False)
-    shortlist: Shortlist = field(repr=False)
+    candidates: Candidates = field(repr=False)
     seen: tuple[datetime | None, datetime | None]
 
 
-def features_of(visible: VisibleEvents, model: ProspectModel) -> Columns:
+def model_features(visible: VisibleEvents, model: ProspectModel) -> Columns:
     """Build the model's columns, shape (n_columns, n_rows), of what questions may see."""
     journey, settings = model.journey, model.feature_settings
     parts = [
@@ -125,30 +125,30 @@ def merge(
     statuses: Counter[str] = Counter()
     left: Counter[str] = Counter()
     event_names: Counter[str] = Counter()
-    probabilities, shortlists, seen = [], [], []
+    probabilities, candidates_so_far, seen = [], [], []
     for part in parts:
         statuses.update(part.statuses)
         left.update(part.exits)
         event_names.update(part.event_names)
         probabilities.append(part.probability)
         seen.append(part.seen)
-        shortlists.append(part.shortlist)
+        candidates_so_far.append(part.candidates)
         if limit is not None:
-            shortlists = [join(shortlists).best(limit, by=by)]
+            candidates_so_far = [join(candidates_so_far).best(limit, by=by)]
     firsts, lasts = ([instant for instant in side if instant] for side in zip(*seen, strict=True))
     return BucketScores(
         statuses=dict(statuses),
         exits=dict(left),
         event_names=dict(event_names),
         probability=np.concatenate(probabilities),
-        shortlist=join(shortlists).best(limit, by=by),
+        candidates=join(candidates_so_far).best(limit, by=by),
         seen=(min(firsts, default=None), max(lasts, default=None)),
     )
 
 
-def join(parts: Sequence[Shortlist]) -> Shortlist:
-    """Put shortlists one behind the other."""
+def join(parts: Sequence[Candidates]) -> Candidates:
+    """Put candidates_so_far one behind the other."""
     if len(parts) == 1:
         return parts[0]
     rows = pd.concat([part.rows for part in parts], ignore_index=True)
-    return Shortlist(rows, np.concatenate([part.features for part in parts], axis=1))
+    return Candidates(rows, np.concatenate([part.features for part in parts], axis=1))
