@@ -20,7 +20,7 @@ from microconv.histories.snapshots import cohort_snapshots
 from microconv.histories.timeline import Fold
 from microconv.histories.visible import visible_events
 from microconv.model.training_rows import TrainingConfig
-from microconv.ranking.next_step import standing
+from microconv.ranking.next_step import journey_progress
 from microconv.settings import EvaluateSettings
 from microconv.storage.log import MemoryLog
 from worlds.logs import JOURNEY

@@ -109,7 +109,9 @@ def test_drawn_rows_stand_for_everyone_who_was_not_listed():
 
 def test_unequal_chances_of_being_drawn_are_weighed():
     """Drawn 1 in 10 and converted, drawn 1 in 2 and not: 10 of 12 stand for a conversion."""
-    rows = listed([0.1, 0.1], [1, 0], listed_because="exploration", draw_probability=[0.1, 0.5])
+    rows = listed(
+        [0.1, 0.1], [1, 0], selection_reason="exploration", selection_probability=[0.1, 0.5]
+    )
     assert explored(rows, confidence=0.95)["observed_rate"] == pytest.approx(10 / 12)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from microconv.errors import OtherJourneyError, TimeError
 from microconv.model.training_facts import readiness
-from microconv.ranking import list_checks as trust
+from microconv.ranking import list_checks
 from microconv.settings import ReadinessSettings
 from microconv.storage.log import EventLog
 from worlds.logs import AS_OF, JOURNEY, event, log_of
@@ -132,5 +132,5 @@ def test_a_list_from_thirty_conversions_says_so():
     """It looks like any other list; only the note tells."""
     counts = {"conversions": 30, "prospects": 5000, "days": 200}
     facts = replace(trained().facts, readiness=readiness(counts, ReadinessSettings()))
-    notes = trust.doubts(replace(trained(), facts=facts), END, latest=END, valid_for=None)
+    notes = list_checks.doubts(replace(trained(), facts=facts), END, latest=END, valid_for=None)
     assert any("not enough to learn from: 30 conversions" in note for note in notes)

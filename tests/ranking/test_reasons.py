@@ -103,7 +103,7 @@ def test_all_subjects_and_the_base_are_the_logit_of_the_list(asked, voice) -> No
     shares = EQUAL_WEIGHTS if voice is None else tuple(float(voice == name) for name in BASE_MODELS)
     ensemble = replace(model.ensemble, weights=shares, calibration=UNCALIBRATED, shift=0.0)
     parts = ensemble.contributions(asked)
-    subjects = sum_by(by_subject(Wording(model.columns, model.journey)), parts[:, :-1])
+    subjects = sum_by(by_subject(ReasonWriter(model.columns, model.journey)), parts[:, :-1])
     assert 5 < subjects.shape[1] < len(model.columns) / 2  # near-duplicates stand together
     voices = ensemble.base_logits(asked)
     mixed = sum(share * voices[name] for share, name in zip(shares, BASE_MODELS, strict=True))

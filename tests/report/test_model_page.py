@@ -114,7 +114,7 @@ def test_the_card_names_alarms_with_what_they_mean_and_nothing_in_them_is_markup
         "figures": {},
     }
     report = {**found.report, "leakage_checks": [alarm]}
-    page = model_page(report, found.plots, facts=FACTS, about=ABOUT, status="preview")
+    page = model_page(report, found.plots, facts=FACTS, about=MODEL_SCOPE, status="preview")
     for piece in ("FAILED", "88% of <code>&lt;script&gt;", "Somebody knew. Ask them when."):
         assert piece in page
     assert "&lt;script&gt;" in page
@@ -140,7 +140,7 @@ def test_probes_stand_on_the_card_with_their_intervals() -> None:
         "shuffled_labels": {"value": 0.501, "low": 0.48, "high": 0.52},
     }
     report = {**found.report, "leakage_diagnostics": {"probes": probes}}
-    page = model_page(report, found.plots, facts=FACTS, about=ABOUT, status="preview")
+    page = model_page(report, found.plots, facts=FACTS, about=MODEL_SCOPE, status="preview")
     assert "0.690 to 0.730" in page
     assert "outcomes dealt at random" in page
     assert "the attributes alone" not in page

@@ -78,9 +78,9 @@ def test_a_list_that_ranks_by_nothing_raises_the_alarm(ranks: bool | None) -> No
     """No soothing sentence may follow: the verdict stands alone."""
     content = copy.deepcopy(report())
     content["verdict"] = {"better_than_chance": ranks, "summary": "There is nothing to rank by."}
-    belief = how_far(content)
-    assert belief.alarm
-    assert belief.sentences == ("There is nothing to rank by.",)
+    reliability = summarize_reliability(content)
+    assert reliability.alarm
+    assert reliability.sentences == ("There is nothing to rank by.",)
 
 
 def test_a_list_from_a_few_conversions_is_never_a_confident_one() -> None:
@@ -103,7 +103,7 @@ def test_a_lift_that_does_not_exist_is_not_mentioned() -> None:
     """No conversions at the top: nothing is made up."""
     content = report()
     content["models"]["ensemble"]["pooled"]["lift"] = {"value": None, "reason": "nobody converted"}
-    assert len(how_far(content).sentences) == 1
+    assert len(summarize_reliability(content).sentences) == 1
 
 
 def test_real_evaluations_can_be_put_into_words() -> None:

@@ -72,7 +72,7 @@ def model_page(
         {
             "status": status,
             "verdict": evaluation["verdict"]["summary"],
-            "trust": how_far(evaluation),
+            "trust": summarize_reliability(evaluation),
             **{name: evaluation[name] for name in ("confidence", "list_size", "bins")},
             **{name: evaluation[name] for name in ("skipped", "left_out", "definitions")},
             **{name: pooled[name] for name in ("rows", "prospects", "conversions")},

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from microconv.model.training_facts import TrainingFacts
-from microconv.ranking.explanations.details_schema import DETAILS
+from microconv.ranking.explanations.details_schema import DETAIL_COLUMNS
 from microconv.ranking.explanations.formatting import FORMATS, days
 from microconv.ranking.explanations.reasons import LOWERS, RAISES
 from microconv.ranking.step_evidence import NO_EVIDENCE

@@ -34,7 +34,7 @@ def summarize_reliability(evaluation: Mapping[str, Any]) -> Reliability:
     """
     verdict, ready = evaluation["verdict"], evaluation["readiness"]
     if not verdict["better_than_chance"]:
-        return Belief((verdict["summary"],), alarm=True)
+        return Reliability((verdict["summary"],), alarm=True)
     if ready["state"] == "not enough":
         return Reliability((ready["says"],), alarm=True)
     pooled = evaluation["models"][evaluation["candidate"]]["pooled"]

@@ -124,7 +124,7 @@ def _first(challenger: ModelVersion, settings: Settings) -> tuple[list[Blocker],
     blockers = _journey(
         challenger.model, JourneyMap.from_settings(settings.journey), "the settings"
     )
-    rows = out_of_time_rows(challenger.model)
+    rows = out_of_time_predictions(challenger.model)
     blockers += check_challenger(rows, challenger.evaluation, settings.evaluate)
     if challenger.evaluation is None:
         return blockers, ""
@@ -147,7 +147,7 @@ def _contest(
                 f"{theirs.snapshot_settings.horizon_days:g}",
             )
         )
-    rows = out_of_time_rows(mine)
+    rows = out_of_time_predictions(mine)
     blockers += check_challenger(rows, challenger.evaluation, settings.evaluate)
     if any(o.code in ("other_journey", "other_horizon") for o in blockers):
         return blockers, ""
