@@ -110,7 +110,7 @@ def load_customers(folder: Path) -> tuple[Histories, JourneyMap]:
             "visible_at": time,
             "visible_until": pa.nulls(len(rows), INSTANT),
             "value": pa.array(rows["conversion_value"].where(~impression), pa.float64()),
-            "human": np.ones(len(rows), np.float32),
+            "human_probability": np.ones(len(rows), np.float32),
         }
     )
     steps: dict[str, Any] = {

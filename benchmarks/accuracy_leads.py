@@ -69,12 +69,12 @@ def read_leads(folder: Path) -> tuple[VisibleEvents, np.ndarray]:
         visible_until=nothing,
         step=nothing.astype(np.int16),
         value=nothing.astype(np.float64),
-        human=nothing.astype(np.float32),
+        human_probability=nothing.astype(np.float32),
         attributes=Attributes(np.arange(n + 1), zeros, table),
     )
     h = histories
     visible = VisibleEvents(
-        h, np.arange(n), zeros + 1, zeros, zeros, h.time, h.step, h.value, h.human
+        h, np.arange(n), zeros + 1, zeros, zeros, h.time, h.step, h.value, h.human_probability
     )
     return visible, leads["Converted"].to_numpy(bool)
 

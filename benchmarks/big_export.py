@@ -120,7 +120,7 @@ def params_for(
             "plausible_until": "2030-01-01T00:00:00Z",
             "buckets": buckets,
             "sources": [source],
-            "robots": acts,
+            "bots": acts,
         },
         "journey": {"stages": list(STAGES), "steps": steps},
         "snapshots": {

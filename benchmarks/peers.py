@@ -88,7 +88,7 @@ def with_microconv(events: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
             **dict.fromkeys(("time", "visible_at"), time_of),
             "visible_until": pa.nulls(len(events), pa.timestamp("us", tz="UTC")),
             "value": pa.nulls(len(events), pa.float64()),
-            "human": np.ones(len(events), np.float32),
+            "human_probability": np.ones(len(events), np.float32),
         }
     )
     histories = load_histories(table, journey)

@@ -118,7 +118,7 @@ def _as_log(events: pa.Table) -> pa.Table:
             "visible_at": at,
             "visible_until": pa.nulls(len(events), at.type),
             "value": pa.nulls(len(events), pa.float64()),
-            "human": np.ones(len(events), np.float32),
+            "human_probability": np.ones(len(events), np.float32),
         }
     )
 

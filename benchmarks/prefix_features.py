@@ -55,7 +55,7 @@ def load_cases(cases: Cases, journey: JourneyMap) -> Histories:
             "visible_at": time,
             "visible_until": pa.nulls(rows, INSTANT),
             "value": pa.nulls(rows, pa.float64()),
-            "human": np.ones(rows, np.float32),
+            "human_probability": np.ones(rows, np.float32),
         }
     )
     first = events.groupby("case").first()

@@ -3,8 +3,9 @@
     python benchmarks/robots.py             # accuracy at 10, 30 and 60 % machine clicks
     python benchmarks/robots.py --cost --prospects 34000   # seconds added to ingest
 
-A machine is an event with `human` below one half. The shares of machine traffic are those of
-clicks: a scanner clicks all links of every mail, so that few scanners make many clicks.
+A machine is an event with `human_probability` below one half. The shares of machine traffic
+are those of clicks: a scanner clicks all links of every mail, so that few scanners make
+many clicks.
 """
 
 from __future__ import annotations
@@ -54,7 +55,12 @@ def demo_ingest(root: Path) -> IngestSettings:
 def world(*, prospects: int, scanners: float, seed: int = 5) -> SimulateSettings:
     """Say which world to make."""
     return SimulateSettings(
-        world="planted", prospects=prospects, days=270, start=START, seed=seed, scanners=scanners
+        world="planted",
+        prospects=prospects,
+        days=270,
+        start=START,
+        seed=seed,
+        scanner_share=scanners,
     )
 
 
@@ -62,10 +68,14 @@ def accuracy(folder: Path) -> dict[str, Accuracy]:
     """Compare the log in `folder` with the truth in it, for clicks and for opens."""
     robots = pq.read_table(folder / "truth" / "robots.parquet").to_pandas()
     files = sorted((folder / "log" / "events").glob("*.parquet"))
-    log = [pq.read_table(file, columns=["event_id", "human"]).to_pandas() for file in files]
-    human = {i: h for part in log for i, h in zip(part.event_id, part.human, strict=True)}
-    robots = robots[[i in human for i in robots.event_id]]
-    called = np.array([human[i] for i in robots.event_id]) < PERSON
+    log = [
+        pq.read_table(file, columns=["event_id", "human_probability"]).to_pandas() for file in files
+    ]
+    human_probability = {
+        i: h for part in log for i, h in zip(part.event_id, part.human_probability, strict=True)
+    }
+    robots = robots[[i in human_probability for i in robots.event_id]]
+    called = np.array([human_probability[i] for i in robots.event_id]) < PERSON
     machine = robots.machine.to_numpy()
     out = {}
     for event in ("click", "open"):
@@ -107,8 +117,8 @@ def main() -> None:
 
 
 def _print_cost(settings: IngestSettings, prospects: int) -> None:
-    off = settings.robots.model_copy(update={"enabled": False})
-    without = settings.model_copy(update={"robots": off})
+    off = settings.bots.model_copy(update={"enabled": False})
+    without = settings.model_copy(update={"bots": off})
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         made = world(prospects=prospects, scanners=0.15)

@@ -110,11 +110,11 @@ def share_called_machine() -> dict[Habit, float]:
         (folder / "mail.jsonl").write_text(text, encoding="utf-8")
         outputs = Outputs(folder / "log", folder / "quarantine.parquet", folder / "ingest.json")
         ingest(settings, outputs=outputs, input_dir=folder)
-        columns = ["event_id", "event_name", "human"]
+        columns = ["event_id", "event_name", "human_probability"]
         log = pq.read_table(folder / "log" / "events", columns=columns).to_pandas()
     clicks = log[log.event_name == "click"]
     number = clicks.event_id.str.split(".").str[0].astype(int)
-    called = (clicks.human < PERSON).groupby(number).mean()
+    called = (clicks.human_probability < PERSON).groupby(number).mean()
     return {habit: float(called[n]) for n, habit in enumerate(HABITS)}
 
 

@@ -143,4 +143,6 @@ def _visible(
     h, zeros = histories, np.zeros(len(as_of), np.int64)
     who = np.repeat(np.arange(people), DATES)
     instants = as_of.astype("int64").to_numpy().astype(np.int64)
-    return VisibleEvents(h, who, instants, zeros, zeros, h.time, h.step, h.value, h.human)
+    return VisibleEvents(
+        h, who, instants, zeros, zeros, h.time, h.step, h.value, h.human_probability
+    )

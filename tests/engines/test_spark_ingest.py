@@ -46,7 +46,7 @@ def cluster() -> Iterator[Engine]:
 
 def bring_up(exports: Exports, engine: EngineSettings) -> str:
     """Ingest what changed; return the line that is said of it."""
-    settings = section(*SOURCES, robots={"enabled": True}, buckets=4)
+    settings = section(*SOURCES, bots={"enabled": True}, buckets=4)
     raw = exports.folder / "raw"
     _, said = ingest_changes(settings, outputs=exports.outputs, input_dir=raw, engine=engine)
     return said

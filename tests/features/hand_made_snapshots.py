@@ -40,19 +40,20 @@ SETTINGS = FeatureSettings(
 
 @dataclass(frozen=True)
 class Question:
-    """One row, in plain Python: the instant, and (time, step, human) of what is visible."""
+    """One row, in plain Python: the instant, and (time, step, human_probability) of what is visible."""
 
     as_of: int
     events: tuple[tuple[int, str, float], ...]
 
 
 def asked(*events: tuple[str, float] | tuple[str, float, float], as_of: datetime = AS_OF):
-    """Make a question of (step, days before `as_of`[, human]), in the order given."""
+    """Make a question of (step, days before `as_of`[, human_probability]), in the order given."""
     instant = microseconds(as_of)
     return Question(
         instant,
         tuple(
-            (instant - round(days * DAY), step, *(human or [1.0])) for step, days, *human in events
+            (instant - round(days * DAY), step, *(human_probability or [1.0]))
+            for step, days, *human_probability in events
         ),
     )
 
@@ -68,17 +69,17 @@ def visible_of(questions) -> VisibleEvents:
         events += hidden
     time = np.array([event[0] for event in events], np.int64)
     step = np.array([JOURNEY.code_of(event[1]) for event in events], np.int16)
-    human = np.array([event[2] for event in events], np.float32)
+    human_probability = np.array([event[2] for event in events], np.float32)
     value = np.full(len(events), np.nan)
     rows = np.arange(len(questions))
     nobody = pa.array([str(row) for row in rows])
     until = np.full(len(time), FOREVER)
     histories = Histories(
-        nobody, np.append(start, len(time)), time, time, until, step, value, human
+        nobody, np.append(start, len(time)), time, time, until, step, value, human_probability
     )
     as_of = np.array([question.as_of for question in questions], np.int64)
     starts, ends = np.array(start, np.int64), np.array(end, np.int64)
-    return VisibleEvents(histories, rows, as_of, starts, ends, time, step, value, human)
+    return VisibleEvents(histories, rows, as_of, starts, ends, time, step, value, human_probability)
 
 
 def filled(family, visible: VisibleEvents, settings: FeatureSettings = SETTINGS, state=None):
@@ -111,11 +112,11 @@ def questions(draw, steps=JOURNEY.step_names, most: int = 14):
     ages = draw(st.lists(AGES, max_size=most))
     if ages and draw(st.booleans()):
         ages += draw(st.lists(st.sampled_from(ages), max_size=4))  # ties
-    human = st.sampled_from([1.0, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0])
+    human_probability = st.sampled_from([1.0, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0])
     return Question(
         as_of,
         tuple(
-            (as_of - age, draw(st.sampled_from(steps)), draw(human))
+            (as_of - age, draw(st.sampled_from(steps)), draw(human_probability))
             for age in sorted(ages, reverse=True)
         ),
     )

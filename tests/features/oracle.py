@@ -39,7 +39,7 @@ def days_before(question, time):
 
 
 def counts(question, journey, settings):
-    """Sum `human` over the events of each step, kind and stage in each window."""
+    """Sum `human_probability` over the events of each step, kind and stage in each window."""
     members = {step.name: {step.name} for step in journey.steps}
     for kind in {step.kind for step in journey.steps}:
         members[f"kind={kind}"] = {step.name for step in journey.steps if step.kind == kind}

@@ -70,7 +70,10 @@ def test_nobody_asks_and_nobody_answers(family):
 def test_arrows_arrays_and_numpys_are_one_type_to_the_kernel(family):
     """Read-only or not, strided or not, each kernel is compiled once: compiling costs seconds."""
     visible = visible_of([asked(("blog", 3), ("pricing", 1))])
-    arrays = {name: getattr(visible, name).copy() for name in ("as_of", "time", "step", "human")}
+    arrays = {
+        name: getattr(visible, name).copy()
+        for name in ("as_of", "time", "step", "human_probability")
+    }
     for array in arrays.values():
         array.flags.writeable = False
     frozen = replace(visible, **arrays, end=np.stack([visible.end] * 2, axis=1)[:, 0])

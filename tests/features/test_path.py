@@ -113,10 +113,10 @@ def test_exposures_complete_pairs_but_are_no_transition():
     assert "path.opened>guide.next" not in found
 
 
-@pytest.mark.parametrize(("human", "done"), [(0.5, 1), (0.4, 0)])
-def test_a_scanners_click_completes_nothing(human, done):
+@pytest.mark.parametrize(("human_probability", "done"), [(0.5, 1), (0.4, 0)])
+def test_a_scanners_click_completes_nothing(human_probability, done):
     """What a robot more likely did than a person is skipped."""
-    found = answer(path, asked(("blog", 4), ("pricing", 1, human)))
+    found = answer(path, asked(("blog", 4), ("pricing", 1, human_probability)))
     assert found["path.blog>pricing.done"] == found["path.last=pricing"] == done
 
 

@@ -48,8 +48,8 @@ def test_what_never_happened_has_no_day():
     assert all(math.isnan(value) for value in answer(recency, asked()).values())
 
 
-@pytest.mark.parametrize(("human", "days"), [(0.5, 1), (0.49, 9)])
-def test_a_robot_is_not_recent(human, days):
+@pytest.mark.parametrize(("human_probability", "days"), [(0.5, 1), (0.49, 9)])
+def test_a_robot_is_not_recent(human_probability, days):
     """A click that is more likely a scanner's leaves the last visit where it was."""
-    found = answer(recency, asked(("guide", 9), ("guide", 1, human)))
+    found = answer(recency, asked(("guide", 9), ("guide", 1, human_probability)))
     assert found["recency.guide.last"] == found["recency.(any).last"] == days

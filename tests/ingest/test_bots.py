@@ -25,14 +25,14 @@ def mail(
     return row | ({} if link is None else {"url": LINKS[link]}) | more
 
 
-def told(exports: Exports, rows: list[dict[str, Any]], **robots: Any) -> dict[str, dict[str, Any]]:
+def told(exports: Exports, rows: list[dict[str, Any]], **bots: Any) -> dict[str, dict[str, Any]]:
     """Ingest webhook rows; return the events by id."""
     exports.write("mail.jsonl", "\n".join(json.dumps(row) for row in rows))
     exports.ingest(
         {"format": "sendgrid", "files": "mail.jsonl", "columns": {"known_at": "heard"}}
         if any("heard" in row for row in rows)
         else {"format": "sendgrid", "files": "mail.jsonl"},
-        robots=robots,
+        bots=bots,
     )
     return {row["event_id"]: row for row in exports.events()}
 
@@ -40,7 +40,7 @@ def told(exports: Exports, rows: list[dict[str, Any]], **robots: Any) -> dict[st
 def clicks(events: dict[str, dict[str, Any]]) -> list[float]:
     """Read the probabilities of the clicks in the order of their time."""
     rows = sorted(events.values(), key=lambda row: row["time"])
-    return [row["human"] for row in rows if row["event_name"] == "click"]
+    return [row["human_probability"] for row in rows if row["event_name"] == "click"]
 
 
 SCAN = [mail("delivered", 0), *(mail("click", 3 + 4 * n, link=n) for n in range(3))]
@@ -69,8 +69,8 @@ def test_an_open_by_a_privacy_proxy_tells_nothing(exports: Exports) -> None:
     rows = [mail("delivered", 0), mail("open", 400, useragent="Mozilla/5.0"), mail("open", 500)]
     events = told(exports, rows)
     by_proxy, by_person = (events[f"open:ada@firm.example:{s}:None"] for s in (400, 500))
-    assert by_proxy["human"] < 0.1
-    assert by_person["human"] > 0.5
+    assert by_proxy["human_probability"] < 0.1
+    assert by_person["human_probability"] > 0.5
 
 
 def test_clicks_and_opens_are_seen_once_they_are_judged(exports: Exports) -> None:
@@ -84,7 +84,7 @@ def test_clicks_and_opens_are_seen_once_they_are_judged(exports: Exports) -> Non
 def test_switched_off_nothing_is_judged_and_nothing_waits(exports: Exports) -> None:
     """`enabled: false` gives every event to people."""
     events = told(exports, SCAN, enabled=False)
-    assert {row["human"] for row in events.values()} == {1.0}
+    assert {row["human_probability"] for row in events.values()} == {1.0}
     assert all(row["visible_at"] == row["time"] for row in events.values())
 
 
@@ -100,12 +100,12 @@ def test_a_suspect_unsubscription_is_counted_and_kept(exports: Exports) -> None:
     ]
     events = told(exports, rows)
     facts = json.loads(exports.outputs.report.read_text(encoding="utf-8"))
-    assert facts["robots"] == {
+    assert facts["bots"] == {
         "clicks": 4, "machine_clicks": 3, "opens": 0, "machine_opens": 0,
         "suspect_unsubscribes": 1,
     }  # fmt: skip
     left = [row for row in events.values() if row["event_name"] == "unsubscribe"]
-    assert [row["human"] for row in left] == [1.0, 1.0]
+    assert [row["human_probability"] for row in left] == [1.0, 1.0]
     assert all(row["visible_at"] == row["time"] for row in left)
 
 
@@ -114,8 +114,8 @@ def test_settings_reach_the_verdict(exports: Exports) -> None:
     rows = [mail("delivered", 0), mail("tap", 900, link=0, useragent="curl/8")]
     click = "tap:ada@firm.example:900:0"
 
-    def probability(**robots: Any) -> float:
-        return float(told(exports, rows, **robots)[click]["human"])
+    def probability(**bots: Any) -> float:
+        return float(told(exports, rows, **bots)[click]["human_probability"])
 
     assert probability() == 1.0
     tapped = {"clicked": ["ta*"]}

@@ -49,9 +49,9 @@ def verdicts(some: list[dict[str, Any]], **more: Any) -> dict[str, tuple[float, 
     with tempfile.TemporaryDirectory() as folder:
         exports = Exports(Path(folder))
         exports.write("mail.jsonl", "\n".join(json.dumps(row) for row in some))
-        robots = {"window_seconds": WINDOW, "prior_events": 2}
-        exports.ingest(SOURCE, robots=robots, **more)
-        return {r["event_id"]: (r["human"], r["visible_at"]) for r in exports.events()}
+        bots = {"window_seconds": WINDOW, "prior_events": 2}
+        exports.ingest(SOURCE, bots=bots, **more)
+        return {r["event_id"]: (r["human_probability"], r["visible_at"]) for r in exports.events()}
 
 
 def dated(some: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -143,7 +143,7 @@ def test_bytes_depend_on_neither_threads_nor_the_order_of_rows(tmp_path: Path) -
         for file in range(threads):
             part = "\n".join(json.dumps(row) for row in some[file::threads])
             exports.write(f"{file}.jsonl", part)
-        exports.ingest(SOURCE | {"files": "*.jsonl"}, threads=threads, robots={})
+        exports.ingest(SOURCE | {"files": "*.jsonl"}, threads=threads, bots={})
         files = sorted(exports.outputs.log.glob("events/*.parquet"))
         hashes.add(tuple(md5_of(file) for file in files))
         random.shuffle(some)

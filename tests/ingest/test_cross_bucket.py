@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from microconv.ingest.bots.cross_bucket import EARLIER, count_crowds, sum_earlier_days
 from microconv.ingest.bots.detect import judge
 from microconv.ingest.partition_files import ColumnFile, PartitionFile
-from microconv.settings import RobotSettings
+from microconv.settings import BotSettings
 
 BUCKETS = 4
 SECOND = 1_000_000
@@ -67,9 +67,11 @@ def test_a_verdict_is_the_same_in_however_many_parts(
     for n, threads in ((1, 1), (parts, 2)):
         with tempfile.TemporaryDirectory() as folder:
             spill = spilled(Path(folder), drawn)
-            judged = judge(spill, RobotSettings(), Path(folder), parts=n, threads=threads)
-            human = [judged.human(b, rows).tolist() for b, rows in enumerate(spill.counts())]
-            found.append((human, judged.facts))
+            judged = judge(spill, BotSettings(), Path(folder), parts=n, threads=threads)
+            human_probability = [
+                judged.human_probability(b, rows).tolist() for b, rows in enumerate(spill.counts())
+            ]
+            found.append((human_probability, judged.facts))
     assert found[0] == found[1]
 
 
@@ -126,4 +128,4 @@ def test_a_crowd_is_one_whichever_buckets_its_recipients_lie_in(tmp_path: Path) 
 def test_a_file_that_finds_no_room_is_an_error_at_once(tmp_path: Path) -> None:
     """Not a signal that ends the process when a page of it is written later."""
     with pytest.raises(OSError, match=r"File too large|No space left"):
-        ColumnFile(tmp_path / "human", np.float32, [2**60])
+        ColumnFile(tmp_path / "human_probability", np.float32, [2**60])

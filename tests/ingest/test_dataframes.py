@@ -45,7 +45,7 @@ def test_what_is_not_said_is_filled_in() -> None:
     first = canonical_events(rows(known_at=known)).to_pylist()[-1]
     assert first == first | {
         "prospect_id": "bob", "time": day(1), "known_at": day(4), "visible_at": day(4),
-        "visible_until": None, "value": None, "human": 1.0,
+        "visible_until": None, "value": None, "human_probability": 1.0,
     }  # fmt: skip
 
 
@@ -79,7 +79,12 @@ def test_a_log_read_back_is_itself(exports: Exports) -> None:
         (rows(time=[day(1), None, day(2)]), EventLogError, "1 of 3 events have no `time`"),
         (rows(value=["a", "b", "c"]), EventLogError, "`value`"),
         (rows(value=[1.0, float("inf"), None]), EventLogError, "1 of 3 .* finite .* inf in row 1"),
-        (rows(human=[0.0, 1.0, -0.5]), EventLogError, "1 of 3 .* 0 and 1.* -0.5 in row 2"),
+        (
+            rows(human_probability=[0.0, 1.0, -0.5]),
+            EventLogError,
+            "1 of 3 .* 0 and 1.* -0.5 in row 2",
+        ),
+        (rows(human=[0.0, 1.0, 0.5]), EventLogError, "`human`.* `human_probability`.* Rename it"),
         (
             rows(time=pa.array([0, 1, 10**17], pa.timestamp("s", "UTC"))),
             TimeError,
@@ -96,6 +101,7 @@ def test_a_log_read_back_is_itself(exports: Exports) -> None:
         "never",
         "value",
         "inf",
+        "human_probability",
         "human",
         "year",
     ],

@@ -144,7 +144,7 @@ def test_a_sendgrid_event_is_read_as_the_webhook_sends_it(exports: Exports) -> N
     assert first == first | {
         "prospect_id": "ada@example.com", "time": day(1), "visible_at": day(1), "channel": "email",
         "event_name": "news_click", "message_id": "m1", "campaign_id": "spring", "value": None,
-        "link": "https://example.com/pricing?x=1", "client": "script", "human": 1.0,
+        "link": "https://example.com/pricing?x=1", "client": "script", "human_probability": 1.0,
     }  # fmt: skip
     assert len(first["address"]) == 16
     assert "ada" not in first["address"]

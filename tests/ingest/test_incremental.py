@@ -91,7 +91,7 @@ def test_any_order_of_arrival_ends_in_the_log_of_a_full_ingest(
     names = [*firsts, *(name for name in names if name not in firsts)]
     with tempfile.TemporaryDirectory() as folder:
         exports = Exports(Path(folder))
-        both = {"robots": {"enabled": True}, "buckets": 4}
+        both = {"bots": {"enabled": True}, "buckets": 4}
         for name in names[:2]:
             exports.write(name, "\n".join(files[name]))
         bring_up(exports, WEB, MAIL, **both)

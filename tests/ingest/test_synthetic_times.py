@@ -17,7 +17,7 @@ from microconv.storage.log import EventLog
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
 LEADS = [f"lead-{number}" for number in range(60)]
-DEALT = {"first": FIRST.isoformat(), "every_days": 7, "cohorts": 5}
+COHORTS = {"first": FIRST.isoformat(), "every_days": 7, "cohorts": 5}
 
 
 def sources(**outcome):
@@ -29,7 +29,7 @@ def sources(**outcome):
             "files": "leads.parquet",
             "columns": {"prospect_id": "id"},
             "prefix": "lead_created",
-            "dealt": DEALT,
+            "synthetic_times": COHORTS,
         },
         {
             "name": "outcomes",
@@ -38,7 +38,7 @@ def sources(**outcome):
             "columns": {"prospect_id": "id", "event": "won"},
             "rules": [{"event": "1", "name": "won"}],
             "ignore": ["0"],
-            "dealt": {**DEALT, "after_days": 2},
+            "synthetic_times": {**COHORTS, "after_days": 2},
             **outcome,
         },
         {
@@ -47,7 +47,7 @@ def sources(**outcome):
             "files": "leads.parquet",
             "columns": {"prospect_id": "id"},
             "attributes": ["size"],
-            "dealt": DEALT,
+            "synthetic_times": COHORTS,
         },
     ]
 
@@ -94,9 +94,9 @@ def test_every_row_of_a_prospect_is_dealt_to_the_day_of_its_hash(tmp_path):
 def test_the_log_says_that_its_instants_were_made_up(tmp_path):
     """Whoever reports on it must be able to tell."""
     log = run(tmp_path, sources())
-    assert log.dealt == ["leads", "outcomes", "attributes"]
+    assert log.synthetic_sources == ["leads", "outcomes", "attributes"]
     report = json.loads((tmp_path / "ingest.json").read_text())
-    assert report["sources"][0]["dealt"]["cohorts"] == 5
+    assert report["sources"][0]["synthetic_times"]["cohorts"] == 5
 
 
 @pytest.mark.parametrize(
@@ -121,6 +121,8 @@ def test_a_first_day_without_a_zone_is_refused():
                 "input_dir": "raw",
                 "plausible_from": FIRST,
                 "plausible_until": FIRST + timedelta(days=9),
-                "sources": [{**sources()[0], "dealt": {**DEALT, "first": "2024-01-01T00:00:00"}}],
+                "sources": [
+                    {**sources()[0], "synthetic_times": {**COHORTS, "first": "2024-01-01T00:00:00"}}
+                ],
             }
         )

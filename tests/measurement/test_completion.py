@@ -61,8 +61,8 @@ def test_machines_are_weighed_beside_the_raw_count():
     """Two clicks, each a machine's with 0.8 and 0.5: a person with 1 − 0.4."""
     found = completion(
         study_of(
-            event("ada", "guide", day(9), human=0.2),
-            event("ada", "guide", day(8), human=0.5),
+            event("ada", "guide", day(9), human_probability=0.2),
+            event("ada", "guide", day(8), human_probability=0.5),
         ),
         SETTINGS,
     )

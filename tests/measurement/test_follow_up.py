@@ -229,7 +229,7 @@ def test_a_dashboard_counts_what_came_after_the_purchase():
 def test_a_machine_completes_nothing():
     """A security scanner clicks every link."""
     rows = [
-        event("ada", "blog", at(1), human=0.02),
+        event("ada", "blog", at(1), human_probability=0.02),
         event("ada", "guide", at(2)),
     ]
     _, found = followed(rows, ("blog", "guide"))

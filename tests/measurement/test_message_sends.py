@@ -69,7 +69,7 @@ def test_the_state_is_what_was_seen_strictly_before_the_delivery():
         event("ada", "blog", day(30)),
         event("ada", "pricing", day(25), seen=day(20)),
         event("ada", "guide", day(20)),
-        event("ada", "blog", day(29), human=0.1),
+        event("ada", "blog", day(29), human_probability=0.1),
         of("one", "sent", day(20)),
     )
     assert (sends.level[0], sends.stage[0], sends.done_before[0]) == (1, 0, 1)

@@ -49,7 +49,14 @@ def test_the_steps_are_told_the_latest_first_with_what_they_came_through() -> No
     """By hand: two steps of Ada's, of which a scanner may have made one; a mail is counted."""
     rows = [
         event("ada", "sent", AS_OF - 5 * DAY),
-        event("ada", "blog", AS_OF - 4 * DAY, message_id="m1", campaign_id="c1", human=0.25),
+        event(
+            "ada",
+            "blog",
+            AS_OF - 4 * DAY,
+            message_id="m1",
+            campaign_id="c1",
+            human_probability=0.25,
+        ),
         event("ada", "pricing", AS_OF - 2 * DAY),
         event("bob", "guide", AS_OF - 3 * DAY),
     ]

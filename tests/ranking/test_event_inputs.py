@@ -17,6 +17,7 @@ import microconv
 from microconv.errors import EventLogError, MissingInputError, TimeError
 from microconv.ranking.event_inputs import RawExports, as_table, open_events
 from microconv.settings import IngestSettings
+from microconv.storage.log import FORMAT
 from worlds.logs import event, log_of
 from worlds.ranking import END, settings, trained, world
 
@@ -57,7 +58,7 @@ def write_log(folder: Path, events: pa.Table, prospects: pa.Table) -> Path:
         pq.write_table(table, folder / name / "0000.parquet")
     names = pd.Series(events["event_name"].cast(pa.string()).to_pylist()).value_counts()
     source = {"name": "all", "complete_until": END.isoformat(), "event_names": names.to_dict()}
-    facts = {"format": 1, "buckets": 1, "event_names": names.to_dict(), "sources": [source]}
+    facts = {"format": FORMAT, "buckets": 1, "event_names": names.to_dict(), "sources": [source]}
     (folder / "log.json").write_text(json.dumps(facts))
     return folder
 
@@ -192,9 +193,16 @@ def test_a_file_that_is_not_parquet_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("facts", "says"),
-    [("[]", "does not describe a log"), ('{"format": 1}', "has no `buckets`"), ("{", "damaged")],
+    [
+        ("[]", "does not describe a log"),
+        ('{"format": 2}', "has no `buckets`"),
+        ("{", "damaged"),
+        pytest.param(
+            '{"format": 1, "buckets": 1}', "format 1; .* reads format 2. Ingest", id="old format"
+        ),
+    ],
 )
-def test_a_log_whose_description_is_damaged_is_refused(facts, says, tmp_path: Path) -> None:
+def test_a_log_that_is_damaged_or_of_an_old_format_is_refused(facts, says, tmp_path: Path) -> None:
     """Before anything of it is read."""
     folder = write_log(tmp_path / "log", world().events, world().prospects)
     (folder / "log.json").write_text(facts)

@@ -76,7 +76,7 @@ def test_never_more_than_one_commitment_level_up() -> None:
 
 def test_only_what_a_person_did_counts() -> None:
     """An email sent is no activity, and neither is a click that a scanner more likely made."""
-    robot = stand("blog", "pricing", human=0.1)
+    robot = stand("blog", "pricing", human_probability=0.1)
     assert robot.stage.tolist() == [None]
     assert robot.last_activity.tolist() == [NO_ACTIVITY]
     person = stand("blog", "sent")

@@ -84,9 +84,9 @@ def test_exits_are_counted_by_step_and_a_machines_apart() -> None:
     """A scanner that unsubscribed is obeyed, and reported; only what was visible counts."""
     rows = [
         event("gone", "left", AS_OF - 3 * DAY),
-        event("scanned", "left", AS_OF - 3 * DAY, human=0.2),
-        event("both", "left", AS_OF - 4 * DAY, human=0.2),
-        event("both", "left", AS_OF - 3 * DAY, human=0.9),
+        event("scanned", "left", AS_OF - 3 * DAY, human_probability=0.2),
+        event("both", "left", AS_OF - 4 * DAY, human_probability=0.2),
+        event("both", "left", AS_OF - 3 * DAY, human_probability=0.9),
         event("later", "blog", AS_OF - 3 * DAY),
         event("later", "left", AS_OF + DAY),
     ]

@@ -57,7 +57,7 @@ def section(*sources: dict[str, Any], **more: Any) -> IngestSettings:
         "plausible_until": "2026-01-01T00:00:00Z",
         "max_rejected_share": 1.0,
         "buckets": 2,
-        "robots": {"enabled": False},
+        "bots": {"enabled": False},
         "sources": named,
     }
     return IngestSettings.model_validate(content | more)

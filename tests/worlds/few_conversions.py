@@ -129,4 +129,6 @@ def _visible(as_of: pd.Series) -> VisibleEvents:
     )
     h, zeros = histories, np.zeros(n, np.int64)
     instants = as_of.astype("int64").to_numpy()
-    return VisibleEvents(h, np.arange(n), instants, zeros, zeros, h.time, h.step, h.value, h.human)
+    return VisibleEvents(
+        h, np.arange(n), instants, zeros, zeros, h.time, h.step, h.value, h.human_probability
+    )

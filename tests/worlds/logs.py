@@ -52,7 +52,7 @@ def event(
         time=at,
         known_at=seen or at,
         visible_at=seen or at,
-        human=1.0,
+        human_probability=1.0,
         event_id=f"{prospect} {name} {at.isoformat()}",
     )
     return row | more

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from microconv.storage.log import FORMAT
 from microconv.storage.schema import EVENTS, INSTANT
 from worlds.ranking import END, START
 
@@ -34,7 +35,7 @@ def events_of(who, day, what) -> pa.Table:
         "prospect_id": pa.DictionaryArray.from_arrays(who.astype(np.int32), ids),
         "event_name": pa.array(what).dictionary_encode(),
         "event_id": pa.array(np.arange(len(who))).cast(pa.string()),
-        "human": pa.array(np.ones(len(who), np.float32)),
+        "human_probability": pa.array(np.ones(len(who), np.float32)),
         **dict.fromkeys(("time", "known_at", "visible_at"), time),
     }
     return pa.table(
@@ -57,7 +58,7 @@ def write_log(folder: Path, *buckets: pa.Table) -> Path:
         for entry in table["event_name"].cast(pa.string()).value_counts().to_pylist():
             names[entry["values"]] = names.get(entry["values"], 0) + entry["counts"]
     source = {"name": "web", "complete_until": END.isoformat(), "event_names": names}
-    facts = {"format": 1, "buckets": len(buckets), "event_names": names, "sources": [source]}
+    facts = {"format": FORMAT, "buckets": len(buckets), "event_names": names, "sources": [source]}
     (folder / "log.json").write_text(json.dumps(facts), encoding="utf-8")
     return folder
 

@@ -85,7 +85,7 @@ def study_of_world(name, *, prospects, seed, days=270):
             ),
             "value": pa.array(value, from_pandas=True),
             **{name: pa.nulls(count, pa.string()) for name in COLUMNS_OF_TEXT},
-            "human": np.ones(count, np.float32),
+            "human_probability": np.ones(count, np.float32),
         }
     )
     study = load_study(

@@ -122,7 +122,15 @@ def _visible(who, as_of, source) -> VisibleEvents:
     h = histories
     instants = as_of.astype("int64").to_numpy()
     return VisibleEvents(
-        h, who.astype(np.int64), instants, zeros, zeros, h.time, h.step, h.value, h.human
+        h,
+        who.astype(np.int64),
+        instants,
+        zeros,
+        zeros,
+        h.time,
+        h.step,
+        h.value,
+        h.human_probability,
     )
 
 
@@ -158,7 +166,7 @@ def reordered(training_set: TrainingSet, order: np.ndarray) -> TrainingSet:
         v.time,
         v.step,
         v.value,
-        v.human,
+        v.human_probability,
     )
     return TrainingSet(
         training_set.snapshots.iloc[order].reset_index(drop=True),

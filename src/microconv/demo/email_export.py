@@ -39,7 +39,7 @@ class EmailExport:
     """What was written: line counts, and the ids of opens and clicks with who made them."""
 
     counts: dict[str, int]
-    robots: pa.Table
+    bots: pa.Table
 
 
 def write_email_events(
@@ -85,7 +85,7 @@ def write_email_events(
 
     write_lines(path, delivery, build, DAMAGES)
     told = np.flatnonzero(kept & np.isin(rows.event, [EVENT["open"], EVENT["click"]]))
-    robots = pa.table(
+    bots = pa.table(
         {
             "event_id": token(ids[:, told], 22),
             "prospect_id": directory.contact.take(pa.array(rows.prospect[told])),
@@ -93,7 +93,7 @@ def write_email_events(
             "machine": pa.array(rows.machine[told]),
         }
     )
-    return EmailExport(delivery.counts(), robots)
+    return EmailExport(delivery.counts(), bots)
 
 
 def _agents(rows: EmailRows, people: People, rng: Generator) -> Ints:

@@ -169,7 +169,7 @@ def _robots(settings: SimulateSettings, story: Story) -> dict[str, Any]:
     return {
         "proxy_share": c.PROXY_SHARE,
         "proxies": int(story.people.proxy.sum()),
-        "scanner_share": settings.scanners,
+        "scanner_share": settings.scanner_share,
         "scanners": int(story.people.scanner.sum()),
         "scanner_seconds": c.SCANNER_SECONDS,
         "says": "A scanner clicks every link of a message 1 to 20 s after delivery. robots.parquet "

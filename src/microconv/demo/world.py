@@ -77,7 +77,7 @@ def tell_story(settings: SimulateSettings, *, effect: float | None = None) -> St
     world = c.WORLDS[settings.world]
     period = settings.days * DAY
     streams = Streams.of(settings.seed)
-    people = draw_people(settings.prospects, period, streams, scanners=settings.scanners)
+    people = draw_people(settings.prospects, period, streams, scanners=settings.scanner_share)
     fates = draw_fates(people, streams.outcomes)
     mail = send_mail(people, fates.disqualified, streams.mail)
     visits = draw_visits(people, period, streams.visits)

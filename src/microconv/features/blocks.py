@@ -10,7 +10,7 @@ from microconv.histories.arrays import Histories, Int64
 from microconv.settings import EngineSettings
 
 CELLS_PER_EVENT = 6
-"""Cells that a copied event is worth: its time, step, value and human."""
+"""Cells that a copied event is worth: its time, step, value and human_probability."""
 
 
 def block_cells(engine: EngineSettings) -> int:

@@ -34,9 +34,9 @@ def read_only(*arrays: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
 
 
 def event_arrays(visible: VisibleEvents) -> tuple[npt.NDArray[Any], ...]:
-    """Return as_of, start, end, time, step and human, as every kernel takes them."""
+    """Return as_of, start, end, time, step and human_probability, as every kernel takes them."""
     v = visible
-    return read_only(v.as_of, v.start, v.end, v.time, v.step, v.human)
+    return read_only(v.as_of, v.start, v.end, v.time, v.step, v.human_probability)
 
 
 def window_names(settings: FeatureSettings) -> list[str]:

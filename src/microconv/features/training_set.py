@@ -135,7 +135,7 @@ def select_rows(visible: VisibleEvents, rows: Int64) -> VisibleEvents:
         visible.time,
         visible.step,
         visible.value,
-        visible.human,
+        visible.human_probability,
     )
 
 

@@ -51,7 +51,7 @@ class Histories:
         Position of the event's step in the journey's `steps`; never negative.
     value : ndarray of float64, shape (n_events,)
         Money, or nan.
-    human : ndarray of float32, shape (n_events,)
+    human_probability : ndarray of float32, shape (n_events,)
         Probability that a person did it.
     attributes : Attributes or None
     """
@@ -63,7 +63,7 @@ class Histories:
     visible_until: Int64
     step: npt.NDArray[np.int16]
     value: npt.NDArray[np.float64]
-    human: npt.NDArray[np.float32]
+    human_probability: npt.NDArray[np.float32]
     attributes: Attributes | None = None
 
     def __len__(self) -> int:
@@ -85,7 +85,7 @@ class VisibleEvents:
     histories : Histories
         Where the attributes and the prospects' names come from.
     prospect, as_of, start, end : ndarray of int64, shape (n_rows,)
-    time, step, value, human : ndarray, shape (n_events,)
+    time, step, value, human_probability : ndarray, shape (n_events,)
         As in :class:`Histories`; may hold further copies behind its events.
     """
 
@@ -97,7 +97,7 @@ class VisibleEvents:
     time: Int64
     step: npt.NDArray[np.int16]
     value: npt.NDArray[np.float64] = field(repr=False)
-    human: npt.NDArray[np.float32] = field(repr=False)
+    human_probability: npt.NDArray[np.float32] = field(repr=False)
 
     def __len__(self) -> int:
         """Return the number of rows (questions)."""

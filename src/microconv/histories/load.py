@@ -59,7 +59,7 @@ def load_histories(
         visible_until=_kept(_instants(events, "visible_until", FOREVER), keep),
         step=step,
         value=_kept(_floats(events, "value", np.float64), keep),
-        human=_kept(_floats(events, "human", np.float32), keep),
+        human_probability=_kept(_floats(events, "human_probability", np.float32), keep),
         attributes=None if prospects is None else _load_attributes(prospects, ids),
     )
 
@@ -84,7 +84,7 @@ def concat_histories(parts: Sequence[Histories]) -> Histories:
         visible_until=np.concatenate([part.visible_until for part in parts]),
         step=np.concatenate([part.step for part in parts]),
         value=np.concatenate([part.value for part in parts]),
-        human=np.concatenate([part.human for part in parts]),
+        human_probability=np.concatenate([part.human_probability for part in parts]),
         attributes=joined,
     )
 

@@ -34,7 +34,7 @@ def visible_events(histories: Histories, prospect: Int64, as_of: Int64) -> Visib
         histories.offsets, histories.visible_at, histories.visible_until, prospect, as_of
     )
     h = histories
-    time, step, value, human = h.time, h.step, h.value, h.human
+    time, step, value, human_probability = h.time, h.step, h.value, h.human_probability
     if scattered.any():
         rows = np.flatnonzero(scattered)
         picked, lengths = _pick(
@@ -47,8 +47,13 @@ def visible_events(histories: Histories, prospect: Int64, as_of: Int64) -> Visib
         ends = len(time) + np.cumsum(lengths)
         start[rows], end[rows] = ends - lengths, ends
         time, step = np.append(time, time[picked]), np.append(step, step[picked])
-        value, human = np.append(value, value[picked]), np.append(human, human[picked])
-    return VisibleEvents(histories, prospect, as_of, start, end, time, step, value, human)
+        value, human_probability = (
+            np.append(value, value[picked]),
+            np.append(human_probability, human_probability[picked]),
+        )
+    return VisibleEvents(
+        histories, prospect, as_of, start, end, time, step, value, human_probability
+    )
 
 
 def visible_prefixes(
@@ -69,7 +74,9 @@ def visible_prefixes(
     """
     start = histories.offsets[prospect]
     h = histories
-    return VisibleEvents(h, prospect, as_of, start, end, h.time, h.step, h.value, h.human)
+    return VisibleEvents(
+        h, prospect, as_of, start, end, h.time, h.step, h.value, h.human_probability
+    )
 
 
 @njit(cache=True, nogil=True)

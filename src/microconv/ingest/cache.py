@@ -225,8 +225,8 @@ def _code() -> str:
     digest = hashlib.sha256(sys.version.encode())
     for library in LIBRARIES:
         digest.update(f"{library} {version(library)}\n".encode())
-    for room in ("events", "settings"):
-        for file in sorted((package / room).rglob("*.py")):
+    for folder in ("ingest", "settings", "storage"):
+        for file in sorted((package / folder).rglob("*.py")):
             digest.update(f"{file.relative_to(package)} {_sha256_of(file)}\n".encode())
     return digest.hexdigest()
 

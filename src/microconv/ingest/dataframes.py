@@ -28,7 +28,7 @@ def canonical_events(events: Any) -> pa.Table:
         Columns `prospect_id`, `time` and `event_name`; any other column of
         :data:`~microconv.storage.schema.EVENTS`. Other columns are left out.
         `known_at` defaults to `time`; `visible_at` is at least the later of the
-        two; `human` is 1; `event_id` is a hash of the row where it is missing. A row
+        two; `human_probability` is 1; `event_id` is a hash of the row where it is missing. A row
         that is there twice counts once, as it was first known: the same prospect,
         instant, name and `event_id`.
 
@@ -74,14 +74,14 @@ def canonical_events(events: Any) -> pa.Table:
             continue
         if field.name in table.column_names:
             columns[field.name] = _cast(table[field.name], field)
-        elif field.name == "human":
+        elif field.name == "human_probability":
             columns[field.name] = pa.chunked_array([pa.array([1.0] * count, pa.float32())])
         else:
             columns[field.name] = pa.chunked_array([pa.nulls(count, _plain(field.type))])
     columns.setdefault("visible_until", pa.chunked_array([pa.nulls(count, pa.int64())]))
     _refuse_nulls(columns)
     _refuse_impossible(columns)
-    columns["human"] = pc.fill_null(columns["human"], 1.0)
+    columns["human_probability"] = pc.fill_null(columns["human_probability"], 1.0)
     columns["event_id"] = _with_ids(columns)
     return _each_once(in_order(pa.table({field.name: columns[field.name] for field in EVENTS})))
 
@@ -124,6 +124,11 @@ def _require_columns(there: list[str]) -> None:
         raise EventLogError(
             f"The table of events has no column {listed(missing)}. It needs {listed(REQUIRED)}; "
             f"it has {listed(there, most=30) or 'none'}." + did_you_mean(missing[0], there)
+        )
+    if "human" in there:  # other columns are left out, but this one would have counted
+        raise EventLogError(
+            "The table of events has a column `human`, which is called `human_probability` in this "
+            "version. Rename it."
         )
 
 
@@ -196,16 +201,19 @@ def _refuse_nulls(columns: dict[str, Any]) -> None:
 
 
 def _refuse_impossible(columns: dict[str, Any]) -> None:
-    human, value = columns["human"], columns["value"]
+    human_probability, value = columns["human_probability"], columns["value"]
     ranges = {
-        "human": ("between 0 and 1", pc.and_(pc.greater_equal(human, 0), pc.less_equal(human, 1))),
+        "human_probability": (
+            "between 0 and 1",
+            pc.and_(pc.greater_equal(human_probability, 0), pc.less_equal(human_probability, 1)),
+        ),
         "value": ("a finite number", pc.is_finite(value)),
     }
     for name, (what, holds) in ranges.items():
         rows = np.flatnonzero(~pc.fill_null(holds, True).to_numpy())
         if len(rows):
             raise EventLogError(
-                f"{len(rows):,} of {len(human):,} events have a `{name}` that is not {what}; the "
+                f"{len(rows):,} of {len(value):,} events have a `{name}` that is not {what}; the "
                 f"first is {columns[name][rows[0]].as_py()} in row {rows[0]}. Leave the value out "
                 "of those rows, or the column."
             )

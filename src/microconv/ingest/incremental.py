@@ -1,7 +1,7 @@
 """Ingest again after exports came, changed or went: only those are read, and nothing for nothing.
 
 The log is, byte for byte, the one that :func:`microconv.ingest.ingest.ingest` writes.
-See docs/decisions/0024: what is kept, and why identities and robots are worked out anew.
+See docs/decisions/0024: what is kept, and why identities and bots are worked out anew.
 """
 
 from __future__ import annotations

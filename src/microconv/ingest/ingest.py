@@ -51,9 +51,7 @@ from microconv.ingest.staging import Staged, refuse_twins, stage
 from microconv.settings import EngineSettings, IngestSettings
 from microconv.storage.buckets import write_bucket
 from microconv.storage.files import atomic_write
-
-FORMAT = 1
-"""Version of the folder layout, as in :data:`microconv.storage.log.FORMAT`."""
+from microconv.storage.log import FORMAT
 
 ONE_MACHINE = EngineSettings()
 
@@ -132,15 +130,15 @@ def ingest(
         at_once = buckets_at_once(run.events.rows, run.buckets, engine.memory_gb)
         threads = min(engine.threads or 2, 2, at_once)
         judged = None
-        if settings.robots.enabled:
+        if settings.bots.enabled:
             parts = parts_of(run.events.rows.total(), engine.memory_gb)
-            judged = judge(run.events, settings.robots, work, parts=parts, threads=threads)
+            judged = judge(run.events, settings.bots, work, parts=parts, threads=threads)
         events = _sort_buckets(
             run.events, log / "events", judged, engine.model_copy(update={"threads": threads})
         )
         facts = run.facts(events, prospects)
         if judged is not None:
-            facts["robots"] = judged.facts
+            facts["bots"] = judged.facts
         write_json(facts, log / "log.json")
     with atomic_write(outputs.report) as report:
         write_json(facts | {"unit": settings.unit}, report)
@@ -156,8 +154,10 @@ def _sort_buckets(
 
     def sort(bucket: int) -> int:
         rows, fresh = events.read(bucket), work / f"{uuid4()}"  # a lost task may run twice
-        human = None if rows is None or judged is None else judged.human(bucket, len(rows))
-        count = write_bucket(rows, fresh, human=human)
+        human_probability = (
+            None if rows is None or judged is None else judged.human_probability(bucket, len(rows))
+        )
+        count = write_bucket(rows, fresh, human_probability=human_probability)
         fresh.replace(folder / f"{bucket:04d}.parquet")
         return count
 

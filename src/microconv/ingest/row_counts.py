@@ -65,7 +65,9 @@ class Tally:
             "name": source.name,
             "format": source.format,
             "complete_until": None if until is None else until.isoformat(),
-            "dealt": None if source.dealt is None else source.dealt.model_dump(mode="json"),
+            "synthetic_times": None
+            if source.synthetic_times is None
+            else source.synthetic_times.model_dump(mode="json"),
             "files": self.staged.files,
             "rows": self.rows,
             "events": self.events,

@@ -12,7 +12,7 @@ import ibis
 from microconv.errors import SettingsError
 from microconv.ingest.clean.events import clean_events
 from microconv.ingest.clean.prospects import clean_messages, clean_prospects
-from microconv.ingest.clean.synthetic_times import deal_instants
+from microconv.ingest.clean.synthetic_times import add_synthetic_times
 from microconv.ingest.input_files import InputFile, find_files
 from microconv.ingest.sources.formats import FORMATS, Format, check_mapping, fill_constants
 from microconv.ingest.sources.keys import require_keys
@@ -118,7 +118,7 @@ def stage(
 def clean_rows(rows: Rows, source: SourceSettings, settings: IngestSettings) -> Any:
     """Judge and normalise what a reader made of a source's files, as its format asks for."""
     kind = FORMATS[source.format]
-    rows = replace(rows, table=fill_constants(deal_instants(rows.table, source), source))
+    rows = replace(rows, table=fill_constants(add_synthetic_times(rows.table, source), source))
     if kind.makes == "prospects":
         return clean_prospects(rows, source, settings)
     if kind.makes == "messages":

@@ -30,7 +30,11 @@ def done_since(
     row, event = flat(visible)
     step = visible.step[event]
     recent = visible.time[event] >= microseconds(since)
-    mine = recent & (journey.kinds[step] == MICRO) & (visible.human[event] >= HUMAN_THRESHOLD)
+    mine = (
+        recent
+        & (journey.kinds[step] == MICRO)
+        & (visible.human_probability[event] >= HUMAN_THRESHOLD)
+    )
     row, event, step = row[mine], event[mine], step[mine]
     order = np.lexsort((visible.time[event], journey.commitments[step], row))
     row, step = row[order], step[order]

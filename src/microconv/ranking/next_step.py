@@ -65,7 +65,7 @@ def journey_progress(
     """
     row, event = flat(visible)
     step = visible.step[event]
-    micro = (journey.kinds[step] == MICRO) & (visible.human[event] >= HUMAN_THRESHOLD)
+    micro = (journey.kinds[step] == MICRO) & (visible.human_probability[event] >= HUMAN_THRESHOLD)
     row, event, step = row[micro], event[micro], step[micro]
     last = np.full(len(visible), NO_ACTIVITY, dtype=np.int64)
     np.maximum.at(last, row, visible.time[event])

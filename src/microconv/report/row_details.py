@@ -100,5 +100,5 @@ def _via(step: dict[str, Any], vias: _Places) -> int:
     return vias(None if via == (None, None) else via)
 
 
-def _machine(human: float) -> int:
-    return round(100 * (1 - human))
+def _machine(human_probability: float) -> int:
+    return round(100 * (1 - human_probability))

@@ -6,10 +6,10 @@ time has a default: an instant that nobody wrote down is an error, not a guess.
 
 from __future__ import annotations
 
-from microconv.settings.bots import RobotSettings
+from microconv.settings.bots import BotSettings
 from microconv.settings.databases import DeliverSettings, ExtractedTable, ExtractSettings
 from microconv.settings.evaluation import EvaluateSettings, LeakageCheckSettings
-from microconv.settings.ingest import DealtInstants, IngestSettings, NamingRule, SourceSettings
+from microconv.settings.ingest import IngestSettings, NamingRule, SourceSettings, SyntheticTimes
 from microconv.settings.journey import JourneySettings, StepSettings
 from microconv.settings.load import Settings, check_settings, engine_named, read_settings
 from microconv.settings.measurement import (
@@ -47,10 +47,10 @@ __all__ = [
     "AuditSettings",
     "BacktestSettings",
     "BenchmarkSettings",
+    "BotSettings",
     "BottleneckSettings",
     "CapacitySettings",
     "CoolOffSettings",
-    "DealtInstants",
     "DeliverSettings",
     "EngineSettings",
     "EvaluateSettings",
@@ -73,7 +73,6 @@ __all__ = [
     "PointsSettings",
     "ReadinessSettings",
     "RegressionSettings",
-    "RobotSettings",
     "ScoreSettings",
     "SearchSettings",
     "Section",
@@ -82,6 +81,7 @@ __all__ = [
     "SnapshotSettings",
     "SourceSettings",
     "StepSettings",
+    "SyntheticTimes",
     "TrackSettings",
     "TreeSettings",
     "check_settings",

@@ -1,4 +1,4 @@
-"""`ingest.robots`: how people's clicks and opens are told from machines'."""
+"""`ingest.bots`: how people's clicks and opens are told from machines'."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from microconv.settings.section import Section
 Chance = Annotated[float, Field(gt=0, lt=1)]
 
 
-class RobotSettings(Section):
+class BotSettings(Section):
     """What counts as mail, what is known of machines, and how long evidence is awaited.
 
     Attributes

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, field_validator, model_validator
 
 from microconv.errors import SettingsError, listed
-from microconv.settings.bots import RobotSettings
+from microconv.settings.bots import BotSettings
 from microconv.settings.section import Days, Section, Share, require_zone
 from microconv.settings.time_formats import require_day
 
@@ -39,7 +39,7 @@ class NamingRule(Section):
     name: str
 
 
-class DealtInstants(Section):
+class SyntheticTimes(Section):
     """Days for an export without any: a hash of its id deals each prospect to a cohort.
 
     Attributes
@@ -94,7 +94,7 @@ class SourceSettings(Section):
         Vendor event names (globs) that are counted and left out.
     attributes : tuple of str
         Columns kept as attributes of the prospect (formats `prospects`, `xes`).
-    dealt : DealtInstants or None
+    synthetic_times : SyntheticTimes or None
         Instants for an export that has none (formats `table`, `prospects`).
     """
 
@@ -115,7 +115,7 @@ class SourceSettings(Section):
     rules: tuple[NamingRule, ...] = ()
     ignore: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
-    dealt: DealtInstants | None = None
+    synthetic_times: SyntheticTimes | None = None
 
     @field_validator("timezone")
     @classmethod
@@ -157,7 +157,7 @@ class IngestSettings(Section):
     buckets : int or None
         Hash buckets of the log; a bucket is the unit of memory. A power of two;
         None lets it follow from the log's size and `engine.memory_gb`.
-    robots : RobotSettings
+    bots : BotSettings
         How people's clicks and opens are told from machines'.
     """
 
@@ -168,7 +168,7 @@ class IngestSettings(Section):
     plausible_until: datetime
     max_rejected_share: Share = 0.05
     buckets: Annotated[int, Field(ge=1, le=4096)] | None = None
-    robots: RobotSettings = RobotSettings()
+    bots: BotSettings = BotSettings()
     sources: tuple[SourceSettings, ...] = Field(min_length=1)
 
     @field_validator("plausible_from", "plausible_until")

@@ -58,7 +58,7 @@ class SimulateSettings(Section):
 
     Attributes
     ----------
-    scanners : float
+    scanner_share : float
         Share of prospects whose mail goes through a link scanner.
     """
 
@@ -67,7 +67,7 @@ class SimulateSettings(Section):
     days: Annotated[int, Field(ge=60)]
     start: datetime
     seed: Seed
-    scanners: Share = 0.15
+    scanner_share: Share = 0.15
 
     @field_validator("world", mode="before")
     @classmethod

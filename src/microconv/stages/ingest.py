@@ -25,8 +25,8 @@ def ingest(settings: Settings, *, inputs: Path, log: Path, quarantine: Path, sum
             f"  {source['name']}: {source['rows']:,} rows = {source['events']:,} kept + "
             f"{source['duplicates']:,} duplicates + {ignored:,} ignored + {refused:,} rejected"
         )
-    if "robots" in facts:
-        lines.append(_bot_summary(facts["robots"]))
+    if "bots" in facts:
+        lines.append(_bot_summary(facts["bots"]))
     return "\n".join(lines)
 
 

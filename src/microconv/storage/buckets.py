@@ -21,14 +21,16 @@ _DISTINCT = (*_INSTANTS, "value", "event_id")
 """Columns with hardly a value twice, for which a dictionary is wasted work."""
 
 
-def write_bucket(rows: pa.Table | None, path: Path, *, human: np.ndarray | None = None) -> int:
+def write_bucket(
+    rows: pa.Table | None, path: Path, *, human_probability: np.ndarray | None = None
+) -> int:
     """Sort the rows of one bucket and write them; return how many.
 
-    The bytes depend on nothing but the rows and `human`, which is 1 where it is not given.
+    The bytes depend on nothing but the rows and `human_probability`, which defaults to 1.
     """
     rows = _nothing() if rows is None else rows
-    if human is not None:
-        rows = rows.append_column("human", pa.array(human, pa.float32()))
+    if human_probability is not None:
+        rows = rows.append_column("human_probability", pa.array(human_probability, pa.float32()))
     events = in_order(rows)
     pq.write_table(
         events,
@@ -44,7 +46,7 @@ def write_bucket(rows: pa.Table | None, path: Path, *, human: np.ndarray | None 
 
 def _nothing() -> pa.Table:
     kinds = {name: pa.int64() for name in _INSTANTS} | {"value": pa.float64()}
-    names = [name for name in EVENTS.names if name != "human"]
+    names = [name for name in EVENTS.names if name != "human_probability"]
     return pa.table({name: pa.array([], kinds.get(name, pa.string())) for name in names})
 
 
@@ -69,7 +71,7 @@ def in_order(table: pa.Table) -> pa.Table:
         if field.name == "prospect_id":
             dictionary = names.take(by_name)
             column = pa.DictionaryArray.from_arrays(pa.array(code[order]), dictionary)
-        elif field.name not in table.column_names:  # `human`, where robots are not told apart
+        elif field.name not in table.column_names:  # `human_probability` without bot detection
             column = pa.array(np.ones(len(order), np.float32))
         else:
             column = table[field.name].take(pa.array(order)).combine_chunks()

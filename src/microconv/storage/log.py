@@ -16,7 +16,7 @@ from microconv.errors import EventLogError, MissingInputError, TimeError, listed
 from microconv.journey import JourneyMap
 from microconv.storage.schema import MESSAGES
 
-FORMAT = 1
+FORMAT = 2
 """Version of the folder layout that this code reads and writes."""
 
 HISTORY_COLUMNS = (
@@ -26,7 +26,7 @@ HISTORY_COLUMNS = (
     "visible_until",
     "event_name",
     "value",
-    "human",
+    "human_probability",
 )
 """The columns that histories are made of; the only ones featurize reads."""
 
@@ -94,7 +94,7 @@ class EventLog:
         if facts.get("format") != FORMAT:
             raise EventLogError(
                 f"The log at {path} has the format {facts.get('format')!r}; this version reads "
-                f"{FORMAT}. Ingest the exports again."
+                f"format {FORMAT}. Ingest the exports again (the stage `ingest`)."
             )
         missing = [name for name in ("buckets", "event_names", "sources") if name not in facts]
         if missing:
@@ -115,9 +115,9 @@ class EventLog:
         return dict(self.facts["event_names"])
 
     @property
-    def dealt(self) -> list[str]:
-        """Sources whose instants were dealt by a hash, as their exports have none."""
-        return [source["name"] for source in self.facts["sources"] if source.get("dealt")]
+    def synthetic_sources(self) -> list[str]:
+        """Sources with synthetic times, because their exports have none."""
+        return [source["name"] for source in self.facts["sources"] if source.get("synthetic_times")]
 
     def read_events(self, bucket: int, columns: Sequence[str] = HISTORY_COLUMNS) -> pa.Table:
         """Read some columns of one bucket, those of :data:`DICTIONARIES` as dictionaries."""

@@ -25,7 +25,7 @@ EVENTS = pa.schema(
         pa.field("link", pa.string()),
         pa.field("address", pa.string()),
         pa.field("client", pa.string()),
-        pa.field("human", pa.float32(), nullable=False),
+        pa.field("human_probability", pa.float32(), nullable=False),
         pa.field("event_id", pa.string(), nullable=False),
     ]
 )

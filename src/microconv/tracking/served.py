@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 REQUIRED = ("prospect_id", "time", "event_name")
 """Columns that raw events must have."""
 
-OPTIONAL = ("known_at", "visible_at", "visible_until", "value", "human", "event_id")
+OPTIONAL = ("known_at", "visible_at", "visible_until", "value", "human_probability", "event_id")
 """Columns that change the result if they are there."""
 
 

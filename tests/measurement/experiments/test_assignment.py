@@ -91,7 +91,9 @@ def test_whoever_crosses_over_stays_where_they_were_first():
 
 def test_a_machines_click_is_no_success():
     """A scanner clicks both arms alike and would dilute any difference."""
-    _, units, _, _ = read(sent("ada", "A", day(20)), event("ada", "guide", day(19), human=0.2))
+    _, units, _, _ = read(
+        sent("ada", "A", day(20)), event("ada", "guide", day(19), human_probability=0.2)
+    )
     assert units.metric.tolist() == [False]
 
 

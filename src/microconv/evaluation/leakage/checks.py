@@ -94,7 +94,7 @@ def check_leakage(notes: Mapping[str, Any], settings: LeakageCheckSettings) -> l
     Parameters
     ----------
     notes : mapping
-        Of the backtest: `diagnostics`, and `dealt` where instants were made up.
+        Of the backtest: `diagnostics`, and `synthetic_times` where instants were made up.
     settings : LeakageCheckSettings
 
     Returns
@@ -115,7 +115,7 @@ def check_leakage(notes: Mapping[str, Any], settings: LeakageCheckSettings) -> l
                 for r in rule(diagnostics, settings)
             ]
     if notes.get("synthetic_times"):
-        found.append(_dealt(notes["synthetic_times"]))
+        found.append(_synthetic_times(notes["synthetic_times"]))
     return [asdict(alarm) for alarm in found]
 
 
@@ -130,7 +130,7 @@ def _not_checked(why: str) -> Alarm:
     )
 
 
-def _dealt(sources: list[str]) -> Alarm:
+def _synthetic_times(sources: list[str]) -> Alarm:
     return Alarm(
         "synthetic_times",
         "warning",

@@ -170,7 +170,7 @@ def shuffle_order(rows: TrainingSet, rng: np.random.Generator) -> TrainingSet:
         seen.time[source],
         seen.step[dealt],
         seen.value[dealt],
-        seen.human[dealt],
+        seen.human_probability[dealt],
     )
     values = build_features(shuffled, rows.journey, rows.settings, {}, fitted=False)
     return replace(rows, values=values, visible=shuffled)

@@ -81,7 +81,7 @@ def fill(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill(  # type: ignore[no-untyped-def]
-    out, as_of, start, end, time, step, human, micro, circle, person
+    out, as_of, start, end, time, step, human_probability, micro, circle, person
 ):
     """Count each history's acts by hour; all but the weekday follows from the counts."""
     n_columns = len(out)
@@ -94,7 +94,7 @@ def _fill(  # type: ignore[no-untyped-def]
         hours[:] = 0
         n, weekend, office = 0, 0, 0
         for i in range(start[r], end[r]):
-            if not micro[step[i]] or human[i] < person:
+            if not micro[step[i]] or human_probability[i] < person:
                 continue
             date = time[i] // DATE
             hour = (time[i] - date * DATE) // HOUR

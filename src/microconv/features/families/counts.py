@@ -1,6 +1,6 @@
 """Counts: how often each step, kind and stage happened, in windows counted backwards.
 
-An event counts as the probability that a person did it (`human`): with 1 for
+An event counts as the probability that a person did it (`human_probability`): with 1 for
 every event the columns are plain counts. A stage counts its micro steps.
 
 ==============================  =============================================
@@ -81,7 +81,7 @@ def _groups(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill(  # type: ignore[no-untyped-def]
-    out, as_of, start, end, time, step, human, spans, adds_to
+    out, as_of, start, end, time, step, human_probability, spans, adds_to
 ):
     """Walk each history backwards: the windows an event lies in only grow."""
     n_columns, n_rows = out.shape
@@ -109,9 +109,9 @@ def _fill(  # type: ignore[no-untyped-def]
                     met_in[s] = r
                     met[n_met] = s
                     n_met += 1
-                sums[s * n_windows + w] += human[i]
-                sums[adds_to[code, 1] * n_windows + w] += human[i]
-                sums[adds_to[code, 2] * n_windows + w] += human[i]
+                sums[s * n_windows + w] += human_probability[i]
+                sums[adds_to[code, 1] * n_windows + w] += human_probability[i]
+                sums[adds_to[code, 2] * n_windows + w] += human_probability[i]
             if n_met == 0:
                 continue
             for g in range(n_steps, n_groups):

@@ -2,7 +2,7 @@
 
 How many exposures there were stands in ``counts.kind=exposure``; here is what
 they met with. Exposures and micro events count as the probability that a
-person was behind them (`human`), as in `counts`.
+person was behind them (`human_probability`), as in `counts`.
 
 ============================  ====================================================
 ``exposure.response.30d``     (micro events + 1/2) / (exposures + 1) in the window;
@@ -65,7 +65,7 @@ def fill(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill(  # type: ignore[no-untyped-def]
-    out, as_of, start, end, time, step, human, exposure, micro, person, spans, day
+    out, as_of, start, end, time, step, human_probability, exposure, micro, person, spans, day
 ):
     """Walk each history backwards: unanswered is what is met before the first act."""
     n_spans = len(spans)
@@ -81,14 +81,14 @@ def _fill(  # type: ignore[no-untyped-def]
             while w < n_spans and age > spans[w]:
                 w += 1
             if exposure[s]:
-                shown[w] += human[i]
+                shown[w] += human_probability[i]
                 if not answered:
-                    unanswered += human[i]
-                if np.isnan(latest) and human[i] >= person:
+                    unanswered += human_probability[i]
+                if np.isnan(latest) and human_probability[i] >= person:
                     latest = age / day
             elif micro[s]:
-                done[w] += human[i]
-                answered = answered or human[i] >= person
+                done[w] += human_probability[i]
+                answered = answered or human_probability[i] >= person
         exposures, acts = 0.0, 0.0
         for w in range(n_spans + 1):
             exposures += shown[w]

@@ -80,7 +80,7 @@ def fill(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill(  # type: ignore[no-untyped-def]
-    out, as_of, start, end, time, step, human, micro, stages, commitments, person, day
+    out, as_of, start, end, time, step, human_probability, micro, stages, commitments, person, day
 ):
     """Walk each history forwards, remembering the top so far and the act before."""
     for r in range(len(as_of)):
@@ -89,7 +89,7 @@ def _fill(  # type: ignore[no-untyped-def]
         first_act = top_since = top_until = commitment_since = as_of[r]
         for i in range(start[r], end[r]):
             s = step[i]
-            if not micro[s] or human[i] < person:
+            if not micro[s] or human_probability[i] < person:
                 continue
             t = time[i]
             if n == 0:

@@ -228,7 +228,7 @@ def _places(longer: list[tuple[list[int], int]], n_steps: int) -> tuple[Codes, C
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill(  # type: ignore[no-untyped-def]
-    out, as_of, start, end, time, step, human, plan, person, day
+    out, as_of, start, end, time, step, human_probability, plan, person, day
 ):
     """Walk each history forwards; a pair costs something only when it is completed."""
     n_columns, n_rows = out.shape
@@ -254,7 +254,7 @@ def _fill(  # type: ignore[no-untyped-def]
             cut, n_met, n_micro, before = as_of[r], 0, 0, -1
             for i in range(start[r], end[r]):
                 s, t = step[i], time[i]
-                if human[i] < person:
+                if human_probability[i] < person:
                     continue
                 p = plan.paired[s]
                 if plan.micro[s]:

@@ -1,6 +1,6 @@
 """Recency: days since each step last and first happened, and how fast it was reached.
 
-Events that were more likely a robot's than a person's (`human` below one half)
+Events that were more likely a robot's than a person's (`human_probability` below one half)
 do not count. A step that never happened has no such day: nan.
 
 =================================  ==========================================
@@ -60,7 +60,7 @@ def fill(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill(  # type: ignore[no-untyped-def]
-    out, as_of, start, end, time, step, human, place, person, day
+    out, as_of, start, end, time, step, human_probability, place, person, day
 ):
     """Walk each history backwards: the first event met of a step is its latest."""
     n_columns, n_rows = out.shape
@@ -78,7 +78,7 @@ def _fill(  # type: ignore[no-untyped-def]
             n_met, cut = 0, as_of[r]
             latest_of_all = oldest_of_all = cut
             for i in range(end[r] - 1, start[r] - 1, -1):
-                if human[i] < person:
+                if human_probability[i] < person:
                     continue
                 s, t = place[step[i]], time[i]
                 if met_in[s] != r:

@@ -146,7 +146,7 @@ def _median_of_many(gaps, n):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill(  # type: ignore[no-untyped-def]
-    out, as_of, start, end, time, step, human, micro, person, spans, pause, gaps, day
+    out, as_of, start, end, time, step, human_probability, micro, person, spans, pause, gaps, day
 ):
     """Walk each history backwards: a date or a session is met at its latest act."""
     n_spans = len(spans)
@@ -159,7 +159,7 @@ def _fill(  # type: ignore[no-untyped-def]
         newest, later, later_date, least, most = cut, cut, 0, 0, 0
         total, moment = 0.0, 0.0
         for i in range(end[r] - 1, start[r] - 1, -1):
-            if not micro[step[i]] or human[i] < person:
+            if not micro[step[i]] or human_probability[i] < person:
                 continue
             t = time[i]
             while w < n_spans and cut - t > spans[w]:

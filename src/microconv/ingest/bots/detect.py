@@ -26,7 +26,7 @@ from microconv.ingest.bots.weights import (
     open_odds,
 )
 from microconv.ingest.partition_files import ColumnFile, PartitionFile
-from microconv.settings import RobotSettings
+from microconv.settings import BotSettings
 
 Arrays = dict[str, np.ndarray]
 
@@ -52,7 +52,7 @@ class Judged:
     _mail: PartitionFile = field(repr=False)
     _human: ColumnFile = field(repr=False)
 
-    def human(self, bucket: int, rows: int) -> np.ndarray:
+    def human_probability(self, bucket: int, rows: int) -> np.ndarray:
         """Return the probability that a person made it for each row of a bucket, in its order.
 
         Returns
@@ -68,7 +68,7 @@ class Judged:
 
 
 def judge(
-    spill: PartitionFile, robots: RobotSettings, folder: Path, *, parts: int = 1, threads: int = 2
+    spill: PartitionFile, bots: BotSettings, folder: Path, *, parts: int = 1, threads: int = 2
 ) -> Judged:
     """Tell machines' clicks and opens from people's.
 
@@ -76,7 +76,7 @@ def judge(
     ----------
     spill : PartitionFile
         Resolved events with :data:`microconv.ingest.bots.email_acts.KEYS`.
-    robots : RobotSettings
+    bots : BotSettings
     folder : Path
         For what is compared across buckets; the result reads from there.
     parts : int
@@ -94,25 +94,27 @@ def judge(
     clicks, days = (PartitionFile(folder / f"{name}.arrows", parts) for name in ("clicks", "days"))
     buckets = range(spill.buckets)
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda bucket: _weigh(spill, bucket, robots, mail, clicks), buckets))
+        list(pool.map(lambda bucket: _weigh(spill, bucket, bots, mail, clicks), buckets))
         crowd = ColumnFile(folder / "crowd", np.int8, mail.counts())
-        count_crowds(clicks, crowd, robots.window, len(CROWD) - 1, pool)
-        asked = _Mail(mail, crowd, robots)
+        count_crowds(clicks, crowd, bots.window, len(CROWD) - 1, pool)
+        asked = _Mail(mail, crowd, bots)
         domains = list(pool.map(lambda bucket: asked.deal_days(bucket, days), buckets))
         earlier = ColumnFile(folder / "earlier", EARLIER, domains)
         sum_earlier_days(days, earlier, pool)
-        human = ColumnFile(folder / "human", np.float32, mail.counts())
+        human_probability = ColumnFile(folder / "human_probability", np.float32, mail.counts())
         facts = Counter(dict.fromkeys(FACTS, 0))
-        for found in pool.map(lambda bucket: asked.conclude(bucket, earlier, human), buckets):
+        for found in pool.map(
+            lambda bucket: asked.conclude(bucket, earlier, human_probability), buckets
+        ):
             facts.update(found)
-    human.flush()
-    return Judged(dict(facts), mail, human)
+    human_probability.flush()
+    return Judged(dict(facts), mail, human_probability)
 
 
 def _weigh(
     spill: PartitionFile,
     bucket: int,
-    robots: RobotSettings,
+    bots: BotSettings,
     mail: PartitionFile,
     clicks: PartitionFile,
 ) -> None:
@@ -130,8 +132,8 @@ def _weigh(
     time, known, visible, recipient, domain, link, address = (
         rows[name].to_numpy()[row] for name in names
     )
-    seen, judged_at = np.maximum(time, known), np.maximum(visible, time + robots.window)
-    delay, links, gap, left = look_around(key, time, seen, judged_at, act, link, robots.window)
+    seen, judged_at = np.maximum(time, known), np.maximum(visible, time + bots.window)
+    delay, links, gap, left = look_around(key, time, seen, judged_at, act, link, bots.window)
     asked = np.flatnonzero(act != Act.DELIVERED)
     opened = act[asked] == Act.OPENED
     odds = np.where(
@@ -140,7 +142,7 @@ def _weigh(
         click_odds(delay[asked], links[asked], gap[asked], left[asked]),
     )
     client = rows["client"].combine_chunks().take(pa.array(row[asked]))
-    odds += client_odds(client, opened=opened, robots=robots)
+    odds += client_odds(client, opened=opened, bots=bots)
     told = {"row": row, "act": act, "links": links, "day": judged_at // DAY, "domain": domain}
     mail.deal(_take(told, asked) | {"odds": odds}, np.full(len(asked), bucket))
     place = np.flatnonzero((act[asked] == Act.CLICKED) & (address[asked] != 0))
@@ -160,7 +162,7 @@ class _Mail:
 
     rows: PartitionFile
     crowd: ColumnFile
-    robots: RobotSettings
+    bots: BotSettings
 
     def _of(self, bucket: int) -> Arrays | None:
         """Read a bucket's; `odds` with the crowd's, `prior` the share of machines among all."""
@@ -172,7 +174,7 @@ class _Mail:
         return told | {
             "opened": opened,
             "odds": told["odds"] + np.array(CROWD)[self.crowd.of(bucket)],
-            "prior": np.where(opened, self.robots.prior_opens, self.robots.prior_clicks),
+            "prior": np.where(opened, self.bots.prior_opens, self.bots.prior_clicks),
         }
 
     def deal_days(self, bucket: int, days: PartitionFile) -> int:
@@ -194,7 +196,9 @@ class _Mail:
         days.deal(keys | counts | whose, keys["domain"] % days.buckets)
         return n
 
-    def conclude(self, bucket: int, earlier: ColumnFile, human: ColumnFile) -> dict[str, int]:
+    def conclude(
+        self, bucket: int, earlier: ColumnFile, human_probability: ColumnFile
+    ) -> dict[str, int]:
         """Write who made each click and open, its domain's earlier days included; count them.
 
         The domain's share is drawn towards the one that holds for all.
@@ -202,13 +206,13 @@ class _Mail:
         told = self._of(bucket)
         if told is None:
             return {}
-        share, weight = told["prior"], self.robots.prior_events
+        share, weight = told["prior"], self.bots.prior_events
         counted, day_of, _ = _days(told)
         before = earlier.of(bucket)[day_of]
         learnt = share[counted] * weight + before["machines"]
         share[counted] = np.clip(learnt / (weight + before["events"]), LEAST, MOST)
         found = (1 / (1 + np.exp(told["odds"] + logit(share)))).astype(np.float32)
-        human.of(bucket)[:] = found
+        human_probability.of(bucket)[:] = found
         return _count(told["act"], told["links"], found)
 
 
@@ -232,8 +236,8 @@ def _days(told: Arrays) -> tuple[np.ndarray, np.ndarray, Arrays]:
     return counted[order], np.cumsum(new) - 1, _take(keys, np.flatnonzero(new))
 
 
-def _count(act: np.ndarray, links: np.ndarray, human: np.ndarray) -> dict[str, int]:
-    machine = human < PERSON
+def _count(act: np.ndarray, links: np.ndarray, human_probability: np.ndarray) -> dict[str, int]:
+    machine = human_probability < PERSON
     clicked, opened = act == Act.CLICKED, act == Act.OPENED
     suspect = (act == Act.UNSUBSCRIBED) & machine & (links > 1)
     counts = (clicked, clicked & machine, opened, opened & machine, suspect)

@@ -1,4 +1,4 @@
-"""What mail rows say that telling robots from people needs: the act, and whose, as numbers."""
+"""What mail rows say that telling bots from people needs: the act, and whose, as numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import ibis
 
 from microconv.ingest.clean.naming import matches_any
 from microconv.ingest.sources.rows import joined
-from microconv.settings import RobotSettings
+from microconv.settings import BotSettings
 
 
 class Act(IntEnum):
@@ -26,7 +26,7 @@ KEYS = ("act", "group_key", "recipient", "domain", "link_key", "address_key")
 """Columns that accompany events as far as their bucket, and are not written."""
 
 
-def act_of(table: Any, robots: RobotSettings) -> Any:
+def act_of(table: Any, bots: BotSettings) -> Any:
     """Say what act of mail each row tells of, by the vendor's own name of it.
 
     Parameters
@@ -35,14 +35,14 @@ def act_of(table: Any, robots: RobotSettings) -> Any:
         `event`, `message_id` and `channel` as text.
     """
     nothing = ibis.literal(Act.OTHER.value, "int8")
-    if not robots.enabled:
+    if not bots.enabled:
         return nothing
     mail = (table.channel == "email") | table.message_id.notnull()
     named = (
-        (robots.delivered, Act.DELIVERED),
-        (robots.opened, Act.OPENED),
-        (robots.clicked, Act.CLICKED),
-        (robots.unsubscribed, Act.UNSUBSCRIBED),
+        (bots.delivered, Act.DELIVERED),
+        (bots.opened, Act.OPENED),
+        (bots.clicked, Act.CLICKED),
+        (bots.unsubscribed, Act.UNSUBSCRIBED),
     )
     cases = [
         (mail & matches_any(table.event, globs), ibis.literal(act.value, "int8"))
@@ -79,10 +79,10 @@ def _key(text: Any) -> Any:
     return text.isnull().ifelse(ibis.literal(0, "int64"), text.hash().cast("int64"))
 
 
-def visible_from(rows: Any, robots: RobotSettings) -> Any:
+def visible_from(rows: Any, bots: BotSettings) -> Any:
     """Say when a row can be seen: once known, and clicks and opens once they are judged."""
     known = ibis.greatest(rows.time, rows.known_at)
-    if not robots.enabled:
+    if not bots.enabled:
         return known
     judged = rows.act.isin([Act.OPENED.value, Act.CLICKED.value])
-    return judged.ifelse(ibis.greatest(known, rows.time + robots.window), known)
+    return judged.ifelse(ibis.greatest(known, rows.time + bots.window), known)

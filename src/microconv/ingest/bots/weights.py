@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from microconv.ingest.bots.clients import FAMILIES
-from microconv.settings import RobotSettings
+from microconv.settings import BotSettings
 
 SECOND = 1_000_000
 
@@ -59,17 +59,17 @@ def open_odds(delay: np.ndarray) -> np.ndarray:
     return _stepped(delay, OPEN_DELAYS)
 
 
-def client_odds(client: pa.Array, *, opened: np.ndarray, robots: RobotSettings) -> np.ndarray:
+def client_odds(client: pa.Array, *, opened: np.ndarray, bots: BotSettings) -> np.ndarray:
     """Weigh the family of the program that clicked or opened."""
     coded = client.dictionary_encode(null_encoding="encode")
     families = coded.dictionary.to_pylist()
     people = {name for name, _ in FAMILIES}
-    people -= {*robots.scanner_clients, *robots.proxy_clients, *MACHINES}
+    people -= {*bots.scanner_clients, *bots.proxy_clients, *MACHINES}
     weights = np.zeros((2, max(1, len(families))))
     for place, family in enumerate(families):
-        if family in robots.scanner_clients:
+        if family in bots.scanner_clients:
             weights[:, place] = SCANNER, OPEN_BY_MACHINE
-        elif family in robots.proxy_clients:
+        elif family in bots.proxy_clients:
             weights[:, place] = PROXY, OPEN_BY_MACHINE
         elif family in people:
             weights[:, place] = PERSON, OPEN_BY_PERSON

@@ -77,7 +77,7 @@ def clean_events(
     return table.select(
         "row", "detail", *IDS, *DESCRIPTION, "address", "client", *attributes,
         "event_name", "event_id",
-        act=act_of(table, settings.robots),
+        act=act_of(table, settings.bots),
         reason=table.refusal,
         raw=refused.ifelse(raw, NOTHING),
         ignored=refused.ifelse(NOTHING, table.ignored),

@@ -16,7 +16,7 @@ from microconv.errors import SettingsError
 from microconv.ingest.clean.events import as_text
 from microconv.ingest.clean.times import micros_of
 from microconv.ingest.partition_files import hexadecimal
-from microconv.settings import DealtInstants, SourceSettings
+from microconv.settings import SourceSettings, SyntheticTimes
 
 FIRST_DIGIT, DIGITS = 4, 7
 """Digits of md5(prospect_id) that choose the cohort; the bucket is chosen by those before."""
@@ -28,7 +28,7 @@ FIELD = {"table": "time", "prospects": "known_at"}
 """Format of a source → the instant its rows can be dealt."""
 
 
-def check_dealt(source: SourceSettings) -> None:
+def check_synthetic_times(source: SourceSettings) -> None:
     """Refuse to deal instants where a column says them, or nobody could be dealt to a cohort.
 
     Raises
@@ -39,12 +39,12 @@ def check_dealt(source: SourceSettings) -> None:
     if field is None:
         raise SettingsError(
             f"The source `{source.name}` of the format `{source.format}` has instants of its own: "
-            "take out `dealt`."
+            "take out `synthetic_times`."
         )
     if field in source.columns:
         raise SettingsError(
             f"The source `{source.name}` maps `{field}` to a column and deals it too: take out "
-            "`dealt`, which is for exports without instants, or the mapping."
+            "`synthetic_times`, which is for exports without instants, or the mapping."
         )
     if "prospect_id" not in source.columns:
         raise SettingsError(
@@ -53,17 +53,17 @@ def check_dealt(source: SourceSettings) -> None:
         )
 
 
-def deal_instants(table: Any, source: SourceSettings) -> Any:
+def add_synthetic_times(table: Any, source: SourceSettings) -> Any:
     """Give every row the instant of its prospect's cohort, in microseconds since 1970."""
-    if source.dealt is None:
+    if source.synthetic_times is None:
         return table
-    instant = instant_of(as_text(table.prospect_id), source.dealt)
+    instant = instant_of(as_text(table.prospect_id), source.synthetic_times)
     return table.mutate(**{FIELD[source.format]: instant})
 
 
-def instant_of(prospect_id: Any, dealt: DealtInstants) -> Any:
+def instant_of(prospect_id: Any, times: SyntheticTimes) -> Any:
     """Say at which instant a prospect was dealt, as an expression; microseconds."""
     number = hexadecimal(prospect_id.hexdigest("md5"), FIRST_DIGIT, DIGITS)
-    cohort = (number * dealt.cohorts / 16**DIGITS).floor().cast("int64")
-    first = micros_of(dealt.first) + round(dealt.after_days * DAY)
-    return cohort * round(dealt.every_days * DAY) + ibis.literal(first, "int64")
+    cohort = (number * times.cohorts / 16**DIGITS).floor().cast("int64")
+    first = micros_of(times.first) + round(times.after_days * DAY)
+    return cohort * round(times.every_days * DAY) + ibis.literal(first, "int64")

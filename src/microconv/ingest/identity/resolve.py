@@ -80,10 +80,10 @@ def resolve(rows: Any, identities: Identities, settings: IngestSettings, *, deal
     Returns
     -------
     Ibis table
-        `row` and :data:`EVENT_COLUMNS`; with robots told apart, `KEYS` as well.
+        `row` and :data:`EVENT_COLUMNS`; with bots told apart, `KEYS` as well.
     """
-    events = rows.mutate(visible_at=visible_from(rows, settings.robots))
-    if settings.robots.enabled:
+    events = rows.mutate(visible_at=visible_from(rows, settings.bots))
+    if settings.bots.enabled:
         events = keyed(events)
     events = _by_alias(events, identities)
     if deals and settings.unit == "prospect" and settings.credit == "all":
@@ -95,7 +95,7 @@ def resolve(rows: Any, identities: Identities, settings: IngestSettings, *, deal
     events = events.filter(events.prospect_id.notnull())
     never = events.visible_until.notnull() & (events.visible_at >= events.visible_until)
     events = events.filter(~never.fill_null(False))
-    if not settings.robots.enabled:
+    if not settings.bots.enabled:
         return events.select("row", *EVENT_COLUMNS)
     return grouped(events).select("row", *EVENT_COLUMNS, *KEYS)
 

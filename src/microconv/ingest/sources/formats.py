@@ -9,7 +9,7 @@ from typing import Any, Literal
 import ibis
 
 from microconv.errors import SettingsError, did_you_mean, listed
-from microconv.ingest.clean.synthetic_times import FIELD, check_dealt
+from microconv.ingest.clean.synthetic_times import FIELD, check_synthetic_times
 from microconv.ingest.input_files import InputFile
 from microconv.ingest.sources.deals import read_deals
 from microconv.ingest.sources.ga4 import read_ga4
@@ -100,10 +100,10 @@ def check_mapping(source: SourceSettings) -> None:
             f"The source `{source.name}` of the format `{source.format}` has `only`, which leaves "
             "out events: take it out, or leave those rows out of the export."
         )
-    if source.dealt is not None:
-        check_dealt(source)
+    if source.synthetic_times is not None:
+        check_synthetic_times(source)
     for group in known.needs:
-        dealt = source.dealt is not None and FIELD[source.format] in group
+        dealt = source.synthetic_times is not None and FIELD[source.format] in group
         mapped = {*source.columns, *source.constants}
         if not dealt and not mapped.intersection(group):
             raise SettingsError(

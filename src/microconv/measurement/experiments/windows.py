@@ -40,7 +40,9 @@ class Windows:
 
     def first(self, step: int) -> tuple[Ints, int]:
         """Find when each unit first did a step in its window, and count the times before it."""
-        event, unit = self._theirs((self.study.step == step) & (self.study.human >= PERSON))
+        event, unit = self._theirs(
+            (self.study.step == step) & (self.study.human_probability >= PERSON)
+        )
         time = self.study.time[event]
         inside = (time >= self.start[unit]) & (time < self.end[unit])
         found = np.full(len(self.start), NEVER)
@@ -67,7 +69,7 @@ class Windows:
         event, unit = self._theirs(self.study.journey.kinds[self.study.step] == MICRO)
         earlier = self.study.seen_at[event] < self.start[unit]
         earlier &= self.study.time[event] >= self.start[unit] - before
-        weight = self.study.human[event[earlier]]
+        weight = self.study.human_probability[event[earlier]]
         return np.asarray(np.log1p(np.bincount(unit[earlier], weight, len(self.start))))
 
     def _theirs(self, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[Ints, Ints]:

@@ -50,7 +50,7 @@ def stops_of(study: Study, place: npt.NDArray[np.int16], *, min_human_probabilit
         Position on the way of each event; -1 for none.
     """
     lines = study.outlines
-    own = np.where(study.human >= min_human_probability, place, -1).astype(np.int16)
+    own = np.where(study.human_probability >= min_human_probability, place, -1).astype(np.int16)
     found = _furthest(study.offsets, study.time, own, lines.first_seen, lines.ended_at)
     furthest, since, last = (column[lines.at_risk] for column in found)
     exited = (lines.exited_at == lines.ended_at) & ~lines.converted

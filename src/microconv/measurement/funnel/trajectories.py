@@ -53,7 +53,7 @@ def walks_of(study: Study, *, min_human_probability: float) -> Walks:
     lines = study.outlines
     micro = study.journey.kinds == study.journey.kinds[study.journey.codes_of_kind("micro")[0]]
     owner = np.repeat(np.arange(len(study)), np.diff(study.offsets))
-    taken = micro[study.step] & (study.human >= min_human_probability)
+    taken = micro[study.step] & (study.human_probability >= min_human_probability)
     taken &= (study.time < lines.ended_at[owner]) & lines.at_risk[owner]
     count = np.bincount(owner[taken], minlength=len(study))[lines.at_risk]
     closing = np.full(len(study), len(study.journey) + 1, np.int32)

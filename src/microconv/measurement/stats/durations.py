@@ -70,7 +70,7 @@ def waits_of(
         (
             study.offsets,
             study.time,
-            np.where(study.human >= min_human_probability, target[study.step], -1),
+            np.where(study.human_probability >= min_human_probability, target[study.step], -1),
         ),
         (lines.first_seen, lines.ended_at, lines.converted, lines.at_risk, group),
         (pairs, order, bounds),

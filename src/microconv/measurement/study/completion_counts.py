@@ -47,7 +47,7 @@ def count_done(
     size = len(target) if n_targets is None else n_targets
     completed, by_people = _tally(
         study.offsets,
-        (study.time, target[study.step], study.human),
+        (study.time, target[study.step], study.human_probability),
         np.where(lines.at_risk, lines.ended_at, np.iinfo(np.int64).min),
         group,
         (n_groups, size),
@@ -58,7 +58,7 @@ def count_done(
 
 @njit(cache=True, nogil=True)
 def _tally(offsets, events, ended_at, group, shape):  # type: ignore[no-untyped-def]
-    time, target, human = events
+    time, target, human_probability = events
     completed = np.zeros(shape, np.float64)
     by_people = np.zeros(shape, np.float64)
     seen_by = np.full(shape[1], -1, np.int64)
@@ -76,7 +76,7 @@ def _tally(offsets, events, ended_at, group, shape):  # type: ignore[no-untyped-
                 seen_by[k], machine[k] = p, 1.0
                 touched[m] = k
                 m += 1
-            machine[k] *= 1.0 - human[i]
+            machine[k] *= 1.0 - human_probability[i]
         for j in range(m):
             completed[group[p], touched[j]] += 1
             by_people[group[p], touched[j]] += 1.0 - machine[touched[j]]

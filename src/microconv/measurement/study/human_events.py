@@ -83,7 +83,7 @@ def doings_of(study: Study, *, min_human_probability: float, at_risk: bool = Tru
     kept_as[micro] = micro
     kept_as[opens_of(study)] = OPENED
     step = kept_as[study.step]
-    keep = (step >= OPENED) & (study.human >= min_human_probability)
+    keep = (step >= OPENED) & (study.human_probability >= min_human_probability)
     if at_risk:
         keep &= study.seen_at < np.repeat(study.outlines.ended_at, np.diff(study.offsets))
     offsets = np.concatenate([[0], np.cumsum(keep)])[study.offsets]

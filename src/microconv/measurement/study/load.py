@@ -88,7 +88,7 @@ def load_study(
         step=histories.step,
         part=np.concatenate([part.part for part in parts]),
         value=histories.value,
-        human=histories.human,
+        human_probability=histories.human_probability,
         message=np.concatenate([part.message for part in parts]),
         campaign=join_codes([part.extras[0] for part in parts]),
         variant=join_codes([part.extras[1] for part in parts]),

@@ -92,7 +92,7 @@ def list_message_sends(
     steps = (study.journey.kinds, study.journey.commitments, study.journey.stage_codes, marks)
     records_opens = bool((opens[study.step] & (study.message >= 0)).any())
     answer = round(response_days * DAY)
-    person = study.human >= min_human_probability
+    person = study.human_probability >= min_human_probability
     columns = _list_asks(events, person, steps, goals, (answer, study.until, records_opens))
     return MessageSends(*columns)
 

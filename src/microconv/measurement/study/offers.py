@@ -65,7 +65,7 @@ def _of_keys(study: Study, key_of_message: Int32, goal_of_key: Int32, within: in
     ended_at = np.where(lines.at_risk, lines.ended_at, np.iinfo(np.int64).min)
     counts: Floats = _answers(
         study.offsets,
-        (study.time, study.step, study.human, asked),
+        (study.time, study.step, study.human_probability, asked),
         (ended_at, study.until, within),
         order,
         bounds,
@@ -75,7 +75,7 @@ def _of_keys(study: Study, key_of_message: Int32, goal_of_key: Int32, within: in
 
 @njit(cache=True, nogil=True)
 def _answers(offsets, events, times, keys, bounds):  # type: ignore[no-untyped-def]
-    time, step, human, asked = events
+    time, step, human_probability, asked = events
     ended_at, until, within = times
     counts = np.zeros((3, len(keys)), np.float64)
     owner = np.full(len(keys), -1, np.int64)
@@ -98,7 +98,7 @@ def _answers(offsets, events, times, keys, bounds):  # type: ignore[no-untyped-d
                 k = keys[j]
                 if owner[k] == p and t - since[k] < within:
                     answered[k] = True
-                    machine[k] *= 1.0 - human[i]
+                    machine[k] *= 1.0 - human_probability[i]
         for j in range(m):
             k = touched[j]
             counts[0, k] += 1

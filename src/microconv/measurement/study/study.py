@@ -113,7 +113,7 @@ class Study:
         multi-step micro-conversion; else -1.
     value : ndarray of float64, shape (n_events,)
         Money, or nan.
-    human : ndarray of float32, shape (n_events,)
+    human_probability : ndarray of float32, shape (n_events,)
         Probability that a person did it.
     message : ndarray of int32, shape (n_events,)
         Row of `messages` that the event belongs to; -1 for none.
@@ -140,7 +140,7 @@ class Study:
     step: npt.NDArray[np.int16] = field(repr=False)
     part: npt.NDArray[np.int16] = field(repr=False)
     value: Floats = field(repr=False)
-    human: npt.NDArray[np.float32] = field(repr=False)
+    human_probability: npt.NDArray[np.float32] = field(repr=False)
     message: Int32 = field(repr=False)
     campaign: Codes = field(repr=False)
     variant: Codes = field(repr=False)

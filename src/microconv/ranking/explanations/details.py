@@ -39,7 +39,7 @@ COLUMNS = (
     "visible_at",
     "visible_until",
     "event_name",
-    "human",
+    "human_probability",
     "message_id",
     "campaign_id",
 )
@@ -134,7 +134,7 @@ def _visible(events: pa.Table, journey: JourneyMap, cut: int) -> list[tuple[Any,
         instants["time"],
         events.column("message_id").cast(pa.string()),
         events.column("campaign_id").cast(pa.string()),
-        events.column("human").cast(pa.float64()),
+        events.column("human_probability").cast(pa.float64()),
     ]
     return list(zip(*(column.take(kept).to_pylist() for column in columns), strict=True))
 
@@ -162,8 +162,8 @@ def _steps(its: Mapping[str, Any], subjects: Mapping[str, str]) -> dict[str, Any
             "step": step,
             "message": None if message is None else clean(subjects.get(message, message)),
             "campaign": None if campaign is None else clean(campaign),
-            "human_probability": human,
+            "human_probability": human_probability,
         }
-        for time, step, message, campaign, human in its["steps"]
+        for time, step, message, campaign, human_probability in its["steps"]
     ]
     return {"recent_steps": steps, "earlier_steps": its["earlier"], "exposures": its["exposures"]}

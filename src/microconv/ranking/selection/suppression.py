@@ -41,7 +41,7 @@ def exits(
     row, event = flat(visible)
     leaving = journey.kinds[visible.step[event]] == EXIT
     row, event = row[leaving], event[leaving]
-    suspect = visible.human[event] < HUMAN_THRESHOLD
+    suspect = visible.human_probability[event] < HUMAN_THRESHOLD
     order = np.lexsort((visible.time[event], suspect, row))
     first = order[np.unique(row[order], return_index=True)[1]]
     counts: dict[str, int] = {}
