@@ -40,7 +40,7 @@ SETTINGS = FeatureSettings(
 
 @dataclass(frozen=True)
 class Question:
-    """One row, in plain Python: the instant, and (time, step, human_probability) of what is visible."""
+    """One row in plain Python: the instant, and (time, step, human_probability) of each event."""
 
     as_of: int
     events: tuple[tuple[int, str, float], ...]
