@@ -44,7 +44,10 @@ def backtest(
     findings = diagnose_leakage(
         training_set, folds, config, load_scoring_features(snapshots, features)
     )
-    notes = {**done.notes, "leakage_diagnostics": findings, "synthetic_times": events.synthetic_sources}
+    notes = done.notes | {
+        "leakage_diagnostics": findings,
+        "synthetic_times": events.synthetic_sources,
+    }
     replace(done, notes=notes).write(predictions)
     skipped = done.notes["skipped"]
     aside = f"; skipped {', '.join(skipped)}" if skipped else ""
