@@ -9,11 +9,10 @@ import pytest
 from microconv.histories.arrays import DAY
 from microconv.measurement.bottlenecks.self_controlled import find_barriers, hesitant
 from microconv.measurement.study.answers import answers_after, asked_to_decide
-from microconv.measurement.study.message_sends import list_message_sends
 from microconv.settings import BottleneckSettings
 from microconv.storage.schema import MESSAGES
 from worlds.logs import JOURNEY, event, instant
-from worlds.studies import study_of
+from worlds.studies import sends_of, study_of
 
 SETTINGS = BottleneckSettings()
 SENT = 86_400
@@ -53,8 +52,8 @@ def world(factor, seed, prospects=400):
     rng = np.random.default_rng(seed)
     rows = [row for k in range(prospects) for row in history(rng, f"p{k:03d}", factor)]
     study = study_of(*rows, messages=messages(len(RATES)))
-    sends = list_message_sends(study, response_days=4, min_human_probability=0.5)
-    return study, sends.where(sends.closed)
+    sends = sends_of(study)
+    return study, sends.where(sends.window_closed)
 
 
 def test_a_planted_barrier_is_found_where_every_decision_is_a_click():
@@ -65,8 +64,8 @@ def test_a_planted_barrier_is_found_where_every_decision_is_a_click():
     assert found.lost_completions_low < found.lost_completions < found.lost_completions_high
     assert "that a message asks for are done" in found.evidence
     marked = hesitant(study, sends, [found], SETTINGS)
-    assert sends.answered[~marked].mean() > 0.2
-    assert sends.answered[marked].mean() < 0.5 * sends.answered[~marked].mean()
+    assert sends.responded[~marked].mean() > 0.2
+    assert sends.responded[marked].mean() < 0.5 * sends.responded[~marked].mean()
 
 
 def test_without_a_barrier_none_is_found_though_later_messages_get_fewer_answers():
@@ -89,9 +88,7 @@ def test_answers_and_expectations_by_hand():
         answered("bob", "reference", "m1", 49),
     ]
     study = study_of(*rows, messages=messages(3))
-    sends = asked_to_decide(
-        study, list_message_sends(study, response_days=4, min_human_probability=0.5)
-    )
+    sends = asked_to_decide(study, sends_of(study))
     nothing = np.zeros(len(JOURNEY), bool)
     found = answers_after(study, sends, JOURNEY.code_of("pricing"), nothing, 30 * DAY)
     hit_after, hit_else, after, other = (column.tolist() for column in found)

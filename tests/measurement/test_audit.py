@@ -8,11 +8,10 @@ import pyarrow as pa
 import pytest
 
 from microconv.measurement.audit import audit, plain
-from microconv.measurement.study.message_sends import list_message_sends
 from microconv.settings import AuditSettings
 from microconv.storage.schema import MESSAGES
 from worlds.logs import event, instant
-from worlds.studies import study_of
+from worlds.studies import sends_of, study_of
 
 DAY = 86_400
 
@@ -34,7 +33,7 @@ def audited(messages, *rows, **changes):
     """Read a sequence through."""
     table = pa.Table.from_pylist(messages, schema=MESSAGES)
     study = study_of(event("ada", "blog", day(99)), *rows, messages=table)
-    sends = list_message_sends(study, response_days=4, min_human_probability=0.5)
+    sends = sends_of(study)
     return audit(study, sends, AuditSettings(**changes), confidence=0.95)
 
 
@@ -139,6 +138,6 @@ def test_steps_that_no_message_asks_for_are_named():
 def test_without_messages_the_section_says_what_to_bring():
     """Nothing can be read through that is not there."""
     study = study_of(event("ada", "blog", day(9)))
-    sends = list_message_sends(study, response_days=4, min_human_probability=0.5)
+    sends = sends_of(study)
     found = audit(study, sends, AuditSettings(), confidence=0.95)
     assert "no table of messages" in found.missing[0]

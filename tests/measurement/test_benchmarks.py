@@ -10,11 +10,10 @@ from scipy.stats import beta
 
 from microconv.measurement.benchmarks import benchmarks, count_responses
 from microconv.measurement.expected import expect
-from microconv.measurement.study.message_sends import list_message_sends
 from microconv.settings import BenchmarkSettings, IndustryPrior
 from microconv.storage.schema import MESSAGES
 from worlds.logs import JOURNEY, event, instant
-from worlds.studies import study_of
+from worlds.studies import sends_of, study_of
 
 DAYS = 86_400
 
@@ -92,7 +91,7 @@ def test_the_section_states_actual_expected_and_target():
     )
     rows = many(["m1", "m2", "m3"], [20, 24, 4])
     study = study_of(*rows, journey=JOURNEY, messages=letters)
-    sends = list_message_sends(study, response_days=4, min_human_probability=0.5)
+    sends = sends_of(study)
     found = benchmarks(study, sends, BenchmarkSettings(), confidence=0.95)
     table = found.tables["benchmarks"].set_index("position")
     assert table["sends"].tolist() == [300] * 3
@@ -112,7 +111,7 @@ def test_the_section_states_actual_expected_and_target():
 def test_without_messages_the_section_says_what_to_bring():
     """Nothing is expected of nothing."""
     study = study_of(event("ada", "sent", day(9)), journey=JOURNEY)
-    sends = list_message_sends(study, response_days=4, min_human_probability=0.5)
+    sends = sends_of(study)
     found = benchmarks(study, sends, BenchmarkSettings(), confidence=0.95)
     assert "no table of messages" in found.missing[0]
     assert found.tables == {}
@@ -132,7 +131,7 @@ def test_asks_are_counted_by_message_history_and_previous_step():
     table = count_responses(
         study.journey,
         study.messages,
-        list_message_sends(study, response_days=4, min_human_probability=0.5),
+        sends_of(study),
     ).sort_values("previous")
     assert table["previous"].tolist() == ["(none)", "blog"]
     assert table["jump"].tolist() == [2, 1]

@@ -15,14 +15,13 @@ from microconv.journey import JourneyMap
 from microconv.measurement.bottlenecks.bottlenecks import NONE_FOUND, bottlenecks
 from microconv.measurement.experiments.experiments import experiments
 from microconv.measurement.study.load import load_study
-from microconv.measurement.study.message_sends import list_message_sends
 from microconv.settings import BottleneckSettings, check_settings
 from microconv.stages.ingest import ingest
 from microconv.storage.log import EventLog
 from worlds.demo import Written
 from worlds.demo import world as demo
 from worlds.logs import event, instant
-from worlds.studies import study_of
+from worlds.studies import sends_of, study_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,11 +46,13 @@ def measured(seed, prospects):
     messages = pq.read_table(folder / "log" / "messages.parquet")
     until = log.observed_until(journey)
     study = load_study(log, journey, observed_until=until, messages=messages)
-    sends = list_message_sends(
-        study, response_days=settings().benchmarks.response_days, min_human_probability=0.5
-    )
+    sends = sends_of(study, settings().benchmarks.response_days)
     found = bottlenecks(study, sends, settings().bottlenecks, confidence=0.95)
-    return found, experiments(study, settings().experiments), written.truth
+    return (
+        found,
+        experiments(study, settings().experiments, min_human_probability=0.5),
+        written.truth,
+    )
 
 
 def check_bottlenecks(found, truth):
@@ -112,7 +113,7 @@ def test_bottlenecks_and_tests_are_found_in_other_worlds_too():
 def test_a_journey_without_messages_parts_or_money_says_what_is_missing():
     """What can be looked for is looked for; nothing fails."""
     study = study_of(event("ada", "blog", instant(-86_400)))
-    sends = list_message_sends(study, response_days=4, min_human_probability=0.5)
+    sends = sends_of(study)
     found = bottlenecks(study, sends, BottleneckSettings(), confidence=0.95)
     assert found.says == (NONE_FOUND,)
     assert found.tables == {}

@@ -11,9 +11,9 @@ from microconv.settings import MeasureSettings
 from microconv.storage.log import MemoryLog
 from microconv.storage.schema import MESSAGES
 from worlds.logs import AS_OF, JOURNEY, event, instant, log_of
-from worlds.studies import study_of
+from worlds.studies import sends_of, study_of
 
-SETTINGS = MeasureSettings(within_days=10)
+SETTINGS = MeasureSettings()
 MESSAGE_ROWS = [
     {"message_id": "m1", "campaign_id": "spring", "position": 1, "goal": "guide"},
     {"message_id": "m2", "campaign_id": "spring", "position": 2, "goal": "guide"},
@@ -35,9 +35,14 @@ def row(table, **keys):
     return table.iloc[0]
 
 
+def completed(study):
+    """Measure completion, with ten days to respond to a message."""
+    return completion(study, sends_of(study, 10), SETTINGS)
+
+
 def test_a_step_is_completed_once_per_prospect_and_only_at_risk():
     """Ada twice, Bob after buying, Cy not: 1 of 3."""
-    found = completion(
+    found = completed(
         study_of(
             event("ada", "guide", day(9)),
             event("ada", "guide", day(8)),
@@ -45,8 +50,7 @@ def test_a_step_is_completed_once_per_prospect_and_only_at_risk():
             event("bob", "won", day(5)),
             event("bob", "guide", day(4)),
             event("cy", "sent", day(9)),
-        ),
-        SETTINGS,
+        )
     )
     guide = row(found.tables["steps"], step="guide")
     assert (guide["completed"], guide["prospects"], guide["reached"]) == (1, 3, 2)
@@ -59,21 +63,20 @@ def test_a_step_is_completed_once_per_prospect_and_only_at_risk():
 
 def test_machines_are_weighed_beside_the_raw_count():
     """Two clicks, each a machine's with 0.8 and 0.5: a person with 1 − 0.4."""
-    found = completion(
+    found = completed(
         study_of(
             event("ada", "guide", day(9), human_probability=0.2),
             event("ada", "guide", day(8), human_probability=0.5),
-        ),
-        SETTINGS,
+        )
     )
     guide = row(found.tables["steps"], step="guide")
     assert guide["completed"] == 1
     assert guide["completed_by_people"] == pytest.approx(0.6)
 
 
-def test_an_offer_is_answered_within_its_time_and_counted_when_that_has_passed():
-    """Day 30 to 40 to answer; an offer of day 5 is still open at the end."""
-    found = completion(
+def test_a_send_counts_once_its_time_to_respond_has_passed():
+    """Ten days to respond from day 40 on; a send of day 5 is still open at the end."""
+    found = completed(
         study_of(
             event("ada", "sent", day(40), message_id="m1"),
             event("ada", "guide", day(31)),  # in time
@@ -84,18 +87,19 @@ def test_an_offer_is_answered_within_its_time_and_counted_when_that_has_passed()
             event("dee", "sent", day(40), message_id="m2"),
             event("dee", "sent", day(39), message_id="m3"),
             event("dee", "guide", day(38)),
+            event("eve", "won", day(50)),
+            event("eve", "sent", day(40), message_id="m1"),  # a customer, no longer at risk
             messages=MESSAGE_TABLE,
-        ),
-        SETTINGS,
+        )
     )
     positions = found.tables["positions"]
-    assert row(positions, position=1)[["offered", "completed"]].tolist() == [2, 1]
-    assert row(positions, position=2)[["offered", "completed"]].tolist() == [1, 1]
+    assert row(positions, position=1)[["sends", "responses"]].tolist() == [2, 1]
+    assert row(positions, position=2)[["sends", "responses"]].tolist() == [1, 1]
     assert 3 not in positions["position"].tolist()
     spring = row(found.tables["campaigns"], campaign_id="spring")
-    assert spring[["offered", "completed"]].tolist() == [3, 2]
+    assert spring[["sends", "responses"]].tolist() == [3, 2]
     guide = row(found.tables["steps"], step="guide")
-    assert guide[["offered", "completed_after_offer"]].tolist() == [3, 2]
+    assert guide[["messaged", "responded"]].tolist() == [3, 2]
 
 
 def test_groups_are_compared_by_what_was_known_at_first():
@@ -111,7 +115,7 @@ def test_groups_are_compared_by_what_was_known_at_first():
     study = load_study(
         MemoryLog(log_of(*rows).events, prospects), JOURNEY, observed_until=AS_OF, threads=1
     )
-    found = completion(study, SETTINGS)
+    found = completed(study)
     segments = found.tables["segments"]
     fair = row(segments, group="fair", step="guide")
     unknown = row(segments, group="(unknown)", step="guide")
@@ -122,7 +126,7 @@ def test_groups_are_compared_by_what_was_known_at_first():
 
 def test_what_is_missing_is_said():
     """No messages, no attributes."""
-    found = completion(study_of(event("ada", "guide", day(9))), SETTINGS)
+    found = completed(study_of(event("ada", "guide", day(9))))
     said = " ".join(found.missing)
     assert "table of messages" in said
     assert "No attribute" in said

@@ -1,4 +1,4 @@
-"""Every ask: the state it met, and what answered it."""
+"""Message sends: the state before each, and the response to it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from hypothesis import strategies as st
 from microconv.journey import JourneyMap
 from microconv.measurement.study.message_sends import (
     NO_GOAL,
-    list_message_sends,
     message_goals,
     parse_goals,
 )
 from microconv.settings import JourneySettings
 from microconv.storage.schema import MESSAGES
 from worlds.logs import event, instant
-from worlds.studies import study_of
+from worlds.studies import sends_of, study_of
 
 DAYS = 86_400
 
@@ -52,10 +51,10 @@ def day(number, seconds=0):
     return instant(-number * DAYS + seconds)
 
 
-def asked(*rows, response_days=4.0):
+def sent(*rows, response_days=4.0):
     """List the sends of some rows."""
     study = study_of(*rows, journey=JOURNEY, messages=LETTERS)
-    return list_message_sends(study, response_days=response_days, min_human_probability=0.5)
+    return sends_of(study, response_days)
 
 
 def of(message, name, at, **more):
@@ -65,44 +64,44 @@ def of(message, name, at, **more):
 
 def test_the_state_is_what_was_seen_strictly_before_the_delivery():
     """A step known only later, or done at the very instant, was not known to the sender."""
-    sends = asked(
+    sends = sent(
         event("ada", "blog", day(30)),
         event("ada", "pricing", day(25), seen=day(20)),
         event("ada", "guide", day(20)),
         event("ada", "blog", day(29), human_probability=0.1),
         of("one", "sent", day(20)),
     )
-    assert (sends.level[0], sends.stage[0], sends.done_before[0]) == (1, 0, 1)
-    assert JOURNEY.step_names[sends.last[0]] == "blog"
+    assert (sends.commitment[0], sends.stage[0], sends.steps_before[0]) == (1, 0, 1)
+    assert JOURNEY.step_names[sends.last_step[0]] == "blog"
 
 
-def test_an_answer_comes_within_its_time():
+def test_a_response_comes_within_its_time():
     """At the delivery it counts, four days later to the second it does not."""
-    for at, answered in ((day(20), True), (day(16, -1), True), (day(16), False), (day(21), False)):
-        sends = asked(of("one", "sent", day(20)), event("ada", "guide", at))
-        assert sends.answered.tolist() == [answered]
+    for at, responded in ((day(20), True), (day(16, -1), True), (day(16), False), (day(21), False)):
+        sends = sent(of("one", "sent", day(20)), event("ada", "guide", at))
+        assert sends.responded.tolist() == [responded]
 
 
-def test_a_click_before_its_message_was_opened_answers_nothing():
+def test_a_click_before_its_message_was_opened_is_no_response():
     """That is what a scanner does, seconds after delivery, with every link of it."""
     scanned = (of("one", "sent", day(20)), of("one", "guide", day(20, 5)))
-    assert not asked(*scanned, of("one", "opened", day(20, 60))).answered[0]
+    assert not sent(*scanned, of("one", "opened", day(20, 60))).responded[0]
     read = (of("one", "sent", day(20)), of("one", "opened", day(20, 60)))
-    sends = asked(*read, of("one", "guide", day(20, 70)))
-    assert sends.answered[0]
+    sends = sent(*read, of("one", "guide", day(20, 70)))
+    assert sends.responded[0]
     assert sends.clicked[0]
 
 
-def test_where_no_open_is_recorded_a_click_answers():
+def test_where_no_open_is_recorded_a_click_is_a_response():
     """A log without opens cannot tell; then a click is a click."""
-    sends = asked(of("one", "sent", day(20)), of("one", "guide", day(20, 5)))
-    assert sends.answered[0]
+    sends = sent(of("one", "sent", day(20)), of("one", "guide", day(20, 5)))
+    assert sends.responded[0]
     assert not sends.opened[0]
 
 
-def test_an_ask_is_counted_once_for_each_prospect_and_message():
-    """Delivered twice, it was asked once; another message is another ask."""
-    sends = asked(
+def test_a_message_is_counted_once_per_prospect():
+    """Delivered twice it is one send; another message is another send."""
+    sends = sent(
         of("one", "sent", day(20)), of("one", "sent", day(19)), of("two", "sent", day(18)),
         event("bob", "sent", day(17), message_id="one"),
     )  # fmt: skip
@@ -110,16 +109,16 @@ def test_an_ask_is_counted_once_for_each_prospect_and_message():
     assert sends.goal.tolist() == [JOURNEY.code_of("guide"), NO_GOAL, JOURNEY.code_of("guide")]
 
 
-def test_an_ask_that_can_still_be_answered_is_open():
+def test_the_window_closes_when_the_time_to_respond_is_over():
     """Four days before the end it is closed, a second later it is not."""
-    assert asked(of("one", "sent", day(4))).closed.tolist() == [True]
-    assert asked(of("one", "sent", day(4, 1))).closed.tolist() == [False]
+    assert sent(of("one", "sent", day(4))).window_closed.tolist() == [True]
+    assert sent(of("one", "sent", day(4, 1))).window_closed.tolist() == [False]
 
 
-def test_without_messages_there_is_no_ask():
+def test_without_messages_there_are_no_sends():
     """The sections say so; nothing fails."""
     study = study_of(event("ada", "sent", day(9), message_id="one"), journey=JOURNEY)
-    assert len(list_message_sends(study, response_days=4, min_human_probability=0.5)) == 0
+    assert len(sends_of(study)) == 0
     assert len(message_goals(study)) == 0
 
 
@@ -142,7 +141,7 @@ events = st.lists(
 
 @given(events)
 def test_the_kernel_agrees_with_a_plain_loop(drawn):
-    """Days, levels, opens and answers, worked out again row by row."""
+    """State and response, worked out again row by row."""
     rows = [
         event(
             who, name, day(40 - when, k), message_id=letter, seen=day(40 - when - 2 * late, k),
@@ -153,12 +152,12 @@ def test_the_kernel_agrees_with_a_plain_loop(drawn):
     if not rows:
         return
     study = study_of(*rows, journey=JOURNEY, messages=LETTERS)
-    sends = list_message_sends(study, response_days=4, min_human_probability=0.5)
+    sends = sends_of(study)
     found = [
-        (int(w), int(m), int(level), int(n), int(o), bool(answered))
-        for w, m, level, n, o, answered in zip(
-            sends.prospect, sends.message, sends.level, sends.done_before, sends.opened_before,
-            sends.answered, strict=True,
+        (int(w), int(m), int(level), int(n), int(o), bool(responded))
+        for w, m, level, n, o, responded in zip(
+            sends.prospect, sends.message, sends.commitment, sends.steps_before, sends.opens_before,
+            sends.responded, strict=True,
         )
     ]  # fmt: skip
     assert found == list(_slow(rows))

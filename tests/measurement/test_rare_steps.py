@@ -15,7 +15,7 @@ from microconv.stages.measure import measure
 from worlds.logs import JOURNEY, event
 from worlds.ranking import settings
 from worlds.skewed_logs import events_of, write_log
-from worlds.studies import SHIPPED, at, study_of
+from worlds.studies import SHIPPED, at, sends_of, study_of
 
 COUNTS = {"blog": 9, "guide": 2, "pricing": 5, "reference": 1, "sent": 7, "opened": 6}
 
@@ -60,8 +60,8 @@ def test_no_stage_loses_anybody():
     ]
     gathered, _ = gather_steps(JOURNEY, {}, named=(), most=1)
     apart, together = (
-        completion(study_of(*rows, journey=journey), MeasureSettings()).tables["stages"]
-        for journey in (JOURNEY, gathered)
+        completion(study, sends_of(study), MeasureSettings()).tables["stages"]
+        for study in (study_of(*rows, journey=journey) for journey in (JOURNEY, gathered))
     )
     assert len(gathered) < len(JOURNEY)
     assert apart.equals(together)

@@ -7,10 +7,9 @@ import pytest
 import statsmodels.api as sm
 
 from microconv.measurement.bottlenecks.self_controlled import find_barriers, self_controlled
-from microconv.measurement.study.message_sends import list_message_sends
 from microconv.settings import BottleneckSettings
 from worlds.logs import AS_OF, JOURNEY, event, instant
-from worlds.studies import study_of
+from worlds.studies import sends_of, study_of
 
 DAY = 86_400
 
@@ -77,7 +76,7 @@ def found_in(factor, seed):
     rng = np.random.default_rng(seed)
     rows = [row for k in range(250) for row in history(rng, f"p{k:03d}", factor)]
     study = study_of(*rows)
-    sends = list_message_sends(study, response_days=4, min_human_probability=0.5)
+    sends = sends_of(study)
     return find_barriers(study, sends, BottleneckSettings(), confidence=0.95)
 
 

@@ -17,6 +17,7 @@ from microconv.histories.arrays import DAY
 from microconv.histories.instants import microseconds
 from microconv.journey import JourneyMap
 from microconv.measurement.study.load import load_study
+from microconv.measurement.study.message_sends import list_message_sends
 from microconv.settings import read_settings
 from microconv.storage.log import MemoryLog
 from microconv.storage.schema import INSTANT
@@ -27,6 +28,11 @@ from worlds.logs import AS_OF, JOURNEY, instant, log_of
 def study_of(*rows, until=AS_OF, journey=JOURNEY, messages=None):
     """Load a study of some rows, looking back from an instant."""
     return load_study(log_of(*rows), journey, observed_until=until, messages=messages, threads=1)
+
+
+def sends_of(study, response_days=4.0):
+    """List the message sends of a study, as the shipped settings define a response."""
+    return list_message_sends(study, response_days=response_days, min_human_probability=0.5)
 
 
 HOUR = DAY // 24

@@ -172,9 +172,9 @@ def _cost(
     if study.messages is None:
         return []
     n = len(study.messages)
-    closed = sends.where(sends.closed)
+    closed = sends.where(sends.window_closed)
     sent = np.bincount(closed.message, minlength=n).astype(float)
-    answered = np.bincount(closed.message[closed.answered], minlength=n).astype(float)
+    answered = np.bincount(closed.message[closed.responded], minlength=n).astype(float)
     sound = np.ones(n, bool)
     sound[[row for _, row, _ in found]] = False
     sound &= np.array([bool(parse_goals(goal)) for goal in study.messages["goal"]])

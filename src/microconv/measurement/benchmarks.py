@@ -42,7 +42,7 @@ def benchmarks(
         `breakdown`: a row per step and position, previous step or history of
         whoever was asked.
     """
-    asked = sends.where(sends.closed & (sends.goal != NO_GOAL))
+    asked = sends.where(sends.window_closed & (sends.goal != NO_GOAL))
     if study.messages is None or len(asked) == 0:
         return Section(missing=(NO_MESSAGES,))
     cells = count_responses(study.journey, study.messages, asked)
@@ -77,10 +77,10 @@ def count_responses(
     """
     jump, apart = histories_of(journey, sends)
     shape = (len(messages), MOST_JUMPS + 1, len(APART), len(journey) + 1)
-    place = (sends.message.astype(np.int64), jump, apart, sends.last.astype(np.int64) + 1)
+    place = (sends.message.astype(np.int64), jump, apart, sends.last_step.astype(np.int64) + 1)
     cell = np.ravel_multi_index(place, shape)
     asked = np.bincount(cell, minlength=int(np.prod(shape)))
-    answered = np.bincount(cell[sends.answered], minlength=len(asked))
+    answered = np.bincount(cell[sends.responded], minlength=len(asked))
     some = np.flatnonzero(asked)
     message, jump, apart, last = np.unravel_index(some, shape)
     goal = goal_of(sends, len(messages))[message]

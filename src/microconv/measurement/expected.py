@@ -38,7 +38,7 @@ def histories_of(
     ndarray of int64
         Position in :data:`APART`.
     """
-    jump = journey.commitments[sends.goal].astype(np.int64) - sends.level - 1
+    jump = journey.commitments[sends.goal].astype(np.int64) - sends.commitment - 1
     apart = np.sign(journey.stage_codes[sends.goal].astype(np.int64) - sends.stage)
     return np.clip(jump, 0, MOST_JUMPS), apart + 1
 

@@ -53,14 +53,16 @@ def measure(study: Study, settings: Settings, *, threads: int | None = None) -> 
         min_human_probability=own.min_human_probability,
     )
     return {
-        "completion": completion(study, own),
+        "completion": completion(study, sends, own),
         "velocity": velocity(study, own),
         "paths": paths(study, own),
         "drop_off": drop_off(study, own),
         "impact": impact(study, own, threads=threads),
         "benchmarks": benchmarks(study, sends, settings.benchmarks, confidence=confidence),
         "bottlenecks": bottlenecks(study, sends, settings.bottlenecks, confidence=confidence),
-        "experiments": experiments(study, settings.experiments),
+        "experiments": experiments(
+            study, settings.experiments, min_human_probability=own.min_human_probability
+        ),
         "audit": audit(study, sends, settings.audit, confidence=confidence),
     }
 

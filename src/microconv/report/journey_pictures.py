@@ -84,7 +84,7 @@ INTERVALS: dict[str, tuple[tuple[str, Figures, Axis], ...]] = {
         (
             "The share that did what a message asked for, by its place in the sequence.",
             Figures(
-                "positions", "completed_rate", "completed_low", "completed_high",
+                "positions", "response_rate", "response_low", "response_high",
                 ("position", "goal"),
             ),
             Axis("share of those asked", PERCENT),

@@ -49,10 +49,15 @@ def test_of(**changes):
 test_of.__test__ = False
 
 
-def read(*rows, pre_period_days=30, **changes):
+def read(*rows, pre_period_days=30, min_human_probability=0.5, **changes):
     """Draw the units of a test from some rows."""
     study = study_of(*rows, messages=LETTERS)
-    return study, *draw_units(study, test_of(**changes), pre_period_days=pre_period_days)
+    return study, *draw_units(
+        study,
+        test_of(**changes),
+        pre_period_days=pre_period_days,
+        min_human_probability=min_human_probability,
+    )
 
 
 def test_the_metric_counts_from_the_assignment_on_and_not_after_its_window():
@@ -91,10 +96,10 @@ def test_whoever_crosses_over_stays_where_they_were_first():
 
 def test_a_machines_click_is_no_success():
     """A scanner clicks both arms alike and would dilute any difference."""
-    _, units, _, _ = read(
-        sent("ada", "A", day(20)), event("ada", "guide", day(19), human_probability=0.2)
-    )
-    assert units.metric.tolist() == [False]
+    rows = (sent("ada", "A", day(20)), event("ada", "guide", day(19), human_probability=0.2))
+    for least, counted in ((0.5, False), (0.2, True)):
+        _, units, _, _ = read(*rows, min_human_probability=least)
+        assert units.metric.tolist() == [counted]
 
 
 def test_activity_before_the_assignment_is_what_was_seen_strictly_before_it():
@@ -162,7 +167,9 @@ def test_what_is_not_there_is_named(changes, error, word):
 def test_without_a_table_of_messages_the_test_says_what_to_bring():
     """A test of one message cannot be told from another's without it."""
     study = study_of(sent("ada", "A", day(20)))
-    found = experiments(study, ExperimentsSettings(tests={"letter": test_of()}))
+    found = experiments(
+        study, ExperimentsSettings(tests={"letter": test_of()}), min_human_probability=0.5
+    )
     assert "no table of messages" in found.missing[0]
 
 
@@ -179,7 +186,7 @@ def test_one_bad_test_does_not_hide_the_others():
     settings = ExperimentsSettings(
         tests={"bad": test_of(metric="nothing"), "good": test_of()}, bootstrap=100
     )
-    found = experiments(study_of(*rows, messages=LETTERS), settings)
+    found = experiments(study_of(*rows, messages=LETTERS), settings, min_human_probability=0.5)
     assert found.tables["experiments"]["experiment"].tolist() == ["good"]
     assert found.tables["experiments"]["analysed"].tolist() == [60]
     assert any(gap.startswith("bad: There is no step `nothing`") for gap in found.missing)
@@ -188,7 +195,8 @@ def test_one_bad_test_does_not_hide_the_others():
 
 def test_without_any_test_the_section_says_so():
     """Nothing to read is not an error."""
-    found = experiments(study_of(event("ada", "blog", day(3))), ExperimentsSettings())
+    study = study_of(event("ada", "blog", day(3)))
+    found = experiments(study, ExperimentsSettings(), min_human_probability=0.5)
     assert "No test is described" in found.missing[0]
     assert found.tables == {}
 

@@ -36,7 +36,7 @@ def bottlenecks(
         Table `bottlenecks`, one row each.
     """
     missing = []
-    judged = sends.where(sends.closed & (sends.goal != NO_GOAL))
+    judged = sends.where(sends.window_closed & (sends.goal != NO_GOAL))
     found = find_barriers(study, judged, settings, confidence=confidence)
     if study.messages is None or len(judged) == 0:
         missing.append(

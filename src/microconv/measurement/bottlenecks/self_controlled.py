@@ -102,8 +102,8 @@ def _candidates(study: Study, settings: BottleneckSettings) -> list[int]:
 def _answers(study: Study, sends: MessageSends) -> Bools:
     """Mark the steps that answer a message: the first of the goal after each answered ask."""
     marked = np.zeros(len(study.time), bool)
-    done = sends.where(sends.answered)
-    _mark(study.offsets, study.time, study.step, (done.prospect, done.at, done.goal), marked)
+    done = sends.where(sends.responded)
+    _mark(study.offsets, study.time, study.step, (done.prospect, done.time, done.goal), marked)
     return marked
 
 

@@ -61,7 +61,7 @@ def _too_much(sent: Sent, confidence: float) -> Bottleneck | None:
     far = sent.jump > 0
     if sent.rise < 2 or far.mean() < MAJORITY:
         return None
-    ratio = compare(sent.sends, far, sent.sends.answered, confidence=confidence)
+    ratio = compare(sent.sends, far, sent.sends.responded, confidence=confidence)
     return _lost(
         "commitment_jump", sent, far, ratio,
         f"It asks for {sent.rise} levels more than any message before; {far.mean():.0%} of its "
@@ -81,7 +81,7 @@ def _beside_the_stage(
     beside = is_beside(sent.apart)
     if beside.mean() < MAJORITY:
         return None
-    parts = [(each.sends, is_beside(each.apart), each.sends.answered) for each in every]
+    parts = [(each.sends, is_beside(each.apart), each.sends.responded) for each in every]
     ratio = compare_within(parts, confidence=confidence)
     stage = study.journey.stages[int(np.median(sent.apart + sent.sends.stage))]
     return _lost(
@@ -96,7 +96,7 @@ def _lost(kind: str, sent: Sent, hit: Bools, ratio: Ratio, why: str) -> Bottlene
     """State what is lost, if those who are hit do answer less often than the like of them."""
     if not ratio.high < 1:
         return None
-    answered = float(sent.sends.answered[hit].sum())
+    answered = float(sent.sends.responded[hit].sum())
     most = float(hit.sum()) - answered
     lost, high, low = (
         min(most, answered * (1 / r - 1)) for r in (ratio.ratio, ratio.low, ratio.high)
@@ -117,7 +117,7 @@ def _weak_promise(
         return None
     both = _join([mine, *others])
     here = np.arange(len(both)) < len(mine)
-    answers = compare(both, here, both.answered, confidence=confidence)
+    answers = compare(both, here, both.responded, confidence=confidence)
     if not answers.high < WEAK:
         return None
     opened = both.opened
@@ -170,7 +170,7 @@ def _across_segments(
 
 
 def _weak(kind: str, sent: Sent, answers: Ratio, evidence: str) -> Bottleneck:
-    answered = float(sent.sends.answered.sum())
+    answered = float(sent.sends.responded.sum())
     most = len(sent.sends) - answered
     lost, high, low = (
         min(most, answered * (1 / r - 1)) for r in (answers.ratio, answers.low, answers.high)

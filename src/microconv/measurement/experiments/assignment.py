@@ -38,7 +38,11 @@ class Assignment:
 
 
 def draw_units(
-    study: Study, test: ExperimentSettings, *, pre_period_days: float
+    study: Study,
+    test: ExperimentSettings,
+    *,
+    pre_period_days: float,
+    min_human_probability: float,
 ) -> tuple[Units, Assignment, int]:
     """Read the units of one experiment off the study.
 
@@ -46,6 +50,8 @@ def draw_units(
     ----------
     pre_period_days : float
         How far back the activity before the assignment is counted.
+    min_human_probability : float
+        Events less likely to be a person's do not count as the metric or a guardrail.
 
     Returns
     -------
@@ -76,7 +82,7 @@ def draw_units(
     within = round(test.within_days * DAY)
     closed = assigned.at + within <= study.until
     prospect, at = assigned.prospect[closed], assigned.at[closed]
-    when = Windows.of(study, prospect, at, at + within)
+    when = Windows.of(study, prospect, at, at + within, min_human_probability=min_human_probability)
     first, before = when.first(metric)
     if len(at) and before and not (first < NEVER).any():
         raise TimeError(

@@ -8,19 +8,24 @@ import pandas as pd
 
 from microconv.errors import MicroconvError
 from microconv.measurement.experiments.analyse import Analysis, analyse
-from microconv.measurement.experiments.assignment import draw_units
+from microconv.measurement.experiments.assignment import Assignment, draw_units
+from microconv.measurement.experiments.units import Units
 from microconv.measurement.section import Section
 from microconv.measurement.study.study import Study
 from microconv.settings import ExperimentSettings, ExperimentsSettings
 
 
-def experiments(study: Study, settings: ExperimentsSettings) -> Section:
+def experiments(
+    study: Study, settings: ExperimentsSettings, *, min_human_probability: float
+) -> Section:
     """Read every test that the settings describe.
 
     Parameters
     ----------
     study : Study
     settings : ExperimentsSettings
+    min_human_probability : float
+        Events less likely to be a person's do not count as a metric or a guardrail.
 
     Returns
     -------
@@ -42,7 +47,13 @@ def experiments(study: Study, settings: ExperimentsSettings) -> Section:
     rows: dict[str, list[dict[str, Any]]] = {"experiments": []}
     for name, test in settings.tests.items():
         try:
-            found, facts = _read(name, study, test, settings)
+            drawn = draw_units(
+                study,
+                test,
+                pre_period_days=settings.pre_period_days,
+                min_human_probability=min_human_probability,
+            )
+            found, facts = _read(name, test, settings, drawn)
         except MicroconvError as error:
             missing.append(f"{name}: {error}")
             continue
@@ -56,9 +67,12 @@ def experiments(study: Study, settings: ExperimentsSettings) -> Section:
 
 
 def _read(
-    name: str, study: Study, test: ExperimentSettings, settings: ExperimentsSettings
+    name: str,
+    test: ExperimentSettings,
+    settings: ExperimentsSettings,
+    drawn: tuple[Units, Assignment, int],
 ) -> tuple[Analysis, dict[str, Any]]:
-    units, assigned, waiting = draw_units(study, test, pre_period_days=settings.pre_period_days)
+    units, assigned, waiting = drawn
     facts = {
         "dimension": test.dimension,
         "metric": test.metric,

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from microconv.journey import MAJOR, MICRO
-from microconv.measurement.experiments.units import NEVER, Floats, Ints
+from microconv.measurement.experiments.units import NEVER, Bools, Floats, Ints
 from microconv.measurement.study.study import Study
-
-PERSON = 0.5
-"""A step counts if it was at least as likely a person's as a machine's."""
 
 
 @dataclass(frozen=True)
@@ -24,25 +21,28 @@ class Windows:
     unit : ndarray of int64, shape (n_prospects,)
         The unit that each prospect is; -1 for those outside the experiment.
     start, end : ndarray of int64, shape (n_units,)
+    human : ndarray of bool, shape (n_events,)
+        Events that count as a person's.
     """
 
     study: Study
     unit: Ints
     start: Ints
     end: Ints
+    human: Bools
 
     @classmethod
-    def of(cls, study: Study, prospect: Ints, start: Ints, end: Ints) -> Windows:
+    def of(
+        cls, study: Study, prospect: Ints, start: Ints, end: Ints, *, min_human_probability: float
+    ) -> Windows:
         """Open the windows of some prospects."""
         unit = np.full(len(study), -1)
         unit[prospect] = np.arange(len(prospect))
-        return cls(study, unit, start, end)
+        return cls(study, unit, start, end, study.human_probability >= min_human_probability)
 
     def first(self, step: int) -> tuple[Ints, int]:
         """Find when each unit first did a step in its window, and count the times before it."""
-        event, unit = self._theirs(
-            (self.study.step == step) & (self.study.human_probability >= PERSON)
-        )
+        event, unit = self._theirs((self.study.step == step) & self.human)
         time = self.study.time[event]
         inside = (time >= self.start[unit]) & (time < self.end[unit])
         found = np.full(len(self.start), NEVER)
@@ -72,7 +72,7 @@ class Windows:
         weight = self.study.human_probability[event[earlier]]
         return np.asarray(np.log1p(np.bincount(unit[earlier], weight, len(self.start))))
 
-    def _theirs(self, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[Ints, Ints]:
+    def _theirs(self, chosen: Bools) -> tuple[Ints, Ints]:
         """List the chosen events that belong to units, and those units."""
         event = np.flatnonzero(chosen)
         unit = self.unit[np.searchsorted(self.study.offsets, event, side="right") - 1]

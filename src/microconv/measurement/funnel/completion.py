@@ -15,12 +15,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.errors import listed
-from microconv.histories.arrays import DAY, Int64
+from microconv.histories.arrays import Int64
 from microconv.measurement.section import MOST_NAMED, Section
 from microconv.measurement.stats.intervals import wilson
 from microconv.measurement.study.completion_counts import count_done
-from microconv.measurement.study.message_sends import NO_GOAL, message_goals
-from microconv.measurement.study.offers import Offers, count_offers
+from microconv.measurement.study.message_sends import NO_GOAL, MessageSends, message_goals
 from microconv.measurement.study.study import NONE, Int32, Study
 from microconv.settings import MeasureSettings
 
@@ -30,7 +29,7 @@ MOST_STEPS = 30
 NO_VALUE = "(unknown)"
 
 
-def completion(study: Study, settings: MeasureSettings) -> Section:
+def completion(study: Study, sends: MessageSends, settings: MeasureSettings) -> Section:
     """Count who completed what: by step, stage, campaign, position, segment and month.
 
     Returns
@@ -39,8 +38,9 @@ def completion(study: Study, settings: MeasureSettings) -> Section:
         Tables `steps`, `stages`, `campaigns`, `positions`, `segments` and `months`.
     """
     micro = study.journey.codes_of_kind("micro")
-    offers = count_offers(study, within=round(settings.within_days * DAY))
-    steps = _steps(study, micro, offers, settings)
+    at_risk = sends.time < study.outlines.ended_at[sends.prospect]
+    sends = sends.where(at_risk & study.outlines.at_risk[sends.prospect]).with_outcome()
+    steps = _steps(study, micro, sends, settings)
     shown = list(steps.sort_values("completed", ascending=False)["step"])[:MOST_STEPS]
     groups = {name: (codes.codes, codes.labels) for name, codes in study.segments.items()}
     segments = _by_groups(study, groups.items(), shown, settings)
@@ -48,16 +48,16 @@ def completion(study: Study, settings: MeasureSettings) -> Section:
     tables = {
         "steps": steps,
         "stages": _stages(study, settings),
-        "campaigns": _by_message(study, offers, ["campaign_id", "goal"], settings),
-        "positions": _by_message(study, offers, ["position", "goal"], settings),
+        "campaigns": _by_message(study, sends, ["campaign_id", "goal"], settings),
+        "positions": _by_message(study, sends, ["position", "goal"], settings),
         "segments": segments,
         "months": months.drop(columns="attribute").rename(columns={"group": "month"}),
     }
-    return Section(_says(steps, settings), _missing(study, steps, offers), tables)
+    return Section(_says(steps, settings), _missing(study, steps), tables)
 
 
 def _steps(
-    study: Study, micro: npt.NDArray[np.int16], offers: Offers, settings: MeasureSettings
+    study: Study, micro: npt.NDArray[np.int16], sends: MessageSends, settings: MeasureSettings
 ) -> pd.DataFrame:
     everybody = np.zeros(len(study), np.int32)
     count = count_done(study, everybody, 1, np.arange(len(study.journey), dtype=np.int32))
@@ -71,14 +71,14 @@ def _steps(
             "reached": _reached(study)[study.journey.stage_codes[micro]],
             "completed": count.completed[0, micro].astype(np.int64),
             "completed_by_people": count.by_people[0, micro],
-            "offered": offers.offered[micro],
-            "completed_after_offer": offers.completed[micro],
+            "messaged": _prospects_by_goal(study, sends)[micro],
+            "responded": _prospects_by_goal(study, sends.where(sends.responded))[micro],
         }
     )
     table = with_rate(table, "completed", "prospects", settings)
     table = with_rate(table, "completed_by_people", "prospects", settings)
     table = with_rate(table, "completed", "reached", settings, name="completed_of_reached")
-    return with_rate(table, "completed_after_offer", "offered", settings)
+    return with_rate(table, "responded", "messaged", settings)
 
 
 def _reached(study: Study) -> Int64:
@@ -146,23 +146,26 @@ def months_of(study: Study) -> tuple[Int32, tuple[str, ...]]:
     return codes.astype(np.int32), tuple(str(label) for label in labels)
 
 
+def _prospects_by_goal(study: Study, sends: MessageSends) -> Int64:
+    """Count the prospects among the recipients of messages that ask for each step."""
+    pairs = np.unique(sends.prospect * len(study.journey) + sends.goal)
+    return np.bincount(pairs % len(study.journey), minlength=len(study.journey)).astype(np.int64)
+
+
 def _by_message(
-    study: Study, offers: Offers, keys: list[str], settings: MeasureSettings
+    study: Study, sends: MessageSends, keys: list[str], settings: MeasureSettings
 ) -> pd.DataFrame:
-    """Sum offers and answers over the messages of each campaign or position."""
-    columns = [*keys, "offered", "completed", "completed_by_people"]
-    if study.messages is None:
-        return with_rate(pd.DataFrame(columns=columns), "completed", "offered", settings)
-    goal = message_goals(study)
-    table = study.messages.assign(
-        goal=[study.journey.step_names[code] for code in goal],
-        offered=offers.by_message[0],
-        completed=offers.by_message[1],
-        completed_by_people=offers.by_message[2],
-    )
-    table = table[goal != NO_GOAL]
-    summed = table.groupby(keys, dropna=False, as_index=False)[columns[len(keys) :]].sum()
-    return with_rate(summed, "completed", "offered", settings)
+    """Sum sends and responses over the messages of each campaign or position."""
+    table = pd.DataFrame(columns=[*keys, "sends", "responses"])
+    if study.messages is not None:
+        goal, size = message_goals(study), len(study.messages)
+        messages = study.messages.assign(
+            goal=[study.journey.step_names[code] for code in goal],
+            sends=np.bincount(sends.message, minlength=size),
+            responses=np.bincount(sends.message[sends.responded], minlength=size),
+        )[goal != NO_GOAL]
+        table = messages.groupby(keys, dropna=False, as_index=False)[["sends", "responses"]].sum()
+    return with_rate(table, "responses", "sends", settings, name="response")
 
 
 def with_rate(
@@ -186,31 +189,31 @@ def _says(steps: pd.DataFrame, settings: MeasureSettings) -> tuple[str, ...]:
         f"{first['prospects']:,} prospects), the least {last['step']} "
         f"({last['completed_rate']:.2%})."
     ]
-    offered = steps[steps["offered"] > 0].sort_values("completed_after_offer_rate")
-    if len(offered):
-        worst, best = offered.iloc[0], offered.iloc[-1]
+    messaged = steps[steps["messaged"] > 0].sort_values("responded_rate")
+    if len(messaged):
+        worst, best = messaged.iloc[0], messaged.iloc[-1]
         said.append(
-            f"Of the steps that messages ask for, {best['step']} is answered most often within "
-            f"{settings.within_days:g} days ({best['completed_after_offer_rate']:.1%}), "
-            f"{worst['step']} least often ({worst['completed_after_offer_rate']:.1%})."
+            f"Of the steps that messages ask for, {best['step']} has the highest response rate "
+            f"({best['responded_rate']:.1%} of the recipients), {worst['step']} the lowest "
+            f"({worst['responded_rate']:.1%})."
         )
     return tuple(said)
 
 
-def _missing(study: Study, steps: pd.DataFrame, offers: Offers) -> tuple[str, ...]:
+def _missing(study: Study, steps: pd.DataFrame) -> tuple[str, ...]:
     missing = []
     never = steps.loc[steps["completed"] == 0, "step"].tolist()
     if never:
         missing.append(f"Nobody completed {listed(never, most=MOST_NAMED)} while at risk.")
     if study.messages is None:
         missing.append(
-            "The log has no table of messages, so nobody knows what a message asked for: no "
-            "offers, campaigns or positions. Add a source of the format `messages`."
+            "The log has no table of messages, so it is unknown which step a message asks for: no "
+            "responses, campaigns or positions. Add a source of the format `messages`."
         )
-    elif not offers.offered.any():
+    elif not steps["messaged"].any():
         missing.append(
-            "No event belongs to a message with a micro step as its goal, so nothing was offered. "
-            "Map `message_id` in the source of the emails, and give messages a `goal`."
+            "No event belongs to a message with a micro step as its goal, so no response is "
+            "counted. Map `message_id` in the source of the emails, and give messages a `goal`."
         )
     if not study.segments:
         missing.append("No attribute was known of prospects when first seen: no segments.")

@@ -33,7 +33,7 @@ def made_after(study: Study, sends: MessageSends, steps: Bools, length: int) -> 
         In µs.
     """
     marked = np.zeros(len(sends), bool)
-    asked = (sends.prospect, sends.at, length)
+    asked = (sends.prospect, sends.time, length)
     _mark_after(study.offsets, study.time, steps[study.step], asked, marked)
     return marked
 
@@ -64,7 +64,7 @@ def answers_after(
     after = made_after(study, kept, np.arange(len(study.journey)) == code, length)
     size = int(kept.message.max(initial=-1)) + 1
     asked = np.bincount(kept.message[~after], minlength=size)
-    answered = np.bincount(kept.message[~after], kept.answered[~after], minlength=size)
+    answered = np.bincount(kept.message[~after], kept.responded[~after], minlength=size)
     expected = (answered / np.maximum(asked, 1))[kept.message]
 
     def per_prospect(chosen: Bools, amount: Floats) -> Floats:
@@ -72,7 +72,7 @@ def answers_after(
         return np.bincount(kept.prospect, weights, minlength=len(study)).astype(float)
 
     known = expected > 0  # what nobody answers at other times cannot be answered less
-    hit = (kept.answered & known).astype(float)
+    hit = (kept.responded & known).astype(float)
     return (
         per_prospect(after, hit),
         per_prospect(~after, hit),

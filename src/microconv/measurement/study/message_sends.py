@@ -1,9 +1,10 @@
-"""Every time a message asked a prospect for a step: what state it met, and what came of it.
+"""Message sends: every message that reached a prospect, their state before it, their response.
 
-The state is what was known strictly before the message was delivered. An ask is
-answered if a person does the step in ``[delivered, delivered + response_days)``.
-A click that comes before its message was opened answers nothing, where opens are
-recorded: scanners click every link of a message seconds after delivery.
+The state is what was known strictly before the message was delivered. A prospect
+responds if they do the step that the message asks for in
+``[delivered, delivered + response_days)``, with at least the probability
+`min_human_probability` of being a person. A click on the message before it was opened is no
+response, where opens are recorded: scanners click every link seconds after delivery.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import numpy.typing as npt
 from numba import njit
 
 from microconv.histories.arrays import DAY, Int64
-from microconv.journey import EXPOSURE, MICRO
+from microconv.journey import EXPOSURE, MICRO, JourneyMap
 from microconv.measurement.study.study import NEVER, Bools, Study
 
 NO_GOAL = -1
-"""Goal of a message that asks for nothing, or for what the journey does not know."""
+"""Goal of a message that asks for no step, or for none that the journey knows."""
 
 
 @dataclass(frozen=True)
@@ -28,96 +29,105 @@ class MessageSends:
 
     Attributes
     ----------
-    prospect : ndarray of int64, shape (n_asks,)
-    message : ndarray of int32, shape (n_asks,)
+    prospect : ndarray of int64, shape (n_sends,)
+    message : ndarray of int32, shape (n_sends,)
         Row of the study's messages.
-    at : ndarray of int64, shape (n_asks,)
+    time : ndarray of int64, shape (n_sends,)
         When the message was first seen to reach the prospect, µs since 1970.
-    goal : ndarray of int16, shape (n_asks,)
+    goal : ndarray of int16, shape (n_sends,)
         Code of the step asked for, or :data:`NO_GOAL`.
-    level, stage : ndarray of int8, shape (n_asks,)
-        Highest commitment and furthest stage done before; 0 at first.
-    done_before, opened_before : ndarray of int32, shape (n_asks,)
-        Micro-conversions and opens before.
-    last : ndarray of int16, shape (n_asks,)
-        The latest micro step before; -1 where there is none.
-    opened, clicked, answered : ndarray of bool, shape (n_asks,)
-    closed : ndarray of bool, shape (n_asks,)
-        Whether the time to answer was over when the study ended.
+    commitment, stage : ndarray of int8, shape (n_sends,)
+        Highest commitment and furthest stage of the prospect before it; 0 at first.
+    steps_before, opens_before : ndarray of int32, shape (n_sends,)
+        Micro-conversions and opens before it.
+    last_step : ndarray of int16, shape (n_sends,)
+        The latest micro-conversion before it; -1 where there is none.
+    opened, clicked, responded : ndarray of bool, shape (n_sends,)
+    window_closed : ndarray of bool, shape (n_sends,)
+        Whether the time to respond was over when the study ended.
     """
 
     prospect: Int64
     message: npt.NDArray[np.int32]
-    at: Int64
+    time: Int64
     goal: npt.NDArray[np.int16]
-    level: npt.NDArray[np.int8]
+    commitment: npt.NDArray[np.int8]
     stage: npt.NDArray[np.int8]
-    done_before: npt.NDArray[np.int32]
-    opened_before: npt.NDArray[np.int32]
-    last: npt.NDArray[np.int16]
+    steps_before: npt.NDArray[np.int32]
+    opens_before: npt.NDArray[np.int32]
+    last_step: npt.NDArray[np.int16]
     opened: Bools
     clicked: Bools
-    answered: Bools
-    closed: Bools
+    responded: Bools
+    window_closed: Bools
 
     def __len__(self) -> int:
         """Return the number of sends."""
-        return len(self.at)
+        return len(self.time)
 
     def where(self, chosen: Bools) -> MessageSends:
-        """Keep some of the sends."""
+        """Return only the chosen sends."""
         return MessageSends(**{name: column[chosen] for name, column in vars(self).items()})
+
+    def with_outcome(self) -> MessageSends:
+        """Return the sends that ask for a step and whose time to respond is over."""
+        return self.where(self.window_closed & (self.goal != NO_GOAL))
+
+    def commitment_gap(self, journey: JourneyMap) -> Int64:
+        """Return how many levels of commitment each goal lies beyond the recipient's next one."""
+        return journey.commitments[self.goal].astype(np.int64) - self.commitment - 1
+
+    def stage_gap(self, journey: JourneyMap) -> Int64:
+        """Return how many stages each goal lies ahead of its recipient; negative where behind."""
+        return journey.stage_codes[self.goal].astype(np.int64) - self.stage
 
 
 def list_message_sends(
     study: Study, *, response_days: float, min_human_probability: float
 ) -> MessageSends:
-    """List every ask of the study.
+    """Return every message send of the study; none without a table of messages.
 
     Parameters
     ----------
     study : Study
-        Without a table of messages there is no ask in it.
     response_days : float
-        How long an ask can be answered.
+        How long after delivery a step still counts as a response.
     min_human_probability : float
-        Least probability that a person did what counts.
+        Events less likely to be a person's do not count.
+
+    Returns
+    -------
+    MessageSends
     """
-    goals = message_goals(study)
-    names = study.journey.step_names
-    opens = np.array(["open" in name for name in names]) & (study.journey.kinds == EXPOSURE)
-    clicks = np.array(["click" in name for name in names]) & (study.journey.kinds == EXPOSURE)
-    marks = np.stack([opens, clicks | (study.journey.kinds == MICRO)]).astype(np.bool_)
+    kinds, names = study.journey.kinds, study.journey.step_names
+    opens = np.array(["open" in name for name in names]) & (kinds == EXPOSURE)
+    clicks = np.array(["click" in name for name in names]) & (kinds == EXPOSURE)
+    marks = np.stack([opens, clicks | (kinds == MICRO)]).astype(np.bool_)
     events = (study.offsets, study.time, study.seen_at, study.step, study.message)
-    steps = (study.journey.kinds, study.journey.commitments, study.journey.stage_codes, marks)
+    steps = (kinds, study.journey.commitments, study.journey.stage_codes, marks)
     records_opens = bool((opens[study.step] & (study.message >= 0)).any())
-    answer = round(response_days * DAY)
-    person = study.human_probability >= min_human_probability
-    columns = _list_asks(events, person, steps, goals, (answer, study.until, records_opens))
-    return MessageSends(*columns)
+    human = study.human_probability >= min_human_probability
+    limits = (round(response_days * DAY), study.until, records_opens)
+    return MessageSends(*_list_sends(events, human, steps, message_goals(study), limits))
 
 
 def message_goals(study: Study) -> npt.NDArray[np.int16]:
-    """Find the step that each message asks for; of several, the first.
+    """Return the step that each message asks for; of several, the first.
 
     Returns
     -------
     ndarray of int16, shape (n_messages,)
-        Codes of micro steps, or :data:`NO_GOAL`.
+        Codes of micro-conversions, or :data:`NO_GOAL`.
     """
     if study.messages is None:
         return np.empty(0, np.int16)
-    names = study.journey.step_names
-    codes = []
-    for goal in study.messages["goal"]:
-        first = next(iter(parse_goals(goal)), None)
-        code = names.index(first) if first in names else NO_GOAL
-        codes.append(code if code >= 0 and study.journey.kinds[code] == MICRO else NO_GOAL)
-    return np.array(codes, np.int16)
+    code_of = {study.journey.step_names[c]: c for c in study.journey.codes_of_kind("micro")}
+    first = [next(iter(parse_goals(goal)), "") for goal in study.messages["goal"]]
+    return np.array([code_of.get(name, NO_GOAL) for name in first], np.int16)
 
 
 def parse_goals(goal: object) -> list[str]:
-    """Name the goals of a message: one, none, or several in one cell.
+    """Return the goals of a message: one, none, or several in one cell.
 
     Examples
     --------
@@ -132,11 +142,11 @@ def parse_goals(goal: object) -> list[str]:
 
 
 @njit(cache=True, nogil=True)
-def _list_asks(events, person, steps, goals, limits):  # type: ignore[no-untyped-def]
+def _list_sends(events, human, steps, goals, limits):  # type: ignore[no-untyped-def]
     """Count the sends, then fill a row for each."""
     offsets, time, seen_at, step, message = events
     kinds, commitments, stages, marks = steps
-    answer, until, records_opens = limits
+    window, until, records_opens = limits
     found = np.zeros(len(step), np.bool_)
     for p in range(len(offsets) - 1):
         for i in range(offsets[p], offsets[p + 1]):
@@ -149,48 +159,48 @@ def _list_asks(events, person, steps, goals, limits):  # type: ignore[no-untyped
                     break
             found[i] = first
     n = found.sum()
-    who, row = np.empty(n, np.int64), np.empty(n, np.int32)
-    at, goal = np.empty(n, np.int64), np.empty(n, np.int16)
-    level, stage = np.zeros(n, np.int8), np.zeros(n, np.int8)
-    done_before, opened_before = np.zeros(n, np.int32), np.zeros(n, np.int32)
-    last = np.full(n, -1, np.int16)
+    prospect, row = np.empty(n, np.int64), np.empty(n, np.int32)
+    sent_at, goal = np.empty(n, np.int64), np.empty(n, np.int16)
+    commitment, stage = np.zeros(n, np.int8), np.zeros(n, np.int8)
+    steps_before, opens_before = np.zeros(n, np.int32), np.zeros(n, np.int32)
+    last_step = np.full(n, -1, np.int16)
     opened, clicked = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    answered, closed = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    responded, closed = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     a = 0
     for p in range(len(offsets) - 1):
         for i in range(offsets[p], offsets[p + 1]):
             if not found[i]:
                 continue
-            t, mine, g = time[i], message[i], goals[message[i]]
-            who[a], row[a], at[a], goal[a] = p, mine, t, g
-            closed[a] = t + answer <= until
+            t, sent, g = time[i], message[i], goals[message[i]]
+            prospect[a], row[a], sent_at[a], goal[a] = p, sent, t, g
+            closed[a] = t + window <= until
             open_at = NEVER
             for k in range(offsets[p], offsets[p + 1]):
-                if time[k] >= t + answer:
+                if time[k] >= t + window:
                     break
-                if not person[k]:
+                if not human[k]:
                     continue
                 s = step[k]
                 if seen_at[k] < t:
                     if kinds[s] == MICRO:
-                        level[a] = max(level[a], commitments[s])
+                        commitment[a] = max(commitment[a], commitments[s])
                         stage[a] = max(stage[a], stages[s])
-                        done_before[a] += 1
-                        last[a] = s
+                        steps_before[a] += 1
+                        last_step[a] = s
                     elif marks[0, s]:
-                        opened_before[a] += 1
+                        opens_before[a] += 1
                 if time[k] < t:
                     continue
-                if message[k] == mine and marks[0, s]:
+                if message[k] == sent and marks[0, s]:
                     open_at = min(open_at, time[k])
-                read = message[k] != mine or not records_opens or open_at <= time[k]
-                if message[k] == mine and marks[1, s] and read:
+                read = message[k] != sent or not records_opens or open_at <= time[k]
+                if message[k] == sent and marks[1, s] and read:
                     clicked[a] = True
                 if s == g and read:
-                    answered[a] = True
+                    responded[a] = True
             opened[a] = open_at < NEVER
             a += 1
     return (
-        who, row, at, goal, level, stage, done_before, opened_before, last, opened, clicked,
-        answered, closed,
+        prospect, row, sent_at, goal, commitment, stage, steps_before, opens_before, last_step,
+        opened, clicked, responded, closed,
     )  # fmt: skip

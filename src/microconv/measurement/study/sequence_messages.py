@@ -55,7 +55,7 @@ def group_sends(study: Study, sends: MessageSends, aside: Bools) -> list[Sent]:
     positions = places.astype(np.int64)[sends.message]
     campaigns = pd.factorize(study.messages["campaign_id"])[0].astype(np.int64)[sends.message]
     wanted = study.journey.commitments[sends.goal].astype(np.int64)
-    jump = wanted - sends.level - 1
+    jump = wanted - sends.commitment - 1
     apart = study.journey.stage_codes[sends.goal].astype(np.int64) - sends.stage
     rises = _rises(campaigns, positions, wanted)
     found = []
@@ -115,8 +115,8 @@ def _table(
     sends: MessageSends, exposed: Bools, happened: Bools
 ) -> tuple[tuple[Floats, Floats], ...]:
     """Count cases and people of each stratum, the exposed first."""
-    stratum = np.digitize(sends.done_before, DONE_BANDS) * (len(OPEN_BANDS) + 1)
-    stratum = stratum + np.digitize(sends.opened_before, OPEN_BANDS)
+    stratum = np.digitize(sends.steps_before, DONE_BANDS) * (len(OPEN_BANDS) + 1)
+    stratum = stratum + np.digitize(sends.opens_before, OPEN_BANDS)
     n = (len(DONE_BANDS) + 1) * (len(OPEN_BANDS) + 1)
     return tuple(
         (
