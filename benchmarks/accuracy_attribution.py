@@ -25,8 +25,7 @@ from microconv.evaluation.metrics import (
     ranking_metrics,
 )
 from microconv.features.matrix import build_features
-from microconv.histories.arrays import Histories, Int64
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import Histories, Int64, microseconds
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import label_snapshots
 from microconv.histories.visible import visible_events

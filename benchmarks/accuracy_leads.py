@@ -23,8 +23,8 @@ from microconv.evaluation.metrics import (
     draw_resamples,
     ranking_metrics,
 )
-from microconv.features.families import attributes
-from microconv.features.training_set import select_rows
+from microconv.features.families.attributes import FAMILY
+from microconv.features.family import Spec
 from microconv.histories.arrays import Attributes, Histories, VisibleEvents
 from microconv.journey import JourneyMap
 from microconv.model.logistic import sigmoid
@@ -87,10 +87,12 @@ def cross_validate(folder: Path, *, resamples: int) -> dict[str, Any]:
     )
     fold = np.random.default_rng(SEED).permutation(len(labels)) % FOLDS
     logit = np.empty(len(labels))
+    assert FAMILY.fit is not None
     for k in range(FOLDS):
         train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        state = attributes.fit(select_rows(visible, train), labels[train], journey, SETTINGS)
-        values = [_fill(select_rows(visible, rows), journey, state) for rows in (train, test)]
+        state = FAMILY.fit(visible.select(train), labels[train], journey, SETTINGS)
+        spec = Spec(journey, SETTINGS, state)
+        values = [_fill(visible.select(rows), spec) for rows in (train, test)]
         lessons = Lessons(values[0], labels[train], np.ones(len(train)))
         logit[test] = listen(lessons, values[1], BOOSTED, LINEAR).mixed(0.5)
     leads = np.arange(len(labels))
@@ -104,8 +106,7 @@ def cross_validate(folder: Path, *, resamples: int) -> dict[str, Any]:
     return {"leads": len(labels), "converted": int(labels.sum()), **found}
 
 
-def _fill(visible: VisibleEvents, journey: JourneyMap, state: dict[str, Any]) -> np.ndarray:
-    names = attributes.names(journey, SETTINGS, state)
-    out = np.empty((len(names), len(visible)), np.float32)
-    attributes.fill(out, visible, journey, SETTINGS, state)
+def _fill(visible: VisibleEvents, spec: Spec) -> np.ndarray:
+    out = np.empty((len(FAMILY.names(spec)), len(visible)), np.float32)
+    FAMILY.fill(out, visible, spec)
     return out

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microconv.demo import simulate
-from microconv.features.training_set import TrainingSet, load_training_set, select_rows
+from microconv.features.training_set import TrainingSet, load_training_set
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.explanations.reasons import by_subject, sum_by
@@ -111,7 +111,7 @@ def resample(training_set: TrainingSet, random: np.random.Generator) -> Training
         training_set,
         snapshots=drawn,
         values=training_set.values[:, rows],
-        visible=select_rows(training_set.visible, rows),
+        visible=training_set.visible.select(rows),
     )
 
 
@@ -126,7 +126,7 @@ def columns(
     training_set: TrainingSet, model: ProspectModel, rows: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.float32]:
     """Build what a model sees of some rows."""
-    return model_features(select_rows(training_set.visible, rows), model)
+    return model_features(training_set.visible.select(rows), model)
 
 
 def explained(

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microconv.features.matrix import FAMILIES, build_features, column_names
-from microconv.features.training_set import select_rows
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import microseconds
 from microconv.histories.load import concat_histories, load_histories
 from microconv.histories.visible import visible_events
 from microconv.settings import FeatureSettings
@@ -134,7 +133,7 @@ def test_one_question_does_not_disturb_another(rows, shift):
     whole = build_features(visible, JOURNEY, EVERYTHING, {}, fitted=False)
     for row in range(len(visible)):
         alone = build_features(
-            select_rows(visible, np.array([row])), JOURNEY, EVERYTHING, {}, fitted=False
+            visible.select(np.array([row])), JOURNEY, EVERYTHING, {}, fitted=False
         )
         np.testing.assert_array_equal(alone[:, 0], whole[:, row])
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from microconv.evaluation.leakage.checks import RULES, check_leakage
-from microconv.features.scoring_snapshots import ScoringFeatures
-from microconv.features.training_set import TrainingSet
+from microconv.features.training_set import ScoringFeatures, TrainingSet
 from microconv.settings import LeakageCheckSettings
 from worlds.leaks import (
     alarms_of,

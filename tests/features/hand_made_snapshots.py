@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from microconv.histories.arrays import DAY, FOREVER, Histories, VisibleEvents
-from microconv.histories.instants import microseconds
+from microconv.features.family import Spec
+from microconv.histories.arrays import DAY, NEVER, Histories, VisibleEvents, microseconds
 from microconv.settings import FeatureSettings
 from worlds.logs import AS_OF, JOURNEY
 
@@ -40,7 +40,7 @@ SETTINGS = FeatureSettings(
 
 @dataclass(frozen=True)
 class Question:
-    """One row in plain Python: the instant, and (time, step, human_probability) of each event."""
+    """One snapshot in plain Python: `as_of`, and (time, step, human_probability) of its events."""
 
     as_of: int
     events: tuple[tuple[int, str, float], ...]
@@ -73,7 +73,7 @@ def visible_of(questions) -> VisibleEvents:
     value = np.full(len(events), np.nan)
     rows = np.arange(len(questions))
     nobody = pa.array([str(row) for row in rows])
-    until = np.full(len(time), FOREVER)
+    until = np.full(len(time), NEVER)
     histories = Histories(
         nobody, np.append(start, len(time)), time, time, until, step, value, human_probability
     )
@@ -84,9 +84,10 @@ def visible_of(questions) -> VisibleEvents:
 
 def filled(family, visible: VisibleEvents, settings: FeatureSettings = SETTINGS, state=None):
     """Fill a family's columns over whatever was in memory before; return names and columns."""
-    names = family.names(JOURNEY, settings, state or {})
+    spec = Spec(JOURNEY, settings, state or {})
+    names = family.names(spec)
     out = np.full((len(names), len(visible)), 1234.5, np.float32)
-    family.fill(out, visible, JOURNEY, settings, state or {})
+    family.fill(out, visible, spec)
     return names, out
 
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from features.hand_made_snapshots import SETTINGS, asked, filled, visible_of
 from microconv.errors import EventLogError
 from microconv.features.families import attributes
-from microconv.histories.arrays import DAY, Attributes
-from microconv.histories.instants import microseconds
+from microconv.features.family import Spec
+from microconv.histories.arrays import DAY, Attributes, microseconds
 from worlds.logs import AS_OF, JOURNEY
 
 NOW = microseconds(AS_OF)
@@ -53,12 +53,12 @@ def ask(rows, n_prospects, prospects=None, **types):
 def learnt(visible, **changes):
     """Fit on every row of `visible`."""
     settings = SETTINGS.model_copy(update=changes)
-    return attributes.fit(visible, np.zeros(len(visible), bool), JOURNEY, settings)
+    return attributes.FAMILY.fit(visible, np.zeros(len(visible), bool), JOURNEY, settings)
 
 
 def rows_of(visible, state):
     """Fill the columns and return one dictionary of them per row."""
-    names, out = filled(attributes, visible, state=state)
+    names, out = filled(attributes.FAMILY, visible, state=state)
     return [dict(zip(names, column, strict=True)) for column in out.T.tolist()]
 
 
@@ -135,7 +135,7 @@ def test_a_value_called_other_is_one_of_the_others():
     rows = [(0, 3, {"source": "(other)"}), (1, 3, {"source": "(missing)"})]
     visible = ask(rows, 2, source=pa.string())
     state = learnt(visible)
-    assert attributes.names(JOURNEY, SETTINGS, state) == [
+    assert attributes.FAMILY.names(Spec(JOURNEY, SETTINGS, state)) == [
         "attributes.source=(other)",
         "attributes.source=(missing)",
     ]
@@ -154,7 +154,7 @@ def test_without_a_prospects_table_nothing_is_learnt_and_everything_is_missing()
     """A log of events alone still scores."""
     bare = visible_of([asked(("blog", 1))] * 2)
     assert learnt(bare) == {"columns": []}
-    assert filled(attributes, bare, state={"columns": []})[1].shape == (0, 2)
+    assert filled(attributes.FAMILY, bare, state={"columns": []})[1].shape == (0, 2)
     state = {"columns": [{"name": "size"}, {"name": "source", "categories": ["fair"]}]}
     for row in rows_of(bare, state):
         assert math.isnan(row.pop("attributes.size"))

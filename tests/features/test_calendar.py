@@ -25,14 +25,14 @@ def acts_at(*instants: datetime):
 @given(st.lists(questions(), min_size=1, max_size=4))
 def test_hours_and_weekdays_are_those_of_the_datetimes(several):
     """Shares, entropy and direction, for any history."""
-    assert_answers(calendar, oracle.calendar, several)
+    assert_answers(calendar.FAMILY, oracle.calendar, several)
 
 
 @pytest.mark.parametrize("acts", [calendar.FEW - 1, calendar.FEW, calendar.FEW + 1])
 def test_logarithms_looked_up_and_worked_out_are_the_same(acts):
     """On either side of where the kernel begins to work them out."""
     every = acts_at(*(MONDAY + timedelta(hours=2.3 * n) for n in range(acts)))
-    assert_answers(calendar, oracle.calendar, [every])
+    assert_answers(calendar.FAMILY, oracle.calendar, [every])
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_logarithms_looked_up_and_worked_out_are_the_same(acts):
 )
 def test_the_office_is_open_on_weekdays_from_nine_to_five(at, office, weekend):
     """UTC, first instant in, last instant out."""
-    found = answer(calendar, acts_at(at))
+    found = answer(calendar.FAMILY, acts_at(at))
     assert found["calendar.office.share"] == office
     assert found["calendar.weekend.share"] == weekend
 
@@ -57,7 +57,7 @@ def test_the_office_is_open_on_weekdays_from_nine_to_five(at, office, weekend):
 def test_a_worked_day():
     """Acts at 00:00, 06:30, 06:45 and 12:00: two of four at six; entropy 1.5 bits."""
     found = answer(
-        calendar,
+        calendar.FAMILY,
         acts_at(
             MONDAY,
             MONDAY.replace(hour=6, minute=30),
@@ -74,5 +74,5 @@ def test_a_worked_day():
 
 def test_without_an_act_there_is_no_hour():
     """Mails sent at night say nothing of the prospect's hours."""
-    found = answer(calendar, asked(("sent", 3), ("won", 2), ("guide", 1, 0.1)))
+    found = answer(calendar.FAMILY, asked(("sent", 3), ("won", 2), ("guide", 1, 0.1)))
     assert all(math.isnan(value) for value in found.values())

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from features import oracle
 from features.hand_made_snapshots import SETTINGS, answer, asked, assert_answers, questions
 from microconv.features.families import counts
+from microconv.features.family import Spec
 from microconv.histories.arrays import DAY
 from worlds.logs import JOURNEY
 
@@ -18,7 +19,7 @@ MICROSECOND = 1 / DAY
 @given(st.lists(questions(), min_size=1, max_size=4))
 def test_counts_are_what_counting_one_by_one_gives(several):
     """Every step, kind, stage and window, for any history."""
-    assert_answers(counts, oracle.counts, several)
+    assert_answers(counts.FAMILY, oracle.counts, several)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ def test_counts_are_what_counting_one_by_one_gives(several):
 )
 def test_a_window_holds_its_first_instant_and_nothing_older(days, inside):
     """``as_of - 7 days <= t < as_of``."""
-    found = answer(counts, asked(("pricing", days)))
+    found = answer(counts.FAMILY, asked(("pricing", days)))
     assert found["counts.pricing.7d"] == inside
     assert found["counts.pricing.30d"] == found["counts.pricing.ever"] == 1
 
@@ -40,7 +41,7 @@ def test_a_window_holds_its_first_instant_and_nothing_older(days, inside):
 def test_a_worked_history_is_counted_by_step_kind_and_stage():
     """A blog 40 days ago, a guide 8, pricing 6 days and 2 hours ago, mails 9 and 7 days ago."""
     found = answer(
-        counts,
+        counts.FAMILY,
         asked(
             ("blog", 40),
             ("sent", 9),
@@ -67,14 +68,14 @@ def test_a_worked_history_is_counted_by_step_kind_and_stage():
 
 def test_an_event_counts_as_the_probability_that_a_person_did_it():
     """A click that is three parts robot is a quarter of a click."""
-    found = answer(counts, asked(("guide", 3, 0.25), ("guide", 2, 1.0)))
+    found = answer(counts.FAMILY, asked(("guide", 3, 0.25), ("guide", 2, 1.0)))
     assert found["counts.guide.7d"] == found["counts.kind=micro.7d"] == 1.25
 
 
 def test_what_leaves_a_window_changes_nothing_inside_the_narrower_ones():
     """An event moved from 20 days ago to a year ago touches only the windows between."""
-    near = answer(counts, asked(("guide", 20), ("pricing", 3)))
-    far = answer(counts, asked(("guide", 365), ("pricing", 3)))
+    near = answer(counts.FAMILY, asked(("guide", 20), ("pricing", 3)))
+    far = answer(counts.FAMILY, asked(("guide", 365), ("pricing", 3)))
     changed = {name for name in near if near[name] != far[name]}
     assert changed == {
         "counts.guide.30d",
@@ -85,6 +86,6 @@ def test_what_leaves_a_window_changes_nothing_inside_the_narrower_ones():
 
 def test_columns_are_named_by_group_and_window_in_order():
     """Steps first, then the kinds the journey has, then the stages."""
-    names = counts.names(JOURNEY, SETTINGS, {})
+    names = counts.FAMILY.names(Spec(JOURNEY, SETTINGS, {}))
     assert names[:5] == [f"counts.sent.{w}" for w in ("0.5d", "1d", "7d", "30d", "ever")]
     assert len(names) == (8 + 4 + 3) * 5

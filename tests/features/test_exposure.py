@@ -16,7 +16,7 @@ from microconv.features.families import exposure
 @given(st.lists(questions(), min_size=1, max_size=4))
 def test_exposures_meet_with_what_counting_says(several):
     """Responses, the unanswered and the last, for any history."""
-    assert_answers(exposure, oracle.exposure, several)
+    assert_answers(exposure.FAMILY, oracle.exposure, several)
 
 
 def test_a_worked_campaign():
@@ -26,7 +26,8 @@ def test_a_worked_campaign():
     and one act: 1.5 / 5. Two mails came after the act.
     """
     found = answer(
-        exposure, asked(("sent", 20), ("sent", 10), ("guide", 9), ("sent", 5), ("opened", 0.25))
+        exposure.FAMILY,
+        asked(("sent", 20), ("sent", 10), ("guide", 9), ("sent", 5), ("opened", 0.25)),
     )
     assert found["exposure.response.7d"] == pytest.approx(1 / 6)
     assert found["exposure.response.30d"] == pytest.approx(0.3)
@@ -36,16 +37,16 @@ def test_a_worked_campaign():
 
 def test_without_an_exposure_there_is_no_response():
     """Acts alone are no rate of anything: nan in that window, not one and not infinite."""
-    found = answer(exposure, asked(("sent", 10), ("guide", 1)))
+    found = answer(exposure.FAMILY, asked(("sent", 10), ("guide", 1)))
     assert math.isnan(found["exposure.response.7d"])
     assert found["exposure.response.30d"] == 0.75
-    nothing = answer(exposure, asked(("guide", 1)))
+    nothing = answer(exposure.FAMILY, asked(("guide", 1)))
     assert math.isnan(nothing["exposure.days.last"])
     assert nothing["exposure.unanswered.ever"] == 0
 
 
 def test_everything_is_unanswered_until_the_first_act():
     """A scanner's click is no answer; an opened mail counts as likely as a person opened it."""
-    found = answer(exposure, asked(("sent", 8), ("guide", 7, 0.1), ("opened", 6, 0.25)))
+    found = answer(exposure.FAMILY, asked(("sent", 8), ("guide", 7, 0.1), ("opened", 6, 0.25)))
     assert found["exposure.unanswered.ever"] == 1.25
     assert found["exposure.days.last"] == 8

@@ -15,7 +15,7 @@ from microconv.features.families import ladder
 @given(st.lists(questions(), min_size=1, max_size=4))
 def test_the_ladder_is_what_the_list_of_acts_says(several):
     """Tops, jumps, skips and steps back, for any history."""
-    assert_answers(ladder, oracle.ladder, several)
+    assert_answers(ladder.FAMILY, oracle.ladder, several)
 
 
 def test_a_worked_climb():
@@ -25,7 +25,8 @@ def test_a_worked_climb():
     top was reached 6 days ago, 3 days after the start, and seen last 2 days ago.
     """
     found = answer(
-        ladder, asked(("blog", 9), ("reference", 6), ("sent", 5), ("guide", 4), ("reference", 2))
+        ladder.FAMILY,
+        asked(("blog", 9), ("reference", 6), ("sent", 5), ("guide", 4), ("reference", 2)),
     )
     assert found == {
         "ladder.stage.highest": 3,
@@ -42,13 +43,13 @@ def test_a_worked_climb():
 
 def test_a_prospect_who_only_went_down_has_a_negative_jump():
     """The largest rise of pricing (3), blog (1) is minus two."""
-    found = answer(ladder, asked(("pricing", 3), ("blog", 1)))
+    found = answer(ladder.FAMILY, asked(("pricing", 3), ("blog", 1)))
     assert found["ladder.commitment.largest_jump"] == -2
 
 
 def test_nobody_stands_on_the_ladder_before_the_first_act():
     """Mails, robots and outcomes are no act: nothing reached, and no days to tell."""
-    found = answer(ladder, asked(("sent", 4), ("reference", 3, 0.2), ("won", 1)))
+    found = answer(ladder.FAMILY, asked(("sent", 4), ("reference", 3, 0.2), ("won", 1)))
     assert found["ladder.stage.highest"] == found["ladder.commitment.highest"] == 0
     assert found["ladder.stage.skips"] == found["ladder.stage.steps_back"] == 0
     unknown = [name for name, value in found.items() if math.isnan(value)]

@@ -54,9 +54,7 @@ def features_of(raw: Path, folder: Path, settings: Settings) -> tuple[int, pa.Ta
 def test_little_memory_changes_no_feature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows made out to be large ask for 16 or 64 buckets; blocks hold a few questions each."""
     monkeypatch.setattr(memory, "ROW_BYTES", 300_000)
-    monkeypatch.setattr(
-        featurizing, "cells_within", lambda engine: round(20_000 * engine.memory_gb)
-    )
+    monkeypatch.setattr(featurizing, "block_cells", lambda engine: round(20_000 * engine.memory_gb))
     simulate(world(prospects=400, days=200), out=tmp_path / "raw", truth=tmp_path / "truth")
     found = {}
     for memory_gb in (1, 4):

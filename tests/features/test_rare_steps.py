@@ -12,9 +12,10 @@ from features import oracle
 from features.hand_made_snapshots import answer, questions
 from microconv.errors import JourneyError, SettingsError
 from microconv.features.families import counts, path, recency
+from microconv.features.family import Spec
 from microconv.features.matrix import build_features, column_names
 from microconv.features.rare_steps import check_steps, describe_grouping, group_rare_steps
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import microseconds
 from microconv.histories.load import load_histories
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
@@ -58,7 +59,11 @@ def test_it_is_said_how_many_share():
 @given(questions())
 def test_the_others_count_as_one_step(question):
     """Sums of counts, the latest and the first of them; the rest as if nothing were shared."""
-    found = {k: v for family in (counts, recency) for k, v in answer(family, question, FEW).items()}
+    found = {
+        k: v
+        for family in (counts.FAMILY, recency.FAMILY)
+        for k, v in answer(family, question, FEW).items()
+    }
     plain = oracle.counts(question, JOURNEY, FEW) | oracle.recency(question, JOURNEY, FEW)
     for window in ("1d", "7d", "30d", "90d", "ever"):
         together = sum(plain[f"counts.{step}.{window}"] for step in SHARED)
@@ -74,7 +79,7 @@ def test_the_others_count_as_one_step(question):
 @given(questions())
 def test_a_shared_step_done_last_is_the_other(question):
     """Pairs and last steps as before; blog and guide are the micro steps that share."""
-    found = answer(path, question, FEW)
+    found = answer(path.FAMILY, question, FEW)
     plain = {name: float(value) for name, value in oracle.path(question, JOURNEY, FEW).items()}
     other = plain.pop("path.last=blog") + plain.pop("path.last=guide")
     assert found.pop("path.last=(other)") == other
@@ -104,7 +109,7 @@ def test_no_kernel_takes_memory_that_grows_with_the_square_of_the_steps():
     """Dense tables of 5,000 steps would take 400 MB for each bucket under way."""
     settings = FeatureSettings(pairs=(("page_0001", "page_4999"),))
     tracemalloc.start()
-    plan = path._plan(WIDE, settings)
+    plan = path._plan(Spec(WIDE, settings, {}))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert plan.done_column.shape == plan.next_column.shape == (2, 2)
@@ -120,7 +125,7 @@ def test_all_pairs_of_too_many_steps_are_refused():
 def test_more_followed_steps_than_places_are_refused():
     """The way out is in the sentence."""
     pairs = tuple((f"page_{n:04d}", f"page_{n + 1:04d}") for n in range(5))
-    with pytest.raises(SettingsError, match=r"follow 6 steps, .* leaves 5 .* above 6"):
+    with pytest.raises(SettingsError, match=r"name 6 steps, .* leaves 5 .* above 6"):
         check_steps(WIDE, FeatureSettings(pairs=pairs, max_steps=6))
     check_steps(WIDE, FeatureSettings(pairs=pairs, max_steps=7))
 

@@ -17,13 +17,13 @@ from microconv.features.families import recency
 @given(st.lists(questions(), min_size=1, max_size=4))
 def test_recency_is_the_age_of_the_youngest_and_the_oldest_event(several):
     """Every step, and any of them, for any history."""
-    assert_answers(recency, oracle.recency, several)
+    assert_answers(recency.FAMILY, oracle.recency, several)
 
 
 def test_days_are_counted_from_the_instant_asked_at():
     """Asked on 2024-06-03 12:00, pricing on 06-01 00:00 and 05-04 12:00: 2.5 and 30 days."""
     found = answer(
-        recency,
+        recency.FAMILY,
         asked(
             ("pricing", 30),
             ("sent", 4),
@@ -42,14 +42,14 @@ def test_days_are_counted_from_the_instant_asked_at():
 
 def test_what_never_happened_has_no_day():
     """Neither a large number nor zero: nan, for the step and, without events, for any."""
-    found = answer(recency, asked(("blog", 1)))
+    found = answer(recency.FAMILY, asked(("blog", 1)))
     assert math.isnan(found["recency.pricing.last"])
     assert math.isnan(found["recency.pricing.first"])
-    assert all(math.isnan(value) for value in answer(recency, asked()).values())
+    assert all(math.isnan(value) for value in answer(recency.FAMILY, asked()).values())
 
 
 @pytest.mark.parametrize(("human_probability", "days"), [(0.5, 1), (0.49, 9)])
 def test_a_robot_is_not_recent(human_probability, days):
     """A click that is more likely a scanner's leaves the last visit where it was."""
-    found = answer(recency, asked(("guide", 9), ("guide", 1, human_probability)))
+    found = answer(recency.FAMILY, asked(("guide", 9), ("guide", 1, human_probability)))
     assert found["recency.guide.last"] == found["recency.(any).last"] == days

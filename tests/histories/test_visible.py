@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import microseconds
 from microconv.histories.load import concat_histories
 from microconv.histories.visible import visible_events, visible_prefixes
 from worlds.logs import AS_OF, JOURNEY, event, event_rows, histories_of, instant

@@ -95,7 +95,7 @@ def test_without_a_barrier_none_is_found():
 
 def test_the_time_after_the_step_is_counted_by_the_day():
     """Pricing on day 0, references on days 10 and 40, the end on day 100: 30 and 70 days."""
-    from microconv.histories.instants import microseconds
+    from microconv.histories.arrays import microseconds
     from microconv.measurement.bottlenecks.self_controlled import _count
 
     start = AS_OF

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from microconv.errors import NotEnoughDataError
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import microseconds
 from microconv.measurement.study.load import halves, load_study
 from microconv.measurement.study.study import NEVER
 from microconv.storage.log import MemoryLog

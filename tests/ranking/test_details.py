@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import microseconds
 from microconv.ranking.explanations.details import LATEST, latest_steps
 from microconv.ranking.explanations.details_schema import DETAIL_COLUMNS
 from microconv.ranking.output.lists import ListFiles, Provenance, write_list

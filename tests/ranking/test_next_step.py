@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 
-from microconv.histories.arrays import VisibleEvents
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import VisibleEvents, microseconds
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
 from microconv.ranking.next_step import NO_ACTIVITY, Progress, journey_progress

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import percentileofscore
 
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import microseconds
 from microconv.ranking.next_step import NO_ACTIVITY
 from microconv.ranking.ranked import Ranking, finish, percentile
 from worlds.logs import AS_OF

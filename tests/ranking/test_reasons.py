@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import microseconds
 from microconv.histories.load import load_histories
 from microconv.histories.visible import visible_events
 from microconv.model.calibration import UNCALIBRATED

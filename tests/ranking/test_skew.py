@@ -89,7 +89,7 @@ def test_the_memory_given_changes_no_score(tmp_path, monkeypatch):
     """A block of a fortieth and one of everybody: the same list, to the bit."""
     log = EventLog.open(write_log(tmp_path / "log", events_of(*random_log(400, 8000))))
     sizes = []
-    plain = ranking_bucket.blocks
+    plain = ranking_bucket.row_blocks
 
     def watched(*arguments, **more):
         for rows in plain(*arguments, **more):

@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from microconv.evaluation.leakage.checks import check_leakage
 from microconv.evaluation.leakage.diagnostics import diagnose_leakage
-from microconv.evaluation.leakage.sample import take_rows
 from microconv.features.training_set import TrainingSet
 from microconv.histories.arrays import DAY, Attributes
 from microconv.histories.timeline import Fold
@@ -34,7 +33,7 @@ def asked_once(seed: int = 0) -> TrainingSet:
     """Make a clean set in which everybody is asked about once: outcomes are prospects'."""
     everything = planted_set(prospects=2000, dates=12, seed=seed)
     drawn = everything.snapshots.sample(frac=1, random_state=seed)
-    return take_rows(everything, np.sort(drawn.drop_duplicates("prospect_id").index.to_numpy()))
+    return everything.take_rows(np.sort(drawn.drop_duplicates("prospect_id").index.to_numpy()))
 
 
 def look(training_set: TrainingSet, latest=None):

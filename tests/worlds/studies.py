@@ -13,8 +13,7 @@ from microconv.demo.estimands import rate_ratios
 from microconv.demo.goals import DONE
 from microconv.demo.mail import NEVER
 from microconv.demo.world import tell_story
-from microconv.histories.arrays import DAY
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import DAY, microseconds
 from microconv.journey import JourneyMap
 from microconv.measurement.study.load import load_study
 from microconv.measurement.study.message_sends import list_message_sends

@@ -22,7 +22,8 @@ from microconv.evaluation.intervals import calibration_metrics
 from microconv.evaluation.metrics import Predictions
 from microconv.features.families import ladder
 from microconv.features.families.attributes import MISSING, OTHER, attribute_values
-from microconv.features.training_set import TrainingSet, select_rows
+from microconv.features.family import Spec
+from microconv.features.training_set import TrainingSet
 from microconv.settings import EvaluateSettings
 
 STAGE = "stage"
@@ -49,10 +50,10 @@ def segments_of(
         `stage`, the furthest one of a small step done; and `segment.NAME` for each attribute:
         a text or a number.
     """
-    visible = select_rows(training_set.visible, rows)
+    visible = training_set.visible.select(rows)
     journey, settings = training_set.journey, training_set.settings
     climbed = np.empty((len(ladder.COLUMNS), len(rows)), np.float32)
-    ladder.fill(climbed, visible, journey, settings, {})
+    ladder.FAMILY.fill(climbed, visible, Spec(journey, settings, {}))
     reached = climbed[ladder.COLUMNS.index("stage.highest")].astype(np.int64)
     stage = np.array([NO_STAGE, *journey.stages], dtype=object)[reached]
     known = {f"{SEGMENT}{name}": column for name, column in attribute_values(visible).items()}

@@ -1,58 +1,103 @@
-"""The contract of a feature family: fit, names, fill.
+"""The contract of a feature family, and what every family's kernel is given.
 
-A family is one module with three functions and one self-contained ``@njit``
-kernel. No kernel calls another module's kernel: a cached driver would keep the
-old machine code of the other file after an edit, silently.
+A family is one module of `features/families/` with one self-contained ``@njit`` kernel
+and one constant, ``FAMILY``. No kernel calls a function or reads a constant of another
+file: numba's cache watches the kernel's own file only, and would silently keep the old
+machine code after an edit of the other one.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from microconv.histories.arrays import VisibleEvents
+from microconv.histories.arrays import DAY, Int64, VisibleEvents
 from microconv.journey import JourneyMap
 from microconv.settings import FeatureSettings
 
 State = dict[str, Any]
-"""What a fitted family learnt; only what JSON can hold. Empty for stateless ones."""
+"""What a family has fitted, as JSON can hold it; empty for a stateless family."""
 
 Columns = npt.NDArray[np.float32]
-"""Feature columns, shape (n_columns, n_rows): a column is contiguous."""
+"""Feature columns, shape (n_columns, n_rows): each column is contiguous."""
+
+HUMAN_THRESHOLD = 0.5
+"""Events with a lower `human_probability` probability are ignored where an order or a gap counts.
+
+`counts` and `exposure` add up the probabilities instead.
+"""
+
+EVER = "ever"
+"""The window that reaches back to the first event."""
 
 
-class Family(Protocol):
-    """A module that fills feature columns.
+class Spec(NamedTuple):
+    """What the columns of a family depend on, besides the events."""
 
-    `FITTED` says whether the family learns anything: stateless families run once,
-    in the stage `featurize`; fitted ones inside each fold.
+    journey: JourneyMap
+    settings: FeatureSettings
+    state: State
+
+
+@dataclass(frozen=True)
+class Family:
+    """A feature family: how its columns are named, filled and, if need be, fitted.
+
+    Attributes
+    ----------
+    names : callable(spec) -> list of str
+        The columns, ``family.what.window``, in the order of `fill`.
+    fill : callable(out, visible, spec) -> None
+        Writes every cell of `out`, shape (n_columns, n_rows); nan where a value does not
+        exist.
+    fit : callable(visible, labels, journey, settings) -> State, optional
+        Learns the state from training rows only. Families without it are stateless: they
+        run once, in the stage `featurize`; the others are fitted inside each fold.
     """
 
-    FITTED: bool
+    names: Callable[[Spec], list[str]]
+    fill: Callable[[Columns, VisibleEvents, Spec], None]
+    fit: (
+        Callable[[VisibleEvents, npt.NDArray[np.bool_], JourneyMap, FeatureSettings], State] | None
+    ) = None
 
-    def fit(
-        self,
-        visible: VisibleEvents,
-        labels: npt.NDArray[np.bool_],
-        journey: JourneyMap,
-        settings: FeatureSettings,
-    ) -> State:
-        """Learn what the columns need, from training rows only."""
-        ...
 
-    def names(self, journey: JourneyMap, settings: FeatureSettings, state: State) -> list[str]:
-        """Name the columns, `family.what.window`, in the order `fill` writes them."""
-        ...
+def read_only(*arrays: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
+    """Return contiguous, read-only views of arrays.
 
-    def fill(
-        self,
-        out: Columns,
-        visible: VisibleEvents,
-        journey: JourneyMap,
-        settings: FeatureSettings,
-        state: State,
-    ) -> None:
-        """Write every column for every row; nan where a value does not exist."""
-        ...
+    Arrow's arrays are read-only and numpy's are not, which numba takes for two types:
+    with one type, each kernel is compiled once.
+    """
+    views = tuple(np.ascontiguousarray(array).view() for array in arrays)
+    for view in views:
+        view.flags.writeable = False
+    return views
+
+
+def event_arrays(visible: VisibleEvents) -> tuple[npt.NDArray[Any], ...]:
+    """Return as_of, start, end, time, step and human_probability, as every kernel takes them."""
+    v = visible
+    return read_only(v.as_of, v.start, v.end, v.time, v.step, v.human_probability)
+
+
+def window_names(settings: FeatureSettings) -> list[str]:
+    """Name the windows, the longest last.
+
+    Examples
+    --------
+    >>> window_names(FeatureSettings(windows_days=(0.5, 7)))
+    ['0.5d', '7d', 'ever']
+    """
+    return [*(f"{str(days).removesuffix('.0')}d" for days in settings.windows_days), EVER]
+
+
+def window_spans(settings: FeatureSettings) -> Int64:
+    """Return the length in microseconds of each window but "ever".
+
+    An event at `t` lies in a window if ``as_of - span <= t < as_of``.
+    """
+    return np.array([round(days * DAY) for days in settings.windows_days], dtype=np.int64)

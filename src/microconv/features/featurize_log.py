@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from microconv.engines.engine import JSON_CODEC, open_engine
-from microconv.features.blocks import block_cells, row_blocks
 from microconv.features.family import Columns
-from microconv.features.matrix import build_features, column_names, write_columns
+from microconv.features.matrix import (
+    block_cells,
+    build_features,
+    column_names,
+    row_blocks,
+    write_columns,
+)
 from microconv.features.rare_steps import check_steps
 from microconv.features.training_set import locate_snapshots
 from microconv.histories.load import load_histories
@@ -23,14 +28,14 @@ from microconv.storage.log import EventLog, read_parquet
 def featurize_log(
     log: EventLog, settings: Settings, *, snapshots: Path, out: Path
 ) -> dict[str, Any]:
-    """Write the features of every snapshot, one Parquet file per bucket.
+    """Write the stateless features of every snapshot, one Parquet file per bucket.
 
     Parameters
     ----------
     log : EventLog
     settings : Settings
     snapshots : Path
-        What the stage `snapshot` wrote.
+        The folder that the stage `snapshot` wrote.
     out : Path
         An empty folder; gets `NNNN.parquet`, row for row with the snapshots,
         and `features.json`.
@@ -46,22 +51,22 @@ def featurize_log(
     cells = block_cells(settings.engine)
     snapshots, out = snapshots.absolute(), out.absolute()
 
-    def fill(bucket: int) -> int:
+    def featurize_bucket(bucket: int) -> int:
         histories = load_histories(log.read_events(bucket), journey)
-        asked = read_parquet(snapshots / f"{bucket:04d}.parquet", ["prospect_id", "as_of"])
-        prospect, as_of = locate_snapshots(asked, histories)
+        table = read_parquet(snapshots / f"{bucket:04d}.parquet", ["prospect_id", "as_of"])
+        prospect, as_of = locate_snapshots(table, histories)
 
         def build_block(rows: slice) -> Columns:
             visible = visible_events(histories, prospect[rows], as_of[rows])
             return build_features(visible, journey, settings.features, {}, fitted=False)
 
-        parts = row_blocks(histories, prospect, n_columns=len(names), cells=cells)
+        blocks = row_blocks(histories, prospect, n_columns=len(names), cells=cells)
         with atomic_write(out / f"{bucket:04d}.parquet") as fresh:  # a lost task may run twice
-            write_columns(fresh, map(build_block, parts), names)
+            write_columns(fresh, map(build_block, blocks), names)
         return len(prospect)
 
     with open_engine(settings.engine) as engine:
-        rows = sum(engine.map_buckets(fill, log.buckets, codec=JSON_CODEC))
+        rows = sum(engine.map_buckets(featurize_bucket, log.buckets, codec=JSON_CODEC))
     remove_leftovers(out)
     facts = {"rows": rows, "columns": len(names), "names": names}
     (out / "features.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")

@@ -1,9 +1,8 @@
-"""Some rows of many columns, copied a column or a block at a time.
+"""A view of some rows of a feature matrix, copied one column or one block at a time.
 
-A matrix of a million rows and three hundred columns is over a gigabyte. Models take some
-of its rows in an order of their own; a copy of these for each of three voices would make it
-several. So what is handed to them are the columns and the rows' positions, and nobody holds
-more than a block of the copy.
+A matrix of a million rows and three hundred columns takes over a gigabyte, and each base
+model takes its rows in an order of its own. Passing columns and row positions instead of
+copies keeps at most one block of a copy in memory.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ BLOCK_ROWS = 16_384
 
 @dataclass(frozen=True)
 class RowView:
-    """Rows picked from columns; reads like an array of shape (n_columns, n_rows).
+    """Selected rows of columns; reads like an array of shape (n_columns, n_rows).
 
     Attributes
     ----------
     parts : tuple of ndarray of float32, each of shape (n_its_columns, n_all_rows)
-        One below the other: what no family had to learn, then what some did.
+        Stateless columns, then fitted ones.
     rows : ndarray of int64, shape (n_rows,)
         Positions, in the order wanted.
     """
@@ -60,7 +59,7 @@ class RowView:
         return (self[column] for column in range(len(self)))
 
     def block(self, begin: int, end: int) -> Columns:
-        """Copy some of the rows, shape (n_columns, end - begin)."""
+        """Copy the rows ``begin:end``, shape (n_columns, end - begin)."""
         rows, at = self.rows[begin:end], 0
         out = np.empty((len(self), len(rows)), np.float32)
         for part in self.parts:
@@ -70,21 +69,21 @@ class RowView:
 
 
 def view_all_rows(values: Columns) -> RowView:
-    """Pick every row as it stands."""
+    """Return a view of every row, in order."""
     return RowView((values,), np.arange(values.shape[1]))
 
 
 def score_in_blocks(
-    score: Callable[[Columns], npt.NDArray[np.float64]], picked: RowView, *, threads: int | None
+    score: Callable[[Columns], npt.NDArray[np.float64]], view: RowView, *, threads: int | None
 ) -> npt.NDArray[np.float64]:
-    """Score the rows, :data:`BLOCK_ROWS` of them at a time, so many blocks side by side.
+    """Score the rows of a view in parallel, :data:`BLOCK_ROWS` at a time.
 
     Parameters
     ----------
     score : callable
-        Turns columns into an array whose last axis are their rows; a row's score depends on
-        no other row, and on no thread.
-    picked : RowView, shape (n_columns, n_rows)
+        Turns columns into an array whose last axis is their rows. A row's score must not
+        depend on other rows or on the thread.
+    view : RowView, shape (n_columns, n_rows)
         At least one row.
     threads : int or None
         None takes every core.
@@ -93,7 +92,7 @@ def score_in_blocks(
     -------
     ndarray of float64, shape (…, n_rows)
     """
-    begins = range(0, picked.shape[1], BLOCK_ROWS)
+    begins = range(0, view.shape[1], BLOCK_ROWS)
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        parts = pool.map(lambda begin: score(picked.block(begin, begin + BLOCK_ROWS)), begins)
+        parts = pool.map(lambda begin: score(view.block(begin, begin + BLOCK_ROWS)), begins)
         return np.concatenate(list(parts), axis=-1)

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import microseconds
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import label_snapshots
 from microconv.journey import JourneyMap

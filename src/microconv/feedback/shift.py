@@ -11,7 +11,7 @@ import numpy as np
 from microconv.errors import TimeError
 from microconv.evaluation.drift import column_drift, rate_index
 from microconv.features.family import Columns
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import microseconds
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import IN_COHORT, cohort_snapshots, cohort_status
 from microconv.histories.visible import visible_events

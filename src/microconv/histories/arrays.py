@@ -1,25 +1,53 @@
-"""Histories: the events of many prospects as plain arrays, and what a question may see of them."""
+"""Event histories as plain arrays, and the events that each snapshot may see."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-Int64 = npt.NDArray[np.int64]
+from microconv.errors import TimeError
 
-FOREVER = np.iinfo(np.int64).max
-"""`visible_until` of an event that never stops being visible."""
+Int64 = npt.NDArray[np.int64]
 
 DAY = 86_400_000_000
 """Microseconds in a day."""
 
+NEVER = np.iinfo(np.int64).max
+"""Time of something that does not happen: later than every real time."""
+
+NOT_YET = np.iinfo(np.int64).min
+"""Latest time of something that has not happened so far: earlier than every real time."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(instant: datetime) -> int:
+    """Return an instant as whole microseconds since 1970, UTC.
+
+    Raises
+    ------
+    TimeError
+        If the instant has no time zone.
+
+    Examples
+    --------
+    >>> microseconds(datetime(1970, 1, 2, tzinfo=UTC))
+    86400000000
+    """
+    if instant.tzinfo is None:
+        raise TimeError(
+            f"The instant {instant} has no time zone. Write it with one, like {instant}+00:00."
+        )
+    return (instant - EPOCH) // timedelta(microseconds=1)
+
 
 @dataclass(frozen=True)
 class Attributes:
-    """What was known of each prospect's properties, and since when.
+    """What was known of each prospect's attributes, and since when.
 
     Attributes
     ----------
@@ -38,7 +66,7 @@ class Attributes:
 
 @dataclass(frozen=True)
 class Histories:
-    """The placed events of the prospects of one bucket, sorted by prospect and time.
+    """The events of the prospects of one bucket that have a step, by prospect and time.
 
     Attributes
     ----------
@@ -46,7 +74,7 @@ class Histories:
     offsets : ndarray of int64, shape (n_prospects + 1,)
         Events ``offsets[p]:offsets[p + 1]`` belong to prospect ``p``.
     time, visible_at, visible_until : ndarray of int64, shape (n_events,)
-        Microseconds since 1970, UTC; `visible_until` may be :data:`FOREVER`.
+        Microseconds since 1970, UTC; `visible_until` may be :data:`NEVER`.
     step : ndarray of int16, shape (n_events,)
         Position of the event's step in the journey's `steps`; never negative.
     value : ndarray of float64, shape (n_events,)
@@ -73,17 +101,17 @@ class Histories:
 
 @dataclass(frozen=True)
 class VisibleEvents:
-    """What each of many questions may see: the one thing a feature kernel is given.
+    """The events that each snapshot may see: the only input of a feature kernel.
 
-    Row ``r`` asks about prospect ``prospect[r]`` at the instant ``as_of[r]`` and may
-    see exactly the events ``start[r]:end[r]``, in time order, all of them visible
-    strictly before ``as_of[r]``. Late and merged events are already dealt with:
-    a kernel never looks at visibility again.
+    Row ``r`` is the snapshot of prospect ``prospect[r]`` at ``as_of[r]``. It sees exactly
+    the events ``start[r]:end[r]``, in time order, all of them visible strictly before
+    ``as_of[r]``. Late and merged events are taken care of: a kernel never checks
+    visibility itself.
 
     Attributes
     ----------
     histories : Histories
-        Where the attributes and the prospects' names come from.
+        Where the attributes and the prospects' ids come from.
     prospect, as_of, start, end : ndarray of int64, shape (n_rows,)
     time, step, value, human_probability : ndarray, shape (n_events,)
         As in :class:`Histories`; may hold further copies behind its events.
@@ -100,5 +128,10 @@ class VisibleEvents:
     human_probability: npt.NDArray[np.float32] = field(repr=False)
 
     def __len__(self) -> int:
-        """Return the number of rows (questions)."""
+        """Return the number of snapshots."""
         return len(self.as_of)
+
+    def select(self, rows: Int64) -> VisibleEvents:
+        """Keep some of the snapshots, by their positions."""
+        picked = {name: getattr(self, name)[rows] for name in ("prospect", "as_of", "start", "end")}
+        return replace(self, **picked)

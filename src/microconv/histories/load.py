@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from microconv.errors import EventLogError
-from microconv.histories.arrays import FOREVER, Attributes, Histories, Int64
+from microconv.histories.arrays import NEVER, Attributes, Histories, Int64
 from microconv.journey import JourneyMap
 from microconv.storage.schema import PROSPECT_COLUMNS
 
@@ -56,7 +56,7 @@ def load_histories(
         offsets=np.append(starts, len(code)),
         time=time,
         visible_at=_kept(_instants(events, "visible_at"), keep),
-        visible_until=_kept(_instants(events, "visible_until", FOREVER), keep),
+        visible_until=_kept(_instants(events, "visible_until", NEVER), keep),
         step=step,
         value=_kept(_floats(events, "value", np.float64), keep),
         human_probability=_kept(_floats(events, "human_probability", np.float32), keep),

@@ -22,8 +22,7 @@ import pyarrow as pa
 from numba import njit
 
 from microconv.errors import UnobservedOutcomeError
-from microconv.histories.arrays import DAY, Histories, Int64
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import DAY, Histories, Int64, microseconds
 from microconv.journey import EXIT, KINDS, MAJOR, JourneyMap
 from microconv.settings import SnapshotSettings
 from microconv.storage.schema import INSTANT

@@ -38,8 +38,7 @@ import pandas as pd
 
 from microconv.features.family import Columns
 from microconv.features.row_view import RowView, score_in_blocks
-from microconv.histories.arrays import DAY
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import DAY, microseconds
 from microconv.model.booster import Booster, fit_booster
 from microconv.model.logistic import rescale_contributions
 from microconv.model.training_rows import (

@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 
 from microconv.errors import DamagedModelError, ModelError, OtherJourneyError, listed
 from microconv.features.family import Columns, State
+from microconv.features.matrix import family_names
 from microconv.journey import JourneyMap
 from microconv.model.amount import Amount
 from microconv.model.artefact import read_files, sums_of, write_files
@@ -125,7 +126,9 @@ class ProspectModel:
             columns=tuple(fitted.columns.names),
             states=fitted.columns.states,
             journey_settings=settings.journey,
-            feature_settings=settings.features,
+            feature_settings=settings.features.model_copy(
+                update={"families": family_names(settings.features)}
+            ),
             snapshot_settings=settings.snapshots,
             facts=TrainingFacts.of(training_set.snapshots, fitted.choice, settings.model.ready),
             out_of_time=_blend_only(out_of_time),
@@ -321,4 +324,4 @@ def _blend_only(predictions: pa.Table | None) -> pa.Table:
     if predictions is None:
         return OUT_OF_TIME.empty_table()
     kept = predictions.filter(pc.equal(predictions["model"].cast(pa.string()), "ensemble"))
-    return kept.select_rows(OUT_OF_TIME.names).cast(OUT_OF_TIME).combine_chunks()
+    return kept.select(OUT_OF_TIME.names).cast(OUT_OF_TIME).combine_chunks()

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from microconv.features.training_set import FittedColumns, TrainingSet, select_rows
+from microconv.features.training_set import FittedColumns, TrainingSet
 from microconv.histories.timeline import Fold
 from microconv.model.ensemble import EQUAL_WEIGHTS, average_logits
 from microconv.model.fit import fit_base_models
@@ -120,12 +120,7 @@ def search(
 def asked_before(training_set: TrainingSet, until: datetime) -> TrainingSet:
     """Keep the rows that ask before an instant: the others are not there to be looked at."""
     rows = np.flatnonzero((training_set.snapshots["as_of"] < pd.Timestamp(until)).to_numpy())
-    return replace(
-        training_set,
-        snapshots=training_set.snapshots.iloc[rows].reset_index(drop=True),
-        values=training_set.values[:, rows],
-        visible=select_rows(training_set.visible, rows),
-    )
+    return training_set.take_rows(rows)
 
 
 def _inner_fold(known: TrainingSet, fold: Fold, until: datetime) -> InnerFold | None:

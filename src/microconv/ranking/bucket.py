@@ -13,9 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from microconv.features.blocks import DEFAULT_CELLS, row_blocks
-from microconv.histories.arrays import Histories, VisibleEvents
-from microconv.histories.instants import EPOCH, microseconds
+from microconv.features.matrix import DEFAULT_CELLS, row_blocks
+from microconv.histories.arrays import EPOCH, Histories, VisibleEvents, microseconds
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import (
     EXITED,

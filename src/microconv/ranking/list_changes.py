@@ -8,9 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from microconv.features.kernel import HUMAN_THRESHOLD
-from microconv.histories.arrays import VisibleEvents
-from microconv.histories.instants import microseconds
+from microconv.features.family import HUMAN_THRESHOLD
+from microconv.histories.arrays import VisibleEvents, microseconds
 from microconv.journey import MICRO, JourneyMap
 from microconv.ranking.explanations.formatting import clean
 from microconv.ranking.next_step import flat

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from microconv.errors import OtherJourneyError, TimeError, listed
 from microconv.features.matrix import column_names
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import microseconds
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
 from microconv.storage.log import EventLog, Log

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from microconv.features.kernel import HUMAN_THRESHOLD
+from microconv.features.family import HUMAN_THRESHOLD
 from microconv.histories.arrays import Int64, VisibleEvents
 from microconv.journey import MICRO, JourneyMap
 

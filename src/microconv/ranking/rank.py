@@ -20,7 +20,7 @@ import pandas as pd
 
 from microconv.engines.engine import Engine, open_engine
 from microconv.errors import EngineError, SettingsError, did_you_mean
-from microconv.features.blocks import block_cells
+from microconv.features.matrix import block_cells
 from microconv.model.prospect_model import OUT_OF_TIME, ProspectModel
 from microconv.ranking import list_checks
 from microconv.ranking.bucket import ScoringTask, describe_bucket, score_bucket

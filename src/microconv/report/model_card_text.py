@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from microconv.errors import listed
+from microconv.features.matrix import family_names
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.explanations.formatting import days
 
@@ -46,7 +47,7 @@ class ModelScope:
             outcomes=tuple(step.name for step in steps if step.kind == "major"),
             steps=sum(step.kind == "micro" for step in steps),
             columns=len(model.columns),
-            families=model.feature_settings.families,
+            families=family_names(model.feature_settings),
         )
 
     @property

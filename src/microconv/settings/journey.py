@@ -1,4 +1,4 @@
-"""`journey`: what event names mean."""
+"""Section `journey`: the steps, stages and event names of the customer journey."""
 
 from __future__ import annotations
 
@@ -10,7 +10,22 @@ from microconv.settings.section import Section
 
 
 class StepSettings(Section):
-    """One step of the journey and the event names that mean it (its own name by default)."""
+    """One step of the journey and the event names that belong to it.
+
+    Attributes
+    ----------
+    kind : "exposure", "micro", "major" or "exit"
+        Done to the prospect, a micro-conversion, the outcome, or the end of the journey.
+    stage : str or None
+        One of `stages`; required for micro steps.
+    commitment : int
+        How much a micro step asks of the prospect, from 1 to 5.
+    events : tuple of str
+        Event names; by default the name of the step.
+    label : str or None
+        How the step reads in a sentence about a prospect, like "visited pricing"; by
+        default its name.
+    """
 
     kind: Literal["exposure", "micro", "major", "exit"]
     stage: str | None = None
@@ -20,10 +35,20 @@ class StepSettings(Section):
 
 
 class JourneySettings(Section):
-    """The journey map. `reject_unmapped_events` makes an event name without a step an error.
+    """The journey map: what event names mean.
 
-    `multi_step` names, for a micro-conversion done in several parts (a video, the
-    pages of an assessment, a form), the event names of its parts in their order.
+    Attributes
+    ----------
+    stages : tuple of str
+        From first to last.
+    steps : dict of str to StepSettings
+    multi_step : dict of str to tuple of str
+        Micro-conversions done in several parts (a video, the pages of an assessment, a
+        form), with the event names of their parts in order.
+    ignore : tuple of str
+        Event names to leave out.
+    reject_unmapped_events : bool
+        Whether an event name without a step is an error; otherwise it is left out.
     """
 
     stages: tuple[str, ...] = Field(

@@ -1,4 +1,4 @@
-"""`snapshots` and `features`: what is asked, of whom, and what is seen of them."""
+"""Sections `snapshots` and `features`: who is scored when, and from which features."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from microconv.settings.section import Count, Days, Section, Share, require_zone
 
 
 class SnapshotSettings(Section):
-    """Which questions are asked: when, of whom, and how far ahead.
+    """Which prospects are in the cohort at which instants, and how far ahead the label looks.
 
     Attributes
     ----------
     first : datetime
-        The first `as_of`; the others follow every `every_days`.
+        The first `as_of`, with its time zone.
     last : datetime or None
-        No `as_of` after this instant; None for the end of the log.
+        No `as_of` after this instant; null for the end of the log.
+    every_days : float
+        Days from one `as_of` to the next.
     horizon_days : float
         A conversion counts in `[as_of, as_of + horizon)`.
     active_within_days : float
-        Only prospects with an event of `active_kinds` in this many days before.
+        Only prospects with an event of `active_kinds` in this many days before `as_of`.
+    active_kinds : tuple of str
+        Kinds of step that count as activity.
     """
 
     first: datetime
@@ -53,34 +57,29 @@ class FeatureSettings(Section):
 
     Attributes
     ----------
+    families : "all" or tuple of str
+        Feature families to build, named like the files of `features/families/`.
     windows_days : tuple of float
         Windows counted backwards from `as_of`; "ever" is always added.
     pairs : "all", "none" or tuple of (str, str)
         Ordered pairs of steps whose completion becomes features; "all" takes
         every ordered pair of distinct micro steps.
     sequences : tuple of tuple of str
-        Longer ordered sequences to follow in the same way.
+        Longer ordered sequences with the same features.
     max_steps : int
-        So many steps have columns of their own: those named in `pairs` and `sequences`, then
+        How many steps have columns of their own: those named in `pairs` and `sequences`, then
         the first of the journey. The others count together as `(other)`.
     last_steps : int
         How many of the latest steps become features.
     session_gap_minutes : float
-        A pause longer than this starts a new session.
-    max_categories, min_category_share
-        Limits on the categories learnt for one attribute.
+        A gap longer than this starts a new session.
+    max_categories : int
+        Most categories of one attribute that get a column.
+    min_category_share : float
+        Smallest share of the training rows that makes a value a category.
     """
 
-    families: tuple[str, ...] = (
-        "counts",
-        "recency",
-        "tempo",
-        "path",
-        "ladder",
-        "exposure",
-        "calendar",
-        "attributes",
-    )
+    families: Literal["all"] | tuple[str, ...] = "all"
     windows_days: tuple[Days, ...] = (1, 7, 30, 90)
     pairs: Literal["all", "none"] | tuple[tuple[str, str], ...] = "none"
     sequences: tuple[tuple[str, ...], ...] = ()

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from microconv.errors import JourneyError, NotEnoughDataError, SettingsError, TimeError
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import microseconds
 from microconv.measurement.experiments.assignment import draw_units
 from microconv.measurement.experiments.experiments import experiments
 from microconv.measurement.experiments.units import measured_after

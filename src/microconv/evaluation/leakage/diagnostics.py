@@ -16,8 +16,7 @@ from microconv.evaluation.leakage.missingness import (
 from microconv.evaluation.leakage.probes import columns_of, run_probes
 from microconv.evaluation.leakage.sample import Sampled, sample_fold
 from microconv.evaluation.leakage.single_feature import attribute_aucs, strongest_history_columns
-from microconv.features.scoring_snapshots import ScoringFeatures
-from microconv.features.training_set import TrainingSet
+from microconv.features.training_set import ScoringFeatures, TrainingSet
 from microconv.histories.timeline import Fold
 from microconv.model.training_rows import TrainingConfig
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from microconv.features.training_set import TrainingSet, select_rows
+from microconv.features.training_set import TrainingSet
 from microconv.histories.timeline import Fold
 from microconv.model.training_rows import (
     MIN_PER_CLASS,
@@ -60,16 +60,6 @@ class Sampled:
         return replace(self, train=train)
 
 
-def take_rows(training_set: TrainingSet, rows: npt.NDArray[np.intp]) -> TrainingSet:
-    """Keep some rows of a training set, in the order given."""
-    return replace(
-        training_set,
-        snapshots=training_set.snapshots.iloc[rows].reset_index(drop=True),
-        values=training_set.values[:, rows],
-        visible=select_rows(training_set.visible, rows),
-    )
-
-
 def sample_fold(
     training_set: TrainingSet, folds: Sequence[Fold], *, seed: int, most: int = MOST
 ) -> Sampled | str:
@@ -102,7 +92,7 @@ def sample_fold(
     rows = sorted_rows(snapshots, train | test)
     kept, weight = _draw(labels[rows], np.random.default_rng(seed), most)
     chosen = rows[kept]
-    return Sampled(take_rows(training_set, chosen), train[chosen], labels[chosen], weight)
+    return Sampled(training_set.take_rows(chosen), train[chosen], labels[chosen], weight)
 
 
 def _draw(labels: Mask, rng: np.random.Generator, most: int) -> tuple[npt.NDArray[np.intp], Floats]:

@@ -26,18 +26,15 @@ import pyarrow.compute as pc
 from numba import njit
 
 from microconv.errors import EventLogError
-from microconv.features.family import Columns, State
-from microconv.features.kernel import read_only
+from microconv.features.family import Columns, Family, Spec, State, read_only
 from microconv.histories.arrays import Attributes, Int64, VisibleEvents
 from microconv.journey import JourneyMap
 from microconv.settings import FeatureSettings
 
-FITTED = True
-
 OTHER, MISSING = "(other)", "(missing)"
 
 
-def fit(
+def _fit(
     visible: VisibleEvents,
     labels: npt.NDArray[np.bool_],
     journey: JourneyMap,
@@ -66,26 +63,20 @@ def fit(
     return {"columns": columns}
 
 
-def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[str]:
+def _names(spec: Spec) -> list[str]:
     """Name the columns: the attributes in the order of their table."""
     return [
         f"attributes.{column['name']}{ending}"
-        for column in state["columns"]
+        for column in spec.state["columns"]
         for ending in _endings(column)
     ]
 
 
-def fill(
-    out: Columns,
-    visible: VisibleEvents,
-    journey: JourneyMap,
-    settings: FeatureSettings,
-    state: State,
-) -> None:
+def _fill(out: Columns, visible: VisibleEvents, spec: Spec) -> None:
     """Write every column for every row; an attribute without a table is missing."""
     attributes = visible.histories.attributes
     first, every_row = 0, np.arange(len(visible))
-    for column in state["columns"]:
+    for column in spec.state["columns"]:
         name, width = column["name"], len(_endings(column))
         if attributes is None or name not in attributes.table.column_names:
             out[first : first + width] = 0 if width > 1 else np.nan
@@ -97,6 +88,9 @@ def fill(
         else:
             out[first] = _number_as_of(attributes, visible, name)
         first += width
+
+
+FAMILY = Family(_names, _fill, _fit)
 
 
 def attribute_values(

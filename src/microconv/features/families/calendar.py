@@ -1,42 +1,36 @@
-"""Calendar: at which hours and on which days of the week the prospect acts.
+"""Calendar: at which hours and on which weekdays the prospect acts.
 
-An act is an event of a micro step that was at least as likely a person's as a
-robot's. Hours and weekdays are UTC. Everything is a share or a mean over all
-acts, so no column tells in which week, month or year a question was asked.
-All are nan without an act.
+An action is an event of a micro step with `human_probability` of at least one half. Hours and
+weekdays are UTC. Every column is a share or a mean over all actions, so none reveals
+the week, month or year of a snapshot. All are nan without an action.
 
 ==============================  ===============================================
-``calendar.weekend.share``      acts on a Saturday or Sunday
-``calendar.office.share``       acts from Monday to Friday, 09:00 to 17:00
-``calendar.hours_00_06.share``  acts from 00:00 to 06:00; likewise 06, 12, 18
+``calendar.weekend.share``      actions on a Saturday or Sunday
+``calendar.office.share``       actions from Monday to Friday, 09 to 17 h
+``calendar.hours_00_06.share``  actions from 00 to 06 h; likewise 06, 12, 18
 ``calendar.hour.entropy``       Shannon entropy of the hour (24 values), in bits:
-                                0 if all acts fall in the same hour of the day
+                                0 if all actions fall in the same hour of day
 ``calendar.hour.sin/cos``       mean of sin and cos of 2π · hour / 24, of the hour
                                 0 to 23: the direction is the usual hour, the
-                                length says how usual
+                                length how usual it is
 ==============================  ===============================================
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from microconv.features.family import Columns, State
-from microconv.features.kernel import HUMAN_THRESHOLD, event_arrays
+from microconv.features.family import HUMAN_THRESHOLD, Columns, Family, Spec, event_arrays
 from microconv.histories.arrays import VisibleEvents
-from microconv.journey import MICRO, JourneyMap
-from microconv.settings import FeatureSettings
-
-FITTED = False
+from microconv.journey import MICRO
 
 HOUR = 3_600_000_000
 DATE = 24 * HOUR
-"""In microseconds, and of this file: of dividing by a constant no division is left."""
+"""Microseconds, as constants of the kernel's own file: numba then avoids the division."""
 
 FEW = 64
-"""Of fewer acts than this the logarithms are looked up."""
+"""Below this many actions, logarithms are looked up."""
 
 COLUMNS = (
     "weekend.share",
@@ -51,42 +45,27 @@ COLUMNS = (
 )
 
 
-def fit(
-    visible: VisibleEvents,
-    labels: npt.NDArray[np.bool_],
-    journey: JourneyMap,
-    settings: FeatureSettings,
-) -> State:
-    """Learn nothing."""
-    return {}
-
-
-def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[str]:
-    """Name the columns."""
+def _names(spec: Spec) -> list[str]:
     return [f"calendar.{column}" for column in COLUMNS]
 
 
-def fill(
-    out: Columns,
-    visible: VisibleEvents,
-    journey: JourneyMap,
-    settings: FeatureSettings,
-    state: State,
-) -> None:
-    """Write every column for every row."""
+def _fill(out: Columns, visible: VisibleEvents, spec: Spec) -> None:
     angles = 2 * np.pi * np.arange(24) / 24
     circle = np.stack([np.sin(angles), np.cos(angles)])
-    _fill(out, *event_arrays(visible), journey.kinds == MICRO, circle, HUMAN_THRESHOLD)
+    _kernel(out, *event_arrays(visible), spec.journey.kinds == MICRO, circle, HUMAN_THRESHOLD)
+
+
+FAMILY = Family(_names, _fill)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fill(  # type: ignore[no-untyped-def]
+def _kernel(  # type: ignore[no-untyped-def]
     out, as_of, start, end, time, step, human_probability, micro, circle, person
 ):
-    """Count each history's acts by hour; all but the weekday follows from the counts."""
+    """Count each history's actions by hour; all but the weekdays follows from the counts."""
     n_columns = len(out)
     hours = np.empty(24, np.int64)
-    surprise = np.zeros((FEW, FEW))  # of so many acts in an hour, among so many
+    surprise = np.zeros((FEW, FEW))  # by the number of actions, then those in an hour
     for n in range(1, FEW):
         for count in range(1, n + 1):
             surprise[n, count] = count * np.log2(count / n)

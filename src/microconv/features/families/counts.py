@@ -1,12 +1,12 @@
-"""Counts: how often each step, kind and stage happened, in windows counted backwards.
+"""Counts: how often each step, kind and stage happened, in windows that end at `as_of`.
 
-An event counts as the probability that a person did it (`human_probability`): with 1 for
-every event the columns are plain counts. A stage counts its micro steps.
+Each event counts as the probability that a person did it (`human_probability`): where that is 1
+for every event, the columns are plain counts. A stage counts its micro steps.
 
 ==============================  =============================================
 ``counts.pricing_visit.30d``    the step, in the 30 days before `as_of`
 ``counts.kind=micro.30d``       every step of a kind (the kinds the journey has)
-``counts.stage=decision.ever``  every micro step of a stage, since ever
+``counts.stage=decision.ever``  every micro step of a stage, at any time
 ``counts.(other).30d``          all steps without columns of their own (`max_steps`)
 ==============================  =============================================
 """
@@ -17,61 +17,50 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from microconv.features.family import Columns, State
-from microconv.features.kernel import event_arrays, window_names, window_spans
+from microconv.features.family import (
+    Columns,
+    Family,
+    Spec,
+    event_arrays,
+    window_names,
+    window_spans,
+)
 from microconv.features.rare_steps import group_rare_steps
 from microconv.histories.arrays import VisibleEvents
-from microconv.journey import KINDS, JourneyMap
-from microconv.settings import FeatureSettings
-
-FITTED = False
+from microconv.journey import KINDS
 
 
-def fit(
-    visible: VisibleEvents,
-    labels: npt.NDArray[np.bool_],
-    journey: JourneyMap,
-    settings: FeatureSettings,
-) -> State:
-    """Learn nothing."""
-    return {}
+def _names(spec: Spec) -> list[str]:
+    """Name the columns: steps, kinds, then stages, each with all its windows."""
+    groups, _ = _groups(spec)
+    return [
+        f"counts.{group}.{window}" for group in groups for window in window_names(spec.settings)
+    ]
 
 
-def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[str]:
-    """Name the columns: steps, kinds, stages; the windows of each side by side."""
-    groups, _ = _groups(journey, settings)
-    return [f"counts.{group}.{window}" for group in groups for window in window_names(settings)]
+def _fill(out: Columns, visible: VisibleEvents, spec: Spec) -> None:
+    _, adds_to = _groups(spec)
+    _kernel(out, *event_arrays(visible), window_spans(spec.settings), adds_to)
 
 
-def fill(
-    out: Columns,
-    visible: VisibleEvents,
-    journey: JourneyMap,
-    settings: FeatureSettings,
-    state: State,
-) -> None:
-    """Write every column for every row; 0 where nothing happened."""
-    _, adds_to = _groups(journey, settings)
-    _fill(out, *event_arrays(visible), window_spans(settings), adds_to)
+FAMILY = Family(_names, _fill)
 
 
-def _groups(
-    journey: JourneyMap, settings: FeatureSettings
-) -> tuple[list[str], npt.NDArray[np.int64]]:
-    """Name what is counted, steps first, and say to which three groups each step adds.
+def _groups(spec: Spec) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """Name what is counted, and return the three groups that each step adds to.
 
-    A step without a stage adds to a group that is not there, behind all others.
+    A step without a stage adds to a group behind all others, which is not reported.
     """
-    told = group_rare_steps(journey, settings)
+    journey, grouped = spec.journey, group_rare_steps(spec.journey, spec.settings)
     kinds = [kind for kind in KINDS if len(journey.codes_of_kind(kind))]
     groups = [
-        *told.names,
+        *grouped.names,
         *(f"kind={kind}" for kind in kinds),
         *(f"stage={stage}" for stage in journey.stages),
     ]
     adds_to = np.full((len(journey), 3), len(groups), dtype=np.int64)
-    adds_to[:, 0] = told.place
-    first_kind, first_stage = len(told.names), len(told.names) + len(kinds)
+    adds_to[:, 0] = grouped.group
+    first_kind, first_stage = len(grouped.names), len(grouped.names) + len(kinds)
     for code, step in enumerate(journey.steps):
         adds_to[code, 1] = first_kind + kinds.index(step.kind)
         if step.kind == "micro" and step.stage is not None:
@@ -80,7 +69,7 @@ def _groups(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fill(  # type: ignore[no-untyped-def]
+def _kernel(  # type: ignore[no-untyped-def]
     out, as_of, start, end, time, step, human_probability, spans, adds_to
 ):
     """Walk each history backwards: the windows an event lies in only grow."""
@@ -88,7 +77,7 @@ def _fill(  # type: ignore[no-untyped-def]
     n_spans, n_steps = len(spans), adds_to[:, 0].max() + 1
     n_windows = n_spans + 1
     n_groups = n_columns // n_windows
-    sums = np.zeros(n_columns + n_windows)  # the last group is nobody's and never read
+    sums = np.zeros(n_columns + n_windows)  # the last group is never read
     met = np.empty(n_groups, np.int64)
     met_in = np.full(n_steps, -1, np.int64)
     block = max(16, 131_072 // n_columns)

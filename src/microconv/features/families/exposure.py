@@ -1,73 +1,60 @@
-"""Exposure: what the prospect was shown, and how much came of it.
+"""Exposure: how a prospect responded to what it was sent or shown.
 
-How many exposures there were stands in ``counts.kind=exposure``; here is what
-they met with. Exposures and micro events count as the probability that a
-person was behind them (`human_probability`), as in `counts`.
+The number of exposures is ``counts.kind=exposure``. As in `counts`, exposures and
+micro events count as the probability that a person was behind them (`human_probability`).
 
 ============================  ====================================================
 ``exposure.response.30d``     (micro events + 1/2) / (exposures + 1) in the window;
                               nan without an exposure there. The half keeps one
-                              answer to one mail from outranking eight to ten.
-``exposure.unanswered.ever``  exposures after the latest act of the prospect (a
-                              micro event more likely a person's than a robot's),
-                              all of them if there is none
-``exposure.days.last``        days since the latest exposure that was at least as
-                              likely a person's as a robot's; nan without one
+                              response to one email from ranking above eight to ten.
+``exposure.unanswered.ever``  exposures after the prospect's latest action (a micro
+                              event with `human_probability` of at least one half), all of them
+                              if there is none
+``exposure.days.last``        days since the latest exposure with `human_probability` of at least
+                              one half; nan without one
 ============================  ====================================================
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from microconv.features.family import Columns, State
-from microconv.features.kernel import HUMAN_THRESHOLD, event_arrays, window_names, window_spans
+from microconv.features.family import (
+    HUMAN_THRESHOLD,
+    Columns,
+    Family,
+    Spec,
+    event_arrays,
+    window_names,
+    window_spans,
+)
 from microconv.histories.arrays import DAY, VisibleEvents
-from microconv.journey import EXPOSURE, MICRO, JourneyMap
-from microconv.settings import FeatureSettings
-
-FITTED = False
+from microconv.journey import EXPOSURE, MICRO
 
 
-def fit(
-    visible: VisibleEvents,
-    labels: npt.NDArray[np.bool_],
-    journey: JourneyMap,
-    settings: FeatureSettings,
-) -> State:
-    """Learn nothing."""
-    return {}
-
-
-def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[str]:
-    """Name the columns: responses by window, the unanswered, the last."""
+def _names(spec: Spec) -> list[str]:
     return [
-        *(f"exposure.response.{window}" for window in window_names(settings)),
+        *(f"exposure.response.{window}" for window in window_names(spec.settings)),
         "exposure.unanswered.ever",
         "exposure.days.last",
     ]
 
 
-def fill(
-    out: Columns,
-    visible: VisibleEvents,
-    journey: JourneyMap,
-    settings: FeatureSettings,
-    state: State,
-) -> None:
-    """Write every column for every row."""
-    exposure, micro = journey.kinds == EXPOSURE, journey.kinds == MICRO
-    spans = window_spans(settings)
-    _fill(out, *event_arrays(visible), exposure, micro, HUMAN_THRESHOLD, spans, DAY)
+def _fill(out: Columns, visible: VisibleEvents, spec: Spec) -> None:
+    exposure, micro = spec.journey.kinds == EXPOSURE, spec.journey.kinds == MICRO
+    spans = window_spans(spec.settings)
+    _kernel(out, *event_arrays(visible), exposure, micro, HUMAN_THRESHOLD, spans, DAY)
+
+
+FAMILY = Family(_names, _fill)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fill(  # type: ignore[no-untyped-def]
+def _kernel(  # type: ignore[no-untyped-def]
     out, as_of, start, end, time, step, human_probability, exposure, micro, person, spans, day
 ):
-    """Walk each history backwards: unanswered is what is met before the first act."""
+    """Walk each history backwards: exposures found before an action are unanswered."""
     n_spans = len(spans)
     shown = np.empty(n_spans + 1)
     done = np.empty(n_spans + 1)
@@ -89,10 +76,10 @@ def _fill(  # type: ignore[no-untyped-def]
             elif micro[s]:
                 done[w] += human_probability[i]
                 answered = answered or human_probability[i] >= person
-        exposures, acts = 0.0, 0.0
+        exposures, actions = 0.0, 0.0
         for w in range(n_spans + 1):
             exposures += shown[w]
-            acts += done[w]
-            out[w, r] = (acts + 0.5) / (exposures + 1) if exposures > 0 else np.nan
+            actions += done[w]
+            out[w, r] = (actions + 0.5) / (exposures + 1) if exposures > 0 else np.nan
         out[n_spans + 1, r] = unanswered
         out[n_spans + 2, r] = latest

@@ -1,9 +1,8 @@
 """Path: in which order the steps were done.
 
-Only events count that were at least as likely a person's as a robot's. "Before"
-and "after" mean the position in the log's total order, so that of two events at
-one instant exactly one comes first, always the same. Other events may lie
-between the steps of a pair or a sequence.
+Events with `human_probability` below one half are ignored. "Before" and "after" mean the position
+in the log's total order, so of two events at one instant exactly one comes first,
+always the same. Other events may lie between the steps of a pair or a sequence.
 
 ==============================  ===============================================
 ``path.a>b.done``               1 if `b` was done some time after `a`, else 0
@@ -20,7 +19,7 @@ between the steps of a pair or a sequence.
 ``path.last_1.commitment``      its commitment
 ``path.last_1.days``            days since then
 ``path.last=pricing_visit``     1 if the latest micro event was that step, else 0;
-                                ``path.last=(other)`` for all without columns of their own
+                                ``path.last=(other)`` for steps without columns
 ==============================  ===============================================
 """
 
@@ -33,76 +32,58 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from microconv.features.family import Columns, State
-from microconv.features.kernel import HUMAN_THRESHOLD, event_arrays
+from microconv.features.family import HUMAN_THRESHOLD, Columns, Family, Spec, event_arrays
 from microconv.features.rare_steps import group_rare_steps
 from microconv.histories.arrays import DAY, VisibleEvents
 from microconv.journey import MICRO, JourneyMap
-from microconv.settings import FeatureSettings
-
-FITTED = False
 
 Codes = npt.NDArray[np.int64]
 
 
-def fit(
-    visible: VisibleEvents,
-    labels: npt.NDArray[np.bool_],
-    journey: JourneyMap,
-    settings: FeatureSettings,
-) -> State:
-    """Learn nothing."""
-    return {}
-
-
-def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[str]:
+def _names(spec: Spec) -> list[str]:
     """Name the columns: pairs, longer sequences, the last steps."""
-    micro = set(_micro_steps(journey))
+    micro = set(_micro_steps(spec.journey))
     columns = []
-    for sequence in _sequences(journey, settings):
+    for sequence in _sequences(spec):
         measures = ["done", "since", "days"]
         if _is_transition(sequence, micro):
             measures.append("next")
         columns += [f"path.{'>'.join(sequence)}.{measure}" for measure in measures]
-    for k in range(1, settings.last_steps + 1):
+    for k in range(1, spec.settings.last_steps + 1):
         columns += [f"path.last_{k}.{what}" for what in ("stage", "commitment", "days")]
-    if settings.last_steps:
-        columns += [f"path.last={step}" for step in _told_micro(journey, settings)[0]]
+    if spec.settings.last_steps:
+        columns += [f"path.last={step}" for step in _grouped_micro(spec)[0]]
     return columns
 
 
-def fill(
-    out: Columns,
-    visible: VisibleEvents,
-    journey: JourneyMap,
-    settings: FeatureSettings,
-    state: State,
-) -> None:
-    """Write every column for every row."""
-    _fill(out, *event_arrays(visible), _plan(journey, settings), HUMAN_THRESHOLD, DAY)
+def _fill(out: Columns, visible: VisibleEvents, spec: Spec) -> None:
+    _kernel(out, *event_arrays(visible), _plan(spec), HUMAN_THRESHOLD, DAY)
+
+
+FAMILY = Family(_names, _fill)
 
 
 class _Plan(NamedTuple):
-    """Where the kernel writes what.
+    """Which column the kernel writes what to.
 
     Attributes
     ----------
     defaults : ndarray of float32, shape (n_columns,)
-        What stands in a row without events.
+        Values of a row without events.
     done_column, next_column : ndarray of int64, shape (n_paired, n_paired)
-        The column `done` (then `since`, `days`) and the column `next` of a pair; or -1.
-        Only steps that stand in a pair have a place here.
+        The column `done` (then `since`, `days`) and the column `next` of a pair, or -1.
+        Only steps that are part of a pair are indexed here, which bounds the size.
     last_column : ndarray of int64, shape (n_steps,)
-        The column ``path.last=step``; or -1.
+        The column ``path.last=step``, or -1.
     last_steps : ndarray of int64, shape (2,)
         The column of ``path.last_1.stage``, and how many last steps there are.
-    worth : ndarray of float32, shape (2, n_steps)
+    levels : ndarray of float32, shape (2, n_steps)
         Stage, counting from 1, and commitment.
     micro : ndarray of bool, shape (n_steps,)
     paired : ndarray of int64, shape (n_steps,)
-        The place of a step that stands in a pair; else -1.
-    offsets, places : ndarray of int64
-        See :func:`_places`.
+        Index of each step among those that are part of a pair, or -1.
+    offsets, positions : ndarray of int64
+        See :func:`_positions`.
     """
 
     defaults: npt.NDArray[np.float32]
@@ -110,23 +91,24 @@ class _Plan(NamedTuple):
     next_column: Codes
     last_column: Codes
     last_steps: Codes
-    worth: npt.NDArray[np.float32]
+    levels: npt.NDArray[np.float32]
     micro: npt.NDArray[np.bool_]
     paired: Codes
     offsets: Codes
-    places: Codes
+    positions: Codes
 
 
-def _plan(journey: JourneyMap, settings: FeatureSettings) -> _Plan:
-    """Give every pair, sequence and last step its columns, in the order of the names."""
-    micro, n_steps = set(_micro_steps(journey)), len(journey)
-    sequences = _sequences(journey, settings)
+def _plan(spec: Spec) -> _Plan:
+    """Assign columns to every pair, sequence and last step, in the order of the names."""
+    journey, last_steps = spec.journey, spec.settings.last_steps
+    micro, sequences = set(_micro_steps(journey)), _sequences(spec)
     code_of = {name: code for code, name in enumerate(journey.step_names)}
-    paired = _paired([s for s in sequences if len(s) == 2], code_of)
-    shape = (paired.max(initial=-1) + 1,) * 2
-    done_column = np.full(shape, -1, dtype=np.int64)
-    next_column = np.full(shape, -1, dtype=np.int64)
-    last_column = np.full(n_steps, -1, dtype=np.int64)
+    in_pairs = sorted({code_of[step] for pair in sequences if len(pair) == 2 for step in pair})
+    paired = np.full(len(journey), -1, dtype=np.int64)
+    paired[in_pairs] = np.arange(len(in_pairs))
+    done_column = np.full((len(in_pairs), len(in_pairs)), -1, dtype=np.int64)
+    next_column = np.full_like(done_column, -1)
+    last_column = np.full(len(journey), -1, dtype=np.int64)
     longer, column = [], 0
     for sequence in sequences:
         codes = [code_of[step] for step in sequence]
@@ -139,37 +121,30 @@ def _plan(journey: JourneyMap, settings: FeatureSettings) -> _Plan:
         if _is_transition(sequence, micro):
             next_column[pair] = column
             column += 1
-    if settings.last_steps:
-        one_hot = column + 3 * settings.last_steps
-        last_column[journey.codes_of_kind("micro")] = one_hot + _told_micro(journey, settings)[1]
-    offsets, places = _places(longer, n_steps)
+    if last_steps:
+        first = column + 3 * last_steps
+        last_column[journey.codes_of_kind("micro")] = first + _grouped_micro(spec)[1]
+    names = _names(spec)
+    zero = [name.endswith((".done", ".next")) or name.startswith("path.last=") for name in names]
     return _Plan(
-        _defaults(names(journey, settings, {})),
+        np.where(zero, 0, np.nan).astype(np.float32),
         done_column,
         next_column,
         last_column,
-        np.array([column, settings.last_steps], dtype=np.int64),
+        np.array([column, last_steps], dtype=np.int64),
         np.stack([journey.stage_codes + 1, journey.commitments]).astype(np.float32),
         journey.kinds == MICRO,
         paired,
-        offsets,
-        places,
+        *_positions(longer, len(journey)),
     )
 
 
-def _paired(pairs: list[tuple[str, ...]], code_of: dict[str, int]) -> Codes:
-    """Give the steps that stand in a pair a place each; -1 for the others."""
-    found = sorted({code_of[step] for pair in pairs for step in pair})
-    paired = np.full(len(code_of), -1, dtype=np.int64)
-    paired[found] = np.arange(len(found))
-    return paired
-
-
-def _told_micro(journey: JourneyMap, settings: FeatureSettings) -> tuple[list[str], Codes]:
-    """Name the micro steps that are told apart, and say which of them each micro step is."""
-    told = group_rare_steps(journey, settings)
-    found, which = np.unique(told.place[journey.codes_of_kind("micro")], return_inverse=True)
-    return [told.names[place] for place in found], which.astype(np.int64)
+def _grouped_micro(spec: Spec) -> tuple[list[str], Codes]:
+    """Name the groups of the micro steps, and return the group of each micro step."""
+    grouped = group_rare_steps(spec.journey, spec.settings)
+    codes = spec.journey.codes_of_kind("micro")
+    found, which = np.unique(grouped.group[codes], return_inverse=True)
+    return [grouped.names[group] for group in found], which.astype(np.int64)
 
 
 def _micro_steps(journey: JourneyMap) -> list[str]:
@@ -177,12 +152,12 @@ def _micro_steps(journey: JourneyMap) -> list[str]:
     return [step.name for step in journey.steps if step.kind == "micro"]
 
 
-def _sequences(journey: JourneyMap, settings: FeatureSettings) -> list[tuple[str, ...]]:
+def _sequences(spec: Spec) -> list[tuple[str, ...]]:
     """List the pairs, then the longer sequences, each once."""
-    pairs: list[tuple[str, ...]] = []
+    settings, pairs = spec.settings, list[tuple[str, ...]]()
     if settings.pairs == "all":
-        own = set(group_rare_steps(journey, settings).names)
-        pairs = list(permutations([s for s in _micro_steps(journey) if s in own], 2))
+        own = set(group_rare_steps(spec.journey, settings).names)
+        pairs = list(permutations([s for s in _micro_steps(spec.journey) if s in own], 2))
     elif settings.pairs != "none":
         pairs = list(settings.pairs)
     pairs += [sequence for sequence in settings.sequences if len(sequence) == 2]
@@ -194,25 +169,19 @@ def _is_transition(sequence: tuple[str, ...], micro: set[str]) -> bool:
     return len(sequence) == 2 and all(step in micro for step in sequence)
 
 
-def _defaults(columns: list[str]) -> npt.NDArray[np.float32]:
-    """Say what stands in each column of a row without events."""
-    zero = [name.endswith((".done", ".next")) or name.startswith("path.last=") for name in columns]
-    return np.where(zero, 0, np.nan).astype(np.float32)
+def _positions(longer: list[tuple[list[int], int]], n_steps: int) -> tuple[Codes, Codes]:
+    """List the positions of each step in the longer sequences.
 
-
-def _places(longer: list[tuple[list[int], int]], n_steps: int) -> tuple[Codes, Codes]:
-    """List, for each step, where it stands in the longer sequences.
-
-    The memory of sequence q is a run of slots, one for each of its positions.
-    A step's places are rows (its slot, the column if it is the last position
-    else -1, whether it is the first); a sequence's later positions come first,
-    so that one event never advances a sequence twice.
+    The kernel keeps one number for each position of each sequence. A row holds where that
+    number is kept, the column to write to (-1 but for the last position), and whether the
+    position is the first. Later positions of a sequence come first, so that one event
+    never advances a sequence twice.
 
     Returns
     -------
     offsets : ndarray of int64, shape (n_steps + 1,)
-        Rows ``offsets[s]:offsets[s + 1]`` are the places of step `s`.
-    places : ndarray of int64, shape (n_places, 3)
+        Rows ``offsets[s]:offsets[s + 1]`` are the positions of step `s`.
+    positions : ndarray of int64, shape (n_positions, 3)
     """
     of_step: list[list[tuple[int, int, int]]] = [[] for _ in range(n_steps)]
     slot = 0
@@ -221,27 +190,27 @@ def _places(longer: list[tuple[list[int], int]], n_steps: int) -> tuple[Codes, C
             ends = column if position == len(codes) - 1 else -1
             of_step[codes[position]].append((slot + position, ends, int(position == 0)))
         slot += len(codes)
-    offsets = np.cumsum([0, *(len(places) for places in of_step)])
-    rows = [place for places in of_step for place in places]
+    offsets = np.cumsum([0, *(len(rows) for rows in of_step)])
+    rows = [row for rows in of_step for row in rows]
     return offsets.astype(np.int64), np.array(rows, dtype=np.int64).reshape(-1, 3)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fill(  # type: ignore[no-untyped-def]
+def _kernel(  # type: ignore[no-untyped-def]
     out, as_of, start, end, time, step, human_probability, plan, person, day
 ):
     """Walk each history forwards; a pair costs something only when it is completed."""
     n_columns, n_rows = out.shape
     done_column, next_column, last_column = plan.done_column, plan.next_column, plan.last_column
-    offsets, places, worth = plan.offsets, plan.places, plan.worth
-    n_slots, n_paired = len(places), len(done_column)
+    offsets, positions, levels = plan.offsets, plan.positions, plan.levels
+    n_slots, n_paired = len(positions), len(done_column)
     first_last, n_last = plan.last_steps
     lasts = np.empty(max(n_last, 1), np.int64)  # a ring of the latest micro events
-    met = np.empty(n_paired, np.int64)  # the steps of pairs met, in order
+    met = np.empty(n_paired, np.int64)  # steps found so far, in order
     met_in = np.full(n_paired, -1, np.int64)
-    followed = np.empty(n_paired, np.int64)  # how many of them a step has come after already
+    followed = np.empty(n_paired, np.int64)  # how many of them each step came after before
     latest = np.empty(n_paired, np.int64)
-    begun = np.empty(n_slots, np.int64)  # latest start of each beginning of a longer sequence
+    begun = np.empty(n_slots, np.int64)  # latest start of each sequence up to each position
     begun_in = np.full(n_slots, -1, np.int64)
     block = max(16, 131_072 // max(n_columns, 1))
     for first in range(0, n_rows, block):
@@ -278,8 +247,8 @@ def _fill(  # type: ignore[no-untyped-def]
                         n_met += 1
                     latest[p] = t
                 for k in range(offsets[s], offsets[s + 1]):
-                    slot, c = places[k, 0], places[k, 1]
-                    if places[k, 2] == 1:
+                    slot, c = positions[k, 0], positions[k, 1]
+                    if positions[k, 2] == 1:
                         begun[slot], begun_in[slot] = t, r
                     elif begun_in[slot - 1] == r:
                         if c >= 0 and begun_in[slot] != r:
@@ -290,8 +259,8 @@ def _fill(  # type: ignore[no-untyped-def]
             for k in range(min(n_last, n_micro)):
                 i = lasts[(n_micro - 1 - k) % n_last]
                 c = first_last + 3 * k
-                out[c, r] = worth[0, step[i]]
-                out[c + 1, r] = worth[1, step[i]]
+                out[c, r] = levels[0, step[i]]
+                out[c + 1, r] = levels[1, step[i]]
                 out[c + 2, r] = (cut - time[i]) / day
                 if k == 0:
                     out[last_column[step[i]], r] = 1

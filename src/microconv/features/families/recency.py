@@ -1,7 +1,7 @@
 """Recency: days since each step last and first happened, and how fast it was reached.
 
-Events that were more likely a robot's than a person's (`human_probability` below one half)
-do not count. A step that never happened has no such day: nan.
+Events with `human_probability` below :data:`HUMAN_THRESHOLD` are ignored. Columns of a step that
+never happened are nan.
 
 =================================  ==========================================
 ``recency.pricing_visit.last``     days from the step's latest event to `as_of`
@@ -9,60 +9,46 @@ do not count. A step that never happened has no such day: nan.
 ``recency.pricing_visit.reached``  days it took from the first event of any step
 ``recency.(any).last``             days from the latest event of any step
 ``recency.(any).first``            days from the first
-``recency.(other).last``           likewise of all steps without columns of their own
+``recency.(other).last``           likewise for all steps without columns of their own
 =================================  ==========================================
 """
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from microconv.features.family import Columns, State
-from microconv.features.kernel import HUMAN_THRESHOLD, event_arrays, read_only
+from microconv.features.family import (
+    HUMAN_THRESHOLD,
+    Columns,
+    Family,
+    Spec,
+    event_arrays,
+    read_only,
+)
 from microconv.features.rare_steps import group_rare_steps
 from microconv.histories.arrays import DAY, VisibleEvents
-from microconv.journey import JourneyMap
-from microconv.settings import FeatureSettings
-
-FITTED = False
 
 
-def fit(
-    visible: VisibleEvents,
-    labels: npt.NDArray[np.bool_],
-    journey: JourneyMap,
-    settings: FeatureSettings,
-) -> State:
-    """Learn nothing."""
-    return {}
-
-
-def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[str]:
-    """Name the columns: the steps, then any of them."""
-    told = group_rare_steps(journey, settings).names
-    steps = [f"{step}.{w}" for step in told for w in ("last", "first", "reached")]
+def _names(spec: Spec) -> list[str]:
+    grouped = group_rare_steps(spec.journey, spec.settings).names
+    steps = [f"{step}.{w}" for step in grouped for w in ("last", "first", "reached")]
     return [f"recency.{column}" for column in (*steps, "(any).last", "(any).first")]
 
 
-def fill(
-    out: Columns,
-    visible: VisibleEvents,
-    journey: JourneyMap,
-    settings: FeatureSettings,
-    state: State,
-) -> None:
-    """Write every column for every row; nan where a step never happened."""
-    (place,) = read_only(group_rare_steps(journey, settings).place)
-    _fill(out, *event_arrays(visible), place, HUMAN_THRESHOLD, DAY)
+def _fill(out: Columns, visible: VisibleEvents, spec: Spec) -> None:
+    (group,) = read_only(group_rare_steps(spec.journey, spec.settings).group)
+    _kernel(out, *event_arrays(visible), group, HUMAN_THRESHOLD, DAY)
+
+
+FAMILY = Family(_names, _fill)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fill(  # type: ignore[no-untyped-def]
-    out, as_of, start, end, time, step, human_probability, place, person, day
+def _kernel(  # type: ignore[no-untyped-def]
+    out, as_of, start, end, time, step, human_probability, group, person, day
 ):
-    """Walk each history backwards: the first event met of a step is its latest."""
+    """Walk each history backwards: the first event found of a step is its latest."""
     n_columns, n_rows = out.shape
     n_steps = (n_columns - 2) // 3
     met = np.empty(n_steps, np.int64)
@@ -80,7 +66,7 @@ def _fill(  # type: ignore[no-untyped-def]
             for i in range(end[r] - 1, start[r] - 1, -1):
                 if human_probability[i] < person:
                     continue
-                s, t = place[step[i]], time[i]
+                s, t = group[step[i]], time[i]
                 if met_in[s] != r:
                     met_in[s] = r
                     if n_met == 0:

@@ -1,24 +1,23 @@
-"""Tempo: the pace of the prospect's own acts.
+"""Tempo: the pace of the prospect's own actions.
 
-An act is an event of a micro step that was at least as likely a person's as a
-robot's. Exposures are done to the prospect and keep the sender's pace, so they
-are no acts. A gap is the time between an act and the next, in days; two acts at
-one instant have a gap of 0.
+An action is an event of a micro step with `human_probability` of at least one half; exposures keep
+the sender's pace and do not count. A gap is the time in days between an action and the
+next; two actions at one instant have a gap of 0.
 
 ===========================  ===================================================
-``tempo.gap.last``           the gap before the latest act; nan below two acts
+``tempo.gap.last``           the gap before the latest action; nan below two actions
 ``tempo.gap.min/median/max`` over all gaps; an even number's median is the mean
-                             of the middle two; nan below two acts
+                             of the middle two; nan below two actions
 ``tempo.gap.trend``          least-squares slope of the gaps over their position,
                              in days per gap: positive for a prospect who slows
-                             down; nan below three acts
-``tempo.gap.overdue``        days since the latest act over the median gap; nan
-                             below two acts or where the median is 0
-``tempo.active_days.30d``    distinct UTC dates with an act in the window
-``tempo.sessions.30d``       sessions with an act in the window; a gap longer
+                             down; nan below three actions
+``tempo.gap.overdue``        days since the latest action over the median gap; nan
+                             below two actions or where the median is 0
+``tempo.active_days.30d``    distinct UTC dates with an action in the window
+``tempo.sessions.30d``       sessions with an action in the window; a gap longer
                              than `session_gap_minutes` starts a new one
-``tempo.pace.7d/30d``        acts a day in the shorter window over acts a day in
-                             the longer; nan without an act in the longer
+``tempo.pace.7d/30d``        actions a day in the shorter window over those in the
+                             longer; nan without an action in the longer
 ===========================  ===================================================
 """
 
@@ -27,42 +26,34 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from microconv.features.family import Columns, State
-from microconv.features.kernel import HUMAN_THRESHOLD, event_arrays, window_names, window_spans
+from microconv.features.family import (
+    HUMAN_THRESHOLD,
+    Columns,
+    Family,
+    Spec,
+    event_arrays,
+    window_names,
+    window_spans,
+)
 from microconv.histories.arrays import DAY, VisibleEvents
-from microconv.journey import MICRO, JourneyMap
-from microconv.settings import FeatureSettings
-
-FITTED = False
+from microconv.journey import MICRO
 
 MINUTE = 60_000_000
 """Microseconds in a minute."""
 
 DATE = 1440 * MINUTE
-"""Microseconds in a day, as a constant of the kernel's own file: no division is left of it."""
+"""Microseconds in a day, as a constant of the kernel's own file: numba avoids the division."""
 
 FEW = 32
-"""Fewer gaps than this are compared with each other, more are parted around one of them."""
+"""Up to this many actions, the median comes from comparing all gaps with each other."""
 
 GAPS = ("last", "min", "median", "max", "trend", "overdue")
 
 
-def fit(
-    visible: VisibleEvents,
-    labels: npt.NDArray[np.bool_],
-    journey: JourneyMap,
-    settings: FeatureSettings,
-) -> State:
-    """Learn nothing."""
-    return {}
-
-
-def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[str]:
-    """Name the columns: gaps, active days, sessions, paces."""
-    windows = window_names(settings)
+def _names(spec: Spec) -> list[str]:
+    windows = window_names(spec.settings)
     return [
         *(f"tempo.gap.{which}" for which in GAPS),
         *(f"tempo.active_days.{window}" for window in windows),
@@ -71,35 +62,31 @@ def names(journey: JourneyMap, settings: FeatureSettings, state: State) -> list[
     ]
 
 
-def fill(
-    out: Columns,
-    visible: VisibleEvents,
-    journey: JourneyMap,
-    settings: FeatureSettings,
-    state: State,
-) -> None:
-    """Write every column for every row; see the module for what is nan and when."""
-    pause = round(settings.session_gap_minutes * MINUTE)
+def _fill(out: Columns, visible: VisibleEvents, spec: Spec) -> None:
+    pause = round(spec.settings.session_gap_minutes * MINUTE)
     longest = int((visible.end - visible.start).max(initial=0))
     gaps = np.empty(longest, dtype=np.int64)
     arrays = event_arrays(visible)
-    _fill(
+    _kernel(
         out,
         *arrays,
-        journey.kinds == MICRO,
+        spec.journey.kinds == MICRO,
         HUMAN_THRESHOLD,
-        window_spans(settings),
+        window_spans(spec.settings),
         pause,
         gaps,
         DAY,
     )
 
 
+FAMILY = Family(_names, _fill)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def _median_of_few(gaps, n):  # type: ignore[no-untyped-def]
-    """Return the median of the first n gaps: the one that has half of the others before it.
+    """Return the median of the first n gaps: the one with half of the others before it.
 
-    It looks at every pair, without a branch: below :data:`FEW` gaps that is the fastest.
+    Compares every pair without a branch, which is fastest for few gaps.
     """
     middle, lower, upper = n // 2, gaps[0], gaps[0]
     for i in range(n):
@@ -145,17 +132,17 @@ def _median_of_many(gaps, n):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _fill(  # type: ignore[no-untyped-def]
+def _kernel(  # type: ignore[no-untyped-def]
     out, as_of, start, end, time, step, human_probability, micro, person, spans, pause, gaps, day
 ):
-    """Walk each history backwards: a date or a session is met at its latest act."""
+    """Walk each history backwards: a date or a session begins with its latest action."""
     n_spans = len(spans)
-    acts = np.empty(n_spans + 1)
+    actions = np.empty(n_spans + 1)
     dates = np.empty(n_spans + 1)
     sessions = np.empty(n_spans + 1)
     for r in range(len(as_of)):
         cut, w, n = as_of[r], 0, 0
-        acts[:], dates[:], sessions[:] = 0, 0, 0
+        actions[:], dates[:], sessions[:] = 0, 0, 0
         newest, later, later_date, least, most = cut, cut, 0, 0, 0
         total, moment = 0.0, 0.0
         for i in range(end[r] - 1, start[r] - 1, -1):
@@ -170,7 +157,7 @@ def _fill(  # type: ignore[no-untyped-def]
             date = t // DATE
             dates[w] += n == 0 or date != later_date
             sessions[w] += n == 0 or gap > pause
-            acts[w] += 1
+            actions[w] += 1
             if n > 0:
                 least = gap if n == 1 else min(least, gap)
                 most = max(most, gap)
@@ -187,14 +174,14 @@ def _fill(  # type: ignore[no-untyped-def]
             out[1, r] = least / day
             out[2, r] = middle / day
             out[3, r] = most / day
-            if n > 2:  # the gaps were met latest first: the slope is the other way round
+            if n > 2:  # gaps come latest first, so the slope is reversed
                 k = n - 1.0
                 spread = k * (k * k - 1) / 12
                 out[4, r] = ((k - 1) / 2 * total - moment) / spread / day
             if middle > 0:
                 out[5, r] = (cut - newest) / middle
         for w in range(1, n_spans + 1):
-            acts[w] += acts[w - 1]
+            actions[w] += actions[w - 1]
             dates[w] += dates[w - 1]
             sessions[w] += sessions[w - 1]
         c = 6
@@ -202,5 +189,5 @@ def _fill(  # type: ignore[no-untyped-def]
             out[c + w, r] = dates[w]
             out[c + n_spans + 1 + w, r] = sessions[w]
         c += 2 * (n_spans + 1)
-        for w in range(n_spans - 1):  # no act in the longer window, none in the shorter: 0/0, nan
-            out[c + w, r] = acts[w] / acts[w + 1] * (spans[w + 1] / spans[w])
+        for w in range(n_spans - 1):  # 0/0 is nan where the longer window has no action
+            out[c + w, r] = actions[w] / actions[w + 1] * (spans[w + 1] / spans[w])

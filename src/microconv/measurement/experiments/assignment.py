@@ -9,8 +9,7 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from microconv.errors import NotEnoughDataError, SettingsError, TimeError, did_you_mean, listed
-from microconv.histories.arrays import DAY
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import DAY, microseconds
 from microconv.measurement.experiments.units import NEVER, Bools, Ints, Units, measured_after
 from microconv.measurement.experiments.windows import Windows
 from microconv.measurement.study.study import Study

@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 
 from microconv.engines.engine import map_buckets
 from microconv.errors import NotEnoughDataError
-from microconv.histories.arrays import FOREVER, Histories, Int64
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import NEVER, Histories, Int64, microseconds
 from microconv.histories.load import concat_histories, load_histories
 from microconv.journey import MAJOR, JourneyMap
 from microconv.measurement.study.attribute_groups import segments_of
@@ -123,7 +122,7 @@ def _used(events: pa.Table, journey: JourneyMap, until: int) -> pa.Table:
     time, known_at, visible_at = (
         _instants(events, name) for name in ("time", "known_at", "visible_at")
     )
-    stays = _instants(events, "visible_until", FOREVER) >= until
+    stays = _instants(events, "visible_until", NEVER) >= until
     seen = (visible_at < until) | (major & (visible_at <= np.maximum(time, known_at)))
     keep = (step >= 0) & (time < until) & stays & seen
     return events if keep.all() else events.filter(pa.array(keep))

@@ -18,8 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from microconv.engines.engine import JSON_CODEC, Engine
-from microconv.histories.arrays import FOREVER
-from microconv.histories.instants import microseconds
+from microconv.histories.arrays import NEVER, microseconds
 from microconv.journey import EXPOSURE, JourneyMap
 from microconv.ranking.bucket import ScoringTask, rows_of
 from microconv.ranking.explanations.details_schema import DETAIL_COLUMNS
@@ -121,7 +120,7 @@ def latest_steps(
 def _visible(events: pa.Table, journey: JourneyMap, cut: int) -> list[tuple[Any, ...]]:
     """List the placed events with ``visible_at < cut <= visible_until``, in their order."""
     instants = {name: events.column(name).cast(pa.int64()) for name in ("time", "visible_at")}
-    until = pc.fill_null(events.column("visible_until").cast(pa.int64()), FOREVER)
+    until = pc.fill_null(events.column("visible_until").cast(pa.int64()), NEVER)
     names = events.column("event_name").cast(pa.string()).to_pylist()
     distinct = list(dict.fromkeys(names))
     code_of = dict(zip(distinct, journey.step_codes(distinct).tolist(), strict=True))

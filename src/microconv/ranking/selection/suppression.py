@@ -7,9 +7,8 @@ from datetime import datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from microconv.features.kernel import HUMAN_THRESHOLD
-from microconv.histories.arrays import Histories, VisibleEvents
-from microconv.histories.instants import microseconds
+from microconv.features.family import HUMAN_THRESHOLD
+from microconv.histories.arrays import Histories, VisibleEvents, microseconds
 from microconv.histories.visible import visible_events
 from microconv.journey import EXIT, JourneyMap
 from microconv.ranking.next_step import flat

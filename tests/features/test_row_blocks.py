@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microconv.features import featurize_log as featurizing
-from microconv.features.blocks import CELLS_PER_EVENT, row_blocks
+from microconv.features.matrix import CELLS_PER_EVENT, row_blocks
 from microconv.ranking import bucket
 from microconv.ranking.score import score
 from microconv.stages.featurize import featurize
