@@ -76,9 +76,12 @@ def test_docstrings_start_with_a_plain_verb_and_describe_parameters(path):
         decorators = " ".join(ast.unparse(decorator) for decorator in node.decorator_list)
         if VERB.match(text):
             faults.append(f"{node.lineno} {node.name}: starts with {text.split()[0]!r}")
-        if not public or re.search(r"njit|validator|property|overload|command|callback", decorators):
+        if not public or re.search(
+            r"njit|validator|property|overload|command|callback", decorators
+        ):
             continue
-        arguments = [a.arg for a in node.args.posonlyargs + node.args.args + node.args.kwonlyargs]
+        every = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        arguments = [argument.arg for argument in every]
         arguments = [name for name in arguments if name not in ("self", "cls")]
         if len(arguments) >= 2 and "Parameters\n----------" not in text:
             faults.append(f"{node.lineno} {node.name}({', '.join(arguments)}): no Parameters")
