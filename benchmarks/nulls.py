@@ -23,9 +23,13 @@ from microconv.demo import simulate
 from microconv.histories.arrays import DAY
 from microconv.ingest.ingest import Outputs, ingest
 from microconv.journey import JourneyMap
-from microconv.measurement.impact.follow_up import Followed, follow, ground_of
+from microconv.measurement.impact.follow_up import (
+    SequenceFollowUp,
+    follow_sequence,
+    total_person_time,
+)
 from microconv.measurement.stats.intervals import Ratio, pooled_rate_ratio, rate_ratio
-from microconv.measurement.study.human_events import doings_of
+from microconv.measurement.study.human_events import select_human_events
 from microconv.measurement.study.load import load_study
 from microconv.measurement.study.study import NEVER, Study
 from microconv.settings import Settings, read_settings
@@ -64,7 +68,9 @@ def null_study(settings: Settings, folder: Path, prospects: int, seed: int) -> S
     return load_study(log, journey, observed_until=log.observed_until(journey))
 
 
-def followed(study: Study, settings: Settings, rate: float, draws: int) -> Iterator[Followed]:
+def followed(
+    study: Study, settings: Settings, rate: float, draws: int
+) -> Iterator[SequenceFollowUp]:
     """Draw conversions anew and follow the first sequence asked about."""
     steps = settings.measure.sequences[0].steps
     sequence = np.array([study.journey.code_of(step) for step in steps], np.int16)
@@ -74,36 +80,40 @@ def followed(study: Study, settings: Settings, rate: float, draws: int) -> Itera
     rng = np.random.default_rng(1)
     for _ in range(draws):
         drawn = redrawn(study, rate, rng)
-        doings = doings_of(drawn, min_human_probability=settings.measure.min_human_probability)
-        yield follow(sequence, ground_of(doings, drawn.outlines, everybody), spans=spans)
+        human_events = select_human_events(
+            drawn, min_human_probability=settings.measure.min_human_probability
+        )
+        yield follow_sequence(
+            sequence, total_person_time(human_events, drawn.follow_up, everybody), spans=spans
+        )
 
 
 def redrawn(study: Study, rate: float, rng: np.random.Generator) -> Study:
     """Let everybody at risk convert at the same rate per day, whatever they do."""
-    lines = study.outlines
+    follow_up = study.follow_up
     wait = np.minimum(rng.exponential(1 / rate, len(study)), 1e4) * DAY
-    converted = lines.first_seen + wait.astype(np.int64)
-    converted = np.where(converted < lines.ended_at, converted, NEVER)
-    ended = np.minimum(converted, lines.ended_at)
-    return replace(study, outlines=replace(lines, converted_at=converted, ended_at=ended))
+    converted = follow_up.first_seen + wait.astype(np.int64)
+    converted = np.where(converted < follow_up.ended_at, converted, NEVER)
+    ended = np.minimum(converted, follow_up.ended_at)
+    return replace(study, follow_up=replace(follow_up, converted_at=converted, ended_at=ended))
 
 
-def told(draws: list[Followed], rate: float) -> str:
+def told(draws: list[SequenceFollowUp], rate: float) -> str:
     """Say what all draws together show."""
-    events = np.sum([each.together_events for each in draws], axis=0)
-    days = np.sum([each.together_days for each in draws], axis=0)
+    events = np.sum([each.order_events for each in draws], axis=0)
+    days = np.sum([each.order_days for each in draws], axis=0)
     in_order, other = (float(found) for found in events / days / rate)
     spread = 1.96 * np.sqrt(1 / events)
     order = [
-        rate_ratio(tuple(each.together_events), tuple(each.together_days), confidence=0.95)
+        rate_ratio(tuple(each.order_events), tuple(each.order_days), confidence=0.95)
         for each in draws
     ]
-    timed = [pooled_rate_ratio(tuple(d.events), tuple(d.days), confidence=0.95) for d in draws]
+    not_yet = [pooled_rate_ratio(tuple(d.events), tuple(d.days), confidence=0.95) for d in draws]
     return (
         f"{events[0] / len(draws):.1f} and {events[1] / len(draws):.1f} conversions a draw, in "
         f"order and in another; rate over the true one {in_order:.3f} +- {spread[0]:.3f} and "
         f"{other:.3f} +- {spread[1]:.3f}; against another order the interval holds 1 in "
-        f"{holding(order):.1%} of {len(draws)} draws, against not yet in {holding(timed):.1%}"
+        f"{holding(order):.1%} of {len(draws)} draws, against not yet in {holding(not_yet):.1%}"
     )
 
 

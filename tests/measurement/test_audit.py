@@ -61,7 +61,7 @@ def test_each_fault_is_found_and_nothing_else(faulty, kind):
     """One sound message before it, so that the rise is from 1 to 3."""
     found = audited([message(1, "blog"), faulty])
     assert kinds(found) == [(kind, "m2")]
-    assert found.says
+    assert found.summary
 
 
 def test_a_sound_sequence_has_no_finding():
@@ -69,7 +69,7 @@ def test_a_sound_sequence_has_no_finding():
     steps = enumerate(["blog", "guide", "pricing", "reference"], start=1)
     found = audited([message(k, goal) for k, goal in steps])
     assert found.tables == {}
-    assert found.says == ("The sequence has none of the faults that are looked for.",)
+    assert found.summary == ("The sequence has none of the faults that are looked for.",)
 
 
 def test_the_rise_is_from_the_highest_asked_for_before():
@@ -120,7 +120,7 @@ def test_a_finding_costs_what_messages_without_one_would_have_got():
     row = found.tables["findings"].iloc[0]
     assert (row["sends"], row["responses"], row["lost_responses"]) == (10, 1, pytest.approx(4))
     assert row["rate_low"] < 0.1 < row["rate_high"]
-    assert "4 answers more" in found.says[0]
+    assert "4 answers more" in found.summary[0]
     json.dumps(found.report())
 
 

@@ -105,7 +105,7 @@ def test_the_section_states_actual_expected_and_target():
     )
     assert row["target_rate"] == pytest.approx(target)
     assert row["additional_responses"] == pytest.approx((target - row["shrunk_rate"]) * 300)
-    assert "`guide` (message 3 of no campaign): 4.0% answered" in found.says[1]
+    assert "`guide` (message 3 of no campaign): 4.0% answered" in found.summary[1]
 
 
 def test_without_messages_the_section_says_what_to_bring():

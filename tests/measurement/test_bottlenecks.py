@@ -115,7 +115,7 @@ def test_a_journey_without_messages_parts_or_money_says_what_is_missing():
     study = study_of(event("ada", "blog", instant(-86_400)))
     sends = sends_of(study)
     found = bottlenecks(study, sends, BottleneckSettings(), confidence=0.95)
-    assert found.says == (NONE_FOUND,)
+    assert found.summary == (NONE_FOUND,)
     assert found.tables == {}
     missing = " ".join(found.missing)
     assert "no table of messages" in missing

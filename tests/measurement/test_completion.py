@@ -127,7 +127,7 @@ def test_groups_are_compared_by_what_was_known_at_first():
 def test_what_is_missing_is_said():
     """No messages, no attributes."""
     found = completed(study_of(event("ada", "guide", day(9))))
-    said = " ".join(found.missing)
-    assert "table of messages" in said
-    assert "No attribute" in said
+    sentences = " ".join(found.missing)
+    assert "table of messages" in sentences
+    assert "No attribute" in sentences
     assert found.report()["tables"]["campaigns"] == []

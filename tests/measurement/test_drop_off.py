@@ -121,4 +121,4 @@ def test_without_parts_the_stages_are_there():
     assert "journey.multi_step" in found.missing[0]
     stages = found.tables["stages"].set_index("stage")
     assert stages.loc["awareness", "stopped"] == 1
-    assert "awareness" in found.says[0]
+    assert "awareness" in found.summary[0]

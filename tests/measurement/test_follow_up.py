@@ -8,9 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from microconv.histories.arrays import DAY
-from microconv.measurement.impact.follow_up import follow, ground_of
+from microconv.measurement.impact.follow_up import follow_sequence, total_person_time
 from microconv.measurement.study.ever import ever_completed
-from microconv.measurement.study.human_events import DONE_BANDS, OPEN_BANDS, doings_of
+from microconv.measurement.study.human_events import DONE_BANDS, OPEN_BANDS, select_human_events
 from microconv.measurement.study.study import NEVER
 from worlds.logs import JOURNEY, event, instant
 from worlds.studies import HOUR, LENGTH, at, study_of
@@ -29,11 +29,11 @@ def codes(steps):
 def followed(rows, steps=SEQUENCE):
     """Follow a sequence through hand-made rows."""
     study = study_of(*rows)
-    doings = doings_of(study, min_human_probability=0.5)
+    human_events = select_human_events(study, min_human_probability=0.5)
     everybody = np.ones(len(study), bool)
     spans = (WITHIN * HOUR, EFFECT * HOUR)
-    ground = ground_of(doings, study.outlines, everybody)
-    return study, follow(codes(steps), ground, spans=spans)
+    person_time = total_person_time(human_events, study.follow_up, everybody)
+    return study, follow_sequence(codes(steps), person_time, spans=spans)
 
 
 @st.composite
@@ -72,7 +72,7 @@ def meeting_of(rows, steps):
 def oracle(people, steps):
     """Say hour by hour, from all combinations of what was known, what kind of time each is."""
     events, days = {}, {}
-    together = {True: [0, 0.0, 0], False: [0, 0.0, 0]}
+    order_prospects = {True: [0, 0.0, 0], False: [0, 0.0, 0]}
     for rows in people.values():
         ends = [hour for hour, step, _ in rows if step in ("won", "left")]
         first, end = min(seen for _, _, seen in rows), min([*ends, LENGTH])
@@ -101,15 +101,15 @@ def oracle(people, steps):
             days[kind, cell] = days.get((kind, cell), 0) + 1 / 24
         sides = [side for _, side in kinds.values() if side is not None]
         if sides:
-            together[sides[0]][0] += 1
-            together[sides[0]][1] += len(sides) / 24
+            order_prospects[sides[0]][0] += 1
+            order_prospects[sides[0]][1] += len(sides) / 24
         if won and end > first:
             # What counts is the instant just before, and nothing happens between two hours.
             key, side = kinds[end - 1]
             events[key] = events.get(key, 0) + 1
             if side is not None:
-                together[side][2] += 1
-    return events, days, together
+                order_prospects[side][2] += 1
+    return events, days, order_prospects
 
 
 def by_cell(table):
@@ -130,15 +130,15 @@ def by_cell(table):
 def test_every_hour_and_conversion_is_counted_as_a_slow_reading_counts_it(people, steps):
     """Person-time is what every rate ratio stands on."""
     found = followed(rows_of(people), steps)[1]
-    events, days, together = oracle(people, steps)
+    events, days, order_prospects = oracle(people, steps)
     assert by_cell(found.days) == pytest.approx(
         {key: value for key, value in days.items() if key[0]}
     )
     assert by_cell(found.events) == {key: value for key, value in events.items() if key[0]}
     for side, ordered in enumerate((True, False)):
-        assert found.together[side] == together[ordered][0]
-        assert found.together_days[side] == pytest.approx(together[ordered][1])
-        assert found.together_events[side] == together[ordered][2]
+        assert found.order_prospects[side] == order_prospects[ordered][0]
+        assert found.order_days[side] == pytest.approx(order_prospects[ordered][1])
+        assert found.order_events[side] == order_prospects[ordered][2]
 
 
 def rows_of(people):
@@ -163,8 +163,8 @@ def test_a_visit_matched_late_takes_back_no_time_already_counted():
         event("ada", "left", at(20)),
     ]
     _, found = followed(rows, ("blog", "guide"))
-    assert found.together.tolist() == [0, 1]
-    assert found.together_days * 24 == pytest.approx([0, 3])
+    assert found.order_prospects.tolist() == [0, 1]
+    assert found.order_days * 24 == pytest.approx([0, 3])
 
 
 def test_a_second_start_matched_late_delays_no_completion():
@@ -202,7 +202,7 @@ def test_what_was_learnt_at_the_purchase_explains_no_purchase():
         event("ada", "won", at(10)),
     ]
     study, found = followed(rows, ("blog", "guide"))
-    assert study.outlines.converted.tolist() == [True]
+    assert study.follow_up.converted.tolist() == [True]
     assert found.known_at.tolist() == [NEVER]
     assert found.events.sum(axis=1).tolist() == [0, 1]
     assert found.days.sum(axis=1) * 24 == pytest.approx([0, 10])
@@ -221,7 +221,7 @@ def test_a_dashboard_counts_what_came_after_the_purchase():
         event("cy", "guide", at(11)),
     ]
     study = study_of(*rows)
-    everything = doings_of(study, min_human_probability=0.5, at_risk=False)
+    everything = select_human_events(study, min_human_probability=0.5, at_risk=False)
     ever = ever_completed(codes(("blog", "guide")), everything, WITHIN * HOUR)
     assert ever.tolist() == [True, False, False]
 
@@ -240,9 +240,9 @@ def test_time_is_divided_where_the_last_step_stops_being_recent():
     """A step on day 0, followed to day 40: 7 days fresh, 23 recent, 10 idle."""
     rows = [event("ada", "blog", instant(-40 * 86_400))]
     study = study_of(*rows)
-    doings = doings_of(study, min_human_probability=0.5)
-    ground = ground_of(doings, study.outlines, np.ones(1, bool))
-    found = follow(codes(("guide",)), ground, spans=(DAY, DAY))
+    human_events = select_human_events(study, min_human_probability=0.5)
+    person_time = total_person_time(human_events, study.follow_up, np.ones(1, bool))
+    found = follow_sequence(codes(("guide",)), person_time, spans=(DAY, DAY))
     spent = by_cell(found.days)
     assert spent == pytest.approx(
         {("not yet", (0, 1, 0)): 7, ("not yet", (0, 1, 1)): 23, ("not yet", (0, 1, 2)): 10}

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from microconv.measurement.impact.impact import impact
-from microconv.measurement.impact.landmark import Landmark, landmark_of, risk_ratio
-from microconv.measurement.impact.revenue import compare_money, resample
-from microconv.measurement.study.human_events import doings_of
+from microconv.measurement.impact.landmark import LandmarkCohort, landmark_cohort, landmark_ratio
+from microconv.measurement.impact.revenue import compare_revenue, draw_bootstrap
+from microconv.measurement.study.human_events import select_human_events
 from microconv.settings import MeasureSettings, PlannedSequence
 from worlds.logs import event, instant
 from worlds.studies import SHIPPED, study_of, study_of_world
@@ -31,17 +31,20 @@ def judged(world, seeds, *, prospects=20_000):
         tables = impact(study, SHIPPED.measure).tables
         both = pd.concat([tables["steps"], tables["sequences"]])
         mined = tables["sequences"].set_index("sequence")
-        landmarks = both[both["landmark_low"].notna()]
+        landmarks = both[both["landmark_ratio_low"].notna()]
         rows.append(
             {
                 "truth": truth["against_another_order"]["ratio"],
-                "asked": tables["verdict"].iloc[0],
+                "asked": tables["claims"].iloc[0],
                 "mined": mined.loc[PLANTED] if PLANTED in mined.index else None,
                 "significant": int(both["significant"].sum()),
                 "tests": len(both),
                 "landmarks": len(landmarks),
                 "covering": int(
-                    ((landmarks["landmark_low"] <= 1) & (landmarks["landmark_high"] >= 1)).sum()
+                    (
+                        (landmarks["landmark_ratio_low"] <= 1)
+                        & (landmarks["landmark_ratio_high"] >= 1)
+                    ).sum()
                 ),
             }
         )
@@ -50,7 +53,7 @@ def judged(world, seeds, *, prospects=20_000):
 
 def covers(figures, truth):
     """Say whether the interval against the same steps in another order holds the truth."""
-    return figures["order_low"] <= truth <= figures["order_high"]
+    return figures["order_ratio_low"] <= truth <= figures["order_ratio_high"]
 
 
 def check_planted(rows, least):
@@ -63,17 +66,18 @@ def check_planted(rows, least):
 
 def check_confounded(rows, least):
     """Hold the dashboard above 1.5, the honest interval around 1, and the verdict to both."""
-    assert all(row["asked"]["naive_ratio"] > 2 for row in rows)
+    assert all(row["asked"]["unadjusted_ratio"] > 2 for row in rows)
     assert sum(covers(row["asked"], 1.0) for row in rows) >= least
     assert sum(row["asked"]["answer"] == "yes" for row in rows) <= len(rows) - least
     for row in rows:
         assert (
-            f"A dashboard would say {row['asked']['naive_ratio']:.1f}" in row["asked"]["sentence"]
+            f"A dashboard would say {row['asked']['unadjusted_ratio']:.1f}"
+            in row["asked"]["sentence"]
         )
 
 
 def check_null(rows):
-    """Count discoveries, and landmark intervals that hold 1."""
+    """Count benjamini_hochberg, and landmark intervals that hold 1."""
     tests = sum(row["tests"] for row in rows)
     assert sum(row["significant"] for row in rows) <= 0.05 * tests
     landmarks = sum(row["landmarks"] for row in rows)
@@ -132,8 +136,8 @@ def test_the_landmark_takes_those_at_risk_active_and_followed():
         event("slow", "won", day(10)),  # day 30: after the horizon
     ]
     study = study_of(*rows)
-    doings = doings_of(study, min_human_probability=0.5)
-    landmark = landmark_of(study, doings, settings(), np.ones(len(study), bool))
+    human_events = select_human_events(study, min_human_probability=0.5)
+    landmark = landmark_cohort(study, human_events, settings(), np.ones(len(study), bool))
     names = study.prospect_ids.take(landmark.prospect).to_pylist()
     assert names == ["active", "slow"]
     assert landmark.converted.tolist() == [True, False]
@@ -148,7 +152,7 @@ def two_strata(rng, n=4000):
     converted = rng.random(n) < np.where(stratum == 1, 0.2, 0.05)
     value = np.where(converted, rng.lognormal(5, 1, n), 0.0)
     return (
-        Landmark(
+        LandmarkCohort(
             prospect=np.arange(n),
             at=np.zeros(n, np.int64),
             stratum=stratum,
@@ -171,7 +175,7 @@ def test_the_landmark_ratio_is_that_of_stratified_tables():
         for s in (0, 1)
     ]
     expected = StratifiedTable([table.to_numpy(float) for table in tables]).riskratio_pooled
-    found = risk_ratio(landmark, completed, confidence=0.95)
+    found = landmark_ratio(landmark, completed, confidence=0.95)
     assert found.ratio == pytest.approx(expected)
     assert found.low < 1 < found.high
     crude = landmark.converted[completed].mean() / landmark.converted[~completed].mean()
@@ -185,8 +189,8 @@ def test_revenue_is_compared_at_the_completers_mix_and_its_interval_is_about_nor
     mean = frame.groupby(["c", "s"])["v"].mean()
     share = frame[frame["c"]]["s"].value_counts(normalize=True)
     others = sum(share[s] * mean[False, s] for s in (0, 1))
-    found = compare_money(
-        landmark, completed, resample(landmark, 4000, seed=1), confidence=0.95
+    found = compare_revenue(
+        landmark, completed, draw_bootstrap(landmark, 4000, seed=1), confidence=0.95
     ).revenue
     assert found.completers == pytest.approx(frame[frame["c"]]["v"].mean())
     assert found.others == pytest.approx(others)
@@ -203,9 +207,11 @@ def test_the_trimmed_mean_leaves_the_largest_deal_out():
     landmark, completed = two_strata(np.random.default_rng(7))
     giant = np.flatnonzero(landmark.converted & completed)[0]
     landmark.value[giant] = 1e9
-    found = compare_money(landmark, completed, resample(landmark, 200, seed=1), confidence=0.95)
+    found = compare_revenue(
+        landmark, completed, draw_bootstrap(landmark, 200, seed=1), confidence=0.95
+    )
     assert found.revenue.difference > 1e5
-    assert abs(found.trimmed.difference) < 1e3
+    assert abs(found.revenue_trimmed.difference) < 1e3
 
 
 def test_what_is_missing_is_said_and_the_rest_is_there():
@@ -213,8 +219,8 @@ def test_what_is_missing_is_said_and_the_rest_is_there():
     rows = [event(f"p{k}", "blog", day(5)) for k in range(30)]
     asked = (PlannedSequence(steps=("blog", "teleport")),)
     found = impact(study_of(*rows), settings(sequences=asked))
-    said = " ".join(found.missing)
+    sentences = " ".join(found.missing)
     for gap in ("teleport", "Nobody converted", "has a value", "often enough"):
-        assert gap in said
+        assert gap in sentences
     assert len(found.tables["steps"]) == 4
-    assert not len(found.tables["verdict"])
+    assert not len(found.tables["claims"])

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from microconv.measurement.stats.intervals import (
-    discoveries,
+    benjamini_hochberg,
     pooled_rate_ratio,
     pooled_risk_ratio,
     rate_ratio,
-    wilson,
+    wilson_interval,
 )
 
 ILL_WELL = np.array(
@@ -29,7 +29,7 @@ def test_wilson_by_hand():
     """8 of 10 at 95 %: (p + z²/2n ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n)."""
     z, p, n = 1.959964, 0.8, 10
     middle, half = p + z**2 / (2 * n), z * sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    low, high = wilson([8, 0], [10, 0], confidence=0.95)
+    low, high = wilson_interval([8, 0], [10, 0], confidence=0.95)
     assert low[0] == pytest.approx((middle - half) / (1 + z**2 / n), abs=1e-6)
     assert high[0] == pytest.approx((middle + half) / (1 + z**2 / n), abs=1e-6)
     assert np.isnan([low[1], high[1]]).all()
@@ -119,13 +119,13 @@ def test_a_stratum_with_one_side_only_says_nothing():
 def test_the_near_end_is_the_end_nearer_to_one():
     """Sorting by it puts sure effects before large ones."""
     sure = rate_ratio((300, 200), (1000.0, 1000.0), confidence=0.95)
-    assert sure.near_end == sure.low > 1
-    assert rate_ratio((2, 1), (10.0, 10.0), confidence=0.95).near_end == 1
+    assert sure.conservative == sure.low > 1
+    assert rate_ratio((2, 1), (10.0, 10.0), confidence=0.95).conservative == 1
 
 
 def test_discoveries_by_hand():
     """Four made tests: 0.01 <= 1/4 · 5 %, 0.02 <= 2/4 · 5 %, 0.03 <= 3/4 · 5 %, 0.5 > 5 %."""
-    found, q = discoveries(np.array([0.5, np.nan, 0.03, 0.01, 0.02]), rate=0.05)
+    found, q = benjamini_hochberg(np.array([0.5, np.nan, 0.03, 0.01, 0.02]), rate=0.05)
     assert found.tolist() == [False, False, True, True, True]
     assert q[3] == pytest.approx(0.04)
     assert isnan(q[1])

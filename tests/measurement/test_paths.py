@@ -6,7 +6,7 @@ import pytest
 
 from microconv.measurement.funnel.markov import removal_effects
 from microconv.measurement.funnel.paths import paths
-from microconv.measurement.funnel.trajectories import count_transitions, walks_of
+from microconv.measurement.funnel.trajectories import build_trajectories, count_transitions
 from microconv.settings import MeasureSettings
 from worlds.bpi2012 import LIVES, ask, loans, needs_loans
 from worlds.logs import JOURNEY, event
@@ -108,17 +108,17 @@ def test_a_removal_effect_is_what_removing_the_step_from_the_chain_does():
         steps = list(rng.choice(["blog", "guide", "pricing"], rng.integers(1, 6)))
         rows += walk(f"p{k}", *steps, *(["won"] if rng.random() < 0.4 else []))
     study = study_of(*rows)
-    walks = walks_of(study, min_human_probability=0.5)
-    counts = count_transitions(walks)
+    trajectories = build_trajectories(study, min_human_probability=0.5)
+    counts = count_transitions(trajectories)
     won = JOURNEY.code_of("won")
-    found = removal_effects(walks, counts, np.arange(len(JOURNEY)) == won).set_index("step")
+    found = removal_effects(trajectories, counts, np.arange(len(JOURNEY)) == won).set_index("step")
 
     def converts(without=None):
         both = counts.sum(axis=0).astype(float)
         chance = both / np.maximum(both.sum(axis=1, keepdims=True), 1)
         if without is not None:
             chance[:, JOURNEY.code_of(without)] = 0
-        here, total = np.eye(len(both))[walks.start], 0.0
+        here, total = np.eye(len(both))[trajectories.start], 0.0
         for _ in range(500):
             here = here @ chance
             total += here[won]
@@ -126,7 +126,7 @@ def test_a_removal_effect_is_what_removing_the_step_from_the_chain_does():
 
     for step in ("blog", "guide", "pricing"):
         expected = 1 - converts(without=step) / converts()
-        assert found.loc[step, "removal"] == pytest.approx(expected)
+        assert found.loc[step, "removal_effect"] == pytest.approx(expected)
 
 
 def test_sequences_of_converters_stand_beside_those_of_the_others():

@@ -9,7 +9,7 @@ import pytest
 
 from microconv.journey import JourneyMap
 from microconv.measurement.funnel.completion import completion
-from microconv.measurement.study.rare_steps import MOST_STEPS, gather_steps, named_in
+from microconv.measurement.study.rare_steps import MOST_STEPS, group_rare_steps, named_steps
 from microconv.settings import MeasureSettings, check_settings
 from microconv.stages.measure import measure
 from worlds.logs import JOURNEY, event
@@ -22,7 +22,7 @@ COUNTS = {"blog": 9, "guide": 2, "pricing": 5, "reference": 1, "sent": 7, "opene
 
 def test_the_commonest_stay_and_the_rest_of_a_stage_is_one_step():
     """Two micro steps and two exposures stay; guide and reference are rare and of two stages."""
-    journey, says = gather_steps(JOURNEY, COUNTS, named=(), most=2)
+    journey, says = group_rare_steps(JOURNEY, COUNTS, named=(), most=2)
     others = {step.name: step for step in journey.steps if step.name.startswith("(other")}
     assert set(journey.step_names) - set(others) == {
         "sent", "opened", "blog", "pricing", "won", "left",
@@ -34,20 +34,20 @@ def test_the_commonest_stay_and_the_rest_of_a_stage_is_one_step():
 
 def test_a_step_that_the_settings_name_stays_however_rare():
     """Whoever asks about a sequence is answered."""
-    journey, _ = gather_steps(JOURNEY, COUNTS, named={"reference"}, most=2)
+    journey, _ = group_rare_steps(JOURNEY, COUNTS, named={"reference"}, most=2)
     assert "reference" in journey.step_names
     assert "guide" not in journey.step_names
 
 
 def test_a_short_journey_is_left_alone():
     """The same object, and nothing to say."""
-    assert gather_steps(JOURNEY, COUNTS, named=(), most=4) == (JOURNEY, "")
+    assert group_rare_steps(JOURNEY, COUNTS, named=(), most=4) == (JOURNEY, "")
 
 
 def test_what_the_shipped_settings_name_is_found():
     """The asked sequence and the parts of the video stay, whatever else is cut."""
     journey = JourneyMap.from_settings(SHIPPED.journey)
-    named = named_in(SHIPPED, journey)
+    named = named_steps(SHIPPED, journey)
     assert {step for asked in SHIPPED.measure.sequences for step in asked.steps} <= named
 
 
@@ -58,13 +58,13 @@ def test_no_stage_loses_anybody():
         event("bob", "pricing", at(2)),
         event("cy", "blog", at(3)),
     ]
-    gathered, _ = gather_steps(JOURNEY, {}, named=(), most=1)
-    apart, together = (
+    gathered, _ = group_rare_steps(JOURNEY, {}, named=(), most=1)
+    apart, order_prospects = (
         completion(study, sends_of(study), MeasureSettings()).tables["stages"]
         for study in (study_of(*rows, journey=journey) for journey in (JOURNEY, gathered))
     )
     assert len(gathered) < len(JOURNEY)
-    assert apart.equals(together)
+    assert apart.equals(order_prospects)
 
 
 @pytest.mark.slow

@@ -105,7 +105,7 @@ def test_the_time_after_the_step_is_counted_by_the_day():
         event("ada", "reference", instant(-60 * DAY)),
     )
     decides = study.step == JOURNEY.code_of("reference")
-    lines = study.outlines
+    lines = study.follow_up
     counts = _count(
         (study.offsets, study.time, study.step, decides),
         (lines.first_seen, lines.ended_at),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microconv.measurement.impact.sequences import mine
-from microconv.measurement.study.human_events import doings_of
+from microconv.measurement.study.human_events import select_human_events
 from worlds.logs import JOURNEY, event
 from worlds.studies import HOUR, LENGTH, at, study_of
 
@@ -54,8 +54,8 @@ def test_the_miner_finds_what_trying_every_combination_finds(people):
     rows = [event(name, step, at(hour)) for name, done in people.items() for hour, step in done]
     study = study_of(*rows, until=at(LENGTH + 1))
     mined = mine(
-        doings_of(study, min_human_probability=0.5),
-        study.outlines,
+        select_human_events(study, min_human_probability=0.5),
+        study.follow_up,
         np.ones(len(study), bool),
         n_steps=len(JOURNEY),
         longest=3,
@@ -82,7 +82,7 @@ def test_only_one_half_is_mined():
     study = study_of(*rows)
     among = np.array([int(name[1:]) % 2 == 1 for name in study.prospect_ids.to_pylist()])
     mined = mine(
-        doings_of(study, min_human_probability=0.5), study.outlines, among,
+        select_human_events(study, min_human_probability=0.5), study.follow_up, among,
         n_steps=len(JOURNEY), longest=2, least=1, spans=(WITHIN * HOUR, EFFECT * HOUR),
     )  # fmt: skip
     assert [JOURNEY.step_names[code] for code in mined[0].steps[0]] == ["blog", "guide"]

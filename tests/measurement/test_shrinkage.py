@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import beta, betabinom
 
-from microconv.measurement.stats.shrinkage import STRONGEST, fit_strength, shrink
+from microconv.measurement.stats.shrinkage import STRONGEST, fit_prior_strength, shrink_rates
 
 
 def drawn(strength, groups, seed):
@@ -34,7 +34,7 @@ def test_the_strength_is_the_likeliest_one(strength):
     """The same maximum, found by another minimiser of another library's likelihood."""
     done, asked = drawn(strength, 80, seed=strength)
     mean = np.full(80, 0.2)
-    found = fit_strength(done, asked, mean)
+    found = fit_prior_strength(done, asked, mean)
     assert found == pytest.approx(fitted_by_scipy(done, asked, mean), rel=1e-3)
     assert strength / 2 < found < strength * 2
 
@@ -43,13 +43,13 @@ def test_groups_that_differ_by_chance_alone_are_taken_for_one():
     """Then nothing is believed of a group but what is true of all."""
     rng = np.random.default_rng(3)
     asked = np.full(60, 200.0)
-    found = fit_strength(rng.binomial(200, 0.2, 60).astype(float), asked, np.full(60, 0.2))
+    found = fit_prior_strength(rng.binomial(200, 0.2, 60).astype(float), asked, np.full(60, 0.2))
     assert found > 500
 
 
 def test_one_group_shows_nothing_of_differences():
     """A strength from a single group would be an invention."""
-    assert fit_strength(np.array([3.0]), np.array([10.0]), np.array([0.2])) == STRONGEST
+    assert fit_prior_strength(np.array([3.0]), np.array([10.0]), np.array([0.2])) == STRONGEST
 
 
 def test_shrunk_rates_are_nearer_to_the_truth_than_raw_ones():
@@ -59,8 +59,8 @@ def test_shrunk_rates_are_nearer_to_the_truth_than_raw_ones():
     asked = np.full(200, 12.0)
     done = rng.binomial(12, truth).astype(float)
     mean = np.full(200, done.sum() / asked.sum())
-    strength = fit_strength(done, asked, mean)
-    found = shrink(done, asked, mean, strength=strength, confidence=0.9)
+    strength = fit_prior_strength(done, asked, mean)
+    found = shrink_rates(done, asked, mean, strength=strength, confidence=0.9)
     raw_error = ((done / asked - truth) ** 2).mean()
     assert ((found.rate - truth) ** 2).mean() < 0.5 * raw_error
     inside = ((found.low <= truth) & (truth <= found.high)).mean()
@@ -69,7 +69,9 @@ def test_shrunk_rates_are_nearer_to_the_truth_than_raw_ones():
 
 def test_the_interval_is_the_posteriors():
     """A beta prior and binomial answers make a beta posterior."""
-    found = shrink(np.array([4.0]), np.array([50.0]), np.array([0.2]), strength=20, confidence=0.95)
+    found = shrink_rates(
+        np.array([4.0]), np.array([50.0]), np.array([0.2]), strength=20, confidence=0.95
+    )
     posterior = beta(20 * 0.2 + 4, 20 * 0.8 + 46)
     assert (found.low[0], found.high[0]) == pytest.approx(posterior.interval(0.95))
     assert found.rate[0] == pytest.approx(posterior.mean())

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from microconv.errors import NotEnoughDataError
 from microconv.histories.arrays import microseconds
-from microconv.measurement.study.load import halves, load_study
+from microconv.measurement.study.load import load_study, mining_halves
 from microconv.measurement.study.study import NEVER
 from microconv.storage.log import MemoryLog
 from microconv.storage.schema import MESSAGES
@@ -35,14 +35,14 @@ def test_a_prospect_is_at_risk_from_first_seen_until_the_first_of_conversion_exi
         event("cy", "left", day(6)),
         event("cy", "won", day(3), value=30.0),
     )
-    lines = study.outlines
+    follow_up = study.follow_up
     assert study.prospect_ids.to_pylist() == ["ada", "bob", "cy"]
-    assert lines.first_seen.tolist() == [microseconds(day(k)) for k in (9, 8, 7)]
-    assert lines.ended_at.tolist() == [microseconds(day(k)) for k in (5, 0, 6)]
-    assert lines.converted.tolist() == [True, False, False]
-    assert lines.converted_at.tolist() == [microseconds(day(5)), NEVER, microseconds(day(3))]
-    assert lines.value[0] == 100
-    assert lines.lifetime_value.tolist() == [150, 0, 30]
+    assert follow_up.first_seen.tolist() == [microseconds(day(k)) for k in (9, 8, 7)]
+    assert follow_up.ended_at.tolist() == [microseconds(day(k)) for k in (5, 0, 6)]
+    assert follow_up.converted.tolist() == [True, False, False]
+    assert follow_up.converted_at.tolist() == [microseconds(day(5)), NEVER, microseconds(day(3))]
+    assert follow_up.value[0] == 100
+    assert follow_up.lifetime_value.tolist() == [150, 0, 30]
 
 
 def test_an_outcome_written_down_late_counts_and_a_late_visit_does_not():
@@ -72,7 +72,7 @@ def test_an_anonymous_visit_counts_from_the_moment_it_was_known_whose_it_was():
         event("ada", "blog", day(9), seen=day(4)),
         event("ada", "guide", day(4)),
     )
-    assert study.outlines.first_seen.tolist() == [microseconds(day(4))]
+    assert study.follow_up.first_seen.tolist() == [microseconds(day(4))]
     assert study.time.tolist() == [microseconds(day(9)), microseconds(day(4))]
 
 
@@ -126,9 +126,9 @@ def test_a_number_is_cut_at_its_quartiles():
 def test_the_two_halves_are_about_equal_and_do_not_depend_on_the_company_kept():
     """A prospect that changed sides would be mined and tested on."""
     ids = pa.array([f"p{k}" for k in range(4000)])
-    half = halves(ids)
+    half = mining_halves(ids)
     assert abs(half.mean() - 0.5) < 0.03
-    assert halves(ids.slice(100, 50)).tolist() == half[100:150].tolist()
+    assert mining_halves(ids.slice(100, 50)).tolist() == half[100:150].tolist()
 
 
 def test_nothing_to_measure_is_one_sentence():

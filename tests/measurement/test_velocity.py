@@ -49,8 +49,8 @@ def test_the_slow_count():
     assert (found["step"], found["next"]) == ("blog", "guide")
     assert (found["started"], found["done"]) == (5, 2)
     assert np.isnan(found["median_days"])
-    assert found["median_days_of_the_fast"] * 24 == pytest.approx(2)
-    assert found["quarter_days"] * 24 == pytest.approx(4)  # 1/5 at 2 hours, 2/5 at 4
+    assert found["median_days_of_completers"] * 24 == pytest.approx(2)
+    assert found["p25_days"] * 24 == pytest.approx(4)  # 1/5 at 2 hours, 2/5 at 4
     assert found["done_in_time"] == pytest.approx(0.4)
 
 
@@ -113,7 +113,7 @@ def test_the_commonest_transition_of_the_loan_funnel_is_timed_as_in_sql_and_life
     assert found["started"] == len(waited) > 3000
     assert found["done"] == waited["done"].sum()
     assert found["median_days"] * 24 == judge.median_survival_time_
-    assert found["quarter_days"] * 24 == qth_survival_time(0.75, judge.survival_function_)
+    assert found["p25_days"] * 24 == qth_survival_time(0.75, judge.survival_function_)
 
 
 def test_what_is_missing_is_said():

@@ -166,8 +166,8 @@ def test_a_row_says_what_changed_since_the_last_list():
 
 def measured(folder, until=END, **row):
     """Write a measurement that found one step to be worth something."""
-    steps = [{"sequence": "reference", "length": 1, "significant": True, "timed_ratio": 2.1,
-              "timed_low": 1.4, "timed_high": 3.0, **row}]  # fmt: skip
+    steps = [{"sequence": "reference", "length": 1, "significant": True, "rate_ratio": 2.1,
+              "rate_ratio_low": 1.4, "rate_ratio_high": 3.0, **row}]  # fmt: skip
     content = {
         "overview": {"observed_until": until.isoformat()},
         "impact": {"tables": {"steps": steps}},
@@ -191,7 +191,9 @@ def test_a_step_with_evidence_is_proposed_before_others_that_fit(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "row", [{"significant": False}, {"timed_low": 0.9}, {"length": 2}], ids=lambda row: str(row)
+    "row",
+    [{"significant": False}, {"rate_ratio_low": 0.9}, {"length": 2}],
+    ids=lambda row: str(row),
 )
 def test_what_did_not_survive_is_no_evidence(tmp_path, row):
     """A list that follows noise moves people around for nothing."""

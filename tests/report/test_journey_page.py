@@ -17,9 +17,9 @@ from microconv.report.journey_table import MOST_ROWS, table_of, written
 NASTY = '</script><img src=x onerror="alert(1)">'
 
 
-def section(says=(), missing=(), **tables):
+def section(summary=(), missing=(), **tables):
     """Make a section of journey.json."""
-    return {"says": list(says), "missing": list(missing), "tables": tables}
+    return {"summary": list(summary), "missing": list(missing), "tables": tables}
 
 
 def steps(count, **more):
@@ -41,16 +41,20 @@ JOURNEY = {
     },
     "completion": section(["The most completed step is `step_0000`."], steps=steps(3)),
     "impact": section(
-        verdict=[
+        claims=[
             {
-                "sequence": "a > b", "answer": "cannot tell", "word": "association",
+                "sequence": "a > b", "answer": "cannot tell", "interpretation": "association",
                 "sentence": "Cannot tell: the interval holds 1.",
                 "claim_from": 2.0, "claim_to": 3.0,
             }
         ],
         steps=[
-            {"sequence": "a", "timed_ratio": 1.5, "timed_low": 0.9, "timed_high": 2.5, "q": 0.2},
-            dict.fromkeys(("timed_ratio", "timed_low", "timed_high", "q")) | {"sequence": "b"},
+            {
+                "sequence": "a", "rate_ratio": 1.5, "rate_ratio_low": 0.9,
+                "rate_ratio_high": 2.5, "q_value": 0.2,
+            },
+            dict.fromkeys(("rate_ratio", "rate_ratio_low", "rate_ratio_high", "q_value"))
+            | {"sequence": "b"},
         ],
     ),
     "experiments": section(

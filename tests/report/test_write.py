@@ -75,7 +75,7 @@ def test_the_journey_page_is_written_from_the_measurement(tmp_path: Path) -> Non
     journey, page = tmp_path / "journey.json", tmp_path / "pages" / "journey.html"
     with pytest.raises(MissingInputError, match="`measure`"):
         write_journey_page(journey, page=page)
-    section = {"says": ["No bottleneck stands out."], "missing": [], "tables": {}}
+    section = {"summary": ["No bottleneck stands out."], "missing": [], "tables": {}}
     journey.write_text(json.dumps({"bottlenecks": section}), encoding="utf-8")
     write_journey_page(journey, page=page)
     assert "No bottleneck stands out." in page.read_text(encoding="utf-8")

@@ -128,7 +128,7 @@ def _sequence(settings: SimulateSettings, story: Story, happened: Bools) -> dict
         "completed_in_order": int(completed.sum()),
         "completed_in_order_before_converting": int(before.sum()),
         "came_together_in_any_order": len(np.unique(who[together])),
-        "naive_ratio": float(converts[completed].mean() / converts[~completed].mean())
+        "unadjusted_ratio": float(converts[completed].mean() / converts[~completed].mean())
         if 0 < completed.sum() < len(completed) and converts[~completed].any()
         else None,
         "rate_ratios": rate_ratios(story.people, story.spans, world),
@@ -148,8 +148,8 @@ RATIOS = (
     "within_days, for those who had then done them in order; the comparator is the same days of "
     "those who had not, until they complete it in order after all. `crude_on` and `crude_off` "
     "divide by the comparator's rate, with the effect on and off: `crude_off` is what confounding "
-    "alone shows. `naive_ratio` is the share converted among all who ever completed the sequence, "
-    "over the share among the others, after conversions and all."
+    "alone shows. `unadjusted_ratio` is the share converted among all who ever completed the "
+    "sequence, over the share among the others, after conversions and all."
 )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from microconv.feedback.outcomes import RANKED
-from microconv.measurement.stats.intervals import wilson
+from microconv.measurement.stats.intervals import wilson_interval
 
 DECILES = 10
 
@@ -35,7 +35,9 @@ def realised_vs_predicted(rows: pd.DataFrame, *, confidence: float) -> dict[str,
     conversions = int(rows["converted"].sum())
     promised = float(rows["probability"].mean())
     came = conversions / n
-    low, high = (float(end) for end in wilson(came * prospects, prospects, confidence=confidence))
+    low, high = (
+        float(end) for end in wilson_interval(came * prospects, prospects, confidence=confidence)
+    )
     return {
         "rows": n,
         "prospects": prospects,
@@ -121,7 +123,9 @@ def explored(rows: pd.DataFrame, *, confidence: float) -> dict[str, Any] | None:
     came = float(np.average(drawn["converted"], weights=weight))
     effective = float(weight.sum() ** 2 / (weight**2).sum())
     effective *= drawn["prospect_id"].nunique() / len(drawn)
-    low, high = (float(end) for end in wilson(came * effective, effective, confidence=confidence))
+    low, high = (
+        float(end) for end in wilson_interval(came * effective, effective, confidence=confidence)
+    )
     told: dict[str, Any] = {
         "rows": len(drawn),
         "conversions": int(drawn["converted"].sum()),

@@ -11,7 +11,7 @@ import pandas as pd
 from microconv.errors import listed
 from microconv.journey import MICRO, JourneyMap
 from microconv.measurement.section import MOST_NAMED, Section
-from microconv.measurement.stats.intervals import wilson
+from microconv.measurement.stats.intervals import wilson_interval
 from microconv.measurement.study.message_sends import NO_GOAL, MessageSends, parse_goals
 from microconv.measurement.study.sequence_messages import is_beside
 from microconv.measurement.study.study import Bools, Study
@@ -179,7 +179,7 @@ def _cost(
     sound[[row for _, row, _ in found]] = False
     sound &= np.array([bool(parse_goals(goal)) for goal in study.messages["goal"]])
     usual = answered[sound].sum() / sent[sound].sum() if sent[sound].sum() else None
-    low, high = wilson(answered, sent, confidence=confidence)
+    low, high = wilson_interval(answered, sent, confidence=confidence)
     rows = []
     for kind, row, detail in found:
         message = study.messages.iloc[row]

@@ -10,8 +10,8 @@ from microconv.errors import listed
 from microconv.journey import JourneyMap
 from microconv.measurement.expected import APART, MOST_JUMPS, expect, histories_of
 from microconv.measurement.section import MOST_NAMED, Section
-from microconv.measurement.stats.intervals import wilson
-from microconv.measurement.stats.shrinkage import fit_strength, shrink
+from microconv.measurement.stats.intervals import wilson_interval
+from microconv.measurement.stats.shrinkage import fit_prior_strength, shrink_rates
 from microconv.measurement.study.message_sends import NO_GOAL, MessageSends
 from microconv.measurement.study.study import Floats, Study
 from microconv.settings import BenchmarkSettings
@@ -119,9 +119,9 @@ def _compare(cells: pd.DataFrame, settings: BenchmarkSettings, confidence: float
     groups = groups.reset_index()
     done, asked = (groups[name].to_numpy(np.float64) for name in ("responses", "sends"))
     expected, worth = expect(groups, cells, settings)
-    strength = 1 / (1 / fit_strength(done, asked, expected) + 1 / worth)
-    shrunk = shrink(done, asked, expected, strength=strength, confidence=confidence)
-    low, high = wilson(done, asked, confidence=confidence)
+    strength = 1 / (1 / fit_prior_strength(done, asked, expected) + 1 / worth)
+    shrunk = shrink_rates(done, asked, expected, strength=strength, confidence=confidence)
+    low, high = wilson_interval(done, asked, confidence=confidence)
     target = beta.ppf(settings.target, strength * expected, strength * (1 - expected))
     gain = np.maximum(0.0, target - shrunk.rate) * asked
     return groups.assign(
@@ -159,8 +159,8 @@ def _by_state(cells: pd.DataFrame, confidence: float) -> pd.DataFrame:
         whole = table.groupby("step")[["sends", "responses"]].transform("sum")
         mean = ((whole["responses"] + 0.5) / (whole["sends"] + 1)).to_numpy(np.float64)
         done, asked = (table[name].to_numpy(np.float64) for name in ("responses", "sends"))
-        strength = fit_strength(done, asked, mean)
-        low, high = wilson(done, asked, confidence=confidence)
+        strength = fit_prior_strength(done, asked, mean)
+        low, high = wilson_interval(done, asked, confidence=confidence)
         expected = (strength * mean + done) / (strength + asked)
         parts.append(
             table.assign(rate=done / asked, rate_low=low, rate_high=high, expected_rate=expected)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.journey import JourneyMap
-from microconv.measurement.stats.shrinkage import fit_strength
+from microconv.measurement.stats.shrinkage import fit_prior_strength
 from microconv.measurement.study.message_sends import MessageSends
 from microconv.measurement.study.study import Floats
 from microconv.settings import BenchmarkSettings
@@ -118,7 +118,7 @@ def _strength_between(
     mine = first[None, :] == families[:, None]
     total = mine @ asked.sum(axis=1)
     mean = (mine @ (asked * overall).sum(axis=1)) / total
-    return fit_strength(mine @ done.sum(axis=1), total, np.clip(mean, 1e-6, 1 - 1e-6))
+    return fit_prior_strength(mine @ done.sum(axis=1), total, np.clip(mean, 1e-6, 1 - 1e-6))
 
 
 def _priors(

@@ -69,7 +69,7 @@ def measure(study: Study, settings: Settings, *, threads: int | None = None) -> 
 
 def overview(study: Study) -> dict[str, Any]:
     """Say what was looked at: period, prospects, events, conversions."""
-    lines = study.outlines
+    follow_up = study.follow_up
     instants = (EPOCH + timedelta(microseconds=at) for at in (study.start, study.until))
     start, until = (instant.isoformat() for instant in instants)
     return {
@@ -77,8 +77,8 @@ def overview(study: Study) -> dict[str, Any]:
         "observed_until": until,
         "events": len(study.time),
         "prospects": len(study),
-        "at_risk": int(lines.at_risk.sum()),
-        "converted": int(lines.converted.sum()),
+        "at_risk": int(follow_up.at_risk.sum()),
+        "converted": int(follow_up.converted.sum()),
         "stages": list(study.journey.stages),
     }
 
@@ -91,7 +91,7 @@ def write_measurement(
     Parameters
     ----------
     report : Path
-        One file: `overview`, then section → `says`, `missing`, `tables`.
+        One file: `overview`, then section → `summary`, `missing`, `tables`.
     tables : Path
         A folder, replaced as a whole: one file `section.table.parquet` per table.
     """

@@ -21,7 +21,7 @@ class Section:
 
     Attributes
     ----------
-    says : tuple of str
+    summary : tuple of str
         What was found, in plain language, the most important first.
     missing : tuple of str
         What could not be said, why, and what would have to be brought.
@@ -29,14 +29,14 @@ class Section:
         The figures, one fact per row; intervals as `…_low` and `…_high`.
     """
 
-    says: tuple[str, ...] = ()
+    summary: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
         """Put the section into what JSON can hold: tables as lists of rows, nan as null."""
         tables = {name: as_rows(table) for name, table in self.tables.items()}
-        return {"says": list(self.says), "missing": list(self.missing), "tables": tables}
+        return {"summary": list(self.summary), "missing": list(self.missing), "tables": tables}
 
 
 def as_rows(table: pd.DataFrame) -> list[dict[str, Any]]:

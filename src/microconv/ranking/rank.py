@@ -167,7 +167,7 @@ def _question(
         limit,
         reasons=REASONS,
         since=since,
-        evidence=tuple(sorted(evidence.near_end.items())),
+        evidence=tuple(sorted(evidence.lower_bound.items())),
         weighed=options.details and limit is not None and limit <= MOST_ROWS,
     )
     if settings is None:

@@ -20,14 +20,14 @@ class Evidence:
 
     Attributes
     ----------
-    near_end : dict of str to float
+    lower_bound : dict of str to float
         Step → the end of its interval that lies nearer to 1.
     says : dict of str to str
         Step → the evidence in words. An association: nobody dealt the steps at random.
     notes : tuple of str
     """
 
-    near_end: dict[str, float] = field(default_factory=dict)
+    lower_bound: dict[str, float] = field(default_factory=dict)
     says: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -73,17 +73,18 @@ def read_evidence(path: Path | None, *, as_of: datetime) -> Evidence:
         )
         return Evidence(notes=(note,))
     return Evidence(
-        {row["sequence"]: row["timed_low"] for row in found},
+        {row["sequence"]: row["rate_ratio_low"] for row in found},
         {row["sequence"]: _says(row) for row in found},
     )
 
 
 def _counts(row: dict[str, Any]) -> bool:
-    return row["length"] == 1 and bool(row["significant"]) and row["timed_low"] > 1
+    return row["length"] == 1 and bool(row["significant"]) and row["rate_ratio_low"] > 1
 
 
 def _says(row: dict[str, Any]) -> str:
     return (
-        f"associated with {row['timed_ratio']:.1f} times the rate of conversion "
-        f"({row['timed_low']:.1f} to {row['timed_high']:.1f}) of those who have not done it yet"
+        f"associated with {row['rate_ratio']:.1f} times the rate of conversion "
+        f"({row['rate_ratio_low']:.1f} to {row['rate_ratio_high']:.1f}) of those who have not done "
+        "it yet"
     )

@@ -43,7 +43,7 @@ class Part:
     name: str
     title: str
     lead: str
-    says: list[Markup]
+    summary: list[Markup]
     missing: list[Markup]
     pictures: list[Picture]
     tables: list[Table]
@@ -55,7 +55,7 @@ def journey_page(journey: Mapping[str, Any]) -> str:
     Parameters
     ----------
     journey : mapping
-        The content of `journey.json`: `overview`, and section → `says`, `missing`,
+        The content of `journey.json`: `overview`, and section → `summary`, `missing`,
         `tables`.
     """
     sections = {name: part for name, part in journey.items() if _is_section(part)}
@@ -65,7 +65,7 @@ def journey_page(journey: Mapping[str, Any]) -> str:
         "journey.html.j2",
         {
             "overview": journey.get("overview"),
-            "verdicts": sections.get("impact", {}).get("tables", {}).get("verdict", []),
+            "claims": sections.get("impact", {}).get("tables", {}).get("claims", []),
             "parts": [_part(name, sections[name]) for name in order],
             "script": script,
             "script_digest": digest,
@@ -74,7 +74,7 @@ def journey_page(journey: Mapping[str, Any]) -> str:
 
 
 def _is_section(part: Any) -> bool:
-    return isinstance(part, Mapping) and {"says", "missing", "tables"} <= set(part)
+    return isinstance(part, Mapping) and {"summary", "missing", "tables"} <= set(part)
 
 
 def _part(name: str, section: Mapping[str, Any]) -> Part:
@@ -84,13 +84,13 @@ def _part(name: str, section: Mapping[str, Any]) -> Part:
         name=name,
         title=TITLES.get(name, name.replace("_", " ").capitalize()),
         lead=LEADS.get(name, ""),
-        says=[_marked(sentence) for sentence in section["says"]],
+        summary=[_marked(sentence) for sentence in section["summary"]],
         missing=[_marked(sentence) for sentence in section["missing"]],
         pictures=pictures,
         tables=[
             table_of(table, rows)
             for table, rows in tables.items()
-            if table not in ("verdict", "looks")
+            if table not in ("claims", "looks")
         ],
     )
 

@@ -66,12 +66,14 @@ INTERVALS: dict[str, tuple[tuple[str, Figures, Axis], ...]] = {
             "How many times the rate at which others convert is that of those who did a step, "
             "while it is fresh, among prospects alike in activity and opens: an association. "
             "Left of the dashed line is less often, right of it more often.",
-            Figures("steps", "timed_ratio", "timed_low", "timed_high", ("sequence",)),
+            Figures("steps", "rate_ratio", "rate_ratio_low", "rate_ratio_high", ("sequence",)),
             Axis("rate ratio (log scale)", "~g", reference=1.0, log=True),
         ),
         (
             "Sequences against the same steps in another order: what the order alone goes with.",
-            Figures("sequences", "order_ratio", "order_low", "order_high", ("sequence",)),
+            Figures(
+                "sequences", "order_ratio", "order_ratio_low", "order_ratio_high", ("sequence",)
+            ),
             Axis("rate ratio (log scale)", "~g", reference=1.0, log=True),
         ),
     ),

@@ -18,11 +18,11 @@ CENTRES = ("_rate", "_ratio", "_difference", "_days", "")
 """What follows the name of an interval in the name of the figure that it is of."""
 
 SHARES = (
-    "rate", "share", "removal", "difference", "done_in_time",
+    "rate", "share", "removal_effect", "difference", "done_in_time",
     "variance_removed", "simultaneous", "anytime",
 )  # fmt: skip
 MONEY = ("revenue", "winsorized", "lifetime", "lost_revenue")
-PROBABILITIES = ("p", "q", "p_value", "p_adjusted")
+PROBABILITIES = ("p", "q", "q_value", "p_value", "p_adjusted")
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def written(column: str, value: Any) -> str:
         return "< 0.001" if value < 0.001 else f"{value:.3f}"
     if column.startswith(MONEY) or isinstance(value, int):
         return whole(value)
-    if "ratio" in column or "lift" in column or "near_end" in column or "cycle" in column:
+    if "ratio" in column or "lift" in column or "cycle" in column:
         return f"{value:.2f}"
     if column.endswith(SHARES):
         return ("-" if value < 0 else "") + percent(abs(value))

@@ -10,7 +10,7 @@ from microconv.measurement.measure import measure as measure_all
 from microconv.measurement.measure import write_measurement
 from microconv.measurement.study.load import load_study
 from microconv.measurement.study.message_sends import parse_goals
-from microconv.measurement.study.rare_steps import gather_steps, named_in
+from microconv.measurement.study.rare_steps import group_rare_steps, named_steps
 from microconv.settings import Settings
 from microconv.stages.runner import run
 from microconv.storage.log import EventLog
@@ -21,8 +21,8 @@ def measure(settings: Settings, *, log: Path, journey: Path, tables: Path) -> st
     opened, whole = EventLog.open(log), JourneyMap.from_settings(settings.journey)
     messages = opened.read_messages()
     goals = [] if messages is None else messages["goal"].unique().to_pylist()
-    named = named_in(settings, whole) | {step for goal in goals for step in parse_goals(goal)}
-    steps, gathered = gather_steps(whole, opened.event_names, named=named)
+    named = named_steps(settings, whole) | {step for goal in goals for step in parse_goals(goal)}
+    steps, gathered = group_rare_steps(whole, opened.event_names, named=named)
     study = load_study(
         opened,
         steps,
@@ -36,7 +36,7 @@ def measure(settings: Settings, *, log: Path, journey: Path, tables: Path) -> st
         sections["completion"] = replace(first, missing=(gathered, *first.missing))
     write_measurement(study, sections, report=journey, tables=tables)
     gaps = sum(len(section.missing) for section in sections.values())
-    said = sections["impact"].says[0] if sections["impact"].says else "nothing to compare"
+    said = sections["impact"].summary[0] if sections["impact"].summary else "nothing to compare"
     return f"{len(study):,} prospects, {len(sections)} sections, {gaps} gaps named; {said}"
 
 

@@ -72,7 +72,7 @@ def _worth(study: Study) -> dict[str, float]:
     An association, so at most what a completion more would bring: who does
     more is who buys more.
     """
-    money = study.outlines.lifetime_value
+    money = study.follow_up.lifetime_value
     if not money.any():
         return {}
     owners = study.owners()

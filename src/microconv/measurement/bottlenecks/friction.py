@@ -15,7 +15,7 @@ from numba import njit
 
 from microconv.histories.arrays import DAY, Int64
 from microconv.measurement.bottlenecks.bottleneck import Bottleneck
-from microconv.measurement.stats.intervals import wilson
+from microconv.measurement.stats.intervals import wilson_interval
 from microconv.measurement.study.study import Bools, Study
 from microconv.settings import BottleneckSettings
 
@@ -164,7 +164,7 @@ def _failing_everywhere(
     failed = burst & ~attempts.finished
     if len(attempts) < FEW or burst.sum() == 0:
         return []
-    low, high = wilson([failed.sum()], [len(attempts)], confidence=confidence)
+    low, high = wilson_interval([failed.sum()], [len(attempts)], confidence=confidence)
     if low[0] < MANY_RETRIES:
         return []
     n = len(attempts)

@@ -121,7 +121,7 @@ def _mark(offsets, time, step, answered, marked):  # type: ignore[no-untyped-def
 def _own_after(
     study: Study, own: Bools, code: int, hidden: Bools, length: int
 ) -> tuple[Floats, Floats, Floats, Floats]:
-    lines = study.outlines
+    lines = study.follow_up
     counts: tuple[Floats, Floats, Floats, Floats] = _count(
         (study.offsets, study.time, study.step, own),
         (lines.first_seen, lines.ended_at),

@@ -146,7 +146,7 @@ def _by_group(study: Study, test: ExperimentSettings, instant: datetime) -> Assi
     arms = list(test.arms)
     starts = microseconds(instant)
     arm = np.array([arms.index(v) if v in arms else -1 for v in value.tolist()])
-    there = np.flatnonzero((arm >= 0) & (study.outlines.first_seen <= starts))
+    there = np.flatnonzero((arm >= 0) & (study.follow_up.first_seen <= starts))
     if len(there) == 0:
         raise NotEnoughDataError(
             f"No prospect known by {instant:%Y-%m-%d %H:%M} has one of the arms {listed(arms)} "

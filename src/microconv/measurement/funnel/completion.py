@@ -17,10 +17,10 @@ import pandas as pd
 from microconv.errors import listed
 from microconv.histories.arrays import Int64
 from microconv.measurement.section import MOST_NAMED, Section
-from microconv.measurement.stats.intervals import wilson
-from microconv.measurement.study.completion_counts import count_done
+from microconv.measurement.stats.intervals import wilson_interval
+from microconv.measurement.study.completion_counts import count_completions
 from microconv.measurement.study.message_sends import NO_GOAL, MessageSends, message_goals
-from microconv.measurement.study.study import NONE, Int32, Study
+from microconv.measurement.study.study import NO_CODE, Int32, Study
 from microconv.settings import MeasureSettings
 
 MOST_STEPS = 30
@@ -38,13 +38,13 @@ def completion(study: Study, sends: MessageSends, settings: MeasureSettings) -> 
         Tables `steps`, `stages`, `campaigns`, `positions`, `segments` and `months`.
     """
     micro = study.journey.codes_of_kind("micro")
-    at_risk = sends.time < study.outlines.ended_at[sends.prospect]
-    sends = sends.where(at_risk & study.outlines.at_risk[sends.prospect]).with_outcome()
+    at_risk = sends.time < study.follow_up.ended_at[sends.prospect]
+    sends = sends.where(at_risk & study.follow_up.at_risk[sends.prospect]).with_outcome()
     steps = _steps(study, micro, sends, settings)
     shown = list(steps.sort_values("completed", ascending=False)["step"])[:MOST_STEPS]
     groups = {name: (codes.codes, codes.labels) for name, codes in study.segments.items()}
     segments = _by_groups(study, groups.items(), shown, settings)
-    months = _by_groups(study, [("month", months_of(study))], shown, settings)
+    months = _by_groups(study, [("month", arrival_months(study))], shown, settings)
     tables = {
         "steps": steps,
         "stages": _stages(study, settings),
@@ -53,14 +53,14 @@ def completion(study: Study, sends: MessageSends, settings: MeasureSettings) -> 
         "segments": segments,
         "months": months.drop(columns="attribute").rename(columns={"group": "month"}),
     }
-    return Section(_says(steps, settings), _missing(study, steps), tables)
+    return Section(_summary(steps, settings), _missing(study, steps), tables)
 
 
 def _steps(
     study: Study, micro: npt.NDArray[np.int16], sends: MessageSends, settings: MeasureSettings
 ) -> pd.DataFrame:
     everybody = np.zeros(len(study), np.int32)
-    count = count_done(study, everybody, 1, np.arange(len(study.journey), dtype=np.int32))
+    count = count_completions(study, everybody, 1, np.arange(len(study.journey), dtype=np.int32))
     steps = [study.journey.steps[code] for code in micro]
     table = pd.DataFrame(
         {
@@ -75,28 +75,30 @@ def _steps(
             "responded": _prospects_by_goal(study, sends.where(sends.responded))[micro],
         }
     )
-    table = with_rate(table, "completed", "prospects", settings)
-    table = with_rate(table, "completed_by_people", "prospects", settings)
-    table = with_rate(table, "completed", "reached", settings, name="completed_of_reached")
-    return with_rate(table, "responded", "messaged", settings)
+    table = add_rate(table, "completed", "prospects", settings)
+    table = add_rate(table, "completed_by_people", "prospects", settings)
+    table = add_rate(table, "completed", "reached", settings, name="completed_of_reached")
+    return add_rate(table, "responded", "messaged", settings)
 
 
 def _reached(study: Study) -> Int64:
     """Count, for each stage, the prospects who had come as far as the one before it."""
     stages, everybody = study.journey.stage_codes, np.zeros(len(study), np.int32)
     micro = np.isin(np.arange(len(study.journey)), study.journey.codes_of_kind("micro"))
-    reached = [int(study.outlines.at_risk.sum())]
+    reached = [int(study.follow_up.at_risk.sum())]
     for stage in range(1, len(study.journey.stages)):
-        target = np.where(micro & (stages >= stage - 1), 0, NONE).astype(np.int32)
-        reached.append(int(count_done(study, everybody, 1, target, n_targets=1).completed[0, 0]))
+        target = np.where(micro & (stages >= stage - 1), 0, NO_CODE).astype(np.int32)
+        reached.append(
+            int(count_completions(study, everybody, 1, target, n_targets=1).completed[0, 0])
+        )
     return np.array(reached, np.int64)
 
 
 def _stages(study: Study, settings: MeasureSettings) -> pd.DataFrame:
     micro = np.isin(np.arange(len(study.journey)), study.journey.codes_of_kind("micro"))
-    target = np.where(micro, study.journey.stage_codes, NONE).astype(np.int32)
+    target = np.where(micro, study.journey.stage_codes, NO_CODE).astype(np.int32)
     size = len(study.journey.stages)
-    count = count_done(study, np.zeros(len(study), np.int32), 1, target, n_targets=size)
+    count = count_completions(study, np.zeros(len(study), np.int32), 1, target, n_targets=size)
     table = pd.DataFrame(
         {
             "stage": study.journey.stages,
@@ -105,8 +107,8 @@ def _stages(study: Study, settings: MeasureSettings) -> pd.DataFrame:
             "completed_by_people": count.by_people[0],
         }
     )
-    table = with_rate(table, "completed", "prospects", settings)
-    return with_rate(table, "completed_by_people", "prospects", settings)
+    table = add_rate(table, "completed", "prospects", settings)
+    return add_rate(table, "completed_by_people", "prospects", settings)
 
 
 def _by_groups(
@@ -117,13 +119,13 @@ def _by_groups(
 ) -> pd.DataFrame:
     """Count completions of each group of each attribute."""
     micro = [study.journey.code_of(step) for step in shown]
-    target = np.full(len(study.journey), NONE, np.int32)
+    target = np.full(len(study.journey), NO_CODE, np.int32)
     target[micro] = np.arange(len(micro))
     parts = [pd.DataFrame(columns=["attribute", "group", "step", "prospects", "completed"])]
     for attribute, (codes, labels) in groups:
         names = [*labels, NO_VALUE]
         own = np.where(codes < 0, len(labels), codes).astype(np.int32)
-        count = count_done(study, own, len(names), target, n_targets=len(micro))
+        count = count_completions(study, own, len(names), target, n_targets=len(micro))
         part = pd.DataFrame(
             {
                 "attribute": attribute,
@@ -136,12 +138,12 @@ def _by_groups(
         )
         parts.append(part[part["prospects"] > 0])
     table = pd.concat(parts[1:], ignore_index=True) if len(parts) > 1 else parts[0]
-    return with_rate(table, "completed", "prospects", settings)
+    return add_rate(table, "completed", "prospects", settings)
 
 
-def months_of(study: Study) -> tuple[Int32, tuple[str, ...]]:
+def arrival_months(study: Study) -> tuple[Int32, tuple[str, ...]]:
     """Group prospects by the month in which they were first seen."""
-    month = study.outlines.first_seen.astype("datetime64[us]").astype("datetime64[M]")
+    month = study.follow_up.first_seen.astype("datetime64[us]").astype("datetime64[M]")
     labels, codes = np.unique(month, return_inverse=True)
     return codes.astype(np.int32), tuple(str(label) for label in labels)
 
@@ -165,26 +167,26 @@ def _by_message(
             responses=np.bincount(sends.message[sends.responded], minlength=size),
         )[goal != NO_GOAL]
         table = messages.groupby(keys, dropna=False, as_index=False)[["sends", "responses"]].sum()
-    return with_rate(table, "responses", "sends", settings, name="response")
+    return add_rate(table, "responses", "sends", settings, name="response")
 
 
-def with_rate(
+def add_rate(
     table: pd.DataFrame, count: str, total: str, settings: MeasureSettings, *, name: str = ""
 ) -> pd.DataFrame:
     """Add a rate with Wilson's interval, named after what is counted."""
     counts, totals = (table[column].to_numpy(np.float64) for column in (count, total))
-    low, high = wilson(counts, totals, confidence=settings.confidence)
+    low, high = wilson_interval(counts, totals, confidence=settings.confidence)
     rate = np.divide(counts, totals, out=np.full(len(table), np.nan), where=totals > 0)
     name = name or count
     return table.assign(**{f"{name}_rate": rate, f"{name}_low": low, f"{name}_high": high})
 
 
-def _says(steps: pd.DataFrame, settings: MeasureSettings) -> tuple[str, ...]:
+def _summary(steps: pd.DataFrame, settings: MeasureSettings) -> tuple[str, ...]:
     done = steps[steps["completed"] > 0].sort_values("completed_rate", ascending=False)
     if not len(done):
         return ()
     first, last = done.iloc[0], done.iloc[-1]
-    said = [
+    sentences = [
         f"The most completed step is {first['step']} ({first['completed_rate']:.1%} of "
         f"{first['prospects']:,} prospects), the least {last['step']} "
         f"({last['completed_rate']:.2%})."
@@ -192,12 +194,12 @@ def _says(steps: pd.DataFrame, settings: MeasureSettings) -> tuple[str, ...]:
     messaged = steps[steps["messaged"] > 0].sort_values("responded_rate")
     if len(messaged):
         worst, best = messaged.iloc[0], messaged.iloc[-1]
-        said.append(
+        sentences.append(
             f"Of the steps that messages ask for, {best['step']} has the highest response rate "
             f"({best['responded_rate']:.1%} of the recipients), {worst['step']} the lowest "
             f"({worst['responded_rate']:.1%})."
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def _missing(study: Study, steps: pd.DataFrame) -> tuple[str, ...]:

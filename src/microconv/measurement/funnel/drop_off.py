@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.histories.arrays import DAY
-from microconv.measurement.funnel.completion import with_rate
-from microconv.measurement.funnel.furthest_stage import Stops, stops_of
+from microconv.measurement.funnel.completion import add_rate
+from microconv.measurement.funnel.furthest_stage import Progress, measure_progress
 from microconv.measurement.section import Section
 from microconv.measurement.study.study import Bools, Study
 from microconv.settings import MeasureSettings
@@ -32,7 +32,7 @@ def drop_off(study: Study, settings: MeasureSettings) -> Section:
         Tables `parts` (of each multi-step micro-conversion) and `stages`.
     """
     tables = {"parts": _parts(study, settings), "stages": _stages(study, settings)}
-    return Section(_says(tables), _missing(study, tables), tables)
+    return Section(_summary(tables), _missing(study, tables), tables)
 
 
 def _parts(study: Study, settings: MeasureSettings) -> pd.DataFrame:
@@ -40,21 +40,25 @@ def _parts(study: Study, settings: MeasureSettings) -> pd.DataFrame:
     first = 0
     for name, parts in study.journey.multi_step:
         place, labels = _way(study, name, parts, first)
-        stops = stops_of(study, place, min_human_probability=settings.min_human_probability)
-        silent = stops.silent_for(round(settings.stall_days * DAY))
+        progress = measure_progress(
+            study, place, min_human_probability=settings.min_human_probability
+        )
+        inactive = progress.inactive_for(round(settings.stall_days * DAY))
         for k, part in enumerate(labels):
-            here = stops.furthest == k
+            here = progress.furthest == k
             last = k == len(labels) - 1
             rows.append(
                 {
                     "micro_conversion": name,
                     "part": part,
                     "position": k + 1,
-                    "reached": int((stops.furthest >= k).sum()),
-                    "moved_on": int((stops.furthest > k).sum()),
-                    "stopped": 0 if last else int((here & silent).sum()),
-                    "censored": 0 if last else int((here & ~silent).sum()),
-                    "median_days_stopped": np.nan if last else _days_here(stops, here & silent),
+                    "reached": int((progress.furthest >= k).sum()),
+                    "moved_on": int((progress.furthest > k).sum()),
+                    "stopped": 0 if last else int((here & inactive).sum()),
+                    "censored": 0 if last else int((here & ~inactive).sum()),
+                    "median_days_stopped": np.nan
+                    if last
+                    else _days_here(progress, here & inactive),
                 }
             )
         first += len(parts)
@@ -65,9 +69,10 @@ def _parts(study: Study, settings: MeasureSettings) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=columns)
     started = table.groupby("micro_conversion")["reached"].transform("max")
     table = table.assign(
-        judged=table["moved_on"] + table["stopped"], share_of_started=table["reached"] / started
+        outcome_known=table["moved_on"] + table["stopped"],
+        share_of_started=table["reached"] / started,
     )
-    return with_rate(table, "stopped", "judged", settings)
+    return add_rate(table, "stopped", "outcome_known", settings)
 
 
 def _way(
@@ -89,9 +94,9 @@ def _way(
     return place, (*parts, name)
 
 
-def _days_here(stops: Stops, who: Bools) -> float:
+def _days_here(progress: Progress, who: Bools) -> float:
     """Give the median of the days since the place was reached, to the end of the time at risk."""
-    days = (stops.ended_at - stops.since)[who] / DAY
+    days = (progress.ended_at - progress.since)[who] / DAY
     return float(np.median(days)) if len(days) else float("nan")
 
 
@@ -99,46 +104,48 @@ def _stages(study: Study, settings: MeasureSettings) -> pd.DataFrame:
     """Divide prospects by the furthest stage reached and by what became of them there."""
     micro = np.isin(np.arange(len(study.journey)), study.journey.codes_of_kind("micro"))
     stage = np.where(micro, study.journey.stage_codes, -1).astype(np.int16)
-    stops = stops_of(study, stage[study.step], min_human_probability=settings.min_human_probability)
-    silent = stops.silent_for(round(settings.stall_days * DAY))
-    waiting = ~stops.converted & ~stops.exited
+    progress = measure_progress(
+        study, stage[study.step], min_human_probability=settings.min_human_probability
+    )
+    inactive = progress.inactive_for(round(settings.stall_days * DAY))
+    waiting = ~progress.converted & ~progress.exited
     rows = []
     for k, name in enumerate([NOTHING_YET, *study.journey.stages], start=-1):
-        here = stops.furthest == k
+        here = progress.furthest == k
         rows.append(
             {
                 "stage": name,
-                "reached": int((stops.furthest >= k).sum()),
-                "moved_on": int((stops.furthest > k).sum()),
-                "converted": int((here & stops.converted).sum()),
-                "exited": int((here & stops.exited).sum()),
-                "stopped": int((here & waiting & silent).sum()),
-                "still_active": int((here & waiting & ~silent).sum()),
-                "median_days_stopped": _days_here(stops, here & waiting & silent),
+                "reached": int((progress.furthest >= k).sum()),
+                "moved_on": int((progress.furthest > k).sum()),
+                "converted": int((here & progress.converted).sum()),
+                "exited": int((here & progress.exited).sum()),
+                "stopped": int((here & waiting & inactive).sum()),
+                "still_active": int((here & waiting & ~inactive).sum()),
+                "median_days_stopped": _days_here(progress, here & waiting & inactive),
             }
         )
     table = pd.DataFrame(rows)
-    judged = table["moved_on"] + table["converted"] + table["exited"] + table["stopped"]
-    return with_rate(table.assign(judged=judged), "stopped", "judged", settings)
+    known = table["moved_on"] + table["converted"] + table["exited"] + table["stopped"]
+    return add_rate(table.assign(outcome_known=known), "stopped", "outcome_known", settings)
 
 
-def _says(tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
-    said = []
+def _summary(tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
+    sentences = []
     for name, table in tables["parts"].groupby("micro_conversion", sort=False):
         inner = table[table["stopped"] > 0].sort_values("stopped_rate", ascending=False)
         for worst in inner.head(1).to_dict("records"):
-            said.append(
+            sentences.append(
                 f"Of those who start {name}, most stop after {worst['part']}: "
-                f"{worst['stopped']:,} of {worst['judged']:,} ({worst['stopped_rate']:.0%}); "
-                f"{worst['censored']:,} more were there too recently to say."
+                f"{worst['stopped']:,} of {worst['outcome_known']:,} ({worst['stopped_rate']:.0%}"
+                f"). {worst['censored']:,} more were active there too recently to count."
             )
     stages = tables["stages"].sort_values("stopped", ascending=False, kind="stable")
     for worst in stages[stages["stopped"] > 0].head(1).to_dict("records"):
-        said.append(
+        sentences.append(
             f"Most of those who have stopped did so at {worst['stage']}: {worst['stopped']:,} "
             f"prospects, for {worst['median_days_stopped']:.0f} days by now (median)."
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def _missing(study: Study, tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from microconv.measurement.study.study import Bools, Study
 
 
 @dataclass(frozen=True)
-class Stops:
+class Progress:
     """One entry per prospect at risk.
 
     Attributes
@@ -36,12 +36,14 @@ class Stops:
     converted: Bools
     exited: Bools
 
-    def silent_for(self, span: int) -> Bools:
+    def inactive_for(self, span: int) -> Bools:
         """Say who had done nothing on the way for so long when their time at risk ended."""
         return np.asarray(self.ended_at - self.last >= span)
 
 
-def stops_of(study: Study, place: npt.NDArray[np.int16], *, min_human_probability: float) -> Stops:
+def measure_progress(
+    study: Study, place: npt.NDArray[np.int16], *, min_human_probability: float
+) -> Progress:
     """Find how far each prospect at risk came.
 
     Parameters
@@ -49,18 +51,18 @@ def stops_of(study: Study, place: npt.NDArray[np.int16], *, min_human_probabilit
     place : ndarray of int16, shape (n_events,)
         Position on the way of each event; -1 for none.
     """
-    lines = study.outlines
+    follow_up = study.follow_up
     own = np.where(study.human_probability >= min_human_probability, place, -1).astype(np.int16)
-    found = _furthest(study.offsets, study.time, own, lines.first_seen, lines.ended_at)
-    furthest, since, last = (column[lines.at_risk] for column in found)
-    exited = (lines.exited_at == lines.ended_at) & ~lines.converted
-    return Stops(
+    found = _furthest(study.offsets, study.time, own, follow_up.first_seen, follow_up.ended_at)
+    furthest, since, last = (column[follow_up.at_risk] for column in found)
+    exited = (follow_up.exited_at == follow_up.ended_at) & ~follow_up.converted
+    return Progress(
         furthest,
         since,
         last,
-        lines.ended_at[lines.at_risk],
-        lines.converted[lines.at_risk],
-        exited[lines.at_risk],
+        follow_up.ended_at[follow_up.at_risk],
+        follow_up.converted[follow_up.at_risk],
+        exited[follow_up.at_risk],
     )
 
 

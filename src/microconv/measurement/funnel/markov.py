@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from microconv.histories.arrays import Int64
-from microconv.measurement.funnel.trajectories import Walks
+from microconv.measurement.funnel.trajectories import Trajectories
 from microconv.measurement.study.study import Bools, Floats
 
 
-def removal_effects(walks: Walks, counts: Int64, major: Bools) -> pd.DataFrame:
+def removal_effects(trajectories: Trajectories, counts: Int64, major: Bools) -> pd.DataFrame:
     """Say how many fewer conversions a Markov chain of the walks has without each step.
 
     With Q the chance of going from state to state and r of converting next, the
@@ -27,10 +27,10 @@ def removal_effects(walks: Walks, counts: Int64, major: Bools) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns `step`, `removal` (share of conversions), the largest first.
+        Columns `step`, `removal_effect` (share of conversions), the largest first.
     """
-    nothing = pd.DataFrame({"step": [], "removal": []})
-    if not len(walks):
+    nothing = pd.DataFrame({"step": [], "removal_effect": []})
+    if not len(trajectories):
         return nothing
     both = counts.sum(axis=0).astype(np.float64)
     visited = np.flatnonzero(both.sum(axis=1) > 0)
@@ -38,15 +38,15 @@ def removal_effects(walks: Walks, counts: Int64, major: Bools) -> pd.DataFrame:
     won = np.append(major, [False, False])
     fundamental: Floats = np.linalg.inv(np.eye(len(visited)) - chance[:, visited])
     converting = fundamental @ chance[:, won].sum(axis=1)
-    start = int(np.flatnonzero(visited == walks.start)[0])
+    start = int(np.flatnonzero(visited == trajectories.start)[0])
     if converting[start] <= 0:
         return nothing
     met = fundamental[start] / np.diag(fundamental)
-    inner = visited != walks.start
+    inner = visited != trajectories.start
     table = pd.DataFrame(
         {
-            "step": np.array(walks.names, dtype=object)[visited[inner]],
-            "removal": (met * converting / converting[start])[inner],
+            "step": np.array(trajectories.names, dtype=object)[visited[inner]],
+            "removal_effect": (met * converting / converting[start])[inner],
         }
     )
-    return table.sort_values(["removal", "step"], ascending=[False, True], ignore_index=True)
+    return table.sort_values(["removal_effect", "step"], ascending=[False, True], ignore_index=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from microconv.measurement.funnel.completion import with_rate
-from microconv.measurement.funnel.trajectories import Walks, first_steps
+from microconv.measurement.funnel.completion import add_rate
+from microconv.measurement.funnel.trajectories import Trajectories, first_steps
 from microconv.settings import MeasureSettings
 
 DEPTH = 4
@@ -18,7 +18,7 @@ SMALLEST_BRANCH = 0.005
 PRUNED = "(other)"
 
 
-def tree_of(walks: Walks, settings: MeasureSettings) -> pd.DataFrame:
+def path_tree(trajectories: Trajectories, settings: MeasureSettings) -> pd.DataFrame:
     """Aggregate the first distinct steps of all walks into a tree, small branches cut.
 
     Returns
@@ -27,23 +27,23 @@ def tree_of(walks: Walks, settings: MeasureSettings) -> pd.DataFrame:
         One row per branch: `path`, `depth`, `prospects`, `converted` and their
         rate; what was cut from a branch stands together as "(other)".
     """
-    steps = first_steps(walks, DEPTH)
-    least = max(1.0, SMALLEST_BRANCH * len(walks))
-    size = len(walks.names) + 1
-    key = np.zeros(len(walks), np.int64)
+    steps = first_steps(trajectories, DEPTH)
+    least = max(1.0, SMALLEST_BRANCH * len(trajectories))
+    size = len(trajectories.names) + 1
+    key = np.zeros(len(trajectories), np.int64)
     rows: list[dict[str, object]] = []
     kept: dict[int, tuple[str, ...]] = {0: ()}
     for depth in range(DEPTH):
         inside = np.isin(key, list(kept)) & (steps[:, depth] >= 0)
         key = np.where(inside, key * size + steps[:, depth] + 1, -1)
         found, where, count = np.unique(key[inside], return_inverse=True, return_counts=True)
-        won = np.bincount(where, walks.converted[inside], minlength=len(found))
+        won = np.bincount(where, trajectories.converted[inside], minlength=len(found))
         following: dict[int, tuple[str, ...]] = {}
         cut: dict[int, tuple[int, int]] = {}
         for code, n, converted in zip(found.tolist(), count.tolist(), won.tolist(), strict=True):
             above = kept[code // size]
             if n >= least:
-                following[code] = (*above, walks.names[code % size - 1])
+                following[code] = (*above, trajectories.names[code % size - 1])
                 rows.append(_branch(following[code], n, int(converted)))
             else:
                 others = cut.get(code // size, (0, 0))
@@ -51,7 +51,7 @@ def tree_of(walks: Walks, settings: MeasureSettings) -> pd.DataFrame:
         rows += [_branch((*kept[p], PRUNED), n, won) for p, (n, won) in sorted(cut.items())]
         kept = following
     table = pd.DataFrame(rows, columns=["path", "depth", "prospects", "converted"])
-    return with_rate(table, "converted", "prospects", settings)
+    return add_rate(table, "converted", "prospects", settings)
 
 
 def _branch(path: tuple[str, ...], prospects: int, converted: int) -> dict[str, object]:

@@ -11,18 +11,18 @@ import pandas as pd
 
 from microconv.histories.arrays import DAY, Int64
 from microconv.journey import MAJOR
-from microconv.measurement.funnel.completion import with_rate
+from microconv.measurement.funnel.completion import add_rate
 from microconv.measurement.funnel.markov import removal_effects
-from microconv.measurement.funnel.path_tree import tree_of
+from microconv.measurement.funnel.path_tree import path_tree
 from microconv.measurement.funnel.trajectories import (
-    Walks,
+    Trajectories,
+    build_trajectories,
     count_returns,
     count_transitions,
-    walks_of,
 )
-from microconv.measurement.impact.sequences import Mined, mine
+from microconv.measurement.impact.sequences import FrequentSequences, mine
 from microconv.measurement.section import Section
-from microconv.measurement.study.human_events import doings_of
+from microconv.measurement.study.human_events import select_human_events
 from microconv.measurement.study.study import Bools, Study
 from microconv.settings import MeasureSettings
 
@@ -37,32 +37,32 @@ def paths(study: Study, settings: MeasureSettings) -> Section:
     -------
     Section
         Tables `transitions`, `entries`, `last_touches`, `loops`, `tree`,
-        `sequences` and `removal`.
+        `sequences` and `removal_effects`.
     """
     if not len(study.journey.codes_of_kind("micro")):
         return Section(missing=("The journey has no micro step, so there are no paths.",))
-    walks = walks_of(study, min_human_probability=settings.min_human_probability)
-    counts = count_transitions(walks)
+    trajectories = build_trajectories(study, min_human_probability=settings.min_human_probability)
+    counts = count_transitions(trajectories)
     tables = {
-        "transitions": _transitions(walks, counts),
-        "entries": _ends(walks, settings, first=True),
-        "last_touches": _ends(walks, settings, first=False),
-        "loops": _loops(walks),
-        "tree": tree_of(walks, settings),
+        "transitions": _transitions(trajectories, counts),
+        "entries": _ends(trajectories, settings, first=True),
+        "last_touches": _ends(trajectories, settings, first=False),
+        "loops": _loops(trajectories),
+        "tree": path_tree(trajectories, settings),
         "sequences": _sequences(study, settings),
-        "removal": removal_effects(walks, counts, study.journey.kinds == MAJOR),
+        "removal_effects": removal_effects(trajectories, counts, study.journey.kinds == MAJOR),
     }
-    return Section(_says(walks, tables), _missing(tables), tables)
+    return Section(_summary(trajectories, tables), _missing(tables), tables)
 
 
-def _transitions(walks: Walks, counts: Int64) -> pd.DataFrame:
+def _transitions(trajectories: Trajectories, counts: Int64) -> pd.DataFrame:
     """List transitions with the share of what leads on, its base rate and the lift."""
     both = counts.sum(axis=0)
     start, to = np.nonzero(both)
     total = both.sum()
     share = both[start, to] / both.sum(axis=1)[start]
     base = both.sum(axis=0)[to] / total
-    names = np.array(walks.names, dtype=object)
+    names = np.array(trajectories.names, dtype=object)
     table = pd.DataFrame(
         {
             "step": names[start],
@@ -79,15 +79,15 @@ def _transitions(walks: Walks, counts: Int64) -> pd.DataFrame:
     return table.head(MOST_TRANSITIONS).reset_index(drop=True)
 
 
-def _ends(walks: Walks, settings: MeasureSettings, *, first: bool) -> pd.DataFrame:
+def _ends(trajectories: Trajectories, settings: MeasureSettings, *, first: bool) -> pd.DataFrame:
     """Count walks by their first, or by their last, micro step."""
-    some = np.diff(walks.offsets) > 0
-    place = walks.offsets[:-1][some] if first else walks.offsets[1:][some] - 1
-    step, converted = walks.step[place], walks.converted[some]
-    size = len(walks.names)
+    some = np.diff(trajectories.offsets) > 0
+    place = trajectories.offsets[:-1][some] if first else trajectories.offsets[1:][some] - 1
+    step, converted = trajectories.step[place], trajectories.converted[some]
+    size = len(trajectories.names)
     table = pd.DataFrame(
         {
-            "step": walks.names,
+            "step": trajectories.names,
             "prospects": np.bincount(step, minlength=size),
             "converted": np.bincount(step[converted], minlength=size),
         }
@@ -95,36 +95,36 @@ def _ends(walks: Walks, settings: MeasureSettings, *, first: bool) -> pd.DataFra
     table = table[table["prospects"] > 0].sort_values(
         ["prospects", "step"], ascending=[False, True]
     )
-    return with_rate(table.reset_index(drop=True), "converted", "prospects", settings)
+    return add_rate(table.reset_index(drop=True), "converted", "prospects", settings)
 
 
-def _loops(walks: Walks) -> pd.DataFrame:
-    counts = count_returns(walks)
+def _loops(trajectories: Trajectories) -> pd.DataFrame:
+    counts = count_returns(trajectories)
     names = ["prospects", "more_than_once", "repetitions", "returns"]
-    table = pd.DataFrame({"step": walks.names, **dict(zip(names, counts, strict=True))})
+    table = pd.DataFrame({"step": trajectories.names, **dict(zip(names, counts, strict=True))})
     table = table[table["prospects"] > 0].sort_values(["returns", "step"], ascending=[False, True])
     return table.reset_index(drop=True)
 
 
 def _sequences(study: Study, settings: MeasureSettings) -> pd.DataFrame:
     """Compare how common the frequent sequences are among converters and the others."""
-    lines = study.outlines
-    doings = doings_of(study, min_human_probability=settings.min_human_probability)
+    follow_up = study.follow_up
+    human_events = select_human_events(study, min_human_probability=settings.min_human_probability)
 
     def support(among: Bools) -> dict[tuple[int, ...], int]:
         levels = mine(
-            doings,
-            lines,
+            human_events,
+            follow_up,
             among,
             n_steps=len(study.journey),
             longest=settings.max_sequence_length,
-            least=max(5, round(settings.min_support * int((among & lines.at_risk).sum()))),
+            least=max(5, round(settings.min_support * int((among & follow_up.at_risk).sum()))),
             spans=(round(settings.within_days * DAY), round(settings.effect_days * DAY)),
         )
         return {key: n for level in levels for key, n in _counted(level)}
 
-    converters, others = support(lines.converted), support(~lines.converted)
-    sizes = int(lines.converted.sum()), int((lines.at_risk & ~lines.converted).sum())
+    converters, others = support(follow_up.converted), support(~follow_up.converted)
+    sizes = int(follow_up.converted.sum()), int((follow_up.at_risk & ~follow_up.converted).sum())
     names = study.journey.step_names
     rows = [
         {
@@ -151,40 +151,40 @@ def _sequences(study: Study, settings: MeasureSettings) -> pd.DataFrame:
     return table.head(MOST_SEQUENCES).reset_index(drop=True)
 
 
-def _counted(level: Mined) -> list[tuple[tuple[int, ...], int]]:
+def _counted(level: FrequentSequences) -> list[tuple[tuple[int, ...], int]]:
     keys = [tuple(int(code) for code in row) for row in level.steps]
     return list(zip(keys, level.completed.tolist(), strict=True))
 
 
-def _says(walks: Walks, tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
-    said = []
+def _summary(trajectories: Trajectories, tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
+    sentences = []
     inner = tables["transitions"]
     inner = inner[~inner["step"].str.startswith("(") & ~inner["next"].str.startswith("(")]
     inner = inner[inner["step"] != inner["next"]]
     if len(inner):
         top = inner.iloc[0]
-        said.append(
+        sentences.append(
             f"{top['step']} leads to {top['next']} most often: {top['count']:,} times, "
             f"{top['share']:.0%} of what follows it and {top['lift']:.1f} times its base rate."
         )
     if len(tables["entries"]):
         top = tables["entries"].iloc[0]
-        said.append(
-            f"Most prospects enter by {top['step']} ({top['prospects'] / len(walks):.0%} of "
-            f"{len(walks):,})."
+        sentences.append(
+            f"Most prospects enter by {top['step']} ({top['prospects'] / len(trajectories):.0%} of "
+            f"{len(trajectories):,})."
         )
-    if len(tables["removal"]):
-        top = tables["removal"].iloc[0]
-        said.append(
-            f"In a chain without memory, {top['removal']:.0%} of conversions pass {top['step']}. "
-            "That describes the paths and says nothing of causes."
+    if len(tables["removal_effects"]):
+        top = tables["removal_effects"].iloc[0]
+        sentences.append(
+            f"In a Markov chain of the paths, {top['removal_effect']:.0%} of conversions pass "
+            f"through {top['step']}. This describes the paths; it does not show a cause."
         )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def _missing(tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
     missing = []
-    if not len(tables["removal"]):
+    if not len(tables["removal_effects"]):
         missing.append("Nobody converted while at risk, so no step can be removed from a path.")
     if not len(tables["sequences"]):
         missing.append(

@@ -15,20 +15,20 @@ START, STILL_OPEN = "(start)", "(still open)"
 
 
 @dataclass(frozen=True)
-class Walks:
+class Trajectories:
     """One walk per prospect at risk.
 
     Attributes
     ----------
     names : tuple of str
         Of the states: the journey's steps, then the start and "still open".
-    offsets : ndarray of int64, shape (n_walks + 1,)
+    offsets : ndarray of int64, shape (n_trajectories + 1,)
     step : ndarray of int32, shape (n_taken,)
         Micro steps by a person, in order, repetitions included.
     time : ndarray of int64, shape (n_taken,)
-    end : ndarray of int32, shape (n_walks,)
+    end : ndarray of int32, shape (n_trajectories,)
         State in which each walk ended: a major, an exit, or still open.
-    converted : ndarray of bool, shape (n_walks,)
+    converted : ndarray of bool, shape (n_trajectories,)
     """
 
     names: tuple[str, ...]
@@ -48,28 +48,28 @@ class Walks:
         return len(self.names) - 2
 
 
-def walks_of(study: Study, *, min_human_probability: float) -> Walks:
+def build_trajectories(study: Study, *, min_human_probability: float) -> Trajectories:
     """Read the walks of a study."""
-    lines = study.outlines
+    follow_up = study.follow_up
     micro = study.journey.kinds == study.journey.kinds[study.journey.codes_of_kind("micro")[0]]
     owner = np.repeat(np.arange(len(study)), np.diff(study.offsets))
     taken = micro[study.step] & (study.human_probability >= min_human_probability)
-    taken &= (study.time < lines.ended_at[owner]) & lines.at_risk[owner]
-    count = np.bincount(owner[taken], minlength=len(study))[lines.at_risk]
+    taken &= (study.time < follow_up.ended_at[owner]) & follow_up.at_risk[owner]
+    count = np.bincount(owner[taken], minlength=len(study))[follow_up.at_risk]
     closing = np.full(len(study), len(study.journey) + 1, np.int32)
-    closes = (study.time == lines.ended_at[owner]) & np.isin(
+    closes = (study.time == follow_up.ended_at[owner]) & np.isin(
         study.step, np.append(study.journey.codes_of_kind("major"), _exits(study))
     )
     rows = np.flatnonzero(closes)[::-1]  # the first of an instant is written last, and stays
     rows = rows[np.argsort(_is_major(study)[study.step[rows]], kind="stable")]  # outcomes win
     closing[owner[rows]] = study.step[rows]
-    return Walks(
+    return Trajectories(
         names=(*study.journey.step_names, START, STILL_OPEN),
         offsets=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
         step=study.step[taken].astype(np.int32),
         time=study.time[taken],
-        end=closing[lines.at_risk],
-        converted=lines.converted[lines.at_risk],
+        end=closing[follow_up.at_risk],
+        converted=follow_up.converted[follow_up.at_risk],
     )
 
 
@@ -81,21 +81,25 @@ def _is_major(study: Study) -> Bools:
     return np.isin(np.arange(len(study.journey)), study.journey.codes_of_kind("major"))
 
 
-def count_transitions(walks: Walks) -> Int64:
+def count_transitions(trajectories: Trajectories) -> Int64:
     """Count direct transitions, shape (2, n_states, n_states): by others, by converters."""
     counts: Int64 = _transitions(
-        walks.offsets, walks.step, walks.end, walks.converted, len(walks.names)
+        trajectories.offsets,
+        trajectories.step,
+        trajectories.end,
+        trajectories.converted,
+        len(trajectories.names),
     )
     return counts
 
 
-def first_steps(walks: Walks, depth: int) -> npt.NDArray[np.int32]:
+def first_steps(trajectories: Trajectories, depth: int) -> npt.NDArray[np.int32]:
     """List each walk's first `depth` distinct steps; -1 where there are fewer."""
-    found: npt.NDArray[np.int32] = _first_steps(walks.offsets, walks.step, depth)
+    found: npt.NDArray[np.int32] = _first_steps(trajectories.offsets, trajectories.step, depth)
     return found
 
 
-def count_returns(walks: Walks) -> Int64:
+def count_returns(trajectories: Trajectories) -> Int64:
     """Count, for each state, walks that did it, that did it again, and repetitions.
 
     Returns
@@ -104,7 +108,7 @@ def count_returns(walks: Walks) -> Int64:
         Walks with the step, walks with it twice or more, immediate repetitions,
         and returns to it after something else.
     """
-    counts: Int64 = _returns(walks.offsets, walks.step, len(walks.names))
+    counts: Int64 = _returns(trajectories.offsets, trajectories.step, len(trajectories.names))
     return counts
 
 

@@ -16,11 +16,21 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.histories.arrays import DAY
-from microconv.measurement.funnel.completion import months_of
-from microconv.measurement.funnel.trajectories import Walks, count_transitions, walks_of
+from microconv.measurement.funnel.completion import arrival_months
+from microconv.measurement.funnel.trajectories import (
+    Trajectories,
+    build_trajectories,
+    count_transitions,
+)
 from microconv.measurement.section import Section
-from microconv.measurement.stats.durations import SEEN, WON, Waits, kaplan_meier, waits_of
-from microconv.measurement.study.study import NONE, Int32, Study
+from microconv.measurement.stats.durations import (
+    SEEN,
+    WON,
+    Durations,
+    kaplan_meier,
+    measure_durations,
+)
+from microconv.measurement.study.study import NO_CODE, Int32, Study
 from microconv.settings import MeasureSettings
 
 MOST_PAIRS = 200
@@ -42,20 +52,20 @@ def velocity(study: Study, settings: MeasureSettings) -> Section:
     if not len(micro):
         return Section(missing=("The journey has no micro step, so nothing takes any time.",))
     names = [FIRST_SEEN, CONVERTED, *(study.journey.step_names[code] for code in micro)]
-    target = np.full(len(study.journey), NONE, np.int32)
+    target = np.full(len(study.journey), NO_CODE, np.int32)
     target[micro] = np.arange(len(micro)) + 2
-    walks = walks_of(study, min_human_probability=settings.min_human_probability)
-    following, n = _following(walks, micro), len(micro)
+    trajectories = build_trajectories(study, min_human_probability=settings.min_human_probability)
+    following, n = _following(trajectories, micro), len(micro)
     own = range(2, n + 2)
     pairs = [*following, *((SEEN, k) for k in own), *((k, WON) for k in own)]
-    waits = waits_of(
+    durations = measure_durations(
         study,
         np.array(pairs, np.int64),
         target=target,
         groups=(np.zeros(len(study), np.int32), 1),
         min_human_probability=settings.min_human_probability,
     )
-    table = _table(waits, [(names[a], names[b]) for a, b in pairs], [""], settings)
+    table = _table(durations, [(names[a], names[b]) for a, b in pairs], [""], settings)
     table = table.drop(columns="month")
     split = len(following), len(following) + n
     stages, cohorts = _stages(study, settings)
@@ -65,14 +75,14 @@ def velocity(study: Study, settings: MeasureSettings) -> Section:
         "to_conversion": table.iloc[split[1] :].reset_index(drop=True),
         "stages": stages,
         "cohorts": cohorts,
-        "last_steps": _last_steps(study, walks),
+        "last_steps": _last_steps(study, trajectories),
     }
-    return Section(_says(tables), _missing(tables), tables)
+    return Section(_summary(tables), _missing(tables), tables)
 
 
-def _following(walks: Walks, micro: npt.NDArray[np.int16]) -> list[tuple[int, int]]:
+def _following(trajectories: Trajectories, micro: npt.NDArray[np.int16]) -> list[tuple[int, int]]:
     """List the commonest transitions between different steps, as codes of waiting times."""
-    counts = count_transitions(walks).sum(axis=0)[np.ix_(micro, micro)]
+    counts = count_transitions(trajectories).sum(axis=0)[np.ix_(micro, micro)]
     np.fill_diagonal(counts, 0)
     start, to = np.nonzero(counts)
     order = np.lexsort((to, start, -counts[start, to]))[:MOST_PAIRS]
@@ -82,22 +92,22 @@ def _following(walks: Walks, micro: npt.NDArray[np.int16]) -> list[tuple[int, in
 def _stages(study: Study, settings: MeasureSettings) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure the way from stage to stage, of all and of each month's arrivals."""
     micro = np.isin(np.arange(len(study.journey)), study.journey.codes_of_kind("micro"))
-    target = np.where(micro, study.journey.stage_codes + 2, NONE).astype(np.int32)
+    target = np.where(micro, study.journey.stage_codes + 2, NO_CODE).astype(np.int32)
     names = [FIRST_SEEN, CONVERTED, *study.journey.stages]
     way = [SEEN, *(int(code) for code in np.unique(target[micro])), WON]
     pairs = list(pairwise(way))
 
     def measured(group: Int32, groups: Sequence[str]) -> pd.DataFrame:
-        waits = waits_of(
+        durations = measure_durations(
             study,
             np.array(pairs, np.int64),
             target=target,
             groups=(group, len(groups)),
             min_human_probability=settings.min_human_probability,
         )
-        return _table(waits, [(names[a], names[b]) for a, b in pairs], groups, settings)
+        return _table(durations, [(names[a], names[b]) for a, b in pairs], groups, settings)
 
-    month, labels = months_of(study)
+    month, labels = arrival_months(study)
     return (
         measured(np.zeros(len(study), np.int32), [""]).drop(columns="month"),
         measured(month, labels),
@@ -105,7 +115,7 @@ def _stages(study: Study, settings: MeasureSettings) -> tuple[pd.DataFrame, pd.D
 
 
 def _table(
-    waits: Waits,
+    durations: Durations,
     pairs: Sequence[tuple[str, str]],
     groups: Sequence[str],
     settings: MeasureSettings,
@@ -113,7 +123,7 @@ def _table(
     rows: list[dict[str, Any]] = []
     for q, (start, to) in enumerate(pairs):
         for g, group in enumerate(groups):
-            done, censored = waits.done[q, g], waits.censored[q, g]
+            done, censored = durations.done[q, g], durations.censored[q, g]
             if not done.any() and not censored.any():
                 continue
             curve = kaplan_meier(done, censored, confidence=settings.confidence)
@@ -128,63 +138,63 @@ def _table(
                     "started": int(done.sum() + censored.sum()),
                     "done": int(done.sum()),
                     "done_in_time": 1 - float(curve.waiting[horizon]),
-                    "quarter_days": curve.days_until(0.25),
+                    "p25_days": curve.days_until(0.25),
                     "median_days": curve.days_until(0.5),
                     "median_low": low,
                     "median_high": high,
-                    "three_quarters_days": curve.days_until(0.75),
-                    "median_days_of_the_fast": float(np.searchsorted(made, made[-1] / 2)) / 24
+                    "p75_days": curve.days_until(0.75),
+                    "median_days_of_completers": float(np.searchsorted(made, made[-1] / 2)) / 24
                     if made[-1]
                     else np.nan,
                 }
             )
     columns = [
-        "month", "step", "next", "started", "done", "done_in_time", "quarter_days", "median_days",
-        "median_low", "median_high", "three_quarters_days", "median_days_of_the_fast",
+        "month", "step", "next", "started", "done", "done_in_time", "p25_days", "median_days",
+        "median_low", "median_high", "p75_days", "median_days_of_completers",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
-def _last_steps(study: Study, walks: Walks) -> pd.DataFrame:
+def _last_steps(study: Study, trajectories: Trajectories) -> pd.DataFrame:
     """Measure, for converters, the days from their last step to the conversion."""
-    lines = study.outlines
-    chosen = walks.converted & (np.diff(walks.offsets) > 0)
-    last = walks.offsets[1:][chosen] - 1
-    ended = lines.ended_at[lines.at_risk][chosen]
+    follow_up = study.follow_up
+    chosen = trajectories.converted & (np.diff(trajectories.offsets) > 0)
+    last = trajectories.offsets[1:][chosen] - 1
+    ended = follow_up.ended_at[follow_up.at_risk][chosen]
     frame = pd.DataFrame(
         {
-            "step": np.array(walks.names, dtype=object)[walks.step[last]],
-            "days": (ended - walks.time[last]) / DAY,
+            "step": np.array(trajectories.names, dtype=object)[trajectories.step[last]],
+            "days": (ended - trajectories.time[last]) / DAY,
         }
     )
     grouped = frame.groupby("step")["days"]
     table = pd.DataFrame(
         {
             "converters": grouped.size(),
-            "quarter_days": grouped.quantile(0.25),
+            "p25_days": grouped.quantile(0.25),
             "median_days": grouped.median(),
-            "three_quarters_days": grouped.quantile(0.75),
+            "p75_days": grouped.quantile(0.75),
         }
     ).reset_index()
     return table.sort_values(["converters", "step"], ascending=[False, True], ignore_index=True)
 
 
-def _says(tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
-    said = []
+def _summary(tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
+    sentences = []
     for row in tables["stages"].to_dict("records"):
         way = f"from {row['step']} to {row['next']}"
         if np.isfinite(row["median_days"]):
-            said.append(
+            sentences.append(
                 f"Half of the {row['started']:,} prospects got {way} within "
                 f"{row['median_days']:.1f} days, those not there yet counted."
             )
         elif row["done"]:
-            said.append(
+            sentences.append(
                 f"Fewer than half of the {row['started']:,} prospects get {way}; the "
-                f"{row['done']:,} who did took {row['median_days_of_the_fast']:.1f} days "
+                f"{row['done']:,} who did took {row['median_days_of_completers']:.1f} days "
                 "(median), which says nothing about the others."
             )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def _missing(tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:

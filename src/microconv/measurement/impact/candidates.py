@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from microconv.measurement.impact.sequences import Mined
+from microconv.measurement.impact.sequences import FrequentSequences
 from microconv.measurement.study.study import Floats
 
 Sequence = tuple[int, ...]
@@ -20,7 +20,7 @@ class Candidate:
     Attributes
     ----------
     steps : tuple of int
-        Codes, in order.
+        CodedColumn, in order.
     completed : int
         Prospects of the mining half who completed it.
     contrast : float
@@ -36,7 +36,7 @@ class Candidate:
     excess: float
 
 
-def candidates_of(mined: list[Mined], *, rate: float, most: int) -> list[Candidate]:
+def choose_candidates(mined: list[FrequentSequences], *, rate: float, most: int) -> list[Candidate]:
     """Choose sequences to test: by contrast with other orders first, then by excess.
 
     Parameters
@@ -58,7 +58,7 @@ def candidates_of(mined: list[Mined], *, rate: float, most: int) -> list[Candida
     return chosen + rest[: most - len(chosen)]
 
 
-def _judged(level: Mined, rate: float) -> list[Candidate]:
+def _judged(level: FrequentSequences, rate: float) -> list[Candidate]:
     keys = [tuple(int(code) for code in row) for row in level.steps]
     events: dict[Sequence, float] = defaultdict(float)
     days: dict[Sequence, float] = defaultdict(float)

@@ -17,8 +17,8 @@ from microconv.measurement.impact.comparison import Comparison, ratio_columns
 YES, NO, CANNOT_TELL = "yes", "no", "cannot tell"
 
 
-def verdict(
-    comparison: Comparison, *, claim: tuple[float, float], randomised: bool, says: str
+def assess_claim(
+    comparison: Comparison, *, claim: tuple[float, float], randomised: bool, population: str
 ) -> dict[str, Any]:
     """Answer for one sequence.
 
@@ -28,7 +28,7 @@ def verdict(
         The claimed ratio, from and to.
     randomised : bool
         Whether chance decided who was led through the sequence.
-    says : str
+    population : str
         Who was looked at.
 
     Returns
@@ -52,12 +52,12 @@ def verdict(
     return {
         "sequence": " > ".join(comparison.steps),
         "answer": answer,
-        "word": word,
+        "interpretation": word,
         "sentence": _sentence(comparison, answer, word, claim),
-        "among": says,
-        "naive_ratio": comparison.naive_ratio,
+        "population": population,
+        "unadjusted_ratio": comparison.unadjusted_ratio,
         **ratio_columns("order", order),
-        **ratio_columns("timed", comparison.timed),
+        **ratio_columns("rate", comparison.rate),
         **ratio_columns("landmark", comparison.landmark),
         "in_order": in_order,
         "in_another_order": other,
@@ -68,8 +68,8 @@ def verdict(
 
 def _sentence(comparison: Comparison, answer: str, word: str, claim: tuple[float, float]) -> str:
     order = comparison.order
-    naive = comparison.naive_ratio
-    board = f"A dashboard would say {naive:.1f} times. " if np.isfinite(naive) else ""
+    unadjusted = comparison.unadjusted_ratio
+    board = f"A dashboard would say {unadjusted:.1f} times. " if np.isfinite(unadjusted) else ""
     if not np.isfinite(order.ratio):
         return (
             f"Cannot tell. {board}Too few prospects converted after these steps, in this order or "
@@ -79,8 +79,8 @@ def _sentence(comparison: Comparison, answer: str, word: str, claim: tuple[float
     against = f"{board}Against the same steps in another order it is {span}"
     if answer == YES:
         return f"Yes. {against}: an {word} as large as claimed."
-    said = f"{claim[0]:g} to {claim[1]:g} times"
+    claimed = f"{claim[0]:g} to {claim[1]:g} times"
     if answer == NO:
         rest = f", though an {word} remains" if order.low > 1 else ""
-        return f"No. {against}: {said} is ruled out{rest}."
-    return f"Cannot tell. {against}: {said} is neither shown nor ruled out."
+        return f"No. {against}: {claimed} is ruled out{rest}."
+    return f"Cannot tell. {against}: {claimed} is neither shown nor ruled out."

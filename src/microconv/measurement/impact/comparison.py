@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from microconv.histories.arrays import DAY
-from microconv.measurement.impact.follow_up import Followed, Ground, follow
-from microconv.measurement.impact.landmark import Landmark, risk_ratio
-from microconv.measurement.impact.revenue import Money, Resamples, compare_money
+from microconv.measurement.impact.follow_up import PersonTime, SequenceFollowUp, follow_sequence
+from microconv.measurement.impact.landmark import LandmarkCohort, landmark_ratio
+from microconv.measurement.impact.revenue import BootstrapDraws, RevenueComparison, compare_revenue
 from microconv.measurement.stats.intervals import Ratio, pooled_rate_ratio, rate_ratio
 from microconv.measurement.study.ever import ever_completed
-from microconv.measurement.study.human_events import Doings
+from microconv.measurement.study.human_events import HumanEvents
 from microconv.measurement.study.study import NEVER, Bools, Study
 from microconv.settings import MeasureSettings
 
@@ -22,28 +22,28 @@ Codes16 = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True)
-class Arena:
+class ComparisonContext:
     """Some prospects, and everything that a comparison among them needs.
 
     Attributes
     ----------
     among : ndarray of bool, shape (n_prospects,)
-    says : str
+    population : str
         Who they are, in a word.
     ground : Ground
         What they did while at risk, and for how long they were.
-    everything : Doings
+    everything : HumanEvents
         What they ever did, as a dashboard counts it.
     """
 
     study: Study
     settings: MeasureSettings
     among: Bools
-    says: str
-    ground: Ground
-    everything: Doings
-    landmark: Landmark
-    resamples: Resamples
+    population: str
+    person_time: PersonTime
+    everything: HumanEvents
+    landmark: LandmarkCohort
+    resamples: BootstrapDraws
 
 
 @dataclass(frozen=True)
@@ -51,60 +51,64 @@ class Comparison:
     """What a step or a sequence shows against each comparator."""
 
     steps: tuple[str, ...]
-    naive: tuple[int, int, int, int]
+    unadjusted: tuple[int, int, int, int]
     landmark: Ratio
-    timed: Ratio
+    rate: Ratio
     order: Ratio
     order_counts: tuple[int, int, int, int]
-    money: Money
+    revenue: RevenueComparison
 
     @property
-    def naive_ratio(self) -> float:
+    def unadjusted_ratio(self) -> float:
         """The ratio that a dashboard would show."""
-        with_, converted_with, without, converted_without = self.naive
+        with_, converted_with, without, converted_without = self.unadjusted
         if not with_ or not without or not converted_without:
             return float("nan")
         return converted_with / with_ / (converted_without / without)
 
 
-def compare(arena: Arena, sequence: Codes16) -> Comparison:
+def compare(context: ComparisonContext, sequence: Codes16) -> Comparison:
     """Compare those who did a step or a sequence with everybody comparable.
 
     Parameters
     ----------
     sequence : ndarray of int16, shape (n_steps,)
-        Codes of micro steps, distinct; one for a single step.
+        CodedColumn of micro steps, distinct; one for a single step.
     """
-    study, settings = arena.study, arena.settings
+    study, settings = context.study, context.settings
     spans = round(settings.within_days * DAY), round(settings.effect_days * DAY)
-    found = follow(sequence, arena.ground, spans=spans)
-    done_in_time = found.known_at[arena.landmark.prospect] < arena.landmark.at
+    found = follow_sequence(sequence, context.person_time, spans=spans)
+    done_in_time = found.known_at[context.landmark.prospect] < context.landmark.at
     level = settings.confidence
     return Comparison(
         steps=tuple(study.journey.step_names[code] for code in sequence),
-        naive=_naive(arena, sequence, spans[0]),
-        landmark=risk_ratio(arena.landmark, done_in_time, confidence=level),
-        timed=pooled_rate_ratio(
+        unadjusted=_count_unadjusted(context, sequence, spans[0]),
+        landmark=landmark_ratio(context.landmark, done_in_time, confidence=level),
+        rate=pooled_rate_ratio(
             (found.events[0], found.events[1]), (found.days[0], found.days[1]), confidence=level
         ),
         order=_order(found, level),
         order_counts=_order_counts(found),
-        money=compare_money(arena.landmark, done_in_time, arena.resamples, confidence=level),
+        revenue=compare_revenue(
+            context.landmark, done_in_time, context.resamples, confidence=level
+        ),
     )
 
 
-def _naive(arena: Arena, sequence: Codes16, within: int) -> tuple[int, int, int, int]:
+def _count_unadjusted(
+    context: ComparisonContext, sequence: Codes16, within: int
+) -> tuple[int, int, int, int]:
     """Count prospects and converters who ever completed it, before or after converting."""
-    ever = ever_completed(sequence, arena.everything, within)[arena.among]
-    converted = (arena.study.outlines.converted_at != NEVER)[arena.among]
+    ever = ever_completed(sequence, context.everything, within)[context.among]
+    converted = (context.study.follow_up.converted_at != NEVER)[context.among]
     return (
         int(ever.sum()), int((ever & converted).sum()),
         int((~ever).sum()), int((~ever & converted).sum()),
     )  # fmt: skip
 
 
-def _order(found: Followed, confidence: float) -> Ratio:
-    events, days = found.together_events, found.together_days
+def _order(found: SequenceFollowUp, confidence: float) -> Ratio:
+    events, days = found.order_events, found.order_days
     return rate_ratio(
         (float(events[0]), float(events[1])),
         (float(days[0]), float(days[1])),
@@ -112,24 +116,24 @@ def _order(found: Followed, confidence: float) -> Ratio:
     )
 
 
-def _order_counts(found: Followed) -> tuple[int, int, int, int]:
-    people, events = found.together, found.together_events
+def _order_counts(found: SequenceFollowUp) -> tuple[int, int, int, int]:
+    people, events = found.order_prospects, found.order_events
     return int(people[0]), int(events[0]), int(people[1]), int(events[1])
 
 
-def row_of(comparison: Comparison) -> dict[str, Any]:
+def comparison_row(comparison: Comparison) -> dict[str, Any]:
     """Write a comparison out as a row of the table."""
-    with_, converted_with, without, converted_without = comparison.naive
+    with_, converted_with, without, converted_without = comparison.unadjusted
     row: dict[str, Any] = {
         "sequence": " > ".join(comparison.steps),
         "length": len(comparison.steps),
         "completers": with_,
-        "converted_with": converted_with,
+        "completers_converted": converted_with,
         "others": without,
-        "converted_without": converted_without,
-        "naive_ratio": comparison.naive_ratio,
+        "others_converted": converted_without,
+        "unadjusted_ratio": comparison.unadjusted_ratio,
     }
-    for name, ratio in (("landmark", comparison.landmark), ("timed", comparison.timed)):
+    for name, ratio in (("landmark", comparison.landmark), ("rate", comparison.rate)):
         row |= ratio_columns(name, ratio)
     if len(comparison.steps) > 1:
         in_order, converted, other, converted_other = comparison.order_counts
@@ -147,17 +151,17 @@ def ratio_columns(name: str, ratio: Ratio) -> dict[str, float]:
     """Spread a ratio over columns."""
     return {
         f"{name}_ratio": ratio.ratio,
-        f"{name}_low": ratio.low,
-        f"{name}_high": ratio.high,
-        f"{name}_p": ratio.p,
+        f"{name}_ratio_low": ratio.low,
+        f"{name}_ratio_high": ratio.high,
+        f"{name}_ratio_p": ratio.p,
     }
 
 
-def money_row_of(comparison: Comparison) -> dict[str, Any]:
+def revenue_row(comparison: Comparison) -> dict[str, Any]:
     """Write money and sales cycle out as a row of their table."""
     row: dict[str, Any] = {"sequence": " > ".join(comparison.steps)}
-    for name in ("revenue", "trimmed", "lifetime", "cycle"):
-        difference = getattr(comparison.money, name)
+    for name in ("revenue", "revenue_trimmed", "lifetime_value", "sales_cycle_days"):
+        difference = getattr(comparison.revenue, name)
         row |= {
             f"{name}_completers": difference.completers,
             f"{name}_others": difference.others,

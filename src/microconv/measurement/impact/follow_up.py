@@ -25,8 +25,8 @@ import numpy.typing as npt
 from numba import njit
 
 from microconv.histories.arrays import DAY, Int64
-from microconv.measurement.study.human_events import N_STRATA, NOT_YET, Doings
-from microconv.measurement.study.study import NEVER, Bools, Floats, Outlines
+from microconv.measurement.study.human_events import N_STRATA, NOT_YET, HumanEvents
+from microconv.measurement.study.study import NEVER, Bools, Floats, FollowUp
 
 RECENT = np.array([7 * DAY, 30 * DAY], np.int64)
 """Ends of the bands of time since the last micro-conversion, in µs."""
@@ -38,14 +38,14 @@ ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
-class Followed:
+class SequenceFollowUp:
     """What became of those who completed a sequence, and of the others.
 
     Attributes
     ----------
     events, days : ndarray of float64, shape (2, n_cells)
         Conversions and person-days, exposed and not yet, by stratum and recency.
-    together_events, together_days : ndarray of float64, shape (2,)
+    order_events, order_days : ndarray of float64, shape (2,)
         The same of the prospects whose steps came together: in this order, in another.
     together : ndarray of int64, shape (2,)
         How many prospects these are.
@@ -55,14 +55,14 @@ class Followed:
 
     events: Floats
     days: Floats
-    together_events: Floats
-    together_days: Floats
-    together: Int64
+    order_events: Floats
+    order_days: Floats
+    order_prospects: Int64
     known_at: Int64
 
 
 @dataclass(frozen=True)
-class Ground:
+class PersonTime:
     """Some prospects, and their conversions and person-time whatever they completed.
 
     What is the same for every sequence is added up once: following a sequence
@@ -77,27 +77,29 @@ class Ground:
         The cell in which each prospect's time at risk ended.
     """
 
-    doings: Doings
-    lines: Outlines
+    human_events: HumanEvents
+    follow_up: FollowUp
     among: Bools
     events: Floats
     days: Floats
     last_cell: Int64
 
 
-def ground_of(doings: Doings, lines: Outlines, among: Bools) -> Ground:
+def total_person_time(human_events: HumanEvents, follow_up: FollowUp, among: Bools) -> PersonTime:
     """Add up what is the same for every sequence."""
-    among = np.asarray(among & lines.at_risk)
+    among = np.asarray(among & follow_up.at_risk)
     events, days, last = _add_up(
-        doings.offsets,
-        (doings.changed_at, doings.stratum, doings.last),
-        (lines.first_seen, lines.ended_at, lines.converted, among),
+        human_events.offsets,
+        (human_events.changed_at, human_events.stratum, human_events.last),
+        (follow_up.first_seen, follow_up.ended_at, follow_up.converted, among),
         (RECENT, N_STRATA),
     )
-    return Ground(doings, lines, among, events, days, last)
+    return PersonTime(human_events, follow_up, among, events, days, last)
 
 
-def follow(sequence: npt.NDArray[np.int16], ground: Ground, *, spans: tuple[int, int]) -> Followed:
+def follow_sequence(
+    sequence: npt.NDArray[np.int16], person_time: PersonTime, *, spans: tuple[int, int]
+) -> SequenceFollowUp:
     """Follow one sequence of distinct micro steps; a single step is a sequence of one.
 
     Parameters
@@ -108,23 +110,23 @@ def follow(sequence: npt.NDArray[np.int16], ground: Ground, *, spans: tuple[int,
     spans : tuple of int
         `within` and `effect`, µs.
     """
-    doings, lines = ground.doings, ground.lines
+    human_events, follow_up = person_time.human_events, person_time.follow_up
     events, days, *rest = _follow(
         sequence,
-        (doings.offsets, doings.time, doings.seen_at, doings.step),
-        (doings.changed_at, doings.stratum, doings.last, ground.last_cell),
-        (lines.first_seen, lines.ended_at, lines.converted, ground.among),
+        (human_events.offsets, human_events.time, human_events.seen_at, human_events.step),
+        (human_events.changed_at, human_events.stratum, human_events.last, person_time.last_cell),
+        (follow_up.first_seen, follow_up.ended_at, follow_up.converted, person_time.among),
         (spans[0], spans[1], RECENT, N_STRATA),
     )
     # The third row is all the time of completers: what is left is the others'.
-    events = np.vstack([events[0], ground.events - events[2] + events[1]])
-    days = np.vstack([days[0], ground.days - days[2] + days[1]])
-    return Followed(events, np.where(days < ROUNDING, 0.0, days), *rest)
+    events = np.vstack([events[0], person_time.events - events[2] + events[1]])
+    days = np.vstack([days[0], person_time.days - days[2] + days[1]])
+    return SequenceFollowUp(events, np.where(days < ROUNDING, 0.0, days), *rest)
 
 
 @njit(cache=True, nogil=True)
-def _add_up(offsets, states, lines, given):  # type: ignore[no-untyped-def]
-    first_seen, ended_at, converted, among = lines
+def _add_up(offsets, states, follow_up, given):  # type: ignore[no-untyped-def]
+    first_seen, ended_at, converted, among = follow_up
     recent, n_strata = given
     events = np.zeros(n_strata * (len(recent) + 1), np.float64)
     days = np.zeros((2, len(events)), np.float64)
@@ -143,15 +145,15 @@ def _add_up(offsets, states, lines, given):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _follow(sequence, doings, states, lines, given):  # type: ignore[no-untyped-def]
-    offsets, time, seen_at, step = doings
-    first_seen, ended_at, converted, among = lines
+def _follow(sequence, human_events, states, follow_up, given):  # type: ignore[no-untyped-def]
+    offsets, time, seen_at, step = human_events
+    first_seen, ended_at, converted, among = follow_up
     within, effect, recent, n_strata = given
     n, longest = len(offsets) - 1, np.max(np.diff(offsets))
     events = np.zeros((3, n_strata * (len(recent) + 1)), np.float64)
     days = np.zeros_like(events)
-    together_events, together_days = np.zeros(2, np.float64), np.zeros(2, np.float64)
-    together = np.zeros(2, np.int64)
+    order_events, order_days = np.zeros(2, np.float64), np.zeros(2, np.float64)
+    order_prospects = np.zeros(2, np.int64)
     known_at = np.full(n, NEVER, np.int64)
     exposed, nothing = np.empty((longest, 2), np.int64), np.empty((0, 2), np.int64)
     for p in range(n):
@@ -181,11 +183,11 @@ def _follow(sequence, doings, states, lines, given):  # type: ignore[no-untyped-
         begin = max(met_known, first_seen[p])
         stop = met + effect if ordered else min(met + effect, done)
         if begin < min(stop, end):
-            together[side] += 1
-            together_days[side] += (min(stop, end) - begin) / 86_400_000_000.0
+            order_prospects[side] += 1
+            order_days[side] += (min(stop, end) - begin) / 86_400_000_000.0
             if converted[p] and end < stop:
-                together_events[side] += 1
-    return events, days, together_events, together_days, together, known_at
+                order_events[side] += 1
+    return events, days, order_events, order_days, order_prospects, known_at
 
 
 @njit(cache=True, nogil=True)

@@ -14,23 +14,27 @@ import pandas as pd
 
 from microconv.engines.engine import map_buckets
 from microconv.histories.arrays import DAY
-from microconv.measurement.impact.candidates import Candidate, candidates_of
-from microconv.measurement.impact.claim import verdict
+from microconv.measurement.impact.candidates import Candidate, choose_candidates
+from microconv.measurement.impact.claim import assess_claim
 from microconv.measurement.impact.comparison import (
-    Arena,
     Codes16,
     Comparison,
+    ComparisonContext,
     compare,
-    money_row_of,
-    row_of,
+    comparison_row,
+    revenue_row,
 )
-from microconv.measurement.impact.follow_up import ground_of
-from microconv.measurement.impact.landmark import landmark_of
-from microconv.measurement.impact.revenue import resample
+from microconv.measurement.impact.follow_up import total_person_time
+from microconv.measurement.impact.landmark import landmark_cohort
+from microconv.measurement.impact.revenue import draw_bootstrap
 from microconv.measurement.impact.sequences import mine
 from microconv.measurement.section import Section
-from microconv.measurement.stats.intervals import discoveries
-from microconv.measurement.study.human_events import Doings, doings_of, opens_of
+from microconv.measurement.stats.intervals import benjamini_hochberg
+from microconv.measurement.study.human_events import (
+    HumanEvents,
+    open_step_codes,
+    select_human_events,
+)
 from microconv.measurement.study.study import Bools, Study
 from microconv.settings import MeasureSettings, PlannedSequence
 
@@ -41,8 +45,8 @@ FEWEST = 20
 
 @dataclass(frozen=True)
 class _Doings:
-    at_risk: Doings
-    ever: Doings
+    at_risk: HumanEvents
+    ever: HumanEvents
 
 
 def impact(study: Study, settings: MeasureSettings, *, threads: int | None = None) -> Section:
@@ -58,22 +62,24 @@ def impact(study: Study, settings: MeasureSettings, *, threads: int | None = Non
     Returns
     -------
     Section
-        Tables `verdict` (one row per sequence asked about, or else for the most
-        convincing one mined), `steps`, `sequences` and `money`. The p-value that
-        is corrected for many tests is `timed_p` of steps and `order_p` of sequences.
+        Tables `claims` (one row per sequence asked about, or else for the most
+        convincing one mined), `steps`, `sequences` and `revenue`. The p-value that
+        is corrected for many tests is `rate_ratio_p` of steps and `order_ratio_p` of sequences.
     """
     did = _Doings(
-        doings_of(study, min_human_probability=settings.min_human_probability),
-        doings_of(study, min_human_probability=settings.min_human_probability, at_risk=False),
+        select_human_events(study, min_human_probability=settings.min_human_probability),
+        select_human_events(
+            study, min_human_probability=settings.min_human_probability, at_risk=False
+        ),
     )
     asked = [request for request in settings.sequences if _is_known(study, request)]
     chosen = _mined(study, settings, did.at_risk)
-    everybody = _arena(study, settings, did, np.ones(len(study), bool), EVERYBODY)
-    other_half = _arena(study, settings, did, ~study.half, OTHER_HALF)
+    everybody = _context(study, settings, did, np.ones(len(study), bool), EVERYBODY)
+    other_half = _context(study, settings, did, ~study.mining_half, OTHER_HALF)
     steps = [np.array([code]) for code in study.journey.codes_of_kind("micro")]
     questions = [_codes(study, request.steps) for request in asked]
     patterns = [np.array(candidate.steps, np.int16) for candidate in chosen]
-    work: list[tuple[Arena, Codes16]] = [
+    work: list[tuple[ComparisonContext, Codes16]] = [
         *((everybody, step.astype(np.int16)) for step in steps),
         *((everybody, question) for question in questions),
         *((other_half, pattern) for pattern in patterns),
@@ -82,12 +88,12 @@ def impact(study: Study, settings: MeasureSettings, *, threads: int | None = Non
     single, wanted = done[: len(steps)], done[len(steps) : len(steps) + len(asked)]
     tested = done[len(steps) + len(asked) :]
     tables = {
-        "verdict": _verdicts(settings, asked, wanted, tested),
-        "steps": _ranked(single, "timed", settings.false_discovery_rate),
+        "claims": _verdicts(settings, asked, wanted, tested),
+        "steps": _ranked(single, "rate", settings.false_discovery_rate),
         "sequences": _ranked(tested, "order", settings.false_discovery_rate, chosen),
-        "money": pd.DataFrame([money_row_of(each) for each in done]),
+        "revenue": pd.DataFrame([revenue_row(each) for each in done]),
     }
-    return Section(_says(study, tables, settings), _missing(study, settings, tables), tables)
+    return Section(_summary(study, tables, settings), _missing(study, settings, tables), tables)
 
 
 def _is_known(study: Study, request: PlannedSequence) -> bool:
@@ -98,37 +104,39 @@ def _codes(study: Study, steps: tuple[str, ...]) -> Codes16:
     return np.array([study.journey.code_of(step) for step in steps], np.int16)
 
 
-def _mined(study: Study, settings: MeasureSettings, doings: Doings) -> list[Candidate]:
+def _mined(study: Study, settings: MeasureSettings, human_events: HumanEvents) -> list[Candidate]:
     """Mine one half, and choose what the other half is to test."""
-    lines = study.outlines
-    half = study.half & lines.at_risk
-    days = float((lines.ended_at - lines.first_seen)[half].sum()) / DAY
+    follow_up = study.follow_up
+    half = study.mining_half & follow_up.at_risk
+    days = float((follow_up.ended_at - follow_up.first_seen)[half].sum()) / DAY
     if settings.max_sequences == 0 or days == 0:
         return []
     found = mine(
-        doings,
-        lines,
-        study.half,
+        human_events,
+        follow_up,
+        study.mining_half,
         n_steps=len(study.journey),
         longest=settings.max_sequence_length,
         least=max(FEWEST, round(settings.min_support * int(half.sum()))),
         spans=(round(settings.within_days * DAY), round(settings.effect_days * DAY)),
     )
-    rate = float((lines.converted & half).sum()) / days
-    return candidates_of(found, rate=rate, most=settings.max_sequences)
+    rate = float((follow_up.converted & half).sum()) / days
+    return choose_candidates(found, rate=rate, most=settings.max_sequences)
 
 
-def _arena(study: Study, settings: MeasureSettings, did: _Doings, among: Bools, says: str) -> Arena:
-    landmark = landmark_of(study, did.at_risk, settings, among)
-    return Arena(
+def _context(
+    study: Study, settings: MeasureSettings, did: _Doings, among: Bools, population: str
+) -> ComparisonContext:
+    landmark = landmark_cohort(study, did.at_risk, settings, among)
+    return ComparisonContext(
         study=study,
         settings=settings,
         among=among,
-        says=says,
-        ground=ground_of(did.at_risk, study.outlines, among),
+        population=population,
+        person_time=total_person_time(did.at_risk, study.follow_up, among),
         everything=did.ever,
         landmark=landmark,
-        resamples=resample(landmark, settings.bootstrap, seed=settings.seed),
+        resamples=draw_bootstrap(landmark, settings.bootstrap, seed=settings.seed),
     )
 
 
@@ -138,15 +146,15 @@ def _ranked(
     """Put comparisons into a table, the surest first, with the correction for many tests."""
     if not done:
         return pd.DataFrame()
-    table = pd.DataFrame([row_of(each) for each in done])
+    table = pd.DataFrame([comparison_row(each) for each in done])
     if chosen is not None:
         table["mined_completers"] = [candidate.completed for candidate in chosen]
-    found, q = discoveries(table[f"{primary}_p"].to_numpy(float), rate=rate)
-    near = [getattr(each, primary).near_end for each in done]
-    table = table.assign(q=q, significant=found, near_end=near)
-    table = table.assign(distance=np.abs(np.log(table["near_end"].clip(lower=1e-9))))
+    found, q = benjamini_hochberg(table[f"{primary}_ratio_p"].to_numpy(float), rate=rate)
+    near = [getattr(each, primary).conservative for each in done]
+    table = table.assign(q_value=q, significant=found, conservative_ratio=near)
+    table = table.assign(distance=np.abs(np.log(table["conservative_ratio"].clip(lower=1e-9))))
     table = table.sort_values(
-        ["distance", f"{primary}_p", "sequence"], ascending=[False, True, True], kind="stable"
+        ["distance", f"{primary}_ratio_p", "sequence"], ascending=[False, True, True], kind="stable"
     )
     return table.drop(columns="distance").reset_index(drop=True)
 
@@ -159,38 +167,38 @@ def _verdicts(
 ) -> pd.DataFrame:
     claim = settings.claimed_ratio
     rows = [
-        verdict(each, claim=claim, randomised=request.randomised, says=EVERYBODY)
+        assess_claim(each, claim=claim, randomised=request.randomised, population=EVERYBODY)
         for request, each in zip(asked, wanted, strict=True)
     ]
     if not rows and tested:
         known = [each for each in tested if np.isfinite(each.order.ratio)] or tested
-        surest = max(known, key=lambda each: (each.order.near_end, each.order.ratio))
-        rows = [verdict(surest, claim=claim, randomised=False, says=OTHER_HALF)]
+        surest = max(known, key=lambda each: (each.order.conservative, each.order.ratio))
+        rows = [assess_claim(surest, claim=claim, randomised=False, population=OTHER_HALF)]
     return pd.DataFrame(rows)
 
 
-def _says(
+def _summary(
     study: Study, tables: dict[str, pd.DataFrame], settings: MeasureSettings
 ) -> tuple[str, ...]:
-    lines = study.outlines
-    said = [f"{row.sequence}. {row.sentence}" for row in tables["verdict"].itertuples()]
-    said.append(
-        f"{int(lines.converted.sum()):,} of {int(lines.at_risk.sum()):,} prospects converted "
-        "while at risk."
+    follow_up = study.follow_up
+    sentences = [f"{row.sequence}. {row.sentence}" for row in tables["claims"].itertuples()]
+    sentences.append(
+        f"{int(follow_up.converted.sum()):,} of {int(follow_up.at_risk.sum()):,} prospects "
+        "converted while at risk."
     )
     for name, what in (("steps", "steps"), ("sequences", "mined sequences")):
         table = tables[name]
         if len(table):
-            said.append(
+            sentences.append(
                 f"{int(table['significant'].sum())} of {len(table)} {what} differ from their "
                 f"comparator at a false discovery rate of {settings.false_discovery_rate:.0%}."
             )
-    said.append(
+    sentences.append(
         "Nobody was assigned to these steps at random: read every ratio as an association. The "
-        "column `naive_ratio` is what a dashboard would say, and is wrong wherever keen people "
-        "both do more and buy more."
+        "column `unadjusted_ratio` is what a dashboard would show. It is too high wherever "
+        "interested people both do more and buy more."
     )
-    return tuple(said)
+    return tuple(sentences)
 
 
 def _missing(
@@ -208,13 +216,13 @@ def _missing(
         missing.append("The journey has fewer than two micro steps, so there is no sequence.")
     elif not len(tables["sequences"]):
         missing.append("No sequence was completed often enough to be tested.")
-    if not study.outlines.converted.any():
+    if not study.follow_up.converted.any():
         missing.append("Nobody converted while at risk, so no ratio can be given.")
-    if not len(opens_of(study)):
+    if not len(open_step_codes(study)):
         missing.append(
             "No exposure has `open` in its name, so opens could not be held equal; only the "
             "number of steps done and recency were."
         )
-    if not (np.nan_to_num(study.outlines.value) != 0).any():
+    if not (np.nan_to_num(study.follow_up.value) != 0).any():
         missing.append("No conversion has a value, so revenue cannot be compared.")
     return tuple(missing)

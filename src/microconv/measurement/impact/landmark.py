@@ -17,7 +17,7 @@ from numba import njit
 
 from microconv.histories.arrays import DAY, Int64
 from microconv.measurement.stats.intervals import Ratio, pooled_risk_ratio
-from microconv.measurement.study.human_events import N_STRATA, Doings
+from microconv.measurement.study.human_events import N_STRATA, HumanEvents
 from microconv.measurement.study.study import Bools, Floats, Study
 from microconv.settings import MeasureSettings
 
@@ -26,7 +26,7 @@ RECENCY_BANDS = np.array([3, 10], np.float64)
 
 
 @dataclass(frozen=True)
-class Landmark:
+class LandmarkCohort:
     """The prospects at risk, active and followed for long enough; one entry each.
 
     Attributes
@@ -57,7 +57,9 @@ class Landmark:
         return len(self.prospect)
 
 
-def landmark_of(study: Study, doings: Doings, settings: MeasureSettings, among: Bools) -> Landmark:
+def landmark_cohort(
+    study: Study, human_events: HumanEvents, settings: MeasureSettings, among: Bools
+) -> LandmarkCohort:
     """Gather the prospects of a landmark analysis.
 
     Parameters
@@ -65,30 +67,32 @@ def landmark_of(study: Study, doings: Doings, settings: MeasureSettings, among: 
     among : ndarray of bool, shape (n_prospects,)
         The prospects to look at.
     """
-    lines = study.outlines
-    at = lines.first_seen + round(settings.landmark_days * DAY)
+    follow_up = study.follow_up
+    at = follow_up.first_seen + round(settings.landmark_days * DAY)
     until = at + round(settings.horizon_days * DAY)
-    stratum, active_at = _state_before(doings.offsets, doings.changed_at, doings.stratum, at)
+    stratum, active_at = _state_before(
+        human_events.offsets, human_events.changed_at, human_events.stratum, at
+    )
     recent = active_at >= at - round(settings.active_within_days * DAY)
     chosen = np.flatnonzero(
-        among & (lines.ended_at > at) & (until <= study.until) & (stratum >= 0) & recent
+        among & (follow_up.ended_at > at) & (until <= study.until) & (stratum >= 0) & recent
     )
     at, until = at[chosen], until[chosen]
     band = np.searchsorted(RECENCY_BANDS, (at - active_at[chosen]) / DAY, side="right")
-    converted = lines.converted[chosen] & (lines.converted_at[chosen] < until)
-    length = (lines.converted_at[chosen] - lines.first_seen[chosen]) / DAY
-    return Landmark(
+    converted = follow_up.converted[chosen] & (follow_up.converted_at[chosen] < until)
+    length = (follow_up.converted_at[chosen] - follow_up.first_seen[chosen]) / DAY
+    return LandmarkCohort(
         prospect=chosen,
         at=at,
         stratum=stratum[chosen] + N_STRATA * band,
         converted=converted,
         days=np.where(converted, length, np.nan),
-        value=np.where(converted, np.nan_to_num(lines.value[chosen]), 0.0),
-        lifetime_value=np.where(lines.converted[chosen], lines.lifetime_value[chosen], 0.0),
+        value=np.where(converted, np.nan_to_num(follow_up.value[chosen]), 0.0),
+        lifetime_value=np.where(follow_up.converted[chosen], follow_up.lifetime_value[chosen], 0.0),
     )
 
 
-def tables_of(landmark: Landmark, completed: Bools) -> tuple[Floats, Floats]:
+def stratum_counts(landmark: LandmarkCohort, completed: Bools) -> tuple[Floats, Floats]:
     """Count conversions and prospects of each stratum, completers first.
 
     Returns
@@ -102,9 +106,9 @@ def tables_of(landmark: Landmark, completed: Bools) -> tuple[Floats, Floats]:
     return cases.astype(np.float64), people.astype(np.float64)
 
 
-def risk_ratio(landmark: Landmark, completed: Bools, *, confidence: float) -> Ratio:
+def landmark_ratio(landmark: LandmarkCohort, completed: Bools, *, confidence: float) -> Ratio:
     """Compare the risk of completers with that of comparable others."""
-    cases, people = tables_of(landmark, completed)
+    cases, people = stratum_counts(landmark, completed)
     return pooled_risk_ratio((cases[0], cases[1]), (people[0], people[1]), confidence=confidence)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from microconv.measurement.impact.landmark import Landmark, tables_of
+from microconv.measurement.impact.landmark import LandmarkCohort, stratum_counts
 from microconv.measurement.study.study import Bools, Floats
 
 TRIMMED = 0.99
@@ -32,26 +32,26 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Money:
+class RevenueComparison:
     """What completers brought beyond comparable others, per prospect, and how much sooner.
 
     Attributes
     ----------
-    revenue, trimmed, lifetime : Difference
+    revenue, revenue_trimmed, lifetime_value : Difference
         Money of the first conversion within the horizon, the same without the
         largest deals, and money of all conversions to the end of the study.
-    cycle : Difference
+    sales_cycle_days : Difference
         Days from first seen to conversion, of those who converted in the horizon.
     """
 
     revenue: Difference
-    trimmed: Difference
-    lifetime: Difference
-    cycle: Difference
+    revenue_trimmed: Difference
+    lifetime_value: Difference
+    sales_cycle_days: Difference
 
 
 @dataclass(frozen=True)
-class Resamples:
+class BootstrapDraws:
     """The converters of a landmark, and how often each stands in each resample.
 
     Attributes
@@ -65,17 +65,17 @@ class Resamples:
     times: npt.NDArray[np.float32]
 
 
-def resample(landmark: Landmark, n_resamples: int, *, seed: int) -> Resamples:
+def draw_bootstrap(landmark: LandmarkCohort, n_resamples: int, *, seed: int) -> BootstrapDraws:
     """Draw the resamples once for all comparisons."""
     rows = np.flatnonzero(landmark.converted | (landmark.lifetime_value != 0))
     rng = np.random.default_rng(seed)
     times = rng.poisson(1.0, (n_resamples, len(rows))).astype(np.float32)
-    return Resamples(rows, times)
+    return BootstrapDraws(rows, times)
 
 
-def compare_money(
-    landmark: Landmark, completed: Bools, resamples: Resamples, *, confidence: float
-) -> Money:
+def compare_revenue(
+    landmark: LandmarkCohort, completed: Bools, resamples: BootstrapDraws, *, confidence: float
+) -> RevenueComparison:
     """Compare completers with comparable others.
 
     Parameters
@@ -83,7 +83,7 @@ def compare_money(
     completed : ndarray of bool, shape (n,)
         Who had completed before the landmark.
     """
-    _, people = tables_of(landmark, completed)
+    _, people = stratum_counts(landmark, completed)
     both = (people[0] > 0) & (people[1] > 0)
     ours = people[0, both].sum()
     share = np.zeros(people.shape)
@@ -105,15 +105,15 @@ def compare_money(
     revenue, trimmed, lifetime, counted, spent = (totals[:, k : k + 2] for k in range(0, 10, 2))
     with np.errstate(divide="ignore", invalid="ignore"):
         means = spent / counted
-    return Money(
+    return RevenueComparison(
         revenue=_difference(revenue, confidence),
-        trimmed=_difference(trimmed, confidence),
-        lifetime=_difference(lifetime, confidence),
-        cycle=_difference(means, confidence),
+        revenue_trimmed=_difference(trimmed, confidence),
+        lifetime_value=_difference(lifetime, confidence),
+        sales_cycle_days=_difference(means, confidence),
     )
 
 
-def _totals(columns: Floats, resamples: Resamples) -> Floats:
+def _totals(columns: Floats, resamples: BootstrapDraws) -> Floats:
     """Sum each column as it is (first row), then over every resample, all in one product."""
     scale = np.maximum(np.abs(columns).max(axis=0, initial=0.0), 1e-300)
     again = resamples.times @ (columns / scale).astype(np.float32)

@@ -15,15 +15,15 @@ import numpy.typing as npt
 from numba import njit
 
 from microconv.histories.arrays import Int64
-from microconv.measurement.study.human_events import Doings
-from microconv.measurement.study.study import Bools, Floats, Outlines
+from microconv.measurement.study.human_events import HumanEvents
+from microconv.measurement.study.study import Bools, Floats, FollowUp
 
 MOST_OPEN = 3000
 """Of the frequent sequences of one length, so many are lengthened: the commonest."""
 
 
 @dataclass(frozen=True)
-class Mined:
+class FrequentSequences:
     """Frequent sequences of one length, and what followed their first completion.
 
     Attributes
@@ -45,15 +45,15 @@ class Mined:
 
 
 def mine(
-    doings: Doings,
-    lines: Outlines,
+    human_events: HumanEvents,
+    follow_up: FollowUp,
     among: Bools,
     *,
     n_steps: int,
     longest: int,
     least: int,
     spans: tuple[int, int],
-) -> list[Mined]:
+) -> list[FrequentSequences]:
     """Mine the sequences of 2 to `longest` steps that at least `least` prospects completed.
 
     Parameters
@@ -70,11 +70,11 @@ def mine(
     list of Mined
         One per length, as long as there are any.
     """
-    people = (lines.ended_at, lines.converted, among & lines.at_risk)
+    people = (follow_up.ended_at, follow_up.converted, among & follow_up.at_risk)
     steps = np.arange(n_steps, dtype=np.int16)[:, None]
-    found: list[Mined] = []
+    found: list[FrequentSequences] = []
     for _ in range(2, longest + 1):
-        arrays = (doings.offsets, doings.time, doings.step)
+        arrays = (human_events.offsets, human_events.time, human_events.step)
         counts = _lengthen(np.ascontiguousarray(steps), arrays, people, spans, n_steps)
         chosen = np.argwhere(counts[0] >= least)
         if len(chosen) == 0:
@@ -85,15 +85,15 @@ def mine(
         steps = np.hstack([steps[parent], last[:, None].astype(np.int16)])
         figures = [table[parent, last] for table in counts]
         cut = max(0, len(steps) - MOST_OPEN)
-        found.append(Mined(steps, figures[0], figures[1], figures[2], cut))
+        found.append(FrequentSequences(steps, figures[0], figures[1], figures[2], cut))
         steps = steps[:MOST_OPEN]
     return found
 
 
 @njit(cache=True, nogil=True)
-def _lengthen(sequences, doings, people, spans, n_steps):  # type: ignore[no-untyped-def]
+def _lengthen(sequences, human_events, people, spans, n_steps):  # type: ignore[no-untyped-def]
     """Count every sequence that is one of these and one step more, once per prospect."""
-    offsets, time, step = doings
+    offsets, time, step = human_events
     ended_at, converted, among = people
     within, effect = spans
     n, length = sequences.shape

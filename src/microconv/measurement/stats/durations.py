@@ -21,11 +21,11 @@ HOUR = 3_600_000_000
 """In µs; the resolution of waiting times."""
 
 SEEN, WON = 0, 1
-"""Codes of being first seen and of converting, before those of the targets."""
+"""CodedColumn of being first seen and of converting, before those of the targets."""
 
 
 @dataclass(frozen=True)
-class Waits:
+class Durations:
     """How many waited how long, for each pair and group, in hours.
 
     Attributes
@@ -39,14 +39,14 @@ class Waits:
     censored: Int32
 
 
-def waits_of(
+def measure_durations(
     study: Study,
     pairs: Int64,
     *,
     target: Int32,
     groups: tuple[Int32, int],
     min_human_probability: float,
-) -> Waits:
+) -> Durations:
     """Measure the waiting times of some pairs.
 
     Parameters
@@ -61,8 +61,8 @@ def waits_of(
     min_human_probability : float
         Steps by people only.
     """
-    lines, (group, n_groups) = study.outlines, groups
-    hours = int((study.until - min(study.start, int(lines.first_seen.min()))) // HOUR) + 1
+    follow_up, (group, n_groups) = study.follow_up, groups
+    hours = int((study.until - min(study.start, int(follow_up.first_seen.min()))) // HOUR) + 1
     order = np.argsort(pairs[:, 1], kind="stable")
     n = int(max(target.max(initial=WON), pairs.max())) + 1
     bounds = np.searchsorted(pairs[order, 1], np.arange(n + 1))
@@ -72,17 +72,17 @@ def waits_of(
             study.time,
             np.where(study.human_probability >= min_human_probability, target[study.step], -1),
         ),
-        (lines.first_seen, lines.ended_at, lines.converted, lines.at_risk, group),
+        (follow_up.first_seen, follow_up.ended_at, follow_up.converted, follow_up.at_risk, group),
         (pairs, order, bounds),
         (n, n_groups, hours),
     )
-    return Waits(done, censored)
+    return Durations(done, censored)
 
 
 @njit(cache=True, nogil=True)
-def _wait(events, lines, pairs, size):  # type: ignore[no-untyped-def]
+def _wait(events, follow_up, pairs, size):  # type: ignore[no-untyped-def]
     offsets, time, target = events
-    first_seen, ended_at, converted, at_risk, group = lines
+    first_seen, ended_at, converted, at_risk, group = follow_up
     pair, order, bounds = pairs
     n, n_groups, hours = size
     done = np.zeros((len(pair), n_groups, hours), np.int32)

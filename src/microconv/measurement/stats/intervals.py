@@ -24,7 +24,7 @@ class Ratio:
     p: float
 
     @property
-    def near_end(self) -> float:
+    def conservative(self) -> float:
         """The end of the interval that lies nearer to 1, and 1 if the interval holds it."""
         return self.low if self.low > 1 else self.high if self.high < 1 else 1.0
 
@@ -32,7 +32,7 @@ class Ratio:
 UNKNOWN = Ratio(nan, nan, nan, nan)
 
 
-def wilson(
+def wilson_interval(
     count: npt.ArrayLike, total: npt.ArrayLike, *, confidence: float
 ) -> tuple[Floats, Floats]:
     """Give Wilson's interval of shares; nan where there is nothing to count.
@@ -141,8 +141,8 @@ def _log_normal(over: float, under: float, variance: float, confidence: float) -
     return Ratio(exp(middle), exp(middle - width), exp(middle + width), p)
 
 
-def discoveries(p: Floats, *, rate: float) -> tuple[npt.NDArray[np.bool_], Floats]:
-    """Say which of many tests are discoveries (Benjamini & Hochberg), and their q-values.
+def benjamini_hochberg(p: Floats, *, rate: float) -> tuple[npt.NDArray[np.bool_], Floats]:
+    """Say which of many tests are benjamini_hochberg (Benjamini & Hochberg), and their q-values.
 
     Tests that could not be made (nan) are not counted among the many.
     """

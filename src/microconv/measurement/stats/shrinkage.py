@@ -19,7 +19,7 @@ WEAKEST, STRONGEST = 1.0, 1e6
 
 
 @dataclass(frozen=True)
-class Shrunk:
+class ShrunkRates:
     """Rates of groups, drawn towards what was expected of them.
 
     Attributes
@@ -33,7 +33,7 @@ class Shrunk:
     high: Floats
 
 
-def fit_strength(done: Floats, asked: Floats, mean: Floats) -> float:
+def fit_prior_strength(done: Floats, asked: Floats, mean: Floats) -> float:
     """Find the strength that makes the counts of the groups likeliest.
 
     Parameters
@@ -66,9 +66,9 @@ def fit_strength(done: Floats, asked: Floats, mean: Floats) -> float:
     return float(np.exp(minimize_scalar(against, bounds=around, method="bounded").x))
 
 
-def shrink(
+def shrink_rates(
     done: Floats, asked: Floats, mean: Floats, *, strength: Floats | float, confidence: float
-) -> Shrunk:
+) -> ShrunkRates:
     """Draw the rates of groups towards what was expected of them.
 
     Examples
@@ -83,4 +83,4 @@ def shrink(
 
     a, b = strength * mean + done, strength * (1 - mean) + asked - done
     tail = (1 - confidence) / 2
-    return Shrunk(a / (a + b), beta.ppf(tail, a, b), beta.ppf(1 - tail, a, b))
+    return ShrunkRates(a / (a + b), beta.ppf(tail, a, b), beta.ppf(1 - tail, a, b))

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numba import njit
 
 from microconv.histories.arrays import Attributes, Int64
-from microconv.measurement.study.study import NONE, Codes
+from microconv.measurement.study.study import NO_CODE, CodedColumn
 
 MOST_VALUES = 50
 """An attribute with more values than this (a name, a free text) makes no segments."""
@@ -19,7 +19,9 @@ MOST_VALUES = 50
 QUARTERS = 4
 
 
-def segments_of(attributes: Attributes | None, first_seen: Int64) -> Mapping[str, Codes]:
+def segment_prospects(
+    attributes: Attributes | None, first_seen: Int64
+) -> Mapping[str, CodedColumn]:
     """Put every prospect into a group by each attribute, as known when first seen.
 
     What became known later is not used: a property filled in after the fact
@@ -32,7 +34,7 @@ def segments_of(attributes: Attributes | None, first_seen: Int64) -> Mapping[str
 
     Returns
     -------
-    dict of str to Codes
+    dict of str to CodedColumn
         Numbers with more than four values are cut at their quartiles; text with
         more than :data:`MOST_VALUES` values is left out.
     """
@@ -49,30 +51,30 @@ def segments_of(attributes: Attributes | None, first_seen: Int64) -> Mapping[str
     return found
 
 
-def _words(column: pa.Array) -> Codes | None:
+def _words(column: pa.Array) -> CodedColumn | None:
     encoded = column.cast(pa.string()).dictionary_encode()
     labels = encoded.dictionary.to_pylist()
     if not 0 < len(labels) <= MOST_VALUES:
         return None
     order = sorted(range(len(labels)), key=labels.__getitem__)
-    place = np.full(len(labels) + 1, NONE, np.int32)
+    place = np.full(len(labels) + 1, NO_CODE, np.int32)
     place[order] = np.arange(len(labels))
-    codes = encoded.indices.fill_null(NONE).to_numpy()
-    return Codes(place[codes], tuple(labels[k] for k in order))
+    codes = encoded.indices.fill_null(NO_CODE).to_numpy()
+    return CodedColumn(place[codes], tuple(labels[k] for k in order))
 
 
-def _quarters(column: pa.Array) -> Codes | None:
+def _quarters(column: pa.Array) -> CodedColumn | None:
     values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
     there = np.isfinite(values)
     if not there.any():
         return None
     distinct = np.unique(values[there])
     if len(distinct) <= QUARTERS:
-        codes = np.where(there, np.searchsorted(distinct, values), NONE)
-        return Codes(codes.astype(np.int32), tuple(f"{value:g}" for value in distinct))
+        codes = np.where(there, np.searchsorted(distinct, values), NO_CODE)
+        return CodedColumn(codes.astype(np.int32), tuple(f"{value:g}" for value in distinct))
     cuts = np.unique(np.quantile(values[there], [0.25, 0.5, 0.75]))
-    codes = np.where(there, np.searchsorted(cuts, values, side="left"), NONE)
-    return Codes(codes.astype(np.int32), _ranges(cuts))
+    codes = np.where(there, np.searchsorted(cuts, values, side="left"), NO_CODE)
+    return CodedColumn(codes.astype(np.int32), _ranges(cuts))
 
 
 def _ranges(cuts: npt.NDArray[np.float64]) -> tuple[str, ...]:

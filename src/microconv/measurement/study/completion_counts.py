@@ -12,7 +12,7 @@ from microconv.measurement.study.study import Floats, Int32, Study
 
 
 @dataclass(frozen=True)
-class Done:
+class CompletionCounts:
     """Prospects at risk of each group, and completions of each group and target.
 
     Attributes
@@ -29,9 +29,9 @@ class Done:
     by_people: Floats
 
 
-def count_done(
+def count_completions(
     study: Study, group: Int32, n_groups: int, target: Int32, *, n_targets: int | None = None
-) -> Done:
+) -> CompletionCounts:
     """Count the prospects who did each target while at risk, by group.
 
     Parameters
@@ -43,17 +43,17 @@ def count_done(
     n_targets : int, optional
         As many as there are steps when None.
     """
-    lines = study.outlines
+    follow_up = study.follow_up
     size = len(target) if n_targets is None else n_targets
     completed, by_people = _tally(
         study.offsets,
         (study.time, target[study.step], study.human_probability),
-        np.where(lines.at_risk, lines.ended_at, np.iinfo(np.int64).min),
+        np.where(follow_up.at_risk, follow_up.ended_at, np.iinfo(np.int64).min),
         group,
         (n_groups, size),
     )
-    prospects = np.bincount(group[lines.at_risk], minlength=n_groups)
-    return Done(prospects, completed, by_people)
+    prospects = np.bincount(group[follow_up.at_risk], minlength=n_groups)
+    return CompletionCounts(prospects, completed, by_people)
 
 
 @njit(cache=True, nogil=True)

@@ -6,13 +6,17 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from microconv.measurement.study.human_events import NOT_YET, Doings
+from microconv.measurement.study.human_events import NOT_YET, HumanEvents
 from microconv.measurement.study.study import Bools
 
 
-def ever_completed(sequence: npt.NDArray[np.int16], doings: Doings, within: int) -> Bools:
+def ever_completed(
+    sequence: npt.NDArray[np.int16], human_events: HumanEvents, within: int
+) -> Bools:
     """Say who ever completed a sequence, whenever it was known: what a dashboard counts."""
-    return np.asarray(_ever(sequence, doings.offsets, doings.time, doings.step, within))
+    return np.asarray(
+        _ever(sequence, human_events.offsets, human_events.time, human_events.step, within)
+    )
 
 
 @njit(cache=True, nogil=True)

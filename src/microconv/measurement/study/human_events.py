@@ -31,21 +31,21 @@ NOT_YET = np.iinfo(np.int64).min
 
 
 @dataclass(frozen=True)
-class Doings:
+class HumanEvents:
     """Micro-conversions and opens by people, in two orders.
 
     Attributes
     ----------
     offsets : ndarray of int64, shape (n_prospects + 1,)
-    time, seen_at : ndarray of int64, shape (n_doings,)
+    time, seen_at : ndarray of int64, shape (n_events,)
         By prospect and time.
-    step : ndarray of int16, shape (n_doings,)
+    step : ndarray of int16, shape (n_events,)
         Code of the micro step; :data:`OPENED` for an open.
-    changed_at : ndarray of int64, shape (n_doings,)
+    changed_at : ndarray of int64, shape (n_events,)
         By prospect and the instant at which each became known.
-    stratum : ndarray of int16, shape (n_doings,)
+    stratum : ndarray of int16, shape (n_events,)
         The stratum that the prospect is in from `changed_at` on; 0 before the first.
-    last : ndarray of int64, shape (n_doings,)
+    last : ndarray of int64, shape (n_events,)
         Time of the latest micro-conversion known at `changed_at`, or :data:`NOT_YET`.
     """
 
@@ -58,14 +58,16 @@ class Doings:
     last: Int64
 
 
-def opens_of(study: Study) -> npt.NDArray[np.int16]:
+def open_step_codes(study: Study) -> npt.NDArray[np.int16]:
     """List the codes of the exposures that are opens: those with "open" in their name."""
     steps = study.journey.steps
     codes = [k for k, step in enumerate(steps) if step.kind == "exposure" and "open" in step.name]
     return np.array(codes, np.int16)
 
 
-def doings_of(study: Study, *, min_human_probability: float, at_risk: bool = True) -> Doings:
+def select_human_events(
+    study: Study, *, min_human_probability: float, at_risk: bool = True
+) -> HumanEvents:
     """Keep what people did; leave out machines, and what was done to people.
 
     Parameters
@@ -81,16 +83,16 @@ def doings_of(study: Study, *, min_human_probability: float, at_risk: bool = Tru
     kept_as = np.full(len(study.journey), OPENED - 1, np.int16)
     micro = study.journey.codes_of_kind("micro")
     kept_as[micro] = micro
-    kept_as[opens_of(study)] = OPENED
+    kept_as[open_step_codes(study)] = OPENED
     step = kept_as[study.step]
     keep = (step >= OPENED) & (study.human_probability >= min_human_probability)
     if at_risk:
-        keep &= study.seen_at < np.repeat(study.outlines.ended_at, np.diff(study.offsets))
+        keep &= study.seen_at < np.repeat(study.follow_up.ended_at, np.diff(study.offsets))
     offsets = np.concatenate([[0], np.cumsum(keep)])[study.offsets]
     time, seen_at, step = study.time[keep], study.seen_at[keep], step[keep]
     order = _order_known(offsets, seen_at)
     stratum, last = _states(offsets, step[order], time[order], OPEN_BANDS, DONE_BANDS)
-    return Doings(offsets, time, seen_at, step, seen_at[order], stratum, last)
+    return HumanEvents(offsets, time, seen_at, step, seen_at[order], stratum, last)
 
 
 @njit(cache=True, nogil=True)

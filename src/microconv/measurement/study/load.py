@@ -17,8 +17,15 @@ from microconv.errors import NotEnoughDataError
 from microconv.histories.arrays import NEVER, Histories, Int64, microseconds
 from microconv.histories.load import concat_histories, load_histories
 from microconv.journey import MAJOR, JourneyMap
-from microconv.measurement.study.attribute_groups import segments_of
-from microconv.measurement.study.study import NONE, Bools, Codes, Int32, Study, outline
+from microconv.measurement.study.attribute_groups import segment_prospects
+from microconv.measurement.study.study import (
+    NO_CODE,
+    Bools,
+    CodedColumn,
+    Int32,
+    Study,
+    find_follow_up,
+)
 from microconv.storage.log import HISTORY_COLUMNS, Log
 from microconv.storage.schema import INSTANT
 
@@ -69,7 +76,7 @@ def load_study(
         )
     histories = concat_histories([part.histories for part in parts])
     seen_at = np.maximum(histories.time, histories.visible_at)
-    lines = outline(
+    follow_up = find_follow_up(
         journey,
         histories.offsets,
         histories.time,
@@ -92,9 +99,9 @@ def load_study(
         campaign=join_codes([part.extras[0] for part in parts]),
         variant=join_codes([part.extras[1] for part in parts]),
         client=join_codes([part.extras[2] for part in parts]),
-        outlines=lines,
-        half=halves(histories.prospect_ids),
-        segments=segments_of(histories.attributes, lines.first_seen),
+        follow_up=follow_up,
+        mining_half=mining_halves(histories.prospect_ids),
+        segments=segment_prospects(histories.attributes, follow_up.first_seen),
         messages=None if messages is None else messages.to_pandas(),
     )
 
@@ -135,7 +142,7 @@ def _read(
         return None
     histories = load_histories(events, journey, prospects)
     names = _column(events, "event_name")
-    part = np.append(journey.part_codes(names.dictionary.to_pylist()), np.int16(NONE))
+    part = np.append(journey.part_codes(names.dictionary.to_pylist()), np.int16(NO_CODE))
     return _Part(
         histories=replace(histories, visible_until=np.empty(0, np.int64)),
         part=part[_indices(names)],
@@ -147,23 +154,23 @@ def _read(
 def _rows_of(column: pa.DictionaryArray, ids: pa.Array | None) -> Int32:
     """Find the row of the table of messages that each event's message has."""
     if ids is None:
-        return np.full(len(column), NONE, np.int32)
-    rows = pc.index_in(column.dictionary, value_set=ids).fill_null(NONE).to_numpy()
-    return np.append(rows, NONE).astype(np.int32)[_indices(column)]
+        return np.full(len(column), NO_CODE, np.int32)
+    rows = pc.index_in(column.dictionary, value_set=ids).fill_null(NO_CODE).to_numpy()
+    return np.append(rows, NO_CODE).astype(np.int32)[_indices(column)]
 
 
-def join_codes(chunks: Sequence[pa.DictionaryArray]) -> Codes:
+def join_codes(chunks: Sequence[pa.DictionaryArray]) -> CodedColumn:
     """Join the columns of several buckets under one sorted list of labels."""
     column = pa.chunked_array(chunks).unify_dictionaries()
     labels = column.chunk(0).dictionary.to_pylist()
     order = np.argsort(np.array(labels, dtype=object)) if labels else np.empty(0, np.int64)
-    place = np.full(len(labels) + 1, NONE, np.int32)  # the last stands for no value
+    place = np.full(len(labels) + 1, NO_CODE, np.int32)  # the last stands for no value
     place[order] = np.arange(len(labels))
     codes = np.concatenate([_indices(chunk) for chunk in column.chunks])
-    return Codes(place[codes], tuple(labels[k] for k in order))
+    return CodedColumn(place[codes], tuple(labels[k] for k in order))
 
 
-def halves(prospect_ids: pa.Array) -> Bools:
+def mining_halves(prospect_ids: pa.Array) -> Bools:
     """Put each prospect into one of two halves by a hash of the id."""
     ids = prospect_ids.to_numpy(zero_copy_only=False)
     return np.asarray(pd.util.hash_array(ids, categorize=False) & np.uint64(1), dtype=bool)
@@ -177,7 +184,7 @@ def _column(events: pa.Table, name: str) -> pa.DictionaryArray:
 
 
 def _indices(column: pa.DictionaryArray) -> npt.NDArray[np.int32]:
-    codes: npt.NDArray[np.int32] = column.indices.fill_null(NONE).to_numpy(zero_copy_only=False)
+    codes: npt.NDArray[np.int32] = column.indices.fill_null(NO_CODE).to_numpy(zero_copy_only=False)
     return codes.astype(np.int32, copy=False)
 
 

@@ -22,7 +22,7 @@ MOST_STEPS = 200
 SECTIONS = ("measure", "experiments", "audit", "benchmarks", "bottlenecks")
 
 
-def gather_steps(
+def group_rare_steps(
     journey: JourneyMap,
     event_names: Mapping[str, int],
     *,
@@ -69,7 +69,7 @@ def gather_steps(
     return replace(journey, steps=(*kept, *others)), says
 
 
-def named_in(settings: Settings, journey: JourneyMap) -> set[str]:
+def named_steps(settings: Settings, journey: JourneyMap) -> set[str]:
     """List the steps that the settings of the measurement, or multi-step conversions, name."""
     words = {word for name in SECTIONS for word in _words(getattr(settings, name).model_dump())}
     parts = set(journey.parts)

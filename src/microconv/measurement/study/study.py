@@ -32,12 +32,12 @@ Floats = npt.NDArray[np.float64]
 NEVER = np.iinfo(np.int64).max
 """An instant that did not come before the study's end."""
 
-NONE = -1
+NO_CODE = -1
 """Code of a value that is not there."""
 
 
 @dataclass(frozen=True)
-class Codes:
+class CodedColumn:
     """A column of text: a code per row, and what the codes mean.
 
     Attributes
@@ -57,7 +57,7 @@ class Codes:
 
 
 @dataclass(frozen=True)
-class Outlines:
+class FollowUp:
     """When each prospect came, converted, left and stopped being followed (µs since 1970).
 
     Attributes
@@ -117,13 +117,13 @@ class Study:
         Probability that a person did it.
     message : ndarray of int32, shape (n_events,)
         Row of `messages` that the event belongs to; -1 for none.
-    campaign, variant, client : Codes
+    campaign, variant, client : CodedColumn
         One code per event.
-    outlines : Outlines
-    half : ndarray of bool, shape (n_prospects,)
+    follow_up : FollowUp
+    mining_half : ndarray of bool, shape (n_prospects,)
         True for the half on which patterns are mined; the other tests them. By
         a hash of the prospect's id, so the same in every run.
-    segments : mapping of str to Codes
+    segments : mapping of str to CodedColumn
         What each prospect was, as far as known when first seen: attribute → one
         code per prospect. Numbers are cut into quarters.
     messages : DataFrame or None
@@ -142,12 +142,12 @@ class Study:
     value: Floats = field(repr=False)
     human_probability: npt.NDArray[np.float32] = field(repr=False)
     message: Int32 = field(repr=False)
-    campaign: Codes = field(repr=False)
-    variant: Codes = field(repr=False)
-    client: Codes = field(repr=False)
-    outlines: Outlines = field(repr=False)
-    half: Bools = field(repr=False)
-    segments: Mapping[str, Codes] = field(repr=False)
+    campaign: CodedColumn = field(repr=False)
+    variant: CodedColumn = field(repr=False)
+    client: CodedColumn = field(repr=False)
+    follow_up: FollowUp = field(repr=False)
+    mining_half: Bools = field(repr=False)
+    segments: Mapping[str, CodedColumn] = field(repr=False)
     messages: pd.DataFrame | None = field(repr=False)
 
     def __len__(self) -> int:
@@ -163,13 +163,13 @@ class Study:
         return [self.journey.step_names[code] for code in self.journey.codes_of_kind(kind)]
 
 
-def outline(
+def find_follow_up(
     journey: JourneyMap,
     offsets: Int64,
     time: Int64,
     seen_at: Int64,
     event: tuple[npt.NDArray[np.int16], Floats, int],
-) -> Outlines:
+) -> FollowUp:
     """Find when each prospect came, converted, left and stopped being followed.
 
     Parameters
@@ -179,27 +179,27 @@ def outline(
     """
     step, value, until = event
     kind = journey.kinds[step]
-    return Outlines(*_outline(offsets, time, seen_at, kind, value, until, MAJOR, EXIT))
+    return FollowUp(*_find_follow_up(offsets, time, seen_at, kind, value, until, MAJOR, EXIT))
 
 
 @njit(cache=True, nogil=True)
-def _outline(offsets, time, seen_at, kind, value, until, major, leave):  # type: ignore[no-untyped-def]
+def _find_follow_up(offsets, time, seen_at, kind, value, until, major, leave):  # type: ignore[no-untyped-def]
     n = len(offsets) - 1
     first = np.full(n, until, np.int64)
     converted = np.full(n, NEVER, np.int64)
     exited = np.full(n, NEVER, np.int64)
     ended = np.empty(n, np.int64)
-    money = np.full(n, np.nan, np.float64)
+    revenue = np.full(n, np.nan, np.float64)
     lifetime = np.zeros(n, np.float64)
     for p in range(n):
         for i in range(offsets[p], offsets[p + 1]):
             first[p] = min(first[p], seen_at[i])
             if kind[i] == major:
                 if converted[p] == NEVER:
-                    converted[p], money[p] = time[i], value[i]
+                    converted[p], revenue[p] = time[i], value[i]
                 if not np.isnan(value[i]):
                     lifetime[p] += value[i]
             elif kind[i] == leave and exited[p] == NEVER:
                 exited[p] = time[i]
         ended[p] = max(first[p], min(converted[p], exited[p], until))
-    return first, converted, exited, ended, money, lifetime
+    return first, converted, exited, ended, revenue, lifetime
