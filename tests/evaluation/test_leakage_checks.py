@@ -1,4 +1,4 @@
-"""Honesty alarms: every planted leak is named, and where there is none nothing is raised."""
+"""Leakage checks: every planted leak is found, and clean data passes."""
 
 from __future__ import annotations
 
@@ -7,140 +7,144 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from microconv.evaluation.leakage.checks import RULES, check_leakage
+from microconv.evaluation.leakage.checks import CHECKS, check_leakage
 from microconv.features.training_set import ScoringFeatures, TrainingSet
 from microconv.settings import LeakageCheckSettings
 from worlds.leaks import (
-    alarms_of,
-    asked_once,
     clean,
-    conversion_instants,
+    conversion_times,
     converters,
-    first_mondays,
-    look,
+    diagnose,
+    failed_checks,
+    on_first_mondays,
+    one_row_per_prospect,
     with_attribute,
     with_column,
 )
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_nothing_is_raised_where_nothing_leaks(seed):
-    """An alarm that cries every time is switched off, and the real one with it."""
-    assert alarms_of(clean(seed)) == []
+def test_no_check_fails_on_clean_data(seed):
+    """A check that fails every time is switched off, and no longer finds the real leak."""
+    assert failed_checks(clean(seed)) == []
 
 
-def test_an_attribute_copied_from_the_outcome_is_named():
+def test_an_attribute_copied_from_the_outcome_is_found():
     """The plainest leak: a status that somebody sets once the deal is closed."""
-    leaky = asked_once()
-    words = np.where(converters(leaky), "customer", "prospect").tolist()
-    raised = alarms_of(with_attribute(leaky, "status", words))
-    assert ("pure_values", ("status",)) in raised
-    assert ("single_feature", ("status",)) in raised
-    assert {columns for _, columns in raised} == {("status",)}
+    leaky = one_row_per_prospect()
+    values = np.where(converters(leaky), "customer", "prospect").tolist()
+    results = failed_checks(with_attribute(leaky, "status", values))
+    assert ("pure_values", ("status",)) in results
+    assert ("single_feature", ("status",)) in results
+    assert {columns for _, columns in results} == {("status",)}
 
 
-def test_an_attribute_filled_in_for_one_outcome_is_named_whatever_it_says():
-    """The words are drawn at random: that there are any gives the outcome away."""
-    leaky, rng = asked_once(), np.random.default_rng(1)
-    there = rng.random(2000) < np.where(converters(leaky), 0.9, 0.2)
-    words = [w if t else None for w, t in zip(rng.choice(["x", "y"], 2000), there, strict=True)]
-    raised = alarms_of(with_attribute(leaky, "remark", words))
-    assert ("missingness", ("remark",)) in raised
-    assert {columns for _, columns in raised} == {("remark",)}
+def test_an_attribute_filled_in_for_one_outcome_is_found_whatever_its_values():
+    """The values are random: whether there is one reveals the outcome."""
+    leaky, rng = one_row_per_prospect(), np.random.default_rng(1)
+    filled = rng.random(2000) < np.where(converters(leaky), 0.9, 0.2)
+    values = [w if t else None for w, t in zip(rng.choice(["x", "y"], 2000), filled, strict=True)]
+    results = failed_checks(with_attribute(leaky, "remark", values))
+    assert ("missingness", ("remark",)) in results
+    assert {columns for _, columns in results} == {("remark",)}
 
 
-def test_an_attribute_filled_in_after_the_outcome_is_noted_and_seen_by_no_question():
+def test_an_attribute_known_after_the_outcome_gives_a_warning_and_no_failure():
     """Its `known_at` is right, so no model learns from it; but it is of no use either."""
     late, rng = clean(), np.random.default_rng(1)
-    at = conversion_instants(late)
+    at = conversion_times(late)
     never = at == 0
-    words = [None if no else w for no, w in zip(never, rng.choice(["x", "y"], 600), strict=True)]
-    leaky = with_attribute(late, "contract", words, known_at=np.where(never, 1, at + 1_000_000))
-    assert ("known_after_outcome", ("contract",)) in alarms_of(leaky, status="warning")
-    assert alarms_of(leaky) == []
+    values = [None if no else w for no, w in zip(never, rng.choice(["x", "y"], 600), strict=True)]
+    leaky = with_attribute(late, "contract", values, known_at=np.where(never, 1, at + 1_000_000))
+    assert ("known_after_outcome", ("contract",)) in failed_checks(leaky, status="warning")
+    assert failed_checks(leaky) == []
 
 
-def test_a_column_that_knows_the_future_is_named():
+def test_a_column_that_contains_the_future_is_found():
     """A window that reaches over `as_of` counts what the conversion itself leaves behind."""
     leaky = clean()
     future = leaky.snapshots["converted"] * 3 + np.random.default_rng(1).poisson(0.3, len(leaky))
-    raised = alarms_of(with_column(leaky, "counts.guide.30d", future))
-    assert raised == [("single_feature", ("counts.guide.30d",))]
+    results = failed_checks(with_column(leaky, "counts.guide.30d", future))
+    assert results == [("single_feature", ("counts.guide.30d",))]
 
 
-def test_a_column_that_was_filled_in_for_the_past_only_is_named():
-    """History that was tidied up later ranks in training, and not on the day."""
+def test_a_column_filled_in_for_the_past_only_is_found():
+    """History that was completed later ranks in training, and not in the test."""
     leaky, rng = clean(), np.random.default_rng(1)
     column = rng.poisson(1, len(leaky)).astype(float)
-    column[first_mondays(leaky, 7)] += 2 * leaky.snapshots["converted"][first_mondays(leaky, 7)]
-    raised = alarms_of(with_column(leaky, "counts.blog.30d", column))
-    assert ("auc_drop", ("counts.blog.30d",)) in raised
+    column[on_first_mondays(leaky, 7)] += (
+        2 * leaky.snapshots["converted"][on_first_mondays(leaky, 7)]
+    )
+    results = failed_checks(with_column(leaky, "counts.blog.30d", column))
+    assert ("auc_drop", ("counts.blog.30d",)) in results
 
 
-def test_outcomes_dealt_at_random_are_predicted_by_chance():
+def test_shuffled_labels_are_predicted_by_chance_only():
     """Trained and tested on nothing, everything must come out as nothing.
 
     An interval of 95 % misses by chance once in twenty worlds; two in three do not.
     """
-    found = [look(clean(seed))["probes"]["shuffled_labels"] for seed in range(3)]
+    found = [diagnose(clean(seed))["probes"]["shuffled_labels"] for seed in range(3)]
     assert sum(auc["low"] < 0.5 < auc["high"] for auc in found) >= 2
     assert np.mean([auc["value"] for auc in found]) == pytest.approx(0.5, abs=0.03)
 
 
-def test_a_family_that_sees_the_outcomes_of_test_rows_is_noticed(monkeypatch):
+def test_a_family_that_sees_the_labels_of_test_rows_is_found(monkeypatch):
     """A fitted family gets training labels only; one that got all would predict noise."""
     honest = TrainingSet.fit_columns
 
-    def cheats(training_set, train, labels):
+    def cheating(training_set, train, labels):
         fitted = honest(training_set, train, labels)
         seen = (*fitted.parts, labels[None].astype(np.float32))
         return replace(fitted, names=[*fitted.names, "path.cheat"], parts=seen)
 
-    monkeypatch.setattr(TrainingSet, "fit_columns", cheats)
-    assert ("shuffled_labels", ()) in alarms_of(clean())
+    monkeypatch.setattr(TrainingSet, "fit_columns", cheating)
+    assert ("shuffled_labels", ()) in failed_checks(clean())
 
 
-def test_columns_that_moved_before_scoring_are_noted():
-    """The questions to be scored are three times as active as those learnt from."""
-    learnt = clean()
-    moved = learnt.values.copy()
-    moved[learnt.names.index("counts.guide.30d")] += 3
-    latest = ScoringFeatures("2024-06-03T00:00:00+00:00", learnt.names, moved)
-    raised = check_leakage({"leakage_diagnostics": look(learnt, latest)}, LeakageCheckSettings())
-    (drift,) = [alarm for alarm in raised if alarm["check"] == "drift"]
+def test_columns_that_shifted_before_scoring_give_a_warning():
+    """The snapshots to be scored are three times as active as the training rows."""
+    training = clean()
+    moved = training.values.copy()
+    moved[training.names.index("counts.guide.30d")] += 3
+    latest = ScoringFeatures("2024-06-03T00:00:00+00:00", training.names, moved)
+    results = check_leakage(
+        {"leakage_diagnostics": diagnose(training, latest)}, LeakageCheckSettings()
+    )
+    (drift,) = [result for result in results if result["check"] == "drift"]
     assert drift["columns"] == ("counts.guide.30d",)
     assert drift["status"] == "warning"
 
 
-def test_too_little_to_look_at_is_said_and_made_up_instants_too():
-    """Silence must not be taken for a clean bill."""
-    raised = check_leakage(
+def test_too_little_data_and_synthetic_times_give_warnings():
+    """Silence must not be mistaken for a pass."""
+    results = check_leakage(
         {"leakage_diagnostics": {"reason": "only 3 rows convert"}, "synthetic_times": ["leads"]},
         LeakageCheckSettings(),
     )
-    assert [alarm["check"] for alarm in raised] == ["not_checked", "synthetic_times"]
-    assert "only 3 rows convert" in raised[0]["observed"]
-    assert "`leads`" in raised[1]["observed"]
+    assert [result["check"] for result in results] == ["not_checked", "synthetic_times"]
+    assert "only 3 rows convert" in results[0]["observed"]
+    assert "`leads`" in results[1]["observed"]
     unchecked = check_leakage({}, LeakageCheckSettings())
     assert [result["check"] for result in unchecked] == ["not_checked"]
 
 
-def test_every_alarm_says_what_it_measured_what_it_means_and_the_way_out():
-    """A code alone sends people to the source; and `alarm` stands before `note`."""
-    leaky = asked_once()
+def test_every_result_has_what_was_observed_what_it_means_and_a_remedy():
+    """A name alone sends people to the source; and `failed` comes before `warning`."""
+    leaky = one_row_per_prospect()
     leaky = with_attribute(leaky, "status", converters(leaky).astype(str).tolist())
-    raised = check_leakage({"leakage_diagnostics": look(leaky)}, LeakageCheckSettings())
-    for alarm in raised:
-        assert alarm["check"] in RULES
-        assert all(len(alarm[part]) > 20 for part in ("observed", "meaning", "remedy"))
-    statuses = [alarm["status"] for alarm in raised]
+    results = check_leakage({"leakage_diagnostics": diagnose(leaky)}, LeakageCheckSettings())
+    for result in results:
+        assert result["check"] in CHECKS
+        assert all(len(result[part]) > 20 for part in ("observed", "meaning", "remedy"))
+    statuses = [result["status"] for result in results]
     assert statuses == sorted(statuses)
 
 
-def test_the_order_of_the_rows_changes_no_finding():
+def test_the_order_of_the_rows_changes_no_figure():
     """Rows come by bucket; how many buckets a log has must not show."""
     from worlds.training_sets import reordered
 
     training_set = clean()
     order = np.random.default_rng(5).permutation(len(training_set))
-    assert look(reordered(training_set, order)) == look(training_set)
+    assert diagnose(reordered(training_set, order)) == diagnose(training_set)

@@ -1,11 +1,11 @@
-"""Samples and probes: nothing that a row may not see gets into it, and nothing depends on order."""
+"""Fold samples and probes: no row sees its future, and the order of rows does not matter."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from microconv.evaluation.leakage.probes import shuffle_order, volume_columns
+from microconv.evaluation.leakage.probes import event_counts, shuffle_order
 from microconv.evaluation.leakage.sample import sample_fold
 from microconv.features.matrix import build_features, column_names
 from microconv.features.training_set import TrainingSet, locate_snapshots
@@ -18,32 +18,32 @@ from worlds.training_sets import reordered
 DAY = 86_400
 
 
-def test_a_sample_stands_for_the_whole_fold():
+def test_the_weights_of_a_sample_add_up_to_the_fold():
     """Weights add up to the rows of each outcome; half of the sample may be conversions."""
     training_set = clean()
-    whole = sample_fold(training_set, FOLDS, seed=1, most=10**6)
-    part = sample_fold(training_set, FOLDS, seed=1, most=400)
+    whole = sample_fold(training_set, FOLDS, seed=1, max_rows=10**6)
+    part = sample_fold(training_set, FOLDS, seed=1, max_rows=400)
     assert len(part) == 400
     assert not whole.weight[whole.weight != 1].size
     for outcome in (True, False):
-        stands = part.weight[part.labels == outcome].sum()
-        assert stands == pytest.approx((whole.labels == outcome).sum())
+        total = part.weight[part.labels == outcome].sum()
+        assert total == pytest.approx((whole.labels == outcome).sum())
 
 
 def test_the_sample_does_not_depend_on_the_order_of_the_rows():
-    """Rows come by bucket; another number of buckets must give the same alarms."""
+    """Rows come by bucket; another number of buckets must give the same figures."""
     training_set = clean()
     order = np.random.default_rng(3).permutation(len(training_set))
-    one = sample_fold(training_set, FOLDS, seed=1, most=400)
-    other = sample_fold(reordered(training_set, order), FOLDS, seed=1, most=400)
-    asked = ["prospect_id", "as_of"]
-    assert one.rows.snapshots[asked].equals(other.rows.snapshots[asked])
+    one = sample_fold(training_set, FOLDS, seed=1, max_rows=400)
+    other = sample_fold(reordered(training_set, order), FOLDS, seed=1, max_rows=400)
+    keys = ["prospect_id", "as_of"]
+    assert one.rows.snapshots[keys].equals(other.rows.snapshots[keys])
     np.testing.assert_array_equal(one.rows.values, other.rows.values)
 
 
-def test_too_few_conversions_are_a_reason_and_no_figure():
-    """Twenty-five of each outcome on both sides, or nothing is said."""
-    reason = sample_fold(clean(), FOLDS, seed=1, most=10)
+def test_too_few_conversions_give_a_reason_instead_of_a_sample():
+    """Twenty-five of each outcome on both sides, or there is no sample."""
+    reason = sample_fold(clean(), FOLDS, seed=1, max_rows=10)
     assert not isinstance(reason, str)
     few = clean()
     few.snapshots.loc[:, "converted"] = False
@@ -51,8 +51,8 @@ def test_too_few_conversions_are_a_reason_and_no_figure():
 
 
 @pytest.fixture
-def asked() -> TrainingSet:
-    """Ask about two prospects; one of them does something after the instant, too."""
+def two_rows() -> TrainingSet:
+    """Return the rows of two prospects; one of them also has an event after `as_of`."""
     import pandas as pd
     import pyarrow as pa
 
@@ -76,38 +76,39 @@ def asked() -> TrainingSet:
     )
 
 
-def test_shuffling_deals_only_what_a_row_may_see(asked):
+def test_shuffling_moves_only_the_events_that_a_row_may_see(two_rows):
     """The same steps at the same instants, in another order; the future stays where it is."""
     reference = JOURNEY.step_names.index("reference")
     orders = set()
     for seed in range(20):
-        seen = shuffle_order(asked, np.random.default_rng(seed)).visible
-        parts = [seen.step[a:b] for a, b in zip(seen.start, seen.end, strict=True)]
-        before = asked.visible
+        shuffled = shuffle_order(two_rows, np.random.default_rng(seed)).visible
+        parts = [shuffled.step[a:b] for a, b in zip(shuffled.start, shuffled.end, strict=True)]
+        before = two_rows.visible
         for row, part in enumerate(parts):
-            there = slice(before.start[row], before.end[row])
-            assert sorted(part) == sorted(before.step[there])
+            rows = slice(before.start[row], before.end[row])
+            assert sorted(part) == sorted(before.step[rows])
             assert (
-                seen.time[seen.start[row] : seen.end[row]].tolist() == before.time[there].tolist()
+                shuffled.time[shuffled.start[row] : shuffled.end[row]].tolist()
+                == before.time[rows].tolist()
             )
         assert reference not in np.concatenate(parts)
         orders.add(tuple(parts[0]))
     assert len(orders) > 5
 
 
-def test_counts_survive_a_shuffle_and_order_does_not(asked):
+def test_counts_survive_a_shuffle_and_order_does_not(two_rows):
     """All four steps of ada lie in the window, so only path columns may change."""
     changed = set()
     for seed in range(20):
-        shuffled = shuffle_order(asked, np.random.default_rng(seed))
-        differs = ~np.isclose(shuffled.values, asked.values, equal_nan=True).all(axis=1)
-        changed |= {asked.names[k].split(".")[0] for k in np.flatnonzero(differs)}
+        shuffled = shuffle_order(two_rows, np.random.default_rng(seed))
+        differs = ~np.isclose(shuffled.values, two_rows.values, equal_nan=True).all(axis=1)
+        changed |= {two_rows.names[k].split(".")[0] for k in np.flatnonzero(differs)}
     assert changed == {"path"}
 
 
-def test_volume_counts_events_and_does_not_tell_them_apart(asked):
+def test_event_counts_do_not_distinguish_the_events(two_rows):
     """Hand: ada has four, bob one; in all windows and in the last thirty days."""
-    columns = volume_columns(asked)
+    columns = event_counts(two_rows)
     assert (columns == [4, 1]).all()
-    names = [name for name in asked.names if name.startswith("counts.")]
+    names = [name for name in two_rows.names if name.startswith("counts.")]
     assert len(columns) == 1 + len({name.rsplit(".", 1)[1] for name in names})

@@ -98,7 +98,7 @@ def test_a_list_that_ranks_by_nothing_says_so_at_the_top() -> None:
     """In a world without effects the reader is warned before the first row."""
     html = write(list_of("Ada"), skill=0.0)
     assert "note alarm" in html
-    warning = evaluation(0.0).report["verdict"]["says"].split(" (")[0]
+    warning = evaluation(0.0).report["verdict"]["summary"].split(" (")[0]
     assert html.index(warning) < html.index("<tbody>")
 
 

@@ -1,4 +1,4 @@
-"""Planted sets with a leak put in, and what the alarms say of them."""
+"""Training sets with a planted leak, and the results of the leakage checks on them."""
 
 from __future__ import annotations
 
@@ -25,40 +25,40 @@ FOLDS = (
 
 
 def clean(seed: int = 0) -> TrainingSet:
-    """Make a set without a leak: steps, recency and an attribute decide."""
+    """Return a training set without a leak: steps, recency and an attribute decide."""
     return planted_set(prospects=600, dates=12, seed=seed)
 
 
-def asked_once(seed: int = 0) -> TrainingSet:
-    """Make a clean set in which everybody is asked about once: outcomes are prospects'."""
+def one_row_per_prospect(seed: int = 0) -> TrainingSet:
+    """Return a clean set with one row per prospect: the outcome is the prospect's."""
     everything = planted_set(prospects=2000, dates=12, seed=seed)
     drawn = everything.snapshots.sample(frac=1, random_state=seed)
     return everything.take_rows(np.sort(drawn.drop_duplicates("prospect_id").index.to_numpy()))
 
 
-def look(training_set: TrainingSet, latest=None):
-    """Find what there is to find, without a verdict."""
+def diagnose(training_set: TrainingSet, latest=None):
+    """Return the diagnostics, without a judgement."""
     return diagnose_leakage(
         training_set, FOLDS, TrainingConfig.from_settings(settings_for()), latest
     )
 
 
-def alarms_of(training_set: TrainingSet, *, status: str = "failed"):
-    """List what is raised as (code, columns)."""
-    raised = check_leakage({"leakage_diagnostics": look(training_set)}, LeakageCheckSettings())
-    return [(a["check"], a["columns"]) for a in raised if a["status"] == status]
+def failed_checks(training_set: TrainingSet, *, status: str = "failed"):
+    """Return the results with this status as (check, columns)."""
+    results = check_leakage({"leakage_diagnostics": diagnose(training_set)}, LeakageCheckSettings())
+    return [(a["check"], a["columns"]) for a in results if a["status"] == status]
 
 
 def converters(training_set: TrainingSet) -> np.ndarray:
-    """Say of each prospect of the histories whether it ever converts."""
+    """Mark the prospects of the histories that ever convert."""
     visible, converted = training_set.visible, training_set.snapshots["converted"]
     out = np.zeros(len(visible.histories), dtype=bool)
     out[visible.prospect[converted.to_numpy(bool)]] = True
     return out
 
 
-def conversion_instants(training_set: TrainingSet) -> np.ndarray:
-    """Say when each prospect first converts, in microseconds; 0 for never."""
+def conversion_times(training_set: TrainingSet) -> np.ndarray:
+    """Return when each prospect first converts, in microseconds; 0 for never."""
     snapshots, out = training_set.snapshots, np.zeros(len(training_set.visible.histories), np.int64)
     yes = snapshots["converted"].to_numpy(bool)
     at = training_set.visible.as_of + (snapshots["days_to_conversion"].to_numpy() * DAY)
@@ -70,7 +70,7 @@ def conversion_instants(training_set: TrainingSet) -> np.ndarray:
 
 
 def with_attribute(training_set: TrainingSet, name: str, values, known_at=None) -> TrainingSet:
-    """Give each prospect one more attribute, known since 1970 or since `known_at`."""
+    """Add an attribute to each prospect, known since 1970 or since `known_at`."""
     visible, histories = training_set.visible, training_set.visible.histories
     old = histories.attributes
     assert old is not None
@@ -92,13 +92,13 @@ def with_attribute(training_set: TrainingSet, name: str, values, known_at=None) 
 
 
 def with_column(training_set: TrainingSet, name: str, column) -> TrainingSet:
-    """Put other values into a column of the histories."""
+    """Replace the values of a history column."""
     values = training_set.values.copy()
     values[training_set.names.index(name)] = column
     return replace(training_set, values=values)
 
 
-def first_mondays(training_set: TrainingSet, count: int) -> np.ndarray:
-    """Mark the rows that ask on the first so many dates."""
-    asked: pd.Series = training_set.snapshots["as_of"]
-    return asked.isin(list(map(pd.Timestamp, mondays(12)[:count]))).to_numpy(bool)
+def on_first_mondays(training_set: TrainingSet, count: int) -> np.ndarray:
+    """Mark the rows of the first `count` dates."""
+    as_of: pd.Series = training_set.snapshots["as_of"]
+    return as_of.isin(list(map(pd.Timestamp, mondays(12)[:count]))).to_numpy(bool)

@@ -1,1 +1,1 @@
-"""Leakage checks: columns and labels that know what they could not have known."""
+"""Leakage checks: features and labels that contain what was not known at prediction time."""

@@ -1,14 +1,14 @@
-"""Probes: small models that are fitted to be looked at, not to be used.
+"""Probes: small models fitted only for diagnosis, to compare their AUC.
 
 ==================  ==========================================================
-all                 every column, tested later than trained: the reference
+all                 all columns, tested on later rows: the reference
 history             the columns made from events
 attributes          the columns made from attributes
-volume              how many events, whatever they were
-order_shuffled      every column, after the steps of each history were dealt to
-                    its instants anew: nothing is known of what followed what
-random_rows         every column, training and test rows drawn at random
-shuffled_labels     every column, outcomes dealt to the rows anew: must be chance
+event_count         the number of events, whatever they are
+order_shuffled      all columns, after shuffling the steps of each history over
+                    their times: the order of steps carries no information
+random_split        all columns, training and test rows drawn at random
+shuffled_labels     all columns, labels shuffled: the AUC must be 0.5
 ==================  ==========================================================
 """
 
@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from microconv.evaluation.intervals import estimate
-from microconv.evaluation.leakage.column_kinds import is_attribute
-from microconv.evaluation.leakage.sample import Sampled
+from microconv.evaluation.leakage.columns import is_attribute
+from microconv.evaluation.leakage.sample import FoldSample
 from microconv.evaluation.metrics import Predictions, draw_resamples, ranking_metrics
 from microconv.features.family import Columns
 from microconv.features.matrix import build_features
@@ -33,7 +33,7 @@ from microconv.model.training_rows import Floats
 from microconv.model.trees import fit_trees
 from microconv.settings import TreeSettings
 
-SMALL = TreeSettings(
+SMALL_TREES = TreeSettings(
     num_iterations=40,
     learning_rate=0.1,
     num_leaves=15,
@@ -41,105 +41,108 @@ SMALL = TreeSettings(
     feature_fraction=0.3,
     bagging_fraction=1.0,
 )
-"""Trees enough to see what there is, in half a second."""
+"""Settings of the probes: half a second of fitting shows what there is."""
 
 SHUFFLES = 2
-"""Times the outcomes are dealt anew."""
+"""How often the labels are shuffled."""
 
 RESAMPLES, CONFIDENCE = 200, 0.95
 
 
-def run_probes(
-    sampled: Sampled, names: list[str], values: Columns, *, seed: int, pool: Executor
+def start_probes(
+    sample: FoldSample, names: list[str], values: Columns, *, seed: int, pool: Executor
 ) -> Callable[[], dict[str, Any]]:
-    """Hand the probes in; what comes back waits for them and says their AUC.
+    """Submit the probes to a thread pool; return a function that waits for their AUCs.
 
     Parameters
     ----------
-    sampled : Sampled
+    sample : FoldSample
     names, values
-        Its columns, by :func:`columns_of`.
+        Its columns, from :meth:`FoldSample.columns`.
     seed : int
     pool : Executor
-        Each probe is fitted by one of its threads.
+        Fits each probe in one of its threads.
 
     Returns
     -------
     callable
-        Returns a dict: probe → `value`, `low`, `high`; and `order_adds` (all − order_shuffled),
-        `steps_add` (all − volume) and `random_gap` (random_rows − all), alike.
-        A probe without columns is None with a reason.
+        Returns a dict: probe → `value`, `low`, `high`; and the differences `order_gain`
+        (all − order_shuffled), `step_type_gain` (all − event_count) and `random_split_gap`
+        (random_split − all). A probe without columns is None with a reason.
     """
     rng = np.random.default_rng(seed)
     history = np.array([not is_attribute(name) for name in names], dtype=bool)
-    reordered = replace(sampled, rows=shuffle_order(sampled.rows, rng))
-    mixed = sampled.resplit(rng.permutation(sampled.train))
-    dealt = [sampled.relabelled(rng.permutation(sampled.labels)) for _ in range(SHUFFLES)]
+    reordered = replace(sample, rows=shuffle_order(sample.rows, rng))
+    mixed = replace(sample, train=rng.permutation(sample.train))
+    relabelled = [replace(sample, labels=rng.permutation(sample.labels)) for _ in range(SHUFFLES)]
 
-    def tested(rows: Sampled, values: Columns | None = None, seed: int = seed) -> Future[Floats]:
-        return pool.submit(_tested, rows, values, seed)
+    def submit(rows: FoldSample, values: Columns | None = None, seed: int = seed) -> Future[Floats]:
+        return pool.submit(_resampled_auc, rows, values, seed)
 
-    fitted = {
-        "all": tested(sampled, values),
-        "history": tested(sampled, values[history]),
-        "attributes": tested(sampled, values[~history]),
-        "event_count": tested(sampled, volume_columns(sampled.rows)),
-        "order_shuffled": tested(reordered),
-        "random_split": tested(mixed, seed=seed + 1),
+    probes = {
+        "all": submit(sample, values),
+        "history": submit(sample, values[history]),
+        "attributes": submit(sample, values[~history]),
+        "event_count": submit(sample, event_counts(sample.rows)),
+        "order_shuffled": submit(reordered),
+        "random_split": submit(mixed, seed=seed + 1),
     }
-    shuffled = [tested(rows) for rows in dealt]
+    shuffled = [submit(rows) for rows in relabelled]
 
     def wait() -> dict[str, Any]:
-        samples = {name: probe.result() for name, probe in fitted.items()}
-        samples["shuffled_labels"] = np.mean([probe.result() for probe in shuffled], axis=0)
-        samples["order_gain"] = samples["all"] - samples["order_shuffled"]
-        samples["step_type_gain"] = samples["all"] - samples["event_count"]
-        samples["random_split_gap"] = samples["random_split"] - samples["all"]
+        aucs = {name: probe.result() for name, probe in probes.items()}
+        aucs["shuffled_labels"] = np.mean([probe.result() for probe in shuffled], axis=0)
+        aucs["order_gain"] = aucs["all"] - aucs["order_shuffled"]
+        aucs["step_type_gain"] = aucs["all"] - aucs["event_count"]
+        aucs["random_split_gap"] = aucs["random_split"] - aucs["all"]
         return {
-            name: estimate(sample, CONFIDENCE, why="there are no such columns")
-            for name, sample in samples.items()
+            name: estimate(auc, CONFIDENCE, why="there are no such columns")
+            for name, auc in aucs.items()
         }
 
     return wait
 
 
-def columns_of(sampled: Sampled) -> tuple[list[str], Columns]:
-    """Fill every column of the rows, the fitted families' learnt on the training rows."""
-    fitted = sampled.rows.fit_columns(sampled.train, sampled.labels)
-    return fitted.names, fitted.values
+def predict_with_probe(sample: FoldSample, values: Columns, *, seed: int) -> Floats:
+    """Fit a small model on the training rows; return the logit of each test row.
 
-
-def probe(sampled: Sampled, values: Columns, *, seed: int) -> Floats:
-    """Fit a small model on the training rows; return the logit of each test row."""
-    train = sampled.train
+    Parameters
+    ----------
+    sample : FoldSample
+    values : ndarray of float32, shape (n_columns, n_rows)
+    seed : int
+    """
+    train = sample.train
     ones = np.ones(int(train.sum()))
-    model = fit_trees(values[:, train], sampled.labels[train], ones, SMALL, seed=seed, threads=1)
+    model = fit_trees(
+        values[:, train], sample.labels[train], ones, SMALL_TREES, seed=seed, threads=1
+    )
     return model.logit(values[:, ~train], threads=1)
 
 
-def _tested(sampled: Sampled, values: Columns | None, seed: int) -> Floats:
+def _resampled_auc(sample: FoldSample, values: Columns | None, seed: int) -> Floats:
     """Return a probe's AUC on the test rows, then its resamples by prospect.
 
-    The columns are made here unless given: each probe's are gone once it is fitted.
+    Unless given, the columns are made here, so that they are freed with the probe.
     """
     if values is None:
-        values = columns_of(sampled)[1]
-    tested = ~sampled.train
-    who = sampled.rows.snapshots["prospect_id"].to_numpy(str)[tested]
-    prospect = np.unique(who, return_inverse=True)[1].astype(np.int64)
+        values = sample.columns()[1]
+    test = ~sample.train
+    ids = sample.rows.snapshots["prospect_id"].to_numpy(str)[test]
+    prospect = np.unique(ids, return_inverse=True)[1].astype(np.int64)
     counts = draw_resamples(int(prospect.max()) + 1, RESAMPLES, seed=seed)
     if len(values) == 0:
         return np.full(len(counts), np.nan)
-    said = probe(sampled, values, seed=seed)
-    levels = np.unique(said, return_inverse=True)[1]
-    probability = (levels + 1.0) / (levels.max() + 2.0)  # AUC asks for an order only
-    nothing = np.zeros(len(said))
-    predictions = Predictions(probability, sampled.labels[tested], nothing, prospect, prospect)
+    logit = predict_with_probe(sample, values, seed=seed)
+    levels = np.unique(logit, return_inverse=True)[1]
+    probability = (levels + 1.0) / (levels.max() + 2.0)  # AUC depends on the order only
+    no_value = np.zeros(len(logit))
+    predictions = Predictions(probability, sample.labels[test], no_value, prospect, prospect)
     return ranking_metrics(predictions, counts)[:, 0]
 
 
-def volume_columns(rows: TrainingSet) -> Columns:
-    """Count each row's events: all it may see, and by window where steps are counted."""
+def event_counts(rows: TrainingSet) -> Columns:
+    """Count each row's visible events, in total and by window where steps are counted."""
     total = [(rows.visible.end - rows.visible.start).astype(np.float32)]
     windows: dict[str, list[int]] = {}
     for position, name in enumerate(rows.names):
@@ -149,28 +152,38 @@ def volume_columns(rows: TrainingSet) -> Columns:
 
 
 def shuffle_order(rows: TrainingSet, rng: np.random.Generator) -> TrainingSet:
-    """Deal the events that each row may see to the instants of the same row anew.
+    """Shuffle the visible events of each row over their own times.
 
-    How many events there were, which, and when something happened stays as it
-    was; what happened when does not. Rows are dealt by themselves: nothing that a
-    row may not see is dealt into it.
+    Which events there are, how many, and at which times something happened stays the
+    same; what happened when does not. Rows are shuffled separately, so no row gets an
+    event that it may not see.
+
+    Parameters
+    ----------
+    rows : TrainingSet
+    rng : Generator
+
+    Returns
+    -------
+    TrainingSet
+        With columns of the shuffled events.
     """
-    seen = rows.visible
-    lengths = seen.end - seen.start
+    visible = rows.visible
+    lengths = visible.end - visible.start
     last = np.cumsum(lengths)
-    row = np.repeat(np.arange(len(seen)), lengths)
-    source = np.arange(len(row)) - np.repeat(last - lengths, lengths) + seen.start[row]
-    dealt = source[np.lexsort((rng.random(len(row)), row))]
+    row = np.repeat(np.arange(len(visible)), lengths)
+    source = np.arange(len(row)) - np.repeat(last - lengths, lengths) + visible.start[row]
+    shuffled_from = source[np.lexsort((rng.random(len(row)), row))]
     shuffled = VisibleEvents(
-        seen.histories,
-        seen.prospect,
-        seen.as_of,
+        visible.histories,
+        visible.prospect,
+        visible.as_of,
         last - lengths,
         last,
-        seen.time[source],
-        seen.step[dealt],
-        seen.value[dealt],
-        seen.human_probability[dealt],
+        visible.time[source],
+        visible.step[shuffled_from],
+        visible.value[shuffled_from],
+        visible.human_probability[shuffled_from],
     )
     values = build_features(shuffled, rows.journey, rows.settings, {}, fitted=False)
     return replace(rows, values=values, visible=shuffled)

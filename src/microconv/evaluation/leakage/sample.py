@@ -1,13 +1,14 @@
-"""A small part of a training set, on which one can afford to fit a model ten times."""
+"""A sample of the latest fold, small enough to fit a model on it ten times."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from microconv.features.family import Columns
 from microconv.features.training_set import TrainingSet
 from microconv.histories.timeline import Fold
 from microconv.model.training_rows import (
@@ -19,27 +20,27 @@ from microconv.model.training_rows import (
     sorted_rows,
 )
 
-MOST = 8_000
-"""Rows that are kept. All conversions first, up to half of them."""
+MAX_ROWS = 8_000
+"""Rows that are sampled: all conversions first, up to half of them."""
 
 
 @dataclass(frozen=True)
-class Sampled:
-    """Some training and test rows of the latest fold.
+class FoldSample:
+    """Some training and test rows of a fold.
 
-    Conversions and the rest are drawn at rates of their own, the same in training
-    and test. That moves no AUC; a share of rows needs `weight`.
+    Conversions and other rows are drawn at different rates, the same in training and
+    test. That changes no AUC; shares of rows need `weight`.
 
     Attributes
     ----------
     rows : TrainingSet
-        By prospect and instant.
+        Sorted by prospect and `as_of`.
     train : ndarray of bool, shape (n_rows,)
-        The training rows; the others are tested.
+        The training rows; the others are test rows.
     labels : ndarray of bool, shape (n_rows,)
-        Outcomes: of training rows as they were known when the test began.
+        Of training rows: as known when the test began.
     weight : ndarray of float64, shape (n_rows,)
-        How many rows of the whole fold each one stands for.
+        How many rows of the fold each row represents.
     """
 
     rows: TrainingSet = field(repr=False)
@@ -51,32 +52,28 @@ class Sampled:
         """Return the number of rows."""
         return len(self.labels)
 
-    def relabelled(self, labels: Mask) -> Sampled:
-        """Give the rows other outcomes."""
-        return replace(self, labels=labels)
-
-    def resplit(self, train: Mask) -> Sampled:
-        """Train on other rows."""
-        return replace(self, train=train)
+    def columns(self) -> tuple[list[str], Columns]:
+        """Return names and values of every column, families fitted on the training rows."""
+        fitted = self.rows.fit_columns(self.train, self.labels)
+        return fitted.names, fitted.values
 
 
 def sample_fold(
-    training_set: TrainingSet, folds: Sequence[Fold], *, seed: int, most: int = MOST
-) -> Sampled | str:
-    """Draw rows of the latest fold.
+    training_set: TrainingSet, folds: Sequence[Fold], *, seed: int, max_rows: int = MAX_ROWS
+) -> FoldSample | str:
+    """Sample rows of the latest fold.
 
     Parameters
     ----------
     training_set : TrainingSet
     folds : sequence of Fold
         Earliest first.
-    seed : int
-    most : int
+    seed, max_rows : int
 
     Returns
     -------
-    Sampled or str
-        Or the reason why there is nothing to look at.
+    FoldSample or str
+        The reason, where there are too few rows of either class.
     """
     if not folds:
         return "there is no fold"
@@ -86,21 +83,25 @@ def sample_fold(
     for part, name in ((labels[train], "training"), (labels[test], "test")):
         if min(part.sum(), (~part).sum()) < MIN_PER_CLASS:
             return (
-                f"only {part.sum()} of {len(part)} {name} rows of the fold {fold.name} convert, "
-                f"and it takes {MIN_PER_CLASS} of each outcome"
+                f"only {part.sum()} of {len(part)} {name} rows of fold {fold.name} convert; "
+                f"the checks need {MIN_PER_CLASS} rows of each class"
             )
     rows = sorted_rows(snapshots, train | test)
-    kept, weight = _draw(labels[rows], np.random.default_rng(seed), most)
+    kept, weight = _draw(labels[rows], np.random.default_rng(seed), max_rows)
     chosen = rows[kept]
-    return Sampled(training_set.take_rows(chosen), train[chosen], labels[chosen], weight)
+    return FoldSample(training_set.take_rows(chosen), train[chosen], labels[chosen], weight)
 
 
-def _draw(labels: Mask, rng: np.random.Generator, most: int) -> tuple[npt.NDArray[np.intp], Floats]:
-    """Draw from each outcome at its own rate; the rarer one is kept whole up to half of `most`."""
+def _draw(
+    labels: Mask, rng: np.random.Generator, max_rows: int
+) -> tuple[npt.NDArray[np.intp], Floats]:
+    """Sample each class at its own rate; keep the rarer one whole up to half of `max_rows`."""
     yes, no = np.flatnonzero(labels), np.flatnonzero(~labels)
-    rare = min(len(yes), len(no), most // 2)
+    rare = min(len(yes), len(no), max_rows // 2)
     parts = [
-        rng.choice(part, rare if len(part) == rare else min(len(part), most - rare), replace=False)
+        rng.choice(
+            part, rare if len(part) == rare else min(len(part), max_rows - rare), replace=False
+        )
         for part in (yes, no)
     ]
     weight = np.ones(len(labels))

@@ -1,19 +1,17 @@
-"""Figures of single columns, against scikit-learn, statsmodels' formulas and hand arithmetic."""
+"""Single columns and their drift, against scikit-learn, simulation and hand arithmetic."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from microconv.evaluation.drift import stability_index
-from microconv.evaluation.leakage.column_kinds import attribute_values, origin_of
-from microconv.evaluation.leakage.univariate_auc import (
+from microconv.evaluation.leakage.columns import (
+    attribute_values,
     auc_error,
     column_aucs,
-    rate_by_value,
-    wilson,
+    origin_of,
+    rates_by_value,
 )
 
 
@@ -30,18 +28,6 @@ def test_the_auc_of_a_column_is_that_of_scikit_learn():
     assert column_aucs(values, labels) == pytest.approx(expected)
 
 
-@given(st.integers(1, 10_000), st.floats(0, 1))
-def test_wilson_is_that_of_statsmodels(rows, share):
-    """The textbook interval, for the smallest counts too."""
-    from scipy.stats import binomtest
-
-    yes = round(rows * share)
-    low, high = wilson(np.array([yes / rows]), np.array([float(rows)]), z=1.959963984540054)
-    expected = binomtest(yes, rows).proportion_ci(0.95, method="wilson")
-    assert low[0] == pytest.approx(expected.low, abs=1e-9)
-    assert high[0] == pytest.approx(expected.high, abs=1e-9)
-
-
 def test_the_error_of_an_auc_is_what_repeating_the_draw_gives():
     """Hanley and McNeil's formula against 400 samples of a known AUC."""
     rng = np.random.default_rng(1)
@@ -51,24 +37,22 @@ def test_the_error_of_an_auc_is_what_repeating_the_draw_gives():
     assert auc_error(float(aucs.mean()), labels) == pytest.approx(aucs.std(), rel=0.15)
 
 
-def test_the_rate_of_a_rare_value_is_drawn_to_the_average():
+def test_the_rate_of_a_rare_value_is_shrunk_to_the_mean():
     """Hand: average 1/2, ten rows of it for free; (1 + 5) / (1 + 10) and (99 + 5) / (199 + 10)."""
     codes = np.array([0] + [1] * 199)
     labels = np.array([True] + [True] * 99 + [False] * 100)
-    rows, rate = rate_by_value(codes, labels, values=2)
-    assert rows.tolist() == [1, 199]
-    assert rate == pytest.approx([6 / 11, 104 / 209])
+    assert rates_by_value(codes, labels, n_values=2) == pytest.approx([6 / 11, 104 / 209])
 
 
-def test_drift_counts_missing_as_a_part_of_its_own():
+def test_missing_values_are_a_part_of_their_own_in_the_drift():
     """Hand: all there, then half missing: both parts move by 1/2; empty counts as 1/1000."""
-    then, now = np.zeros(100), np.r_[np.zeros(50), np.full(50, np.nan)]
+    before, after = np.zeros(100), np.r_[np.zeros(50), np.full(50, np.nan)]
     expected = (0.5 - 1) * np.log(0.5 / 1) + (0.5 - 0.001) * np.log(0.5 / 0.001)
-    assert stability_index(then, now) == pytest.approx(expected)
+    assert stability_index(before, after) == pytest.approx(expected)
     assert stability_index(np.full(9, np.nan), np.full(5, np.nan)) == 0
 
 
-def test_attributes_are_put_back_together_from_their_columns():
+def test_the_columns_of_an_attribute_are_combined_into_one_value():
     """One code per row: a category, or the part of a number; missing comes last."""
     names = ["counts.a.7d", "attributes.kind=x", "attributes.kind=(other)",
              "attributes.kind=(missing)", "attributes.size"]  # fmt: skip
@@ -84,5 +68,5 @@ def test_attributes_are_put_back_together_from_their_columns():
 
 @pytest.mark.parametrize("window", ["1d", "ever"])
 def test_columns_of_one_step_have_one_origin(window):
-    """All windows of a step are taken away together, or its twin would stand in for it."""
+    """All windows of a step are removed together, or one would stand in for another."""
     assert origin_of(f"counts.a.b.{window}") == "a.b"
