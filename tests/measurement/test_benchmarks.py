@@ -1,4 +1,4 @@
-"""MessageSends against comparable sends."""
+"""Response rates of messages against those of comparable messages."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import pyarrow as pa
 import pytest
 from scipy.stats import beta
 
-from microconv.measurement.benchmarks import benchmarks, count_responses
-from microconv.measurement.expected import expect
+from microconv.measurement.benchmarks import benchmarks, count_responses, expected_rates
 from microconv.settings import BenchmarkSettings, IndustryPrior
 from microconv.storage.schema import MESSAGES
 from worlds.logs import JOURNEY, event, instant
@@ -24,66 +23,66 @@ def day(number, seconds=0):
 
 
 def table_of(*groups):
-    """Make groups and their counts from (step, stage, commitment, jump, asked, answered)."""
+    """Make groups and their counts from (step, stage, commitment, gap, sends, responses)."""
     rows, names = [], []
-    for position, (step, stage, commitment, jump, asked, answered) in enumerate(groups):
+    for position, (step, stage, commitment, gap, sends, responses) in enumerate(groups):
         who = {"step": step, "campaign": "c", "position": position}
         names.append({**who, "stage": stage, "commitment": commitment})
-        history = {"jump": jump, "apart": "same stage"}
-        rows.append({**who, **history, "sends": asked, "responses": answered})
+        state = {"commitment_gap": gap, "stage_position": "same stage"}
+        rows.append({**who, **state, "sends": sends, "responses": responses})
     return pd.DataFrame(names), pd.DataFrame(rows)
 
 
-def test_an_ask_is_never_compared_with_itself():
+def test_a_message_is_never_compared_with_itself():
     """A message far below the others must not lower what is expected of it."""
     groups = [("a", "s", 1, 0, 400, 80), ("b", "s", 1, 0, 400, 80), ("c", "s", 1, 0, 400, 0)]
-    rate, _ = expect(*table_of(*groups), BenchmarkSettings())
+    rate, _ = expected_rates(*table_of(*groups), BenchmarkSettings())
     assert rate[2] == pytest.approx(0.2, abs=0.002)
     assert rate[0] < 0.15
 
 
-def test_asks_that_come_too_early_are_compared_with_such():
-    """One answered by 4 % of those two levels below it does as well as others there."""
+def test_messages_that_come_too_early_are_compared_with_others_that_do():
+    """Both have 4 % responses from prospects two levels below: as expected of that state."""
     groups = [
         ("a", "s", 1, 0, 1000, 200), ("b", "s", 1, 0, 1000, 200),
         ("c", "t", 3, 2, 1000, 40), ("d", "u", 4, 2, 1000, 40),
     ]  # fmt: skip
-    rate, _ = expect(*table_of(*groups), BenchmarkSettings())
+    rate, _ = expected_rates(*table_of(*groups), BenchmarkSettings())
     assert rate[3] == pytest.approx(0.04, abs=0.005)
     assert rate[0] == pytest.approx(0.2, abs=0.005)
 
 
-def test_what_the_industry_knows_counts_as_so_many_asks():
-    """A prior of 10 % worth 1,000 sends beside 1,000 sends at 20 % makes 15 %."""
+def test_an_industry_prior_counts_as_so_many_sends():
+    """A prior of 10 % with a weight of 1,000 sends beside 1,000 sends at 20 % makes 15 %."""
     groups = [("a", "s", 1, 0, 1000, 200), ("b", "s", 1, 0, 1000, 200)]
     prior = IndustryPrior(stage="s", commitment=1, rate=0.1, weight=1000)
-    rate, worth = expect(*table_of(*groups), BenchmarkSettings(priors=(prior,)))
+    rate, weight = expected_rates(*table_of(*groups), BenchmarkSettings(priors=(prior,)))
     assert rate == pytest.approx(np.full(2, 0.15))
-    assert worth == pytest.approx(np.full(2, 2000))
+    assert weight == pytest.approx(np.full(2, 2000))
 
 
-def test_alone_an_ask_has_only_the_industry_to_be_compared_with():
-    """Nothing comparable is not an expectation of a half."""
+def test_a_single_message_is_compared_with_the_industry_prior_only():
+    """Without one there is no expected rate; it is not one half."""
     groups = table_of(("a", "s", 1, 0, 100, 20))
-    assert np.isnan(expect(*groups, BenchmarkSettings())[0]).all()
+    assert np.isnan(expected_rates(*groups, BenchmarkSettings())[0]).all()
     prior = IndustryPrior(stage="s", commitment=1, rate=0.1, weight=50)
-    assert expect(*groups, BenchmarkSettings(priors=(prior,)))[0] == pytest.approx([0.1])
+    assert expected_rates(*groups, BenchmarkSettings(priors=(prior,)))[0] == pytest.approx([0.1])
 
 
-def many(letters, answers):
-    """Send letters to 300 people; of every hundred so many answer each."""
+def many(messages, percents):
+    """Send messages to 300 people; of every hundred so many respond to each."""
     rows = []
     for who in range(300):
         name = f"p{who:03d}"
-        for k, (letter, share) in enumerate(zip(letters, answers, strict=True)):
+        for k, (message, percent) in enumerate(zip(messages, percents, strict=True)):
             sent = day(200 - 20 * k)
-            rows.append(event(name, "sent", sent, message_id=letter))
-            if who % 100 < share:
+            rows.append(event(name, "sent", sent, message_id=message))
+            if who % 100 < percent:
                 rows.append(event(name, "guide", day(200 - 20 * k, 60)))
     return rows
 
 
-def test_the_section_states_actual_expected_and_target():
+def test_the_section_states_actual_expected_and_target_rate():
     """The target is the quantile of the comparable sends' distribution, by scipy."""
     letters = pa.Table.from_pylist(
         [{"message_id": f"m{k}", "position": k, "goal": "guide"} for k in (1, 2, 3)],
@@ -105,11 +104,11 @@ def test_the_section_states_actual_expected_and_target():
     )
     assert row["target_rate"] == pytest.approx(target)
     assert row["additional_responses"] == pytest.approx((target - row["shrunk_rate"]) * 300)
-    assert "`guide` (message 3 of no campaign): 4.0% answered" in found.summary[1]
+    assert "`guide` (message 3 of no campaign): response rate 4.0%" in found.summary[1]
 
 
 def test_without_messages_the_section_says_what_to_bring():
-    """Nothing is expected of nothing."""
+    """The way out is named."""
     study = study_of(event("ada", "sent", day(9)), journey=JOURNEY)
     sends = sends_of(study)
     found = benchmarks(study, sends, BenchmarkSettings(), confidence=0.95)
@@ -117,8 +116,8 @@ def test_without_messages_the_section_says_what_to_bring():
     assert found.tables == {}
 
 
-def test_asks_are_counted_by_message_history_and_previous_step():
-    """Two recipients of one letter: one had read the blog, one had done nothing."""
+def test_sends_are_counted_by_message_state_and_previous_step():
+    """Two recipients of one message: one had read the blog, one had done nothing."""
     letters = pa.Table.from_pylist(
         [{"message_id": "m1", "campaign_id": "c", "position": 1, "goal": "pricing"}],
         schema=MESSAGES,
@@ -134,6 +133,6 @@ def test_asks_are_counted_by_message_history_and_previous_step():
         sends_of(study),
     ).sort_values("previous")
     assert table["previous"].tolist() == ["(none)", "blog"]
-    assert table["jump"].tolist() == [2, 1]
-    assert table["apart"].tolist() == ["stage ahead", "stage ahead"]
+    assert table["commitment_gap"].tolist() == [2, 1]
+    assert table["stage_position"].tolist() == ["stage ahead", "stage ahead"]
     assert (table["sends"].tolist(), table["responses"].tolist()) == ([1, 1], [0, 1])

@@ -1,37 +1,52 @@
-"""How often each ask is answered, against what comparable sends lead one to expect."""
+"""Benchmarks: each message's response rate against the rate expected from comparable messages.
+
+Comparable are other messages that ask for the same stage and commitment, sent to prospects
+in the same *state*: how many levels of commitment the step was beyond their next one, and
+whether its stage was behind, their own or ahead. The expected rate of a state is shrunk
+towards what messages for other stages and commitments get in that state, the more so the
+fewer comparable sends there are. A message never counts towards its own expected rate.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from microconv.errors import listed
+from microconv.histories.arrays import Int64
 from microconv.journey import JourneyMap
-from microconv.measurement.expected import APART, MOST_JUMPS, expect, histories_of
 from microconv.measurement.section import MOST_NAMED, Section
 from microconv.measurement.stats.intervals import wilson_interval
 from microconv.measurement.stats.shrinkage import fit_prior_strength, shrink_rates
-from microconv.measurement.study.message_sends import NO_GOAL, MessageSends
-from microconv.measurement.study.study import Floats, Study
+from microconv.measurement.study.message_sends import MessageSends
+from microconv.measurement.study.study import Bools, Floats, Study
 from microconv.settings import BenchmarkSettings
 
+MAX_COMMITMENT_GAP = 2
+"""Larger gaps count as this many levels."""
+
+STAGE_POSITIONS = np.array(["stage behind", "same stage", "stage ahead"], dtype=object)
+"""Where a step's stage lies, as seen from the recipient."""
+
+MESSAGE = ["step", "campaign", "position"]
+"""Columns that identify a message, its variants together."""
+
 NO_MESSAGES = (
-    "There is no table of messages with goals, so nobody knows which step a message asks for. "
-    "Bring one (a source of the format `messages`, column `goal`)."
+    "There is no table of messages with goals, so it is unknown which step a message asks for. "
+    "Add one (a source of the format `messages`, column `goal`)."
 )
 
 
 def benchmarks(
     study: Study, sends: MessageSends, settings: BenchmarkSettings, *, confidence: float
 ) -> Section:
-    """Compare each ask with what comparable ones lead one to expect.
+    """Compare the response rate of each message with that of comparable messages.
 
     Parameters
     ----------
     study : Study
     sends : MessageSends
-        All of the study's; those whose time to answer is not over are left out.
+        All of the study's; those whose time to respond is not over are left out.
     settings : BenchmarkSettings
     confidence : float
 
@@ -39,52 +54,62 @@ def benchmarks(
     -------
     Section
         Table `benchmarks`: a row per step, campaign and position. Table
-        `breakdown`: a row per step and position, previous step or history of
-        whoever was asked.
+        `breakdown`: a row per step and position, previous step or state of
+        the recipients.
     """
-    asked = sends.where(sends.window_closed & (sends.goal != NO_GOAL))
-    if study.messages is None or len(asked) == 0:
+    sends = sends.with_outcome()
+    if study.messages is None or len(sends) == 0:
         return Section(missing=(NO_MESSAGES,))
-    cells = count_responses(study.journey, study.messages, asked)
-    table = _compare(cells, settings, confidence)
-    goals = set(asked.goal.tolist())
-    unasked = [name for name in study.names_of("micro") if study.journey.code_of(name) not in goals]
+    counts = count_responses(study.journey, study.messages, sends)
+    table = _compare(counts, settings, confidence)
     missing = []
-    if unasked:
+    goals = set(sends.goal.tolist())
+    without = [name for name in study.names_of("micro") if study.journey.code_of(name) not in goals]
+    if without:
         missing.append(
-            f"No message asks for {listed(unasked, most=MOST_NAMED)}: these steps have no "
+            f"No message asks for {listed(without, most=MOST_NAMED)}: these steps have no "
             "benchmark of their own."
         )
     if table["expected_rate"].isna().any():
         missing.append(
-            "With a single message there is nothing comparable; put what the industry knows into "
+            "A single message has nothing to be compared with. Put industry benchmarks into "
             "`benchmarks.priors`."
         )
-    tables = {"benchmarks": table, "breakdown": _by_state(cells, confidence)}
-    return Section(_says(table), tuple(missing), tables)
+    tables = {"benchmarks": table, "breakdown": _breakdown(counts, confidence)}
+    return Section(_summary(table), tuple(missing), tables)
 
 
 def count_responses(
     journey: JourneyMap, messages: pd.DataFrame, sends: MessageSends
 ) -> pd.DataFrame:
-    """Count sends and answers by message, history and previous step.
+    """Count sends and responses by message, state of the recipients and their previous step.
+
+    Parameters
+    ----------
+    journey : JourneyMap
+    messages : DataFrame
+        The study's table of messages.
+    sends : MessageSends
+        All with a goal.
 
     Returns
     -------
     DataFrame
-        `step`, `campaign`, `position`, `stage`, `commitment`, `jump`, `apart`,
-        `previous`, `sends`, `responses`.
+        `step`, `campaign`, `position`, `stage`, `commitment`, `commitment_gap`,
+        `stage_position`, `previous`, `sends`, `responses`.
     """
-    jump, apart = histories_of(journey, sends)
-    shape = (len(messages), MOST_JUMPS + 1, len(APART), len(journey) + 1)
-    place = (sends.message.astype(np.int64), jump, apart, sends.last_step.astype(np.int64) + 1)
+    gap = np.clip(sends.commitment_gap(journey), 0, MAX_COMMITMENT_GAP)
+    position = np.sign(sends.stage_gap(journey)) + 1
+    shape = (len(messages), MAX_COMMITMENT_GAP + 1, len(STAGE_POSITIONS), len(journey) + 1)
+    place = (sends.message.astype(np.int64), gap, position, sends.last_step.astype(np.int64) + 1)
     cell = np.ravel_multi_index(place, shape)
-    asked = np.bincount(cell, minlength=int(np.prod(shape)))
-    answered = np.bincount(cell[sends.responded], minlength=len(asked))
-    some = np.flatnonzero(asked)
-    message, jump, apart, last = np.unravel_index(some, shape)
-    goal = goal_of(sends, len(messages))[message]
-    rows = messages.iloc[message]
+    sent = np.bincount(cell, minlength=int(np.prod(shape)))
+    responses = np.bincount(cell[sends.responded], minlength=len(sent))
+    used = np.flatnonzero(sent)
+    message, gap, position, last = np.unravel_index(used, shape)
+    goals = np.zeros(len(messages), np.int64)
+    goals[sends.message] = sends.goal
+    goal, rows = goals[message], messages.iloc[message]
     names = np.array(["(none)", *journey.step_names], dtype=object)
     table = pd.DataFrame(
         {
@@ -93,39 +118,34 @@ def count_responses(
             "position": rows["position"].astype("Int64").to_numpy(),
             "stage": np.array(journey.stages)[journey.stage_codes[goal]],
             "commitment": journey.commitments[goal],
-            "jump": jump,
-            "apart": APART[apart],
+            "commitment_gap": gap,
+            "stage_position": STAGE_POSITIONS[position],
             "previous": names[last],
-            "sends": asked[some],
-            "responses": answered[some],
+            "sends": sent[used],
+            "responses": responses[used],
         }
     )
     keys = [name for name in table.columns if name not in ("sends", "responses")]
     return table.groupby(keys, sort=False, dropna=False).sum().reset_index()
 
 
-def goal_of(sends: MessageSends, n_messages: int) -> npt.NDArray[np.int64]:
-    """Look up the step that each message asks for, from its sends."""
-    goals = np.zeros(n_messages, np.int64)
-    goals[sends.message] = sends.goal
-    return goals
-
-
-def _compare(cells: pd.DataFrame, settings: BenchmarkSettings, confidence: float) -> pd.DataFrame:
+def _compare(counts: pd.DataFrame, settings: BenchmarkSettings, confidence: float) -> pd.DataFrame:
     from scipy.stats import beta
 
-    keys = ["step", "campaign", "position", "stage", "commitment"]
-    groups = cells.groupby(keys, sort=False, dropna=False)[["sends", "responses"]].sum()
+    keys = [*MESSAGE, "stage", "commitment"]
+    groups = counts.groupby(keys, sort=False, dropna=False)[["sends", "responses"]].sum()
     groups = groups.reset_index()
-    done, asked = (groups[name].to_numpy(np.float64) for name in ("responses", "sends"))
-    expected, worth = expect(groups, cells, settings)
-    strength = 1 / (1 / fit_prior_strength(done, asked, expected) + 1 / worth)
-    shrunk = shrink_rates(done, asked, expected, strength=strength, confidence=confidence)
-    low, high = wilson_interval(done, asked, confidence=confidence)
+    sends, responses = (groups[name].to_numpy(np.float64) for name in ("sends", "responses"))
+    expected, weight = expected_rates(groups, counts, settings)
+    strength = 1 / (1 / fit_prior_strength(responses, sends, expected) + 1 / weight)
+    shrunk = shrink_rates(responses, sends, expected, strength=strength, confidence=confidence)
+    low, high = wilson_interval(responses, sends, confidence=confidence)
     target = beta.ppf(settings.target, strength * expected, strength * (1 - expected))
-    gain = np.maximum(0.0, target - shrunk.rate) * asked
+    versus = np.select(
+        [shrunk.high < expected, shrunk.low > expected], ["below", "above"], "as expected"
+    )
     return groups.assign(
-        rate=done / asked,
+        rate=responses / sends,
         rate_low=low,
         rate_high=high,
         expected_rate=expected,
@@ -133,51 +153,126 @@ def _compare(cells: pd.DataFrame, settings: BenchmarkSettings, confidence: float
         shrunk_low=shrunk.low,
         shrunk_high=shrunk.high,
         target_rate=target,
-        additional_responses=gain,
+        additional_responses=np.maximum(0.0, target - shrunk.rate) * sends,
         prior_weight=strength,
-        versus_expected=_judge(expected, shrunk.low, shrunk.high),
+        versus_expected=pd.Series(versus, dtype=object).where(~np.isnan(expected), None),
     ).sort_values(["additional_responses", "step"], ascending=[False, True], ignore_index=True)
 
 
-def _judge(expected: Floats, low: Floats, high: Floats) -> pd.Series:
-    words = np.where(high < expected, "below", np.where(low > expected, "above", "as expected"))
-    return pd.Series(words, dtype=object).where(~np.isnan(expected), None)
+def expected_rates(
+    groups: pd.DataFrame, counts: pd.DataFrame, settings: BenchmarkSettings
+) -> tuple[Floats, Floats]:
+    """Estimate the response rate expected of each message.
+
+    Parameters
+    ----------
+    groups : DataFrame of shape (n_groups, 5)
+        One row per `step`, `campaign`, `position`, with `stage` and `commitment`.
+    counts : DataFrame
+        `sends` and `responses` by the same columns, `commitment_gap` and `stage_position`.
+    settings : BenchmarkSettings
+
+    Returns
+    -------
+    rate : ndarray of float64, shape (n_groups,)
+        Strictly between 0 and 1; nan where nothing is comparable.
+    weight : ndarray of float64, shape (n_groups,)
+        How many sends that rate is worth.
+    """
+    number = groups.reset_index()[[*MESSAGE, "index"]]
+    group = counts[MESSAGE].merge(number, on=MESSAGE, how="left")["index"].to_numpy()
+    states = counts["commitment_gap"].astype(str) + counts["stage_position"].astype(str)
+    state = np.unique(states, return_inverse=True)[1]
+    sends, responses = np.zeros((2, len(groups), int(state.max()) + 1))
+    np.add.at(sends, (group, state), counts["sends"].to_numpy())
+    np.add.at(responses, (group, state), counts["responses"].to_numpy())
+    kind = (groups["stage"].astype(str) + groups["commitment"].astype(str)).to_numpy()
+    comparable = np.asarray(kind[:, None] == kind[None, :])
+    overall = _rates_elsewhere(responses, sends, ~comparable)
+    strength = _strength_between(responses, sends, overall, comparable)
+    others = comparable & ~np.eye(len(groups), dtype=bool)
+    prior_responses, prior_sends = _industry_priors(groups, sends, settings)
+    weight = np.where(np.isnan(overall), 0.0, strength)
+    total = weight + others @ sends + prior_sends
+    with np.errstate(invalid="ignore"):
+        rate = (weight * np.nan_to_num(overall) + others @ responses + prior_responses) / total
+    share = sends / sends.sum(axis=1, keepdims=True)
+    mean = np.clip(np.where(share > 0, share * rate, 0.0).sum(axis=1), 1e-6, 1 - 1e-6)
+    elsewhere = (~comparable @ sends).sum(axis=1)
+    worth = (others @ sends + prior_sends).sum(axis=1) + np.minimum(strength, elsewhere)
+    return mean, np.maximum(worth, 1e-9)
 
 
-def _by_state(cells: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Give the rate of each step by position, previous step and history, shrunk to the step's."""
-    history = cells["apart"] + np.where(cells["jump"] > 0, ", too much at once", "")
+def _rates_elsewhere(responses: Floats, sends: Floats, others: Bools) -> Floats:
+    """Return the rate of the other kinds of messages by state, shape (n_groups, n_states).
+
+    Their rate in all states where there is no send in that state; nan where there are no others.
+    """
+    total = others @ sends
+    all_responses, all_sends = (others @ count.sum(axis=1) for count in (responses, sends))
+    whole = np.where(all_sends > 0, (all_responses + 0.5) / (all_sends + 1), np.nan)
+    return np.where(total > 0, (others @ responses + 0.5) / (total + 1), whole[:, None])
+
+
+def _strength_between(
+    responses: Floats, sends: Floats, overall: Floats, comparable: Bools
+) -> float:
+    """Fit how little kinds of messages differ from what the states of recipients explain."""
+    first: Int64 = comparable.argmax(axis=1)
+    own = first[None, :] == np.unique(first)[:, None]
+    total = own @ sends.sum(axis=1)
+    mean = (own @ (sends * overall).sum(axis=1)) / total
+    return fit_prior_strength(own @ responses.sum(axis=1), total, np.clip(mean, 1e-6, 1 - 1e-6))
+
+
+def _industry_priors(
+    groups: pd.DataFrame, sends: Floats, settings: BenchmarkSettings
+) -> tuple[Floats, Floats]:
+    """Turn the priors of the settings into responses and sends, spread over states as ours are."""
+    rate, weight = np.zeros((2, len(groups)))
+    for prior in settings.priors:
+        here = (groups["stage"] == prior.stage) & (groups["commitment"] == prior.commitment)
+        rate[here], weight[here] = prior.rate, prior.weight
+    spread = sends / sends.sum(axis=1, keepdims=True) * weight[:, None]
+    return spread * rate[:, None], spread
+
+
+def _breakdown(counts: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """Compute the rate of each step by position, previous step and state, shrunk to the step's."""
+    too_much = np.where(counts["commitment_gap"] > 0, ", too much at once", "")
     parts = []
     for by, values in (
-        ("position", cells["position"].astype(str)),
-        ("previous step", cells["previous"]),
-        ("history", history),
+        ("position", counts["position"].astype(str)),
+        ("previous step", counts["previous"]),
+        ("history", counts["stage_position"] + too_much),
     ):
-        rows = cells.assign(by=by, value=values).groupby(["step", "by", "value"], sort=True)
+        rows = counts.assign(by=by, value=values).groupby(["step", "by", "value"], sort=True)
         table = rows[["sends", "responses"]].sum().reset_index()
         table = table[table.groupby("step")["value"].transform("size") > 1]
         whole = table.groupby("step")[["sends", "responses"]].transform("sum")
         mean = ((whole["responses"] + 0.5) / (whole["sends"] + 1)).to_numpy(np.float64)
-        done, asked = (table[name].to_numpy(np.float64) for name in ("responses", "sends"))
-        strength = fit_prior_strength(done, asked, mean)
-        low, high = wilson_interval(done, asked, confidence=confidence)
-        expected = (strength * mean + done) / (strength + asked)
+        sends, responses = (table[name].to_numpy(np.float64) for name in ("sends", "responses"))
+        strength = fit_prior_strength(responses, sends, mean)
+        low, high = wilson_interval(responses, sends, confidence=confidence)
         parts.append(
-            table.assign(rate=done / asked, rate_low=low, rate_high=high, expected_rate=expected)
+            table.assign(
+                rate=responses / sends,
+                rate_low=low,
+                rate_high=high,
+                expected_rate=(strength * mean + responses) / (strength + sends),
+            )
         )
     return pd.concat(parts, ignore_index=True)
 
 
-def _says(table: pd.DataFrame) -> tuple[str, ...]:
+def _summary(table: pd.DataFrame) -> tuple[str, ...]:
     below = table[table["versus_expected"] == "below"]
-    says = [
-        f"{len(below)} of {len(table)} sends are answered less often than comparable ones lead one "
-        "to expect."
-    ]
-    says += [
-        f"`{row['step']}` (message {row['position']} of {row['campaign'] or 'no campaign'}): "
-        f"{row['rate']:.1%} answered, {row['expected_rate']:.1%} expected of comparable sends, "
-        f"{row['target_rate']:.1%} within reach."
-        for row in below.head(5).to_dict("records")
-    ]
-    return tuple(says)
+    return (
+        f"{len(below)} of {len(table)} messages get fewer responses than comparable messages.",
+        *(
+            f"`{row['step']}` (message {row['position']} of {row['campaign'] or 'no campaign'}): "
+            f"response rate {row['rate']:.1%}; comparable messages get {row['expected_rate']:.1%}, "
+            f"a realistic target is {row['target_rate']:.1%}."
+            for row in below.head(5).to_dict("records")
+        ),
+    )
