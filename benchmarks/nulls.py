@@ -23,7 +23,7 @@ from microconv.demo import simulate
 from microconv.histories.arrays import DAY
 from microconv.ingest.ingest import Outputs, ingest
 from microconv.journey import JourneyMap
-from microconv.measurement.impact.follow_up import (
+from microconv.measurement.impact.person_time import (
     SequenceFollowUp,
     follow_sequence,
     total_person_time,

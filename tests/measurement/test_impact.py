@@ -7,8 +7,13 @@ import pandas as pd
 import pytest
 
 from microconv.measurement.impact.impact import impact
-from microconv.measurement.impact.landmark import LandmarkCohort, landmark_cohort, landmark_ratio
-from microconv.measurement.impact.revenue import compare_revenue, draw_bootstrap
+from microconv.measurement.impact.landmark import (
+    LandmarkCohort,
+    compare_revenue,
+    draw_bootstrap,
+    landmark_cohort,
+    landmark_ratio,
+)
 from microconv.measurement.study.human_events import select_human_events
 from microconv.settings import MeasureSettings, PlannedSequence
 from worlds.logs import event, instant

@@ -116,7 +116,7 @@ def test_a_stratum_with_one_side_only_says_nothing():
     assert found.ratio == pytest.approx(30 / 400 / (50 / 900))
 
 
-def test_the_near_end_is_the_end_nearer_to_one():
+def test_the_conservative_ratio_is_the_interval_end_nearer_to_one():
     """Sorting by it puts sure effects before large ones."""
     sure = rate_ratio((300, 200), (1000.0, 1000.0), confidence=0.95)
     assert sure.conservative == sure.low > 1

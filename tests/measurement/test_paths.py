@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microconv.measurement.funnel.markov import removal_effects
-from microconv.measurement.funnel.paths import paths
+from microconv.measurement.funnel.paths import paths, removal_effects
 from microconv.measurement.funnel.trajectories import build_trajectories, count_transitions
 from microconv.settings import MeasureSettings
 from worlds.bpi2012 import LIVES, ask, loans, needs_loans

@@ -10,7 +10,7 @@ from microconv.measurement.measure import measure as measure_all
 from microconv.measurement.measure import write_measurement
 from microconv.measurement.study.load import load_study
 from microconv.measurement.study.message_sends import parse_goals
-from microconv.measurement.study.rare_steps import group_rare_steps, named_steps
+from microconv.measurement.study.step_grouping import group_rare_steps, named_steps
 from microconv.settings import Settings
 from microconv.stages.runner import run
 from microconv.storage.log import EventLog

@@ -12,18 +12,17 @@ import pandas as pd
 from microconv.histories.arrays import DAY, Int64
 from microconv.journey import MAJOR
 from microconv.measurement.funnel.completion import add_rate
-from microconv.measurement.funnel.markov import removal_effects
-from microconv.measurement.funnel.path_tree import path_tree
 from microconv.measurement.funnel.trajectories import (
     Trajectories,
     build_trajectories,
     count_returns,
     count_transitions,
+    first_steps,
 )
-from microconv.measurement.impact.sequences import FrequentSequences, mine
+from microconv.measurement.impact.sequence_mining import FrequentSequences, mine
 from microconv.measurement.section import Section
 from microconv.measurement.study.human_events import select_human_events
-from microconv.measurement.study.study import Bools, Study
+from microconv.measurement.study.study import Bools, Floats, Study
 from microconv.settings import MeasureSettings
 
 MOST_TRANSITIONS = 2000
@@ -192,3 +191,99 @@ def _missing(tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
             "compared."
         )
     return tuple(missing)
+
+
+DEPTH = 4
+"""Steps of the tree."""
+
+SMALLEST_BRANCH = 0.005
+"""Branches of the tree with a smaller share of the prospects are cut, and counted together."""
+
+PRUNED = "(other)"
+
+
+def path_tree(trajectories: Trajectories, settings: MeasureSettings) -> pd.DataFrame:
+    """Aggregate the first distinct steps of all walks into a tree, small branches cut.
+
+    Returns
+    -------
+    DataFrame
+        One row per branch: `path`, `depth`, `prospects`, `converted` and their
+        rate; what was cut from a branch stands together as "(other)".
+    """
+    steps = first_steps(trajectories, DEPTH)
+    least = max(1.0, SMALLEST_BRANCH * len(trajectories))
+    size = len(trajectories.names) + 1
+    key = np.zeros(len(trajectories), np.int64)
+    rows: list[dict[str, object]] = []
+    kept: dict[int, tuple[str, ...]] = {0: ()}
+    for depth in range(DEPTH):
+        inside = np.isin(key, list(kept)) & (steps[:, depth] >= 0)
+        key = np.where(inside, key * size + steps[:, depth] + 1, -1)
+        found, where, count = np.unique(key[inside], return_inverse=True, return_counts=True)
+        won = np.bincount(where, trajectories.converted[inside], minlength=len(found))
+        following: dict[int, tuple[str, ...]] = {}
+        cut: dict[int, tuple[int, int]] = {}
+        for code, n, converted in zip(found.tolist(), count.tolist(), won.tolist(), strict=True):
+            above = kept[code // size]
+            if n >= least:
+                following[code] = (*above, trajectories.names[code % size - 1])
+                rows.append(_branch(following[code], n, int(converted)))
+            else:
+                others = cut.get(code // size, (0, 0))
+                cut[code // size] = others[0] + n, others[1] + int(converted)
+        rows += [_branch((*kept[p], PRUNED), n, won) for p, (n, won) in sorted(cut.items())]
+        kept = following
+    table = pd.DataFrame(rows, columns=["path", "depth", "prospects", "converted"])
+    return add_rate(table, "converted", "prospects", settings)
+
+
+def _branch(path: tuple[str, ...], prospects: int, converted: int) -> dict[str, object]:
+    return {
+        "path": " > ".join(path),
+        "depth": len(path),
+        "prospects": prospects,
+        "converted": converted,
+    }
+
+
+def removal_effects(trajectories: Trajectories, counts: Int64, major: Bools) -> pd.DataFrame:
+    """Say how many fewer conversions a Markov chain of the walks has without each step.
+
+    With Q the chance of going from state to state and r of converting next, the
+    chance of converting from each state is B = (I − Q)⁻¹ r. A step s is met with
+    chance N(start, s) / N(s, s), N = (I − Q)⁻¹, and whoever meets it converts by
+    way of it with chance B(s): removed, that is lost. The chain has no memory and
+    knows no causes: a descriptive figure.
+
+    Parameters
+    ----------
+    counts : ndarray of int64, shape (2, n_states, n_states)
+    major : ndarray of bool, shape (n_steps,)
+
+    Returns
+    -------
+    DataFrame
+        Columns `step`, `removal_effect` (share of conversions), the largest first.
+    """
+    nothing = pd.DataFrame({"step": [], "removal_effect": []})
+    if not len(trajectories):
+        return nothing
+    both = counts.sum(axis=0).astype(np.float64)
+    visited = np.flatnonzero(both.sum(axis=1) > 0)
+    chance = both[visited] / both[visited].sum(axis=1, keepdims=True)
+    won = np.append(major, [False, False])
+    fundamental: Floats = np.linalg.inv(np.eye(len(visited)) - chance[:, visited])
+    converting = fundamental @ chance[:, won].sum(axis=1)
+    start = int(np.flatnonzero(visited == trajectories.start)[0])
+    if converting[start] <= 0:
+        return nothing
+    met = fundamental[start] / np.diag(fundamental)
+    inner = visited != trajectories.start
+    table = pd.DataFrame(
+        {
+            "step": np.array(trajectories.names, dtype=object)[visited[inner]],
+            "removal_effect": (met * converting / converting[start])[inner],
+        }
+    )
+    return table.sort_values(["removal_effect", "step"], ascending=[False, True], ignore_index=True)

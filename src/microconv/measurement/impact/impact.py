@@ -14,20 +14,18 @@ import pandas as pd
 
 from microconv.engines.engine import map_buckets
 from microconv.histories.arrays import DAY
-from microconv.measurement.impact.candidates import Candidate, choose_candidates
-from microconv.measurement.impact.claim import assess_claim
 from microconv.measurement.impact.comparison import (
     Codes16,
     Comparison,
     ComparisonContext,
+    assess_claim,
     compare,
     comparison_row,
     revenue_row,
 )
-from microconv.measurement.impact.follow_up import total_person_time
-from microconv.measurement.impact.landmark import landmark_cohort
-from microconv.measurement.impact.revenue import draw_bootstrap
-from microconv.measurement.impact.sequences import mine
+from microconv.measurement.impact.landmark import draw_bootstrap, landmark_cohort
+from microconv.measurement.impact.person_time import total_person_time
+from microconv.measurement.impact.sequence_mining import Candidate, choose_candidates, mine
 from microconv.measurement.section import Section
 from microconv.measurement.stats.intervals import benjamini_hochberg
 from microconv.measurement.study.human_events import (

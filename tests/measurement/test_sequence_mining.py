@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microconv.measurement.impact.sequences import mine
+from microconv.measurement.impact.sequence_mining import mine
 from microconv.measurement.study.human_events import select_human_events
 from worlds.logs import JOURNEY, event
 from worlds.studies import HOUR, LENGTH, at, study_of

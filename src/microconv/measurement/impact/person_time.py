@@ -300,3 +300,28 @@ def _spend(days, span, sequence, state, recent):  # type: ignore[no-untyped-def]
                 days[0, cell] += max(0, overlap) / 86_400_000_000.0
             begin = stop
     return cell
+
+
+def ever_completed(
+    sequence: npt.NDArray[np.int16], human_events: HumanEvents, within: int
+) -> Bools:
+    """Say who ever completed a sequence, whenever it was known: what a dashboard counts."""
+    return np.asarray(
+        _ever(sequence, human_events.offsets, human_events.time, human_events.step, within)
+    )
+
+
+@njit(cache=True, nogil=True)
+def _ever(sequence, offsets, time, step, within):  # type: ignore[no-untyped-def]
+    ever = np.zeros(len(offsets) - 1, np.bool_)
+    begun = np.empty(len(sequence), np.int64)
+    for p in range(len(ever)):
+        begun[:] = NOT_YET
+        for i in range(offsets[p], offsets[p + 1]):
+            for j in range(len(sequence)):
+                if sequence[j] == step[i]:
+                    begun[j] = time[i] if j == 0 else begun[j - 1]
+            if step[i] == sequence[-1] and begun[-1] > NOT_YET and time[i] - begun[-1] <= within:
+                ever[p] = True
+                break
+    return ever

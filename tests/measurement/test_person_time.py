@@ -8,8 +8,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from microconv.histories.arrays import DAY
-from microconv.measurement.impact.follow_up import follow_sequence, total_person_time
-from microconv.measurement.study.ever import ever_completed
+from microconv.measurement.impact.person_time import (
+    ever_completed,
+    follow_sequence,
+    total_person_time,
+)
 from microconv.measurement.study.human_events import DONE_BANDS, OPEN_BANDS, select_human_events
 from microconv.measurement.study.study import NEVER
 from worlds.logs import JOURNEY, event, instant

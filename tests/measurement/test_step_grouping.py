@@ -9,7 +9,7 @@ import pytest
 
 from microconv.journey import JourneyMap
 from microconv.measurement.funnel.completion import completion
-from microconv.measurement.study.rare_steps import MOST_STEPS, group_rare_steps, named_steps
+from microconv.measurement.study.step_grouping import MOST_STEPS, group_rare_steps, named_steps
 from microconv.settings import MeasureSettings, check_settings
 from microconv.stages.measure import measure
 from worlds.logs import JOURNEY, event
