@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from microconv.errors import SettingsError
-from microconv.stages.runner import exit_fast, inert, one_line, one_sentence_errors
+from microconv.stages.runner import exit_fast, one_line, one_sentence_errors, print_line
 
 if TYPE_CHECKING:
     from microconv.settings import EngineSettings
@@ -56,7 +56,7 @@ def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        _print(version("microconv"))
+        print_line(version("microconv"))
         raise typer.Exit
 
 
@@ -86,7 +86,7 @@ def run(
 
     chosen = _engine(engine, master)
     for summary in run_pipeline(params, inputs=inputs, root=root, engine=chosen):
-        _print(summary)
+        print_line(summary)
 
 
 @app.command()
@@ -105,7 +105,7 @@ def validate(
     from microconv.stages import validate as checks
 
     for line in checks.validate(read_settings(params), inputs=inputs, log=log):
-        _print(line)
+        print_line(line)
 
 
 @app.command()
@@ -117,7 +117,7 @@ def migrate(
 
     for file in files:
         renamed = rewrite(file)
-        _print("\n  ".join([f"{file}: {len(renamed)} keys renamed", *renamed]))
+        print_line("\n  ".join([f"{file}: {len(renamed)} keys renamed", *renamed]))
 
 
 @app.command()
@@ -132,7 +132,7 @@ def extract(
     from microconv.stages.extract_tables import extract_tables
 
     for line in extract_tables(params, inputs=inputs):
-        _print(line)
+        print_line(line)
 
 
 @app.command()
@@ -187,7 +187,7 @@ def score(
         journey=journey,
         engine=_engine(engine, master),
     )
-    _print(score_events(request, params=params, out=out))
+    print_line(score_events(request, params=params, out=out))
 
 
 @app.command()
@@ -198,7 +198,7 @@ def deliver(
     """Write a finished list into the database that `deliver` names."""
     from microconv.stages.deliver_list import deliver_list
 
-    _print(deliver_list(folder, params=params, now=datetime.now(UTC)))
+    print_line(deliver_list(folder, params=params, now=datetime.now(UTC)))
 
 
 @app.command()
@@ -223,7 +223,9 @@ def promote(
     from microconv.stages import promote as promotion
 
     request = promotion.PromotionRequest(log, because, root)
-    _print(promotion.rollback(params, request) if rollback else promotion.promote(params, request))
+    print_line(
+        promotion.rollback(params, request) if rollback else promotion.promote(params, request)
+    )
 
 
 @app.command()
@@ -240,7 +242,7 @@ def audit(
     """Compare past lists with what happened, and recommend whether to retrain."""
     from microconv.stages.audit_lists import AuditRequest, audit_lists
 
-    _print(audit_lists(AuditRequest(lists, log, model), params=params, out=out))
+    print_line(audit_lists(AuditRequest(lists, log, model), params=params, out=out))
 
 
 @app.command()
@@ -253,7 +255,9 @@ def simulate(
     from microconv.stages.runner import call
     from microconv.stages.simulate import simulate as write_world
 
-    _print(call(write_world, ["--params", str(params), "--raw", str(raw), "--truth", str(truth)]))
+    print_line(
+        call(write_world, ["--params", str(params), "--raw", str(raw), "--truth", str(truth)])
+    )
 
 
 @app.command()
@@ -275,7 +279,7 @@ def power(
 
     design = Design(baseline, arms, power, alpha)
     for line in plan(design, effect=effect, units=units, per_day=per_day):
-        _print(line)
+        print_line(line)
 
 
 def _engine(name: str | None, master: str | None) -> EngineSettings | None:
@@ -284,8 +288,3 @@ def _engine(name: str | None, master: str | None) -> EngineSettings | None:
     from microconv.settings import engine_named
 
     return engine_named(name, master)
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(f"{inert(text)}\n")
-    sys.stdout.flush()

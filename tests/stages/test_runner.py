@@ -91,6 +91,30 @@ def test_what_a_stage_says_cannot_steer_the_terminal(monkeypatch, capsys):
     assert capsys.readouterr().out == "read: 1 event\n  no step: \\x1b[2Ja\\u202e\n"
 
 
+def test_ctrl_c_is_one_line_and_exit_code_130(capsys):
+    """Somebody who stops a run has not found a bug."""
+    with pytest.raises(SystemExit) as leaving, runner.one_sentence_errors("train"):
+        raise KeyboardInterrupt
+    assert leaving.value.code == 130
+    assert capsys.readouterr().err == "train: interrupted; the outputs of before are unchanged\n"
+
+
+@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-", "| true", "2>&1 | true"])
+@pytest.mark.parametrize(
+    "words", ["power --baseline 0.1 --effect 0.2", "validate --params no.yaml"]
+)
+def test_a_closed_stream_is_no_error(words, redirection, tmp_path):
+    """A scheduler that closes the streams, or `| head`, must not fail a run."""
+    program = f"{sys.executable} -c 'from microconv.cli import main; main()'"
+    command = f"{program} {words} {redirection}; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.stdout.splitlines()[-1] == ("0" if words.startswith("power") else "2")
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "Exception ignored" not in done.stdout + done.stderr
+
+
 def test_progress_writes_nothing_where_nobody_watches(capfd):
     """A log file full of spinners helps no one."""
     with runner.progress("train"):

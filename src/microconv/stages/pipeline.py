@@ -14,6 +14,7 @@ from microconv.errors import MissingInputError
 from microconv.ingest.input_files import expand
 from microconv.settings import EngineSettings, Settings, read_settings
 from microconv.stages.runner import call
+from microconv.storage.files import folder_lock
 
 INPUT = "${ingest.input_dir}"
 """The folder of the exports, as `dvc.yaml` refers to it."""
@@ -218,6 +219,8 @@ def run_pipeline(
     ------
     MissingInputError
         If the folder of the exports does not exist.
+    BusyError
+        If another run uses the same root.
     """
     folder = inputs or expand(read_settings(params).ingest.input_dir)
     if not folder.is_dir():
@@ -225,9 +228,10 @@ def run_pipeline(
             f"There is no folder {folder} to read exports from. Name it with --input, or set "
             f"`ingest.input_dir` in {params}."
         )
-    for stage in STAGES:
-        function = getattr(import_module(f"microconv.stages.{stage.name}"), stage.name)
-        arguments = stage.arguments(params, inputs=folder, root=root)
-        if stage.name == "track":  # outside a repository the store is below the root
-            arguments += ["--store", str(root)]
-        yield call(function, arguments, engine=engine)
+    with folder_lock(root, "running the pipeline in"):
+        for stage in STAGES:
+            function = getattr(import_module(f"microconv.stages.{stage.name}"), stage.name)
+            arguments = stage.arguments(params, inputs=folder, root=root)
+            if stage.name == "track":  # outside a repository the store is below the root
+                arguments += ["--store", str(root)]
+            yield call(function, arguments, engine=engine)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import errno
 import gc
 import inspect
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -39,12 +41,15 @@ USER_ERROR = 2
 TRY_AGAIN = 75
 """Exit code of a temporary failure, after which a later run may succeed (EX_TEMPFAIL)."""
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
+
 
 def run(stage: Stage) -> None:
     """Run a stage as the program ``python -m microconv.stages.NAME``."""
     exit_fast()
     with one_sentence_errors(stage.__name__):
-        sys.stdout.write(f"{inert(call(stage, sys.argv[1:]))}\n")
+        print_line(call(stage, sys.argv[1:]))
 
 
 def exit_fast() -> None:
@@ -88,13 +93,45 @@ def one_sentence_errors(name: str) -> Iterator[None]:
     """Report an error that a user can fix in one sentence on stderr, and exit with 2 or 75."""
     try:
         yield
+    except KeyboardInterrupt:
+        print_line(f"{name}: interrupted; the outputs of before are unchanged", error=True)
+        raise SystemExit(INTERRUPTED) from None
     except MicroconvError as error:
-        sys.stderr.write(f"{name}: {inert(one_line(str(error)))}\n")
+        print_line(f"{name}: {one_line(str(error))}", error=True)
         raise SystemExit(TRY_AGAIN if error.temporary else USER_ERROR) from None
     except OSError as error:  # a file that may not be read, a disk that went away
+        if error.errno == errno.EPIPE:  # `--help | head`
+            raise SystemExit(0) from None
         place = f": {error.filename}" if error.filename else ""
-        sys.stderr.write(f"{name}: {inert(one_line(f'{error.strerror or error}{place}'))}\n")
+        print_line(f"{name}: {one_line(f'{error.strerror or error}{place}')}", error=True)
         raise SystemExit(USER_ERROR) from None
+
+
+def print_line(text: str, *, error: bool = False) -> None:
+    """Write text to stdout or stderr with control characters escaped.
+
+    A stream that is closed, or whose reader has gone away (``| head``), is ignored: the work
+    of a run does not depend on anybody reading its messages.
+
+    Parameters
+    ----------
+    text : str
+        One line or several.
+    error : bool
+        Whether to write to stderr.
+    """
+    stream = sys.stderr if error else sys.stdout
+    if stream is None or stream.closed:
+        return
+    try:
+        stream.write(f"{inert(text)}\n")
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _is_terminal() -> bool:
+    return sys.stderr is not None and not sys.stderr.closed and sys.stderr.isatty()
 
 
 def one_line(text: str) -> str:
@@ -129,7 +166,7 @@ def inert(text: str) -> str:
 @contextmanager
 def progress(name: str) -> Iterator[None]:
     """Show on a terminal what is running and for how long."""
-    if not sys.stderr.isatty():
+    if not _is_terminal():
         yield
         return
     from rich.console import Console
@@ -182,7 +219,7 @@ def phase(job: str, name: str) -> Iterator[dict[str, object]]:
         yield facts
         state = "done"
     finally:
-        if not sys.stderr.isatty():
+        if not _is_terminal():
             line = {
                 "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
                 "job": job,
@@ -191,8 +228,7 @@ def phase(job: str, name: str) -> Iterator[dict[str, object]]:
                 "seconds": round(perf_counter() - started, 3),
                 **facts,
             }
-            sys.stderr.write(f"{inert(json.dumps(line))}\n")
-            sys.stderr.flush()
+            print_line(json.dumps(line), error=True)
 
 
 @contextmanager
