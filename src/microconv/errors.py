@@ -13,7 +13,6 @@
     ├── UnmappedEventsError      event names without a step, where the settings do not allow them
     ├── EventLogError            a log (or a table of events) is damaged or not valid
     ├── TimeError                an instant is naive, missing or outside what was observed
-    │   └── UnobservedOutcomeError   an outcome window ends after the log does
     ├── NotEnoughDataError       no outcome, one class only, or no closed outcome window
     ├── ModelError               a model cannot be used
     │   ├── DamagedModelError    a file of the model is missing or its checksum differs
@@ -88,10 +87,6 @@ class EventLogError(MicroconvError):
 
 class TimeError(MicroconvError):
     """An instant is naive, missing or out of range."""
-
-
-class UnobservedOutcomeError(TimeError):
-    """An outcome window ends after the log does, so its label is unknown."""
 
 
 class NotEnoughDataError(MicroconvError):

@@ -1,7 +1,7 @@
 """The journey map: event name → step, with its kind, stage and commitment.
 
-The map is applied when a log is *loaded*, as a remap of dictionary codes:
-editing a stage or a commitment never re-sorts the log.
+The map is applied when a log is *loaded*, as a remap of dictionary codes: editing a stage
+or a commitment never re-sorts the log.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ UNMAPPED = -1
 """Step code of an event name that the journey does not mention."""
 
 IGNORED = -2
-"""Step code of an event name that the journey says to leave out."""
+"""Step code of an event name that the journey ignores."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class JourneyMap:
     stages : tuple of str
         From first to last.
     steps : tuple of Step
-        The position of a step is its code in :class:`~microconv.histories.Histories`.
+        The position of a step is its code in :class:`~microconv.histories.arrays.Histories`.
     ignored : frozenset of str
-        Event names deliberately left out.
+        Event names left out on purpose.
     multi_step : tuple of (str, tuple of str)
-        Micro-conversion → the event names of its parts, from first to last.
+        Micro-conversions and the event names of their parts, from first to last.
     """
 
     stages: tuple[str, ...]
@@ -104,7 +104,7 @@ class JourneyMap:
                 )
             if step.stage is not None and step.stage not in self.stages:
                 raise JourneyError(
-                    f"Step `{step.name}` stands in the stage `{step.stage}`, which is not in "
+                    f"Step `{step.name}` has the stage `{step.stage}`, which is not in "
                     f"`journey.stages` ({listed(self.stages)})."
                     + did_you_mean(step.stage, self.stages)
                 )
@@ -126,7 +126,7 @@ class JourneyMap:
         if twice or nowhere:
             raise JourneyError(
                 f"`journey.multi_step` names {listed(twice or nowhere)}, which "
-                + ("stands there twice." if twice else "is an event name of no step.")
+                + ("appears more than once." if twice else "is an event name of no step.")
                 + " Each part is one event name of one step."
             )
 
@@ -135,22 +135,12 @@ class JourneyMap:
         return len(self.steps)
 
     def step_codes(self, event_names: Sequence[str]) -> npt.NDArray[np.int16]:
-        """Map event names to step codes, :data:`UNMAPPED` or :data:`IGNORED`.
-
-        Parameters
-        ----------
-        event_names : sequence of str
-            Usually the dictionary of a log's `event_name` column.
-
-        Returns
-        -------
-        ndarray of int16, shape (len(event_names),)
-        """
+        """Return the step code of each event name, or :data:`UNMAPPED` or :data:`IGNORED`."""
         codes = self._code_of_event
         return np.array([codes.get(name, UNMAPPED) for name in event_names], dtype=np.int16)
 
     def unmapped(self, event_names: Iterable[str]) -> list[str]:
-        """Name the event names that this journey cannot place, sorted."""
+        """Return the event names without a step, sorted."""
         return sorted(name for name in event_names if name not in self._code_of_event)
 
     def code_of(self, step: str) -> int:
@@ -169,7 +159,7 @@ class JourneyMap:
         return names.index(step)
 
     def part_codes(self, event_names: Sequence[str]) -> npt.NDArray[np.int16]:
-        """Map event names to positions in `parts`; -1 where a name is no part."""
+        """Return the position of each event name in `parts`; -1 where it is not a part."""
         return np.array(
             [self.parts.index(name) if name in self.parts else -1 for name in event_names],
             dtype=np.int16,
@@ -206,7 +196,7 @@ class JourneyMap:
 
     @cached_property
     def commitments(self) -> npt.NDArray[np.int8]:
-        """Commitment of each step, 1 to 5; 0 for steps that ask for none."""
+        """Commitment of each step, 1 to 5; 0 for steps without one."""
         return np.array([step.commitment for step in self.steps], dtype=np.int8)
 
     def codes_of_kind(self, kind: str) -> npt.NDArray[np.int16]:
@@ -214,7 +204,7 @@ class JourneyMap:
         return np.flatnonzero(self.kinds == KINDS.index(kind)).astype(np.int16)
 
     def digest(self) -> str:
-        """Fingerprint of all that a model's features depend on (not of the wording)."""
+        """Return a fingerprint of everything that features depend on (labels do not matter)."""
         content = [
             self.stages,
             sorted(self.ignored),

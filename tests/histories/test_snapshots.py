@@ -9,14 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microconv.errors import TimeError, UnobservedOutcomeError
-from microconv.histories.arrays import DAY
+from microconv.errors import TimeError
+from microconv.histories.arrays import DAY, microseconds
 from microconv.histories.snapshots import (
     STATUSES,
     cohort_snapshots,
     cohort_status,
-    microseconds,
-    require_observed,
 )
 from microconv.settings import SnapshotSettings
 from worlds.logs import AS_OF, JOURNEY, event, event_rows, histories_of, instant
@@ -34,12 +32,12 @@ SETTINGS = SnapshotSettings.model_validate(
 
 
 def status_of(rows, as_of=AS_OF, settings=SETTINGS):
-    """Say the status of the only prospect at one instant."""
+    """Return the status of the only prospect at one instant."""
     return STATUSES[cohort_status(histories_of(*rows), JOURNEY, settings, [as_of])[0, 0]]
 
 
 def snapshots_of(rows, as_ofs=(AS_OF,), observed_until=FAR):
-    """Ask and return the rows as dictionaries."""
+    """Return the rows of the snapshots as dictionaries."""
     table, _ = cohort_snapshots(histories_of(*rows), JOURNEY, SETTINGS, as_ofs, observed_until)
     return table.to_pylist()
 
@@ -62,7 +60,7 @@ def snapshots_of(rows, as_ofs=(AS_OF,), observed_until=FAR):
         pytest.param(
             [event("ada", "blog", instant(-9)), event("ada", "won", instant(-5), seen=instant(5))],
             "in_cohort",
-            id="a customer nobody knows of",
+            id="an unknown customer",
         ),
         pytest.param(
             [event("ada", "blog", instant(-9)), event("ada", "left", instant(-5))],
@@ -87,11 +85,11 @@ def test_the_cohort_is_known_active_not_converted_and_not_exited(rows, expected)
 
 
 def test_exposures_do_not_count_as_activity_where_the_settings_leave_them_out():
-    """Whom to ask may depend on the prospect's own deeds alone."""
-    own_deeds = SETTINGS.model_copy(update={"active_kinds": ("micro",)})
+    """The cohort may depend on the prospect's own actions alone."""
+    own_actions = SETTINGS.model_copy(update={"active_kinds": ("micro",)})
     rows = [event("ada", "blog", instant(-4 * WEEK)), event("ada", "opened", instant(-60))]
     assert status_of(rows) == "in_cohort"
-    assert status_of(rows, settings=own_deeds) == "inactive"
+    assert status_of(rows, settings=own_actions) == "inactive"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +108,7 @@ def test_a_conversion_counts_from_as_of_to_just_before_the_horizon(offset, expec
     assert row["value"] == (90.0 if expected else None)
 
 
-def test_a_conversion_says_when_it_became_known_and_how_long_it_took():
+def test_a_conversion_holds_when_it_became_known_and_how_long_it_took():
     """A fold that begins before `known_at` must not train on the conversion."""
     rows = [
         event("ada", "blog", instant(-60)),
@@ -135,7 +133,7 @@ def test_a_conversion_at_the_windows_end_adds_nothing_to_one_inside():
     assert (row["value"], row["known_at"]) == (40.0, instant(end + 9))
 
 
-def test_an_open_window_has_no_label_and_is_never_a_no():
+def test_an_open_window_has_no_label_and_is_never_negative():
     """Even a conversion already seen does not label a window that is still open."""
     rows = [event("ada", "blog", instant(-60)), event("ada", "won", instant(60))]
     (row,) = snapshots_of(rows, observed_until=AS_OF + timedelta(days=30, microseconds=-1))
@@ -147,7 +145,7 @@ def test_an_open_window_has_no_label_and_is_never_a_no():
 
 
 def test_a_merge_inside_the_window_leaves_the_loser_without_a_label():
-    """From the merge on nobody can say what the loser alone would have done."""
+    """After the merge, what the loser alone would have done cannot be known."""
     rows = [event("ada", "blog", instant(-60), visible_until=instant(86_400))]
     (row,) = snapshots_of(rows)
     assert (row["observed"], row["converted"]) == (False, None)
@@ -169,8 +167,10 @@ def test_a_merge_inside_the_window_leaves_the_loser_without_a_label():
         ),
     ],
 )
-def test_every_row_says_how_long_it_was_followed_and_what_came_of_it(rows, until, days, followed):
-    """A window still open holds some of the answer, and the longest one more than the horizon."""
+def test_every_row_holds_how_long_it_was_followed_and_its_first_conversion(
+    rows, until, days, followed
+):
+    """An open window is partly observed, and a long one may exceed the horizon."""
     rows = [event("ada", "blog", instant(-60)), *rows]
     (row,) = snapshots_of(rows, observed_until=instant(until * 86_400))
     assert row["days_to_conversion"] == (None if days is None else pytest.approx(days))
@@ -213,16 +213,16 @@ def test_every_row_says_how_long_it_was_followed_and_what_came_of_it(rows, until
         ),
     ],
 )
-def test_an_exit_in_the_window_says_when_it_became_known(rows, until, known):
-    """A fold that begins before must not learn from it; what comes behind the window is no exit."""
+def test_an_exit_in_the_window_holds_when_it_became_known(rows, until, known):
+    """A fold that begins earlier must not learn from it; exits after the window do not count."""
     rows = [event("ada", "blog", instant(-60)), *rows]
     (row,) = snapshots_of(rows, observed_until=instant(until * 86_400))
     assert row["exit_known_at"] == (None if known is None else instant(known * 86_400))
     assert row["converted"] is (None if until < 30 else any(r["event_name"] == "won" for r in rows))
 
 
-def test_each_prospect_weighs_one_in_all():
-    """A prospect asked about on four Mondays weighs a quarter on each."""
+def test_the_weights_of_a_prospect_sum_to_one():
+    """A prospect with snapshots on four Mondays has weight one quarter on each."""
     mondays = [AS_OF + timedelta(days=7 * k) for k in range(2)]
     rows = [event("ada", "blog", instant(-60)), event("bob", "blog", instant(WEEK - 60))]
     weights = {}
@@ -232,7 +232,7 @@ def test_each_prospect_weighs_one_in_all():
 
 
 def oracle(rows, as_of, prospect):
-    """Label one question straight from the rows, in plain Python."""
+    """Label one snapshot straight from the rows, in plain Python."""
     mine = [row for row in rows if row["prospect_id"] == prospect]
     kind = {step.name: step.kind for step in JOURNEY.steps}
     seen = [
@@ -293,8 +293,8 @@ def test_the_future_never_reaches_the_cohort(past, future):
     assert all(found[k] == 1 for k, who in enumerate(names) if who not in old)
 
 
-def test_a_naive_instant_is_refused():
-    """Without a zone nobody can say which instant it is."""
+def test_a_naive_instant_is_rejected():
+    """Without a time zone it is ambiguous."""
     with pytest.raises(TimeError, match="has no time zone"):
         microseconds(datetime(2024, 1, 1))  # noqa: DTZ001 - the naive instant is the point
 
@@ -304,11 +304,3 @@ def test_microseconds_agree_with_numpy_across_zones():
     at = datetime.fromisoformat("2024-03-31T03:30:00.000001+02:00")
     assert microseconds(at) == np.datetime64("2024-03-31T01:30:00.000001", "us").astype(int)
     assert microseconds(datetime(1970, 1, 2, tzinfo=UTC)) == DAY
-
-
-def test_a_question_with_an_open_window_is_refused_with_the_way_out():
-    """The message names the last instant that could be asked."""
-    with pytest.raises(UnobservedOutcomeError, match="no later than 2024-06-01 00:00"):
-        require_observed(
-            AS_OF, horizon=timedelta(days=30), observed_until=datetime(2024, 7, 1, tzinfo=UTC)
-        )

@@ -1,4 +1,4 @@
-"""What a question may see, against the rule written out."""
+"""The events a snapshot may see, against the rule written out."""
 
 from __future__ import annotations
 

@@ -98,9 +98,7 @@ def test_the_memory_given_changes_no_score(tmp_path, monkeypatch):
 
     monkeypatch.setattr(ranking_bucket, "row_blocks", watched)
     columns = len(trained().columns)
-    monkeypatch.setattr(
-        rank, "cells_within", lambda engine: columns * 10 ** round(engine.memory_gb)
-    )
+    monkeypatch.setattr(rank, "block_cells", lambda engine: columns * 10 ** round(engine.memory_gb))
     found, blocks = [], []
     for memory_gb in (1, 4):
         sizes.clear()

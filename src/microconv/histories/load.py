@@ -1,4 +1,4 @@
-"""From a bucket's tables to :class:`Histories`: the journey map is applied here."""
+"""Load one bucket of the log as :class:`Histories`, with the journey map applied."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Number = TypeVar("Number", bound=np.generic)
 def load_histories(
     events: pa.Table, journey: JourneyMap, prospects: pa.Table | None = None
 ) -> Histories:
-    """Turn one bucket of the log into plain arrays.
+    """Load one bucket of the log as plain arrays.
 
-    Events whose name the journey cannot place, or says to ignore, are left
-    out; a prospect who has no other is left out too.
+    Events without a step, and those that the journey ignores, are left out; so are
+    prospects without any other event.
 
     Parameters
     ----------
@@ -34,6 +34,10 @@ def load_histories(
     journey : JourneyMap
     prospects : Table, optional
         The bucket's rows of the prospects table.
+
+    Returns
+    -------
+    Histories
 
     Raises
     ------
@@ -45,12 +49,12 @@ def load_histories(
     step_of_name = journey.step_codes(names.dictionary.to_pylist())
     step = step_of_name[_indices(names)] if len(names.dictionary) else np.empty(0, np.int16)
     keep = step >= 0
-    who = _chunk(events, "prospect_id")
-    code, time = _indices(who), _instants(events, "time")
+    prospects_of_events = _chunk(events, "prospect_id")
+    code, time = _indices(prospects_of_events), _instants(events, "time")
     if not keep.all():
         step, code, time = step[keep], code[keep], time[keep]
     starts = _starts(code, time)
-    ids = who.dictionary.take(pa.array(code[starts])).cast(pa.string())
+    ids = prospects_of_events.dictionary.take(pa.array(code[starts])).cast(pa.string())
     return Histories(
         prospect_ids=ids,
         offsets=np.append(starts, len(code)),
@@ -65,7 +69,7 @@ def load_histories(
 
 
 def concat_histories(parts: Sequence[Histories]) -> Histories:
-    """Join the histories of several buckets, in the order given."""
+    """Concatenate the histories of several buckets, in the order given."""
     if len(parts) == 1:
         return parts[0]
     attributes = [part.attributes for part in parts if part.attributes is not None]
@@ -76,16 +80,12 @@ def concat_histories(parts: Sequence[Histories]) -> Histories:
             known_at=np.concatenate([a.known_at for a in attributes]),
             table=pa.concat_tables([a.table for a in attributes], promote_options="permissive"),
         )
+    names = ("time", "visible_at", "visible_until", "step", "value", "human_probability")
     return Histories(
         prospect_ids=pa.concat_arrays([part.prospect_ids for part in parts]),
         offsets=_join_offsets([part.offsets for part in parts]),
-        time=np.concatenate([part.time for part in parts]),
-        visible_at=np.concatenate([part.visible_at for part in parts]),
-        visible_until=np.concatenate([part.visible_until for part in parts]),
-        step=np.concatenate([part.step for part in parts]),
-        value=np.concatenate([part.value for part in parts]),
-        human_probability=np.concatenate([part.human_probability for part in parts]),
         attributes=joined,
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in names},
     )
 
 
@@ -105,15 +105,15 @@ def _load_attributes(prospects: pa.Table, ids: pa.Array) -> Attributes:
 
 
 def _starts(code: npt.NDArray[np.int32], time: Int64) -> Int64:
-    """Find where each prospect's events begin, and refuse a log that is not sorted."""
+    """Find where each prospect's events begin; reject a log that is not sorted."""
     if len(code) == 0:
         return np.empty(0, np.int64)
     new = np.concatenate([[True], code[1:] != code[:-1]])
     starts = np.flatnonzero(new)
     if np.bincount(code[starts]).max() > 1 or np.any((time[1:] < time[:-1]) & ~new[1:]):
         raise EventLogError(
-            "The events are not sorted by prospect and time, as every reader of a log relies on. "
-            "Ingest the exports again, or pass them to `score` unsorted: it sorts them."
+            "The events are not sorted by prospect and time, as a log must be. Ingest the exports "
+            "again, or pass them to `score`, which sorts them."
         )
     return starts
 

@@ -1,4 +1,4 @@
-"""Take the snapshots of a whole log, bucket by bucket."""
+"""Take the labelled snapshots of a whole log, bucket by bucket."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from microconv.storage.log import EventLog
 
 
 def snapshot_log(log: EventLog, settings: Settings, *, out: Path) -> dict[str, Any]:
-    """Ask and label every question of a log, one Parquet file per bucket.
+    """Write the labelled snapshots of a log, one Parquet file per bucket.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def snapshot_log(log: EventLog, settings: Settings, *, out: Path) -> dict[str, A
 
     out = out.absolute()
 
-    def take(bucket: int) -> list[Any]:
+    def snapshot_bucket(bucket: int) -> list[Any]:
         histories = load_histories(log.read_events(bucket), journey)
         table, counts = cohort_snapshots(
             histories, journey, settings.snapshots, as_ofs, observed_until
@@ -67,7 +67,7 @@ def snapshot_log(log: EventLog, settings: Settings, *, out: Path) -> dict[str, A
         return [counts.tolist(), table.num_rows, *labels]
 
     with open_engine(settings.engine) as engine:
-        taken = list(engine.map_buckets(take, log.buckets, codec=JSON_CODEC))
+        taken = list(engine.map_buckets(snapshot_bucket, log.buckets, codec=JSON_CODEC))
     remove_leftovers(out)
     counts = np.sum([part[0] for part in taken], axis=0)
     facts = {

@@ -1,14 +1,14 @@
-"""Snapshots: whom to ask about at an instant (the cohort), and what came of it (the label).
+"""Snapshots: which prospects are in the cohort at an instant, and their labels.
 
-A worked example, with a horizon of 30 days. Ada visits pricing on 3 May and
-becomes a customer on 20 May; the outcomes are complete until 1 July.
+A worked example, with a horizon of 30 days. Ada visits pricing on 3 May and becomes a
+customer on 20 May; the outcomes are complete until 1 July.
 
-* 1 May: nothing is known of her yet. Not asked.
-* 8 May: asked; 20 May lies in [8 May, 7 June), so the answer is yes.
-* 22 May: she is a customer already. Not asked.
+* 1 May: nothing is known of her yet. Not in the cohort.
+* 8 May: in the cohort; 20 May lies in [8 May, 7 June), so the label is positive.
+* 22 May: she is a customer already. Not in the cohort.
 
-Her deal was entered into the CRM on 27 May. On 22 May nobody could know it, so
-she *was* asked then, and the answer is no: nothing more followed.
+If her deal is entered into the CRM only on 27 May, nobody can know of it on 22 May: she is
+in the cohort then, and the label is negative, as nothing more followed.
 """
 
 from __future__ import annotations
@@ -21,19 +21,15 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from microconv.errors import UnobservedOutcomeError
-from microconv.histories.arrays import DAY, Histories, Int64, microseconds
+from microconv.histories.arrays import DAY, NEVER, Histories, Int64, microseconds
 from microconv.journey import EXIT, KINDS, MAJOR, JourneyMap
 from microconv.settings import SnapshotSettings
 from microconv.storage.schema import INSTANT
 
 STATUSES = ("in_cohort", "unknown", "merged", "converted", "exited", "inactive")
-"""What the cohort rule says of a prospect at an instant, in the order of the codes."""
+"""Status of a prospect at an instant, in the order of the codes."""
 
 IN_COHORT, UNKNOWN, MERGED, CONVERTED, EXITED, INACTIVE = range(6)
-
-NEVER = np.iinfo(np.int64).min
-"""When it became known, of an outcome that did not happen."""
 
 SNAPSHOT_SCHEMA = pa.schema(
     [
@@ -49,15 +45,14 @@ SNAPSHOT_SCHEMA = pa.schema(
         pa.field("weight", pa.float32(), nullable=False),
     ]
 )
-"""One row per question.
+"""One row per snapshot.
 
-`observed`, `converted` and `value` are about the window ``[as_of, as_of + horizon)``.
-The others say what is known of every row, its window closed or not: it was followed
-in ``[as_of, followed_until)``, and there the first conversion came after
-`days_to_conversion` (null without one). `known_at` is when it became known; with
-several in the window, when the first of them did. `exit_known_at` is when it became
-known that the prospect left in the window (a step of `kind: exit`); null where it did
-not, or not yet.
+`observed`, `converted` and `value` are about the window ``[as_of, as_of + horizon)``; the
+other columns hold what is known of every row, whether its window has closed or not. The
+row was followed in ``[as_of, followed_until)``, and the first conversion in that time came
+after `days_to_conversion` (null without one). `known_at` is when it became known; with
+several in the window, when the first of them became known. `exit_known_at` is when it
+became known that the prospect left in the window (a step of `kind: exit`), else null.
 """
 
 
@@ -67,10 +62,17 @@ def cohort_status(
     settings: SnapshotSettings,
     as_ofs: Sequence[datetime],
 ) -> npt.NDArray[np.int8]:
-    """Say of every prospect at every instant whether to ask, and else why not.
+    """Find out for every prospect and instant whether it is in the cohort, and if not why.
 
-    Only events visible strictly before the instant decide: known (has one),
-    not converted, not exited, active within `active_within_days`.
+    Only events visible strictly before the instant count. The cohort is known (has one),
+    not converted, not exited, and active within `active_within_days`.
+
+    Parameters
+    ----------
+    histories : Histories
+    journey : JourneyMap
+    settings : SnapshotSettings
+    as_ofs : sequence of datetime
 
     Returns
     -------
@@ -101,10 +103,13 @@ def cohort_snapshots(
     as_ofs: Sequence[datetime],
     observed_until: datetime,
 ) -> tuple[pa.Table, npt.NDArray[np.int64]]:
-    """Ask about every prospect of the cohort at every instant, and label what can be.
+    """Take a snapshot of every prospect of the cohort at every instant, and label it.
 
     Parameters
     ----------
+    histories : Histories
+    journey : JourneyMap
+    settings : SnapshotSettings
     as_ofs : sequence of datetime
         Ascending.
     observed_until : datetime
@@ -113,10 +118,9 @@ def cohort_snapshots(
     Returns
     -------
     snapshots : Table
-        With :data:`SNAPSHOT_SCHEMA`, by prospect and then `as_of`. A snapshot whose
-        window ends after `observed_until` is not `observed`; nor is one whose
-        prospect was merged into another inside the window: from then on nobody
-        can say what it alone would have done.
+        With :data:`SNAPSHOT_SCHEMA`, by prospect and then `as_of`. A snapshot is not
+        `observed` if its window ends after `observed_until`, or if its prospect was merged
+        into another inside the window: what it alone would have done cannot be known.
     counts : ndarray of int64, shape (n_as_ofs, n_statuses)
         How many prospects had each status.
     """
@@ -138,12 +142,17 @@ def label_snapshots(
     horizon: timedelta,
     observed_until: datetime,
 ) -> pa.Table:
-    """Label questions by whether a major conversion fell in ``[as_of, as_of + horizon)``.
+    """Label snapshots by whether a major conversion fell in ``[as_of, as_of + horizon)``.
 
     Parameters
     ----------
+    histories : Histories
+    journey : JourneyMap
     prospect, as_of : ndarray of int64, shape (n_rows,)
         By prospect and then instant.
+    horizon : timedelta
+    observed_until : datetime
+        First instant up to which outcomes are complete.
 
     Returns
     -------
@@ -151,7 +160,7 @@ def label_snapshots(
         With :data:`SNAPSHOT_SCHEMA`.
     """
     width, until = horizon // timedelta(microseconds=1), microseconds(observed_until)
-    outcomes = _outcomes(
+    known_at, time, value, exit_known_at, followed = _outcomes(
         histories.offsets,
         histories.time,
         histories.visible_at,
@@ -160,12 +169,9 @@ def label_snapshots(
         journey.kinds[histories.step],
         prospect,
         as_of,
-        width,
-        until,
-        MAJOR,
-        EXIT,
+        (width, until),
+        (MAJOR, EXIT, NEVER),
     )
-    known_at, time, value, exit_known_at, followed = outcomes
     happened = known_at != NEVER
     end = as_of + width
     converted = happened & (time < end)
@@ -186,24 +192,6 @@ def label_snapshots(
         pa.array((1 / np.maximum(repeats, 1)).astype(np.float32)),
     ]
     return pa.table(columns, schema=SNAPSHOT_SCHEMA)
-
-
-def require_observed(as_of: datetime, *, horizon: timedelta, observed_until: datetime) -> None:
-    """Refuse a question whose outcome window is still open.
-
-    Raises
-    ------
-    UnobservedOutcomeError
-        Naming the last instant that could be asked.
-    """
-    if as_of + horizon > observed_until:
-        raise UnobservedOutcomeError(
-            f"The outcome window of {as_of:%Y-%m-%d %H:%M} ends at "
-            f"{as_of + horizon:%Y-%m-%d %H:%M}, after the outcomes do "
-            f"({observed_until:%Y-%m-%d %H:%M}): neither a yes nor a no. Take the last snapshot no "
-            f"later than {observed_until - horizon:%Y-%m-%d %H:%M}, or shorten "
-            "`snapshots.horizon_days`."
-        )
 
 
 def _instant_array(values: Int64, valid: npt.NDArray[np.bool_]) -> pa.Array:
@@ -243,20 +231,21 @@ def _status(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _outcomes(  # type: ignore[no-untyped-def]
-    offsets, time, visible_at, visible_until, value, kind, prospect, as_of, horizon, until,
-    major, leave,
-):  # fmt: skip
+    offsets, time, visible_at, visible_until, value, kind, prospect, as_of, spans, codes
+):
     """Follow each row until its outcomes end or it is merged away.
 
     Returns when the first conversion became known and when it came, the value of all
     in the window, when an exit in the window became known, and until when the row was
     followed.
     """
+    horizon, until = spans
+    major, leave, never = codes
     n = len(as_of)
-    known_at = np.full(n, NEVER, np.int64)
+    known_at = np.full(n, never, np.int64)
     first = np.zeros(n, np.int64)
     total = np.full(n, np.nan, np.float64)
-    left = np.full(n, NEVER, np.int64)
+    left = np.full(n, never, np.int64)
     followed = np.empty(n, np.int64)
     for r in range(n):
         begin, end = as_of[r], as_of[r] + horizon
@@ -268,10 +257,10 @@ def _outcomes(  # type: ignore[no-untyped-def]
             if not begin <= time[i] < (until if time[i] < end else last):
                 continue
             if kind[i] == leave and time[i] < end:
-                left[r] = visible_at[i] if left[r] == NEVER else min(left[r], visible_at[i])
+                left[r] = min(left[r], visible_at[i])
             if kind[i] != major:
                 continue
-            if known_at[r] == NEVER:
+            if known_at[r] == never:
                 known_at[r], first[r] = visible_at[i], time[i]
             if time[i] >= end:
                 continue

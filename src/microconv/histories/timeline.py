@@ -1,12 +1,12 @@
-"""The timeline: which instants are asked about, and which of them train and test. Dates only.
+"""The timeline: the instants of the snapshots, and which of them train and test. Dates only.
 
 A worked example: Mondays from 1 January to 3 June 2024, a horizon of 30 days, no
 label lag, outcomes complete until 8 July, one fold of two dates.
 
 * The last closed window is that of 3 June: 3 June + 30 days = 3 July <= 8 July.
-* So the fold tests 27 May and 3 June.
+* So the fold tests on 27 May and 3 June.
 * Training windows must have closed when the test begins:
-  as_of + 30 days <= 27 May, so training ends with 22 April (closes 22 May).
+  as_of + 30 days <= 27 May, so training ends with 22 April (closes on 22 May).
   29 April would close on 29 May, two days into the test: it is embargoed.
 """
 
@@ -22,19 +22,29 @@ from microconv.settings import BacktestSettings, SnapshotSettings
 
 @dataclass(frozen=True)
 class Fold:
-    """One walk-forward fold: the instants that train, then those that test."""
+    """One walk-forward fold: the instants to train on, then those to test on."""
 
     train: tuple[datetime, ...]
     test: tuple[datetime, ...]
 
     @property
     def name(self) -> str:
-        """The date on which its test begins."""
+        """The first test date."""
         return f"{self.test[0]:%Y-%m-%d}"
 
 
 def plan_as_ofs(settings: SnapshotSettings, *, observed_until: datetime) -> tuple[datetime, ...]:
-    """List the instants to ask at: from `first`, every `every_days`, to the end of the log.
+    """Plan the instants of the snapshots: every `every_days` from `first` to the end of the log.
+
+    Parameters
+    ----------
+    settings : SnapshotSettings
+    observed_until : datetime
+        First instant up to which outcomes are complete.
+
+    Returns
+    -------
+    tuple of datetime
 
     Raises
     ------
@@ -52,17 +62,23 @@ def plan_as_ofs(settings: SnapshotSettings, *, observed_until: datetime) -> tupl
 
 
 def closed_as_ofs(
-    as_ofs: Sequence[datetime], *, horizon: timedelta, observed_until: datetime
+    as_ofs: Sequence[datetime], until: datetime, *, window: timedelta
 ) -> tuple[datetime, ...]:
-    """Keep the instants whose outcome window has closed."""
-    return tuple(as_of for as_of in as_ofs if as_of + horizon <= observed_until)
+    """Return the instants whose window has closed: ``as_of + window <= until``.
 
+    Parameters
+    ----------
+    as_ofs : sequence of datetime
+    until : datetime
+        The end of what was observed, or the begin of a test.
+    window : timedelta
+        The horizon, and the label lag where a label must have been known.
 
-def trainable_as_ofs(
-    as_ofs: Sequence[datetime], before: datetime, *, embargo: timedelta
-) -> tuple[datetime, ...]:
-    """Keep the instants whose outcome was known at `before`: as_of + embargo <= before."""
-    return tuple(as_of for as_of in as_ofs if as_of + embargo <= before)
+    Returns
+    -------
+    tuple of datetime
+    """
+    return tuple(as_of for as_of in as_ofs if as_of + window <= until)
 
 
 def plan_folds(
@@ -86,42 +102,31 @@ def plan_folds(
     Returns
     -------
     tuple of Fold
-        Earliest first. Fewer than asked for if the log is too short.
+        Earliest first; fewer than `settings.folds` if the log is too short.
 
     Raises
     ------
     NotEnoughDataError
         If not even one fold fits.
     """
-    dates = closed_as_ofs(as_ofs, horizon=horizon, observed_until=observed_until)
-    size, folds = settings.test_snapshots, []
+    dates = closed_as_ofs(as_ofs, observed_until, window=horizon)
+    size, embargo, folds = settings.test_snapshots, horizon + settings.label_lag, []
     for k in range(settings.folds):
         stop = len(dates) - k * size
         test = dates[max(stop - size, 0) : max(stop, 0)]
         if len(test) < size:
             break
-        train = trainable_as_ofs(dates, test[0], embargo=horizon + settings.label_lag)
+        train = closed_as_ofs(dates, test[0], window=embargo)
         if len(train) < settings.min_train_snapshots:
             break
         folds.append(Fold(train, test))
     if not folds:
-        raise NotEnoughDataError(_too_short(as_ofs, dates, settings, horizon, observed_until))
+        raise NotEnoughDataError(
+            f"The log is too short for one fold: of {len(as_ofs)} snapshot dates {len(dates)} have "
+            f"a closed window (horizon {horizon.days} days, outcomes complete until "
+            f"{observed_until:%Y-%m-%d}), and a fold needs {size} of them to test and "
+            f"{settings.min_train_snapshots} that end {embargo.days} days before. Shorten "
+            "`snapshots.horizon_days`, take snapshots more often (`snapshots.every_days`), lower "
+            "`backtest.test_snapshots` or `backtest.min_train_snapshots`, or bring a longer export."
+        )
     return tuple(reversed(folds))
-
-
-def _too_short(
-    as_ofs: Sequence[datetime],
-    dates: Sequence[datetime],
-    settings: BacktestSettings,
-    horizon: timedelta,
-    observed_until: datetime,
-) -> str:
-    embargo = horizon + settings.label_lag
-    return (
-        f"The log is too short for one fold: of {len(as_ofs)} snapshot dates {len(dates)} have a "
-        f"closed window (horizon {horizon.days} days, outcomes complete until "
-        f"{observed_until:%Y-%m-%d}), and a fold needs {settings.test_snapshots} of them to test "
-        f"and {settings.min_train_snapshots} that end {embargo.days} days before. Shorten "
-        "`snapshots.horizon_days`, ask more often (`snapshots.every_days`), lower "
-        "`backtest.test_snapshots` or `backtest.min_train_snapshots`, or bring a longer export."
-    )

@@ -1,26 +1,28 @@
-"""What a question may see: ``visible_at < as_of <= visible_until``, and nothing else.
+"""Which events a snapshot may see: those with ``visible_at < as_of <= visible_until``.
 
-In most histories the events become visible in the order of their times, so
-what a question sees is the beginning of the sorted history: a start and an end
-are all it takes. A late row or an identity merge breaks that for a few rows:
-their visible events are copied, in order, behind the others. Whoever reads a
-:class:`VisibleEvents` cannot tell the two apart.
+In most histories events become visible in the order of their times, so what a snapshot
+sees is a prefix of the sorted history: a start and an end describe it. A late row or an
+identity merge breaks that for a few snapshots: their visible events are copied, in order,
+behind the others. A reader of :class:`VisibleEvents` sees no difference.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from microconv.histories.arrays import Histories, Int64, VisibleEvents
 
 
 def visible_events(histories: Histories, prospect: Int64, as_of: Int64) -> VisibleEvents:
-    """Say, for each question, which events it may see.
+    """Find the events that each snapshot may see.
 
     An event of a merged prospect is seen under its old id as long as
-    ``as_of <= visible_until`` and under the new one as soon as
-    ``visible_at < as_of``: at every instant under exactly one of the two.
+    ``as_of <= visible_until`` and under the new one as soon as ``visible_at < as_of``:
+    at every instant under exactly one of the two.
 
     Parameters
     ----------
@@ -29,40 +31,31 @@ def visible_events(histories: Histories, prospect: Int64, as_of: Int64) -> Visib
         Positions in `histories.prospect_ids`.
     as_of : ndarray of int64, shape (n_rows,)
         Microseconds since 1970, UTC.
+
+    Returns
+    -------
+    VisibleEvents
     """
-    start, end, scattered = _prefixes(
-        histories.offsets, histories.visible_at, histories.visible_until, prospect, as_of
-    )
     h = histories
-    time, step, value, human_probability = h.time, h.step, h.value, h.human_probability
+    visibility = h.offsets, h.visible_at, h.visible_until
+    start, end, scattered = _prefixes(*visibility, prospect, as_of)
+    columns: list[npt.NDArray[Any]] = [h.time, h.step, h.value, h.human_probability]
     if scattered.any():
         rows = np.flatnonzero(scattered)
-        picked, lengths = _pick(
-            histories.offsets,
-            histories.visible_at,
-            histories.visible_until,
-            prospect[rows],
-            as_of[rows],
-        )
-        ends = len(time) + np.cumsum(lengths)
+        copied, lengths = _scattered_events(*visibility, prospect[rows], as_of[rows])
+        ends = len(h.time) + np.cumsum(lengths)
         start[rows], end[rows] = ends - lengths, ends
-        time, step = np.append(time, time[picked]), np.append(step, step[picked])
-        value, human_probability = (
-            np.append(value, value[picked]),
-            np.append(human_probability, human_probability[picked]),
-        )
-    return VisibleEvents(
-        histories, prospect, as_of, start, end, time, step, value, human_probability
-    )
+        columns = [np.append(column, column[copied]) for column in columns]
+    return VisibleEvents(h, prospect, as_of, start, end, *columns)
 
 
 def visible_prefixes(
     histories: Histories, prospect: Int64, end: Int64, as_of: Int64
 ) -> VisibleEvents:
-    """Let each question see the first events of a history, up to a given position.
+    """Let each snapshot see the events of a history up to a given position.
 
-    For prefix protocols, where ties in time mean that no instant could say
-    where a prefix ends.
+    For prefix benchmarks, where events at one instant are split and `as_of` alone cannot
+    express where a prefix ends.
 
     Parameters
     ----------
@@ -71,9 +64,12 @@ def visible_prefixes(
     end : ndarray of int64, shape (n_rows,)
         One past the last visible event, as a position in `histories.time`.
     as_of : ndarray of int64, shape (n_rows,)
+
+    Returns
+    -------
+    VisibleEvents
     """
-    start = histories.offsets[prospect]
-    h = histories
+    h, start = histories, histories.offsets[prospect]
     return VisibleEvents(
         h, prospect, as_of, start, end, h.time, h.step, h.value, h.human_probability
     )
@@ -81,7 +77,7 @@ def visible_prefixes(
 
 @njit(cache=True, nogil=True)
 def _prefixes(offsets, visible_at, visible_until, prospect, as_of):  # type: ignore[no-untyped-def]
-    """Find each row's prefix; mark the rows whose visible events are not one."""
+    """Find each row's prefix, and mark the rows that see events behind it."""
     n = len(as_of)
     start = np.empty(n, np.int64)
     end = np.empty(n, np.int64)
@@ -101,18 +97,18 @@ def _prefixes(offsets, visible_at, visible_until, prospect, as_of):  # type: ign
 
 
 @njit(cache=True, nogil=True)
-def _pick(offsets, visible_at, visible_until, prospect, as_of):  # type: ignore[no-untyped-def]
+def _scattered_events(offsets, visible_at, visible_until, prospect, as_of):  # type: ignore[no-untyped-def]
     """List the visible events of each row, in order, and how many each row has."""
     lengths = np.zeros(len(as_of), np.int64)
     for r in range(len(as_of)):
         for i in range(offsets[prospect[r]], offsets[prospect[r] + 1]):
             if visible_at[i] < as_of[r] <= visible_until[i]:
                 lengths[r] += 1
-    picked = np.empty(lengths.sum(), np.int64)
+    copied = np.empty(lengths.sum(), np.int64)
     k = 0
     for r in range(len(as_of)):
         for i in range(offsets[prospect[r]], offsets[prospect[r] + 1]):
             if visible_at[i] < as_of[r] <= visible_until[i]:
-                picked[k] = i
+                copied[k] = i
                 k += 1
-    return picked, lengths
+    return copied, lengths

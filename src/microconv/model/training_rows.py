@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.errors import NotEnoughDataError
-from microconv.histories.timeline import trainable_as_ofs
+from microconv.histories.timeline import closed_as_ofs
 from microconv.settings import ModelSettings, Settings
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ def plan_later_slice(
     """
     dates = _dates(snapshots, train)
     later = dates[-math.ceil(config.model.calibration_share * len(dates)) :]
-    earlier = trainable_as_ofs(dates, later[0], embargo=config.embargo)
+    earlier = closed_as_ofs(dates, later[0], window=config.embargo)
     if not earlier:
         return (
             f"{len(dates)} training dates are too few to set {len(later)} aside with "

@@ -77,7 +77,7 @@ def newly_labelled_rows(log: EventLog, model: ProspectModel) -> pd.DataFrame:
     if settings.first > until:
         return nothing
     as_ofs = plan_as_ofs(settings, observed_until=until)
-    ripe = closed_as_ofs(as_ofs, horizon=settings.horizon, observed_until=until)
+    ripe = closed_as_ofs(as_ofs, until, window=settings.horizon)
     later = [as_of for as_of in ripe if as_of >= model.facts.learnt_until]
     if not later:
         return nothing

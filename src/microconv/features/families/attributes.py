@@ -1,23 +1,24 @@
-"""Attributes: what was known of a prospect's properties, as of the question.
+"""Attributes: what was known of a prospect's attributes at `as_of`.
 
-Each attribute is joined by itself: its latest value with ``known_at < as_of``,
-blanks and nulls passed over; of two values known at one instant the later row
-counts. Numbers are taken as they are. Of text, the commonest values of the
-training rows become columns; whatever else turns up later is "other".
+Each attribute is looked up by itself: its latest value with ``known_at < as_of``,
+ignoring blanks and nulls; of two values known at one instant the later row counts.
+Numbers are taken as they are. Of text, the most frequent values of the training rows
+become columns; any other value is "other".
 
 ================================  ============================================
 ``attributes.company_size``       the number; nan if not known yet
 ``attributes.source=webinar``     1 if the text is this one, else 0
-``attributes.source=(other)``     1 if it was rare, or unseen, in training
+``attributes.source=(other)``     1 if it was rare or absent in training
 ``attributes.source=(missing)``   1 if not known yet
 ================================  ============================================
 
-The state is JSON: ``{"columns": [{"name": "company_size"}, {"name": "source",
-"categories": ["webinar", "referral"]}]}``. An attribute that no training row
-knew is left out.
+The state is ``{"columns": [{"name": "company_size"}, {"name": "source", "categories":
+["webinar", "referral"]}]}``. Attributes without a value in any training row are left out.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -40,31 +41,30 @@ def _fit(
     journey: JourneyMap,
     settings: FeatureSettings,
 ) -> State:
-    """Learn which attributes are numbers, and the categories of those that are text.
+    """Find the attributes that have values, and the categories of those that are text.
 
-    A category is a value of at least `min_category_share` of the training rows,
-    at most `max_categories` of them: the commonest first, then by name.
+    A category is a value of at least `min_category_share` of the training rows, at most
+    `max_categories` of them: the most frequent first, then by name.
     """
-    attributes = visible.histories.attributes
     columns: list[State] = []
-    if attributes is None:
-        return {"columns": columns}
-    for name in attributes.table.column_names:
-        if _is_number(attributes.table, name):
-            values = _numbers(attributes.table, name)
-            if (_latest_of(attributes, visible, ~np.isnan(values)) >= 0).any():
+    for name, values in _latest_values(visible).items():
+        if isinstance(values, np.ndarray):
+            if not np.isnan(values).all():
                 columns.append({"name": name})
-        else:
-            texts = _texts(attributes.table, name)
-            rows = _latest_of(attributes, visible, texts.is_valid().to_numpy(False))
-            known = texts.take(pa.array(rows[rows >= 0]))
-            if len(known):
-                columns.append({"name": name, "categories": _commonest(known, len(rows), settings)})
+        elif values.null_count < len(values):
+            counted = values.drop_null().value_counts().to_pylist()
+            frequent = sorted(
+                (-each["counts"], each["values"])
+                for each in counted
+                if each["counts"] >= settings.min_category_share * len(values)
+                and each["values"] not in (OTHER, MISSING)
+            )
+            categories = [value for _, value in frequent[: settings.max_categories]]
+            columns.append({"name": name, "categories": categories})
     return {"columns": columns}
 
 
 def _names(spec: Spec) -> list[str]:
-    """Name the columns: the attributes in the order of their table."""
     return [
         f"attributes.{column['name']}{ending}"
         for column in spec.state["columns"]
@@ -73,7 +73,7 @@ def _names(spec: Spec) -> list[str]:
 
 
 def _fill(out: Columns, visible: VisibleEvents, spec: Spec) -> None:
-    """Write every column for every row; an attribute without a table is missing."""
+    """Write every column; an attribute that the table does not have is missing."""
     attributes = visible.histories.attributes
     first, every_row = 0, np.arange(len(visible))
     for column in spec.state["columns"]:
@@ -82,40 +82,45 @@ def _fill(out: Columns, visible: VisibleEvents, spec: Spec) -> None:
             out[first : first + width] = 0 if width > 1 else np.nan
             out[first + width - 1] = 1 if width > 1 else np.nan
         elif "categories" in column:
-            code = _code_as_of(attributes, visible, name, column["categories"])
+            code = _category_codes(attributes, visible, name, column["categories"])
             out[first : first + width] = 0
             out[first + code, every_row] = 1
         else:
-            out[first] = _number_as_of(attributes, visible, name)
+            with np.errstate(over="ignore"):
+                numbers = _latest_numbers(attributes, visible, name).astype(np.float32)
+            numbers[~np.isfinite(numbers)] = np.nan  # too large for float32
+            out[first] = numbers
         first += width
 
 
 FAMILY = Family(_names, _fill, _fit)
 
 
-def attribute_values(
-    visible: VisibleEvents,
-) -> dict[str, npt.NDArray[np.object_] | npt.NDArray[np.float64]]:
-    """Return every attribute of some questions, as it was known strictly before each.
+def attribute_values(visible: VisibleEvents) -> dict[str, npt.NDArray[Any]]:
+    """Return every attribute of each snapshot, as known strictly before it.
 
     Returns
     -------
-    dict of str to ndarray, shape (n_rows,)
+    dict of str to ndarray of object or float64, shape (n_rows,)
         Text with None where nothing was known, or numbers with nan.
     """
+    return {
+        name: values if isinstance(values, np.ndarray) else values.to_numpy(False)
+        for name, values in _latest_values(visible).items()
+    }
+
+
+def _latest_values(visible: VisibleEvents) -> dict[str, npt.NDArray[np.float64] | pa.Array]:
     attributes = visible.histories.attributes
-    out: dict[str, npt.NDArray[np.object_] | npt.NDArray[np.float64]] = {}
+    out: dict[str, npt.NDArray[np.float64] | pa.Array] = {}
     if attributes is None:
         return out
     for name in attributes.table.column_names:
         if _is_number(attributes.table, name):
-            numbers = _numbers(attributes.table, name)
-            rows = _latest_of(attributes, visible, ~np.isnan(numbers))
-            out[name] = np.append(numbers, np.nan)[rows]
+            out[name] = _latest_numbers(attributes, visible, name)
         else:
-            texts = _texts(attributes.table, name)
-            rows = _latest_of(attributes, visible, texts.is_valid().to_numpy(False))
-            out[name] = texts.take(pa.array(rows, mask=rows < 0)).to_numpy(False)
+            texts, rows = _latest_texts(attributes, visible, name)
+            out[name] = texts.take(pa.array(rows, mask=rows < 0))
     return out
 
 
@@ -126,36 +131,11 @@ def _endings(column: State) -> list[str]:
     return [f"={category}" for category in [*column["categories"], OTHER, MISSING]]
 
 
-def _commonest(known: pa.Array, n_rows: int, settings: FeatureSettings) -> list[str]:
-    """Pick the categories; a value that reads like one of ours goes with the other ones."""
-    counted = known.value_counts()
-    values, counts = counted.field("values").to_pylist(), counted.field("counts").to_pylist()
-    common = [
-        (-count, value)
-        for value, count in zip(values, counts, strict=True)
-        if count >= settings.min_category_share * n_rows and value not in (OTHER, MISSING)
-    ]
-    return [value for _, value in sorted(common)[: settings.max_categories]]
-
-
-def _number_as_of(
-    attributes: Attributes, visible: VisibleEvents, name: str
-) -> npt.NDArray[np.float32]:
-    """Return each row's number; nan too where it is beyond what float32 can hold."""
-    values = _numbers(attributes.table, name)
-    rows = _latest_of(attributes, visible, ~np.isnan(values))
-    with np.errstate(over="ignore"):
-        found = np.append(values, np.nan)[rows].astype(np.float32)
-    found[~np.isfinite(found)] = np.nan
-    return found
-
-
-def _code_as_of(
+def _category_codes(
     attributes: Attributes, visible: VisibleEvents, name: str, categories: list[str]
 ) -> Int64:
-    """Return each row's category: its position, one more for other, two for missing."""
-    texts = _texts(attributes.table, name)
-    rows = _latest_of(attributes, visible, texts.is_valid().to_numpy(False))
+    """Return each row's position among the categories, other and missing."""
+    texts, rows = _latest_texts(attributes, visible, name)
     found = pc.index_in(texts, value_set=pa.array(categories, pa.string()))
     codes = found.fill_null(len(categories)).to_numpy(False).astype(np.int64)
     code_or_missing: Int64 = np.append(codes, len(categories) + 1)[rows]
@@ -163,7 +143,7 @@ def _code_as_of(
 
 
 def _is_number(table: pa.Table, name: str) -> bool:
-    """Say whether an attribute is a number or text, and refuse what is neither."""
+    """Return whether an attribute is a number and not text; reject what is neither."""
     kind = table.schema.field(name).type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
@@ -180,37 +160,46 @@ def _is_number(table: pa.Table, name: str) -> bool:
     )
 
 
-def _numbers(table: pa.Table, name: str) -> npt.NDArray[np.float64]:
-    """Return an attribute as numbers, nan for null.
+def _latest_numbers(
+    attributes: Attributes, visible: VisibleEvents, name: str
+) -> npt.NDArray[np.float64]:
+    """Return each row's latest number, nan if nothing was known.
 
     Raises
     ------
     EventLogError
-        If it was learnt as a number and holds text now.
+        If the attribute was a number in training and holds text now.
     """
     try:
-        column = table.column(name).cast(pa.float64())
+        column = attributes.table.column(name).cast(pa.float64())
     except pa.ArrowInvalid as error:
         raise EventLogError(
             f"The attribute `{name}` was a number when the model was trained, and now it holds "
-            f"text: {error}. Bring the number, or train on the new attribute."
+            f"text: {error}. Supply the number, or train on the new attribute."
         ) from error
-    return np.asarray(column.to_numpy(), dtype=np.float64)
+    values = np.asarray(column.to_numpy(), dtype=np.float64)
+    numbers: npt.NDArray[np.float64] = np.append(values, np.nan)[
+        _latest_rows(attributes, visible, ~np.isnan(values))
+    ]
+    return numbers
 
 
-def _texts(table: pa.Table, name: str) -> pa.Array:
-    """Return an attribute as text, null for blank."""
-    column = table.column(name).cast(pa.string()).combine_chunks()
+def _latest_texts(
+    attributes: Attributes, visible: VisibleEvents, name: str
+) -> tuple[pa.Array, Int64]:
+    """Return an attribute as text, null for blank, and each snapshot's row; -1 if none."""
+    column = attributes.table.column(name).cast(pa.string()).combine_chunks()
     if isinstance(column, pa.ChunkedArray):
         column = pa.concat_arrays(column.chunks or [pa.array([], pa.string())])
     blank = pc.equal(pc.utf8_trim_whitespace(column), "")
-    return pc.if_else(blank, pa.scalar(None, pa.string()), column)
+    texts = pc.if_else(blank, pa.scalar(None, pa.string()), column)
+    return texts, _latest_rows(attributes, visible, texts.is_valid().to_numpy(False))
 
 
-def _latest_of(
+def _latest_rows(
     attributes: Attributes, visible: VisibleEvents, has_value: npt.NDArray[np.bool_]
 ) -> Int64:
-    """Find each question's row of the attributes' table; -1 if nothing was known yet."""
+    """Find the row of the attributes table for each snapshot; -1 if nothing was known yet."""
     arrays = read_only(attributes.offsets, attributes.known_at, has_value)
     rows: Int64 = _latest(*arrays, *read_only(visible.prospect, visible.as_of))
     return rows
@@ -218,7 +207,7 @@ def _latest_of(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _latest(offsets, known_at, has_value, prospect, as_of):  # type: ignore[no-untyped-def]
-    """Walk back from each prospect's newest row to one known before the question."""
+    """Walk back from each prospect's newest row to one known before the snapshot."""
     rows = np.full(len(as_of), -1, np.int64)
     for r in range(len(as_of)):
         for i in range(offsets[prospect[r] + 1] - 1, offsets[prospect[r]] - 1, -1):
