@@ -1,4 +1,4 @@
-"""The sequence read through: each fault, on messages made to have it."""
+"""The audit of the email sequence: each fault, on messages made to have it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from microconv.measurement.audit import audit, plain
+from microconv.measurement.audit import audit, normalize
 from microconv.settings import AuditSettings
 from microconv.storage.schema import MESSAGES
 from worlds.logs import event, instant
@@ -30,7 +30,7 @@ def message(number, goal, cta="Get the guide", **more):
 
 
 def audited(messages, *rows, **changes):
-    """Read a sequence through."""
+    """Audit a sequence."""
     table = pa.Table.from_pylist(messages, schema=MESSAGES)
     study = study_of(event("ada", "blog", day(99)), *rows, messages=table)
     sends = sends_of(study)
@@ -55,7 +55,7 @@ def kinds(found):
         (message(2, "guide", cta="LEARN more…"), "generic_cta"),
         (message(2, "pricing"), "commitment_rise"),
     ],
-    ids=["none", "blank", "unknown", "no step of theirs", "two", "generic", "too much"],
+    ids=["none", "blank", "unknown", "no micro-conversion", "two", "generic", "too much"],
 )
 def test_each_fault_is_found_and_nothing_else(faulty, kind):
     """One sound message before it, so that the rise is from 1 to 3."""
@@ -69,10 +69,10 @@ def test_a_sound_sequence_has_no_finding():
     steps = enumerate(["blog", "guide", "pricing", "reference"], start=1)
     found = audited([message(k, goal) for k, goal in steps])
     assert found.tables == {}
-    assert found.summary == ("The sequence has none of the faults that are looked for.",)
+    assert found.summary == ("The audit found no faults in the sequence.",)
 
 
-def test_the_rise_is_from_the_highest_asked_for_before():
+def test_the_rise_is_from_the_highest_commitment_so_far():
     """After 3 and then 1, asking for 4 is no jump; in another campaign it is."""
     sound = [message(k, g) for k, g in enumerate(["blog", "guide", "pricing", "blog"], start=1)]
     other = [
@@ -82,17 +82,17 @@ def test_the_rise_is_from_the_highest_asked_for_before():
     assert kinds(audited([*sound, message(5, "reference"), *other])) == [("commitment_rise", "x2")]
 
 
-def test_the_list_of_empty_phrases_can_be_edited():
-    """What is empty differs between languages and houses."""
+def test_the_list_of_generic_phrases_can_be_edited():
+    """What is generic differs between languages and companies."""
     german = [message(1, "blog", cta="Mehr erfahren")]
     assert "findings" in audited(german).tables
     assert kinds(audited(german)) == []
     assert kinds(audited(german, generic_ctas=("mehr erfahren",))) == [("generic_cta", "m1")]
-    assert plain("→ Click, here!") == "click here"
+    assert normalize("→ Click, here!") == "click here"
 
 
 def test_a_message_behind_its_recipients_is_found_and_one_ahead():
-    """Three of four have passed the stage of the blog; none is near a reference."""
+    """Three of four are past the stage of the blog; none is near a reference."""
     rows = []
     for k in range(4):
         who = f"p{k}"
@@ -105,8 +105,8 @@ def test_a_message_behind_its_recipients_is_found_and_one_ahead():
     assert kinds(audited([message(1, "reference")], *cold)) == [("stage_ahead", "m1")]
 
 
-def test_a_finding_costs_what_messages_without_one_would_have_got():
-    """Half of those sent the sound one answer, a tenth of those sent the empty phrase: 4 of 10."""
+def test_the_cost_of_a_finding_is_measured_against_messages_without_one():
+    """Half respond to the sound message, a tenth to the generic one: 4 of 10 are lost."""
     rows = []
     for k in range(10):
         who = f"p{k}"
@@ -120,23 +120,23 @@ def test_a_finding_costs_what_messages_without_one_would_have_got():
     row = found.tables["findings"].iloc[0]
     assert (row["sends"], row["responses"], row["lost_responses"]) == (10, 1, pytest.approx(4))
     assert row["rate_low"] < 0.1 < row["rate_high"]
-    assert "4 answers more" in found.summary[0]
+    assert "about 4 more responses" in found.summary[0]
     json.dumps(found.report())
 
 
-def test_steps_that_no_message_asks_for_are_named():
-    """What prospects do anyway might be asked for."""
+def test_steps_without_a_message_are_listed():
+    """What prospects do anyway could be the goal of a message."""
     found = audited([message(1, "guide")])
     table = found.tables["findings"]
     named = table.loc[table["kind"] == "step_without_message", "detail"].tolist()
     assert named == [
-        "blog: done 1 times all the same", "pricing: done 0 times all the same",
-        "reference: done 0 times all the same",
+        "blog: done 1 times anyway", "pricing: done 0 times anyway",
+        "reference: done 0 times anyway",
     ]  # fmt: skip
 
 
 def test_without_messages_the_section_says_what_to_bring():
-    """Nothing can be read through that is not there."""
+    """The way out is named."""
     study = study_of(event("ada", "blog", day(9)))
     sends = sends_of(study)
     found = audit(study, sends, AuditSettings(), confidence=0.95)

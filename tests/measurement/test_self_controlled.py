@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import statsmodels.api as sm
 
-from microconv.measurement.bottlenecks.self_controlled import find_barriers, self_controlled
+from microconv.measurement.bottlenecks.self_controlled import (
+    find_barriers,
+    responses_after,
+    self_controlled,
+    sends_after_barriers,
+)
 from microconv.settings import BottleneckSettings
+from microconv.storage.schema import MESSAGES
 from worlds.logs import AS_OF, JOURNEY, event, instant
 from worlds.studies import sends_of, study_of
 
 DAY = 86_400
+SETTINGS = BottleneckSettings()
 
 
 def drawn(rng, ratio, prospects=300):
-    """Draw prospects of very different eagerness, with time after the step and without."""
+    """Draw prospects whose interest differs widely, with time after the step and without."""
     days_after, days_other = rng.uniform(5, 40, prospects), rng.uniform(20, 150, prospects)
     rate = 0.03 * np.exp(rng.standard_normal(prospects))
     return (
@@ -42,8 +50,8 @@ def test_the_ratio_is_that_of_a_poisson_regression_with_one_level_per_prospect()
     assert (np.log(found.low), np.log(found.high)) == pytest.approx((low, high), abs=1e-3)
 
 
-def test_the_interval_holds_the_true_ratio_as_often_as_promised():
-    """Whoever is eager is so before and after: no bias from that."""
+def test_the_interval_holds_the_true_ratio_at_its_nominal_rate():
+    """Interested prospects are so before and after: no bias from that."""
     rng = np.random.default_rng(2)
     held = 0
     for _ in range(200):
@@ -52,8 +60,8 @@ def test_the_interval_holds_the_true_ratio_as_often_as_promised():
     assert held >= 180
 
 
-def test_without_any_step_after_nothing_is_claimed():
-    """A ratio of nothing is unknown, not zero."""
+def test_without_decisions_after_the_step_the_ratio_is_unknown():
+    """Without decisions after the step the ratio is unknown, not zero."""
     found = self_controlled(np.zeros(3), np.ones(3), np.ones(3), np.ones(3), confidence=0.95)
     assert np.isnan(found.ratio)
 
@@ -63,8 +71,8 @@ def history(rng, who, factor):
     rows = [event(who, "blog", instant(-200 * DAY))]
     pricing = np.sort(rng.uniform(0, 190, rng.poisson(2)))
     rows += [event(who, "pricing", instant(-day * DAY), event_id=f"{who}{day}") for day in pricing]
-    eager = 0.03 * np.exp(0.7 * rng.standard_normal())
-    for day in rng.uniform(0, 195, rng.poisson(eager * 195)):
+    interest = 0.03 * np.exp(0.7 * rng.standard_normal())
+    for day in rng.uniform(0, 195, rng.poisson(interest * 195)):
         after = any(0 < then - day <= 30 for then in pricing)
         if not after or rng.random() < factor:
             rows.append(event(who, "reference", instant(-day * DAY), event_id=f"{who}r{day}"))
@@ -77,11 +85,11 @@ def found_in(factor, seed):
     rows = [row for k in range(250) for row in history(rng, f"p{k:03d}", factor)]
     study = study_of(*rows)
     sends = sends_of(study)
-    return find_barriers(study, sends, BottleneckSettings(), confidence=0.95)
+    return find_barriers(study, sends, SETTINGS, confidence=0.95)
 
 
 def test_a_planted_barrier_is_found_with_its_size_and_nothing_else_is():
-    """Three in ten decide where all would; the lost are the other seven."""
+    """Three in ten decide where all would; the other seven are lost."""
     (found,) = found_in(0.3, seed=1)
     assert (found.kind, found.step) == ("trust_barrier", "pricing")
     assert found.lost_completions_low < found.lost_completions < found.lost_completions_high
@@ -93,25 +101,105 @@ def test_without_a_barrier_none_is_found():
     assert [found_in(1.0, seed=seed) for seed in range(5)] == [[]] * 5
 
 
-def test_the_time_after_the_step_is_counted_by_the_day():
+def test_time_after_the_step_and_other_time_by_hand():
     """Pricing on day 0, references on days 10 and 40, the end on day 100: 30 and 70 days."""
     from microconv.histories.arrays import microseconds
     from microconv.measurement.bottlenecks.self_controlled import _count
 
-    start = AS_OF
     study = study_of(
         event("ada", "pricing", instant(-100 * DAY)),
         event("ada", "reference", instant(-90 * DAY)),
         event("ada", "reference", instant(-60 * DAY)),
     )
     decides = study.step == JOURNEY.code_of("reference")
-    lines = study.follow_up
+    follow_up = study.follow_up
     counts = _count(
         (study.offsets, study.time, study.step, decides),
-        (lines.first_seen, lines.ended_at),
+        (follow_up.first_seen, follow_up.ended_at),
         (JOURNEY.code_of("pricing"), np.zeros(len(JOURNEY), bool), 30 * DAY * 10**6),
     )
     after, other, days_after, days_other = (float(c[0]) for c in counts)
     assert (after, other) == (1, 1)
     assert (days_after, days_other) == (30 * DAY * 1e6, 70 * DAY * 1e6)
-    assert study.until == microseconds(start)
+    assert study.until == microseconds(AS_OF)
+
+
+RATES = (0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.1)
+"""Response rate of each message: ever lower, while pricing is visited ever later."""
+
+
+def messages(count):
+    """Make a sequence in which every message asks for a reference."""
+    rows = [{"message_id": f"m{k}", "position": k, "goal": "reference"} for k in range(count)]
+    return pa.Table.from_pylist(rows, schema=MESSAGES)
+
+
+def message_event(who, name, message, day):
+    """Make an event of a message."""
+    return event(who, name, instant(-day * DAY), message_id=message, event_id=f"{who}{name}{day}")
+
+
+def message_history(rng, who, factor):
+    """Send a message every twenty days; after pricing responses are `factor` times as likely."""
+    pricing = 200 - 200 * np.sqrt(rng.random(rng.poisson(1.5)))
+    rows = [event(who, "pricing", instant(-d * DAY), event_id=f"{who}p{d}") for d in pricing]
+    interest = rng.choice([0.3, 1.0, 1.8])
+    for k, rate in enumerate(RATES):
+        day = 200 - 20 * k
+        rows.append(message_event(who, "sent", f"m{k}", day))
+        reluctant = any(0 <= visited - day < SETTINGS.barrier_days for visited in pricing)
+        if rng.random() < rate * interest * (factor if reluctant else 1.0):
+            rows.append(message_event(who, "reference", f"m{k}", day - 0.1))
+    return rows
+
+
+def message_world(factor, seed, prospects=400):
+    """Return a world's study and its sends."""
+    rng = np.random.default_rng(seed)
+    rows = [row for k in range(prospects) for row in message_history(rng, f"p{k:03d}", factor)]
+    study = study_of(*rows, messages=messages(len(RATES)))
+    sends = sends_of(study)
+    return study, sends.where(sends.window_closed)
+
+
+def test_a_planted_barrier_is_found_where_every_decision_is_a_response():
+    """Three in ten respond where all would; there is no decision without a message."""
+    study, sends = message_world(0.3, seed=1)
+    (found,) = find_barriers(study, sends, SETTINGS, confidence=0.95)
+    assert (found.kind, found.step) == ("trust_barrier", "pricing")
+    assert found.lost_completions_low < found.lost_completions < found.lost_completions_high
+    assert "responses to messages in the stage" in found.evidence
+    marked = sends_after_barriers(study, sends, [found], SETTINGS)
+    assert sends.responded[~marked].mean() > 0.2
+    assert sends.responded[marked].mean() < 0.5 * sends.responded[~marked].mean()
+
+
+def test_later_messages_with_fewer_responses_are_no_barrier():
+    """Pricing comes late, as do the messages with few responses: that alone is no barrier."""
+    for seed in range(4):
+        study, sends = message_world(1.0, seed=seed)
+        assert find_barriers(study, sends, SETTINGS, confidence=0.95) == []
+
+
+def test_responses_and_expected_responses_by_hand():
+    """Ada has messages before and after pricing; Bob never saw pricing."""
+    rows = [
+        message_event("ada", "sent", "m0", 90),
+        message_event("ada", "reference", "m0", 89),
+        event("ada", "pricing", instant(-60 * DAY)),
+        message_event("ada", "sent", "m1", 50),
+        message_event("ada", "sent", "m2", 29),
+        message_event("bob", "sent", "m0", 90),
+        message_event("bob", "sent", "m1", 50),
+        message_event("bob", "reference", "m1", 49),
+    ]
+    study = study_of(*rows, messages=messages(3))
+    sends = sends_of(study)
+    nothing = np.zeros(len(JOURNEY), bool)
+    found = responses_after(
+        study, sends, JOURNEY.code_of("pricing"), hidden=nothing, length=30 * DAY * 10**6
+    )
+    responses, other_responses, expected, other_expected = (column.tolist() for column in found)
+    assert (responses, other_responses) == ([0, 0], [1, 1])
+    assert expected == pytest.approx([1.0, 0])  # m1: only Bob gets it at another time, and responds
+    assert other_expected == pytest.approx([0.5, 1.5])  # m0: one of two; m2 gets no response

@@ -1,4 +1,4 @@
-"""The sequence of messages read through: what each asks for, in which words, of whom."""
+"""Audit of the email sequence: what each message asks for, in which words, of whom."""
 
 from __future__ import annotations
 
@@ -9,33 +9,41 @@ import numpy as np
 import pandas as pd
 
 from microconv.errors import listed
-from microconv.journey import MICRO, JourneyMap
+from microconv.journey import JourneyMap
 from microconv.measurement.section import MOST_NAMED, Section
 from microconv.measurement.stats.intervals import wilson_interval
-from microconv.measurement.study.message_sends import NO_GOAL, MessageSends, parse_goals
-from microconv.measurement.study.sequence_messages import is_beside
-from microconv.measurement.study.study import Bools, Study
+from microconv.measurement.study.message_sends import (
+    MessageSends,
+    is_outside_stage,
+    parse_goals,
+)
+from microconv.measurement.study.study import Study
 from microconv.settings import AuditSettings
 
-SAYS = {
-    "no_goal": "asks for no step",
-    "unknown_goal": "asks for a step that the journey does not have as a micro-conversion",
-    "several_goals": "asks for several steps at once",
-    "generic_cta": "has a call to action that does not say what follows",
-    "stage_behind": "speaks to a stage that most of its recipients have passed",
-    "stage_ahead": "speaks to a stage that most of its recipients have not reached",
-    "commitment_rise": "asks for too much more than any message before it",
-    "step_without_message": "is asked for by no message",
+DESCRIPTIONS = {
+    "no_goal": "no goal: the message asks for no step",
+    "unknown_goal": "unknown goal: it is not a micro-conversion of the journey",
+    "several_goals": "several goals in one message",
+    "generic_cta": "generic call to action that does not say what follows",
+    "stage_behind": "most recipients are past the stage of the message",
+    "stage_ahead": "most recipients have not reached the stage of the message",
+    "commitment_rise": "asks for much more commitment than any earlier message of its campaign",
+    "step_without_message": "no message asks for this step",
 }
-"""Kind of finding → how it reads."""
+"""Kind of finding → its description."""
 
 MAJORITY = 0.5
+
+COSTS = ("sends", "responses", "rate", "rate_low", "rate_high", "reference_rate", "lost_responses")
+
+Finding = tuple[str, int, str]
+"""Kind, row of the message, detail."""
 
 
 def audit(
     study: Study, sends: MessageSends, settings: AuditSettings, *, confidence: float
 ) -> Section:
-    """Read the sequence of messages through.
+    """Check the sequence of messages for known faults and estimate what each one costs.
 
     Parameters
     ----------
@@ -48,44 +56,39 @@ def audit(
     Returns
     -------
     Section
-        Table `findings`: each fault with its message and, where there is data, how
-        many it was sent to, how many of them answered, how many answer the
-        messages without a finding, and the answers that are lost by that measure.
+        Table `findings`: each finding with its message and, where there is data,
+        its sends, responses and response rate, the rate of the messages without a
+        finding, and the responses lost by comparison.
     """
-    if study.messages is None or len(study.messages) == 0:
+    messages = study.messages
+    if messages is None or len(messages) == 0:
         return Section(
             missing=(
-                "There is no table of messages, so the sequence cannot be read through. Bring one "
-                "(a source of the format `messages`: goal, subject, call to action, position).",
+                "There is no table of messages, so the sequence cannot be audited. Add one (a "
+                "source of the format `messages`: goal, subject, call to action, position).",
             )
         )
     found = [
-        *_by_wording(study.messages, study.journey, settings),
-        *_by_stage(study, sends),
-        *_by_commitment(study.messages, study.journey, settings),
+        *_check_wording(messages, study.journey, settings),
+        *_check_stages(study, sends),
+        *_check_commitment(messages, study.journey, settings),
     ]
-    rows = [*_cost(found, study, sends, confidence), *_unasked(study, sends)]
-    columns = ["kind", "message", "campaign", "position", "detail", "description"]
-    table = pd.DataFrame(rows, columns=[*columns, *COSTS])
+    rows = [*_with_costs(found, messages, sends, confidence), *_steps_without(study, messages)]
+    columns = ["kind", "message", "campaign", "position", "detail", "description", *COSTS]
+    table = pd.DataFrame(rows, columns=columns)
     missing = []
     if len(sends) == 0:
         missing.append("No event belongs to one of the messages, so no finding has a cost.")
-    if study.messages["cta"].isna().all():
-        missing.append("No message says what its call to action is (`cta`), so none is judged.")
-    return Section(_says(table), tuple(missing), {"findings": table} if rows else {})
+    if messages["cta"].isna().all():
+        missing.append("No message has a call to action (`cta`), so none is checked.")
+    return Section(_summary(table), tuple(missing), {"findings": table} if rows else {})
 
 
-COSTS = ("sends", "responses", "rate", "rate_low", "rate_high", "reference_rate", "lost_responses")
-
-Finding = tuple[str, int, str]
-"""Kind, row of the message, detail."""
-
-
-def _by_wording(
+def _check_wording(
     messages: pd.DataFrame, journey: JourneyMap, settings: AuditSettings
 ) -> list[Finding]:
-    """Look at goals and calls to action."""
-    generic = {plain(words) for words in settings.generic_ctas}
+    """Check goals and calls to action."""
+    generic = {normalize(words) for words in settings.generic_ctas}
     micro = {step.name for step in journey.steps if step.kind == "micro"}
     found = []
     for row, (goal, cta) in enumerate(zip(messages["goal"], messages["cta"], strict=True)):
@@ -97,41 +100,42 @@ def _by_wording(
             found.append(("unknown_goal", row, ", ".join(unknown)))
         if len(goals) > 1:
             found.append(("several_goals", row, ", ".join(goals)))
-        if isinstance(cta, str) and plain(cta) in generic:
+        if isinstance(cta, str) and normalize(cta) in generic:
             found.append(("generic_cta", row, cta))
     return found
 
 
-def plain(words: str) -> str:
-    """Strip a call to action of case and of all but letters, digits and single spaces.
+def normalize(words: str) -> str:
+    """Return a call to action in lower case, without all but letters, digits and single spaces.
 
     Examples
     --------
-    >>> plain("  Click HERE » ")
+    >>> normalize("  Click HERE » ")
     'click here'
     """
     return " ".join(re.findall(r"[^\W_]+", words.casefold()))
 
 
-def _by_stage(study: Study, sends: MessageSends) -> list[Finding]:
-    """Look at where recipients stood when they were asked."""
-    apart = study.journey.stage_codes[sends.goal].astype(np.int64) - sends.stage
+def _check_stages(study: Study, sends: MessageSends) -> list[Finding]:
+    """Compare the stage of each message with those of its recipients."""
+    sends = sends.where(sends.goal >= 0)
+    gap = sends.stage_gap(study.journey)
     found = []
-    for row in np.unique(sends.message[sends.goal != NO_GOAL]).tolist():
-        mine = apart[sends.message == row]
-        for kind, beside in (
-            ("stage_behind", mine < 0),
-            ("stage_ahead", is_beside(mine) & (mine > 0)),
+    for row in np.unique(sends.message).tolist():
+        own = gap[sends.message == row]
+        for kind, outside in (
+            ("stage_behind", own < 0),
+            ("stage_ahead", is_outside_stage(own) & (own > 0)),
         ):
-            if beside.mean() > MAJORITY:
-                found.append((kind, row, f"{beside.mean():.0%} of {len(mine):,} recipients"))
+            if outside.mean() > MAJORITY:
+                found.append((kind, row, f"{outside.mean():.0%} of {len(own):,} recipients"))
     return found
 
 
-def _by_commitment(
+def _check_commitment(
     messages: pd.DataFrame, journey: JourneyMap, settings: AuditSettings
 ) -> list[Finding]:
-    """Look at how commitment rises along each campaign."""
+    """Check how commitment rises along each campaign."""
     table = pd.DataFrame(
         {
             "row": np.arange(len(messages)),
@@ -144,97 +148,90 @@ def _by_commitment(
     for _, campaign in table.sort_values(["position", "row"]).groupby("campaign"):
         highest = np.nan
         for _, together in campaign.groupby("position"):
-            rise = together["commitment"] - highest
-            for row, levels, wanted in zip(
-                together["row"], rise, together["commitment"], strict=True
-            ):
-                if levels > settings.max_commitment_jump:
-                    detail = f"from {highest:.0f} to {wanted:.0f}"
+            for row, commitment in zip(together["row"], together["commitment"], strict=True):
+                if commitment - highest > settings.max_commitment_jump:
+                    detail = f"from {highest:.0f} to {commitment:.0f}"
                     found.append(("commitment_rise", int(row), detail))
             highest = np.nanmax([highest, together["commitment"].max()])
     return found
 
 
 def _commitment(goal: object, journey: JourneyMap) -> float:
-    """Give the highest commitment that a message asks for; nan where it asks for nothing known."""
-    known = [journey.steps[journey.step_names.index(g)] for g in parse_goals(goal)
-             if g in journey.step_names]  # fmt: skip
-    return max((float(step.commitment) for step in known if step.kind == "micro"), default=np.nan)
+    """Return the highest commitment that a message asks for; nan where no goal is known."""
+    goals = set(parse_goals(goal))
+    asked = [s.commitment for s in journey.steps if s.kind == "micro" and s.name in goals]
+    return float(max(asked, default=np.nan))
 
 
-def _cost(
-    found: list[Finding], study: Study, sends: MessageSends, confidence: float
+def _with_costs(
+    found: list[Finding], messages: pd.DataFrame, sends: MessageSends, confidence: float
 ) -> list[dict[str, Any]]:
-    """Hold each message with a finding against the messages without any.
+    """Compare each message with a finding with all messages without one.
 
-    What those lose that ask for no step cannot be counted: nobody can answer them.
+    Messages without a known goal have no cost: nobody can respond to them.
     """
-    if study.messages is None:
-        return []
-    n = len(study.messages)
-    closed = sends.where(sends.window_closed)
-    sent = np.bincount(closed.message, minlength=n).astype(float)
-    answered = np.bincount(closed.message[closed.responded], minlength=n).astype(float)
-    sound = np.ones(n, bool)
+    n = len(messages)
+    sends = sends.where(sends.window_closed)
+    sent = np.bincount(sends.message, minlength=n).astype(float)
+    responses = np.bincount(sends.message[sends.responded], minlength=n).astype(float)
+    sound = np.array([bool(parse_goals(goal)) for goal in messages["goal"]])
     sound[[row for _, row, _ in found]] = False
-    sound &= np.array([bool(parse_goals(goal)) for goal in study.messages["goal"]])
-    usual = answered[sound].sum() / sent[sound].sum() if sent[sound].sum() else None
-    low, high = wilson_interval(answered, sent, confidence=confidence)
+    reference = responses[sound].sum() / sent[sound].sum() if sent[sound].sum() else None
+    low, high = wilson_interval(responses, sent, confidence=confidence)
     rows = []
     for kind, row, detail in found:
-        message = study.messages.iloc[row]
-        place = message["position"]
+        message = messages.iloc[row]
+        position = message["position"]
         line: dict[str, Any] = {
             "kind": kind,
             "message": message["message_id"],
             "campaign": message["campaign_id"],
-            "position": None if pd.isna(place) else int(place),
+            "position": None if pd.isna(position) else int(position),
             "detail": detail,
-            "description": SAYS[kind],
+            "description": DESCRIPTIONS[kind],
             "sends": int(sent[row]),
         }
         if sent[row] and kind not in ("no_goal", "unknown_goal"):
-            rate = answered[row] / sent[row]
-            line |= {"responses": int(answered[row]), "rate": rate, "rate_low": low[row]}
-            line |= {"rate_high": high[row], "reference_rate": usual}
-            line["lost_responses"] = None if usual is None else (usual - rate) * sent[row]
+            rate = responses[row] / sent[row]
+            line |= {"responses": int(responses[row]), "rate": rate, "rate_low": low[row]}
+            line |= {"rate_high": high[row], "reference_rate": reference}
+            line["lost_responses"] = None if reference is None else (reference - rate) * sent[row]
         rows.append(line)
     return rows
 
 
-def _unasked(study: Study, sends: MessageSends) -> list[dict[str, Any]]:
-    """Name the micro-conversions that no message asks for."""
-    if study.messages is None:
-        return []
-    asked = {name for goal in study.messages["goal"] for name in parse_goals(goal)}
-    did: Bools = study.journey.kinds[study.step] == MICRO
-    done = np.bincount(study.step[did], minlength=len(study.journey))
+def _steps_without(study: Study, messages: pd.DataFrame) -> list[dict[str, Any]]:
+    """List the micro-conversions that no message asks for, and how often they are done."""
+    goals = {name for goal in messages["goal"] for name in parse_goals(goal)}
+    done = np.bincount(study.step, minlength=len(study.journey))
     return [
         {
             "kind": "step_without_message",
-            "detail": f"{name}: done {done[study.journey.code_of(name)]:,} times all the same",
-            "description": SAYS["step_without_message"],
+            "detail": f"{name}: done {done[study.journey.code_of(name)]:,} times anyway",
+            "description": DESCRIPTIONS["step_without_message"],
         }
         for name in study.names_of("micro")
-        if name not in asked
+        if name not in goals
     ]
 
 
-def _says(table: pd.DataFrame) -> tuple[str, ...]:
-    """Say each kind of finding once, with its messages, and what they lose together."""
+def _summary(table: pd.DataFrame) -> tuple[str, ...]:
+    """Return one sentence per kind of finding, with its messages and their joint cost."""
     if len(table) == 0:
-        return ("The sequence has none of the faults that are looked for.",)
-    says = []
+        return ("The audit found no faults in the sequence.",)
+    summary = []
     for kind, rows in table.groupby("kind", sort=False):
         if kind == "step_without_message":
             steps = (text.rpartition(":")[0] for text in rows["detail"])
-            says.append(f"No message asks for {listed(steps, most=MOST_NAMED)}.")
+            summary.append(f"No message asks for {listed(steps, most=MOST_NAMED)}.")
             continue
         names = ", ".join(
             f"`{message}`" + (f" ({detail})" if detail else "")
             for message, detail in zip(rows["message"], rows["detail"], strict=True)
         )
         lost = pd.to_numeric(rows["lost_responses"]).sum()
-        told = f" Messages without a finding would have got about {lost:,.0f} answers more."
-        says.append(f"{len(rows)} × {SAYS[str(kind)]}: {names}." + (told if lost >= 1 else ""))
-    return tuple(says)
+        cost = f" At the rate of messages without a finding: about {lost:,.0f} more responses."
+        description = DESCRIPTIONS[str(kind)]
+        text = f"{description[0].upper()}{description[1:]} ({len(rows)}): {names}."
+        summary.append(text + (cost if lost >= 1 else ""))
+    return tuple(summary)

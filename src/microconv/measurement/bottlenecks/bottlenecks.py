@@ -1,20 +1,34 @@
-"""Where prospects get stuck, why as far as can be told, what it costs, and what to test."""
+"""The section on bottlenecks: all of them, the costliest first, priced and summarised."""
 
 from __future__ import annotations
+
+from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
 
-from microconv.measurement.bottlenecks.bottleneck import Bottleneck
+from microconv.measurement.bottlenecks import Bottleneck
 from microconv.measurement.bottlenecks.friction import find_friction
-from microconv.measurement.bottlenecks.self_controlled import find_barriers, hesitant
-from microconv.measurement.bottlenecks.weak_messages import find_underperforming_messages
+from microconv.measurement.bottlenecks.self_controlled import find_barriers, sends_after_barriers
+from microconv.measurement.bottlenecks.underperforming_messages import (
+    find_underperforming_messages,
+)
 from microconv.measurement.section import Section
-from microconv.measurement.study.message_sends import NO_GOAL, MessageSends
+from microconv.measurement.study.message_sends import MessageSends
 from microconv.measurement.study.study import Study
 from microconv.settings import BottleneckSettings
 
-NONE_FOUND = "No bottleneck stands out."
+NONE_FOUND = "No bottleneck was found."
+
+NEXT_TEST = {
+    "commitment_jump": "Test an intermediate step before it, for half of the recipients.",
+    "stage_mismatch": "Test sending it by the recipient's stage, to half of them, not by date.",
+    "technical_friction": "Reproduce it on this client, fix it, and compare completion rates.",
+    "value_proposition": "Test a subject, text and call to action that name the reader's benefit.",
+    "trust_barrier": "Test a reference or a guarantee right after the step, for half of them.",
+    "unknown": "Interview some of those who opened it and went no further; test what they name.",
+}
+"""Kind of bottleneck → the experiment that would show whether it can be removed."""
 
 
 def bottlenecks(
@@ -36,44 +50,49 @@ def bottlenecks(
         Table `bottlenecks`, one row each.
     """
     missing = []
-    judged = sends.where(sends.window_closed & (sends.goal != NO_GOAL))
-    found = find_barriers(study, judged, settings, confidence=confidence)
-    if study.messages is None or len(judged) == 0:
+    sends = sends.with_outcome()
+    found = find_barriers(study, sends, settings, confidence=confidence)
+    if study.messages is None or len(sends) == 0:
         missing.append(
-            "There is no table of messages with goals, so commitment jumps, content that does not "
-            "match and weak value propositions cannot be looked for."
+            "There is no table of messages with goals, so commitment jumps, stage mismatches and "
+            "weak value propositions cannot be found."
         )
     else:
-        aside = hesitant(study, judged, found, settings)
-        least = settings.min_recipients
         found += find_underperforming_messages(
-            study, judged, aside, least=least, confidence=confidence
+            study,
+            sends,
+            sends_after_barriers(study, sends, found, settings),
+            min_sends=settings.min_recipients,
+            confidence=confidence,
         )
     if study.journey.multi_step:
         found += find_friction(study, settings, confidence=confidence)
     else:
         missing.append(
-            "No step has parts (`journey.multi_step`), so nobody can see who starts a step and "
-            "does not finish it: technical friction cannot be looked for."
+            "No step has parts (`journey.multi_step`), so it is unknown who starts a step and "
+            "does not finish it: technical friction cannot be found."
         )
-    worth = _worth(study)
-    if not worth:
-        missing.append("No conversion has a value, so what is lost is not stated in money.")
-    rows = [each.row(_worth_of(each, study, worth)) for each in found]
-    rows.sort(key=lambda row: -row["lost_completions"])
+    revenue = _associated_revenue(study)
+    if not revenue:
+        missing.append("No conversion has a value, so the cost is not stated in money.")
+    found.sort(key=lambda each: -each.lost_completions)
+    rows = []
+    for each in found:
+        value = _revenue_per_completion(each, study, revenue)
+        lost = None if value is None else max(0.0, value) * each.lost_completions
+        rows.append({**asdict(each), "lost_revenue": lost, "next_test": NEXT_TEST[each.kind]})
     tables = {"bottlenecks": pd.DataFrame(rows)} if rows else {}
-    says = [_say(each) for each in sorted(found, key=lambda each: -each.lost_completions)]
-    return Section(tuple(says) or (NONE_FOUND,), tuple(missing), tables)
+    return Section(tuple(map(_sentence, found)) or (NONE_FOUND,), tuple(missing), tables)
 
 
-def _worth(study: Study) -> dict[str, float]:
-    """Say how much more revenue those who did a step brought than those who did not.
+def _associated_revenue(study: Study) -> dict[str, float]:
+    """Return, by step, how much more revenue those who did it brought than those who did not.
 
-    An association, so at most what a completion more would bring: who does
-    more is who buys more.
+    An association, so at most what one more completion would bring: the more
+    engaged do more and buy more.
     """
-    money = study.follow_up.lifetime_value
-    if not money.any():
+    revenue = study.follow_up.lifetime_value
+    if not revenue.any():
         return {}
     owners = study.owners()
     found = {}
@@ -81,25 +100,27 @@ def _worth(study: Study) -> dict[str, float]:
         did = np.zeros(len(study), bool)
         did[owners[study.step == study.journey.code_of(name)]] = True
         if did.any() and not did.all():
-            found[name] = float(money[did].mean() - money[~did].mean())
+            found[name] = float(revenue[did].mean() - revenue[~did].mean())
     return found
 
 
-def _worth_of(found: Bottleneck, study: Study, worth: dict[str, float]) -> float | None:
+def _revenue_per_completion(
+    found: Bottleneck, study: Study, revenue: dict[str, float]
+) -> float | None:
     """Price what is lost: the step itself, or after a barrier a step of the last stage."""
     if found.kind != "trust_barrier":
-        return worth.get(found.step)
+        return revenue.get(found.step)
     last = study.journey.stages[-1]
     steps = [s.name for s in study.journey.steps if s.kind == "micro" and s.stage == last]
-    known = [worth[name] for name in steps if name in worth]
+    known = [revenue[name] for name in steps if name in revenue]
     return float(np.mean(known)) if known else None
 
 
-def _say(found: Bottleneck) -> str:
+def _sentence(found: Bottleneck) -> str:
     where = f"`{found.step}`" + (f" (message {found.position})" if found.position else "")
-    kind = found.kind.replace("_", " ")
     low, high = found.lost_completions_low, found.lost_completions_high
     return (
-        f"{kind[0].upper()}{kind[1:]} at {where}: about {found.lost_completions:,.0f} completions "
-        f"lost ({low:,.0f} to {high:,.0f}) among {found.affected:,}. {found.evidence}"
+        f"{found.kind.replace('_', ' ').capitalize()} at {where}: about "
+        f"{found.lost_completions:,.0f} completions lost ({low:,.0f} to {high:,.0f}) among "
+        f"{found.affected:,}. {found.evidence}"
     )

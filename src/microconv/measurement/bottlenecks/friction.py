@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba import njit
 
 from microconv.histories.arrays import DAY, Int64
-from microconv.measurement.bottlenecks.bottleneck import Bottleneck
+from microconv.measurement.bottlenecks import Bottleneck
 from microconv.measurement.stats.intervals import wilson_interval
 from microconv.measurement.study.study import Bools, Study
 from microconv.settings import BottleneckSettings

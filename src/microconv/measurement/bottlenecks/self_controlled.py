@@ -1,20 +1,23 @@
-"""Reluctance after a step: the last stage's steps come less often for some time after it.
+"""Trust barriers by self-controlled case series: decisions are rarer for some time after a step.
 
-Each prospect is compared with themselves: the share of their steps of the last
-stage that falls into the time after the step, against the share of their time at
-risk that does (a self-controlled case series). What differs between prospects,
-how keen they are above all, cancels. Clicks in messages and steps that answer one
-are left out, as the sequence decides when those come. Where there are no others,
-answers per ask take the place of steps per day (:mod:`~microconv.measurement.study.answers`).
+Each prospect is compared with themselves: the share of their decisions (steps of the last
+stage) that falls into the time after the step, against the share of their time at risk that
+does. What differs between prospects, above all how interested they are, cancels. Steps that
+belong or respond to a message are left out, as the schedule of the messages decides when
+those come.
 
-Given that prospect i did n of them, and spent a of their time after the step and
-b not, each falls after it with probability r a / (r a + b); r is found by maximum
-likelihood (Farrington, Biometrics 51 (1995)).
+Where every decision is a response to a message, time says little: a prospect can only
+respond when a message comes. So message sends take the place of days. Messages differ in how
+many responses they get, and later ones ask for more; each send counts as the response rate
+that its message has among those whom it does not reach in the time after the step.
+
+Given that prospect i made n decisions, and spent a of their time after the step and b not,
+each falls after it with probability r a / (r a + b); r is found by maximum likelihood
+(Farrington, Biometrics 51 (1995)).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import exp, sqrt
 
 import numpy as np
@@ -22,17 +25,20 @@ from numba import njit
 
 from microconv.histories.arrays import DAY
 from microconv.journey import MICRO
-from microconv.measurement.bottlenecks.bottleneck import Bottleneck
+from microconv.measurement.bottlenecks import Bottleneck
 from microconv.measurement.stats.intervals import UNKNOWN, Ratio
-from microconv.measurement.study.answers import answers_after, asked_to_decide, made_after
 from microconv.measurement.study.message_sends import MessageSends
 from microconv.measurement.study.study import Bools, Floats, Study
 from microconv.settings import BottleneckSettings
 
-BARRIER = 0.8
-"""Less reluctance than this, with confidence, is not called a barrier."""
+MAX_BARRIER_RATIO = 0.8
+"""A step is a barrier only if the ratio is below this, with confidence."""
 
-LEAST_COMMITMENT = 3
+MIN_COMMITMENT = 3
+"""Without `barrier_steps`, barriers are looked for after steps of this commitment or more."""
+
+Counts = tuple[Floats, Floats, Floats, Floats]
+"""Per prospect: decisions after the step and at other times, time after it and other time."""
 
 
 def find_barriers(
@@ -40,105 +46,123 @@ def find_barriers(
 ) -> list[Bottleneck]:
     """Find the steps after which prospects hesitate to decide, the strongest first.
 
-    Once one is found, the time after it is left out when the others are looked at:
-    steps that come together would all seem to be one.
+    Once one is found, the time after it is left out when the others are tested:
+    steps that come together would all seem to be barriers.
+
+    Parameters
+    ----------
+    study : Study
+    sends : MessageSends
+        All with a goal and an outcome.
+    settings : BottleneckSettings
+    confidence : float
+
+    Returns
+    -------
+    list of Bottleneck
     """
-    last = len(study.journey.stages) - 1
     candidates = _candidates(study, settings)
-    if last == 0 or not candidates:
+    if len(study.journey.stages) == 1 or not candidates:
         return []
     length = round(settings.barrier_days * DAY)
-    own, decisions = _own_decisions(study, sends), asked_to_decide(study, sends)
-    alone = bool(own.any())
+    decisions = _unprompted_decisions(study, sends)
+    prompted = sends.where(_asks_for_decision(study, sends))
     strict = 1 - (1 - confidence) / len(candidates)
     found: list[Bottleneck] = []
     hidden = np.full(len(study.journey), False)
     while candidates:
-        judged = {}
+        results = {}
         for code in candidates:
-            if alone:
-                counts = _own_after(study, own, code, hidden, length)
+            counts: Counts
+            if decisions.any():
+                follow_up = study.follow_up
+                counts = _count(
+                    (study.offsets, study.time, study.step, decisions),
+                    (follow_up.first_seen, follow_up.ended_at),
+                    (code, hidden, length),
+                )
             else:
-                counts = answers_after(study, decisions, code, hidden, length)
-            judged[code] = self_controlled(*counts, confidence=strict), counts
+                counts = responses_after(study, prompted, code, hidden=hidden, length=length)
+            results[code] = self_controlled(*counts, confidence=strict), counts
         best = min(
-            candidates, key=lambda code: judged[code][0].high if judged[code][0].high > 0 else 9
+            candidates, key=lambda code: results[code][0].high if results[code][0].high > 0 else 9
         )
-        ratio, counts = judged[best]
-        if not (ratio.high < BARRIER):
+        ratio, counts = results[best]
+        if not (ratio.high < MAX_BARRIER_RATIO):
             break
-        lost = _Lost(ratio, int(counts[0].sum()), int((counts[2] > 0).sum()), alone)
-        found.append(_barrier(study, best, lost, settings))
+        events = "decisions" if decisions.any() else "responses to messages"
+        found.append(_barrier(study, best, (ratio, counts), events, settings))
         hidden[best] = True
         candidates.remove(best)
     return found
 
 
-def hesitant(
+def sends_after_barriers(
     study: Study, sends: MessageSends, barriers: list[Bottleneck], settings: BottleneckSettings
 ) -> Bools:
-    """Mark the asks for a step of the last stage, made in the time after a barrier."""
-    last = len(study.journey.stages) - 1
+    """Mark the sends that ask for a step of the last stage in the time after a barrier.
+
+    Parameters
+    ----------
+    study : Study
+    sends : MessageSends
+    barriers : list of Bottleneck
+    settings : BottleneckSettings
+
+    Returns
+    -------
+    ndarray of bool, shape (n_sends,)
+    """
     names = [barrier.step for barrier in barriers]
     steps = np.isin(np.array(study.journey.step_names), names)
-    marked = made_after(study, sends, steps, round(settings.barrier_days * DAY))
-    return np.asarray(marked & (study.journey.stage_codes[sends.goal] == last))
+    after = _sent_after(study, sends, steps, round(settings.barrier_days * DAY))
+    return after & _asks_for_decision(study, sends)
 
 
-def _own_decisions(study: Study, sends: MessageSends) -> Bools:
-    """Mark the steps of the last stage that no message brought about."""
+def _asks_for_decision(study: Study, sends: MessageSends) -> Bools:
+    last = len(study.journey.stages) - 1
+    return np.asarray((sends.goal >= 0) & (study.journey.stage_codes[sends.goal] == last))
+
+
+def _unprompted_decisions(study: Study, sends: MessageSends) -> Bools:
+    """Mark the steps of the last stage that belong and respond to no message."""
+    responses = np.zeros(len(study.time), bool)
+    responded = sends.where(sends.responded)
+    answered = (responded.prospect, responded.time, responded.goal)
+    _mark_responses(study.offsets, study.time, study.step, answered, responses)
     last = len(study.journey.stages) - 1
     decides = (study.journey.kinds == MICRO) & (study.journey.stage_codes == last)
-    return np.asarray(decides[study.step] & (study.message < 0) & ~_answers(study, sends))
+    return np.asarray(decides[study.step] & (study.message < 0) & ~responses)
 
 
 def _candidates(study: Study, settings: BottleneckSettings) -> list[int]:
     if settings.barrier_steps:
         return [study.journey.code_of(name) for name in settings.barrier_steps]
-    asked = study.journey.commitments >= LEAST_COMMITMENT
-    return np.flatnonzero((study.journey.kinds == MICRO) & asked).tolist()
-
-
-def _answers(study: Study, sends: MessageSends) -> Bools:
-    """Mark the steps that answer a message: the first of the goal after each answered ask."""
-    marked = np.zeros(len(study.time), bool)
-    done = sends.where(sends.responded)
-    _mark(study.offsets, study.time, study.step, (done.prospect, done.time, done.goal), marked)
-    return marked
+    committed = study.journey.commitments >= MIN_COMMITMENT
+    return np.flatnonzero((study.journey.kinds == MICRO) & committed).tolist()
 
 
 @njit(cache=True, nogil=True)
-def _mark(offsets, time, step, answered, marked):  # type: ignore[no-untyped-def]
-    prospect, at, goal = answered
+def _mark_responses(offsets, time, step, sends, marked):  # type: ignore[no-untyped-def]
+    """Mark the first event of the goal after each send."""
+    prospect, sent_at, goal = sends
     for k in range(len(prospect)):
         p = prospect[k]
         for i in range(offsets[p], offsets[p + 1]):
-            if time[i] >= at[k] and step[i] == goal[k]:
+            if time[i] >= sent_at[k] and step[i] == goal[k]:
                 marked[i] = True
                 break
 
 
-def _own_after(
-    study: Study, own: Bools, code: int, hidden: Bools, length: int
-) -> tuple[Floats, Floats, Floats, Floats]:
-    lines = study.follow_up
-    counts: tuple[Floats, Floats, Floats, Floats] = _count(
-        (study.offsets, study.time, study.step, own),
-        (lines.first_seen, lines.ended_at),
-        (code, hidden, length),
-    )
-    return counts
-
-
 @njit(cache=True, nogil=True)
 def _count(events, spans, what):  # type: ignore[no-untyped-def]
-    """Count each prospect's steps and days: after the step, and not after it."""
+    """Count each prospect's decisions and time: after the step, and not after it."""
     offsets, time, step, counted = events
     start, end = spans
     code, hidden, length = what
     n = len(offsets) - 1
     after, other = np.zeros(n), np.zeros(n)
-    days_after, days_other = np.zeros(n), np.zeros(n)
+    time_after, time_other = np.zeros(n), np.zeros(n)
     for p in range(n):
         until, off = np.int64(-1), np.int64(-1)  # ends of the time after the step, and left out
         now = start[p]
@@ -147,8 +171,8 @@ def _count(events, spans, what):  # type: ignore[no-untyped-def]
             if then > now:  # the time up to this event: left out, then after, then other
                 left = min(max(off - now, 0), then - now)
                 inside = min(max(until - now - left, 0), then - now - left)
-                days_after[p] += inside
-                days_other[p] += then - now - left - inside
+                time_after[p] += inside
+                time_other[p] += then - now - left - inside
                 now = then
             if i == offsets[p + 1] or time[i] >= end[p]:
                 break
@@ -161,26 +185,95 @@ def _count(events, spans, what):  # type: ignore[no-untyped-def]
                 until = time[i] + length
             elif hidden[step[i]]:
                 off = time[i] + length
-    return after, other, days_after, days_other
+    return after, other, time_after, time_other
+
+
+def responses_after(
+    study: Study, sends: MessageSends, code: int, *, hidden: Bools, length: int
+) -> Counts:
+    """Count each prospect's responses, and those to be expected, after a step and otherwise.
+
+    Parameters
+    ----------
+    study : Study
+    sends : MessageSends
+        All that ask for a decision; those that ask for the step itself are left out.
+    code : int
+        The step.
+    hidden : ndarray of bool, shape (n_steps,)
+        Sends in the time after these steps are left out.
+    length : int
+        How long the time after a step is, in µs.
+
+    Returns
+    -------
+    tuple of ndarray of float64, shape (n_prospects,)
+        Responses after the step and otherwise, expected responses after it and
+        otherwise: what :func:`self_controlled` takes.
+    """
+    kept = sends.where(~_sent_after(study, sends, hidden, length) & (sends.goal != code))
+    after = _sent_after(study, kept, np.arange(len(study.journey)) == code, length)
+    size = int(kept.message.max(initial=-1)) + 1
+    others = np.bincount(kept.message[~after], minlength=size)
+    responses = np.bincount(kept.message[~after], kept.responded[~after], minlength=size)
+    expected = (responses / np.maximum(others, 1))[kept.message]
+    # a message without responses at other times cannot get fewer after the step
+    responded = (kept.responded & (expected > 0)).astype(float)
+
+    def per_prospect(chosen: Bools, amount: Floats) -> Floats:
+        weights = np.where(chosen, amount, 0.0)
+        return np.bincount(kept.prospect, weights, minlength=len(study)).astype(float)
+
+    return (
+        per_prospect(after, responded),
+        per_prospect(~after, responded),
+        per_prospect(after, expected),
+        per_prospect(~after, expected),
+    )
+
+
+def _sent_after(study: Study, sends: MessageSends, steps: Bools, length: int) -> Bools:
+    """Mark the sends in ``[step, step + length)`` of any of some steps."""
+    marked = np.zeros(len(sends), bool)
+    _mark_sends(study.offsets, study.time, steps[study.step], (sends.prospect, sends.time), length,
+                marked)  # fmt: skip
+    return marked
+
+
+@njit(cache=True, nogil=True)
+def _mark_sends(offsets, time, done, sends, length, marked):  # type: ignore[no-untyped-def]
+    prospect, sent_at = sends
+    for k in range(len(prospect)):
+        for i in range(offsets[prospect[k]], offsets[prospect[k] + 1]):
+            if done[i] and time[i] <= sent_at[k] < time[i] + length:
+                marked[k] = True
+                break
 
 
 def self_controlled(
-    after: Floats, other: Floats, days_after: Floats, days_other: Floats, *, confidence: float
+    after: Floats, other: Floats, time_after: Floats, time_other: Floats, *, confidence: float
 ) -> Ratio:
-    """Estimate how many times as often steps come after another, within prospects.
+    """Estimate the rate ratio of decisions after a step, within prospects.
 
     Parameters
     ----------
     after, other : ndarray of float64, shape (n_prospects,)
-        Steps in the time after, and in the other time.
-    days_after, days_other : ndarray of float64, shape (n_prospects,)
+        Decisions in the time after the step, and in the other time.
+    time_after, time_other : ndarray of float64, shape (n_prospects,)
         That time, in any unit.
+    confidence : float
+
+    Returns
+    -------
+    Ratio
+        Conditional maximum likelihood with a Wald interval of its logarithm;
+        :data:`~microconv.measurement.stats.intervals.UNKNOWN` where all or none come after.
     """
     from scipy.stats import norm
 
-    used = (days_after > 0) & (days_other > 0) & (after + other > 0)
+    used = (time_after > 0) & (time_other > 0) & (after + other > 0)
     hit, total = after[used], (after + other)[used]
-    odds = days_after[used] / days_other[used]
+    odds = time_after[used] / time_other[used]
     if hit.sum() == 0 or hit.sum() == total.sum():
         return UNKNOWN
     beta = 0.0
@@ -191,31 +284,24 @@ def self_controlled(
         beta += max(-1.0, min(1.0, step))
         if abs(step) < 1e-10:
             break
-    spread = 1 / sqrt(information)
-    reach = float(norm.ppf((1 + confidence) / 2)) * spread
-    p = float(2 * norm.sf(abs(beta) / spread))
+    error = 1 / sqrt(information)
+    reach = float(norm.ppf((1 + confidence) / 2)) * error
+    p = float(2 * norm.sf(abs(beta) / error))
     return Ratio(exp(beta), exp(beta - reach), exp(beta + reach), p)
 
 
-@dataclass(frozen=True)
-class _Lost:
-    """How many times as often decisions come after a step, how many came, whom it met."""
-
-    ratio: Ratio
-    after: int
-    people: int
-    alone: bool
-
-
-def _barrier(study: Study, code: int, met: _Lost, settings: BottleneckSettings) -> Bottleneck:
-    ratio = met.ratio
-    lost, high, low = (met.after * (1 / r - 1) for r in (ratio.ratio, ratio.low, ratio.high))
-    stage = study.journey.stages[-1]
-    come = "come" if met.alone else "that a message asks for are done"
-    evidence = (
-        f"For {settings.barrier_days:g} days after it, steps of the stage `{stage}` {come} "
-        f"{ratio.ratio:.2f} times ({ratio.low:.2f} to {ratio.high:.2f}) as often as at the same "
-        "prospects' other times."
+def _barrier(
+    study: Study, code: int, result: tuple[Ratio, Counts], events: str, settings: BottleneckSettings
+) -> Bottleneck:
+    ratio, (after, _, time_after, _) = result
+    lost, high, low = (
+        float(after.sum()) * (1 / r - 1) for r in (ratio.ratio, ratio.low, ratio.high)
     )
-    name = study.journey.step_names[code]
-    return Bottleneck("trust_barrier", name, None, met.people, lost, low, high, evidence)
+    evidence = (
+        f"For {settings.barrier_days:g} days after it, {events} in the stage "
+        f"`{study.journey.stages[-1]}` are {ratio.ratio:.2f} times ({ratio.low:.2f} to "
+        f"{ratio.high:.2f}) as frequent as at other times of the same prospects."
+    )
+    affected = int((time_after > 0).sum())
+    step = study.journey.step_names[code]
+    return Bottleneck("trust_barrier", step, None, affected, lost, low, high, evidence)

@@ -141,6 +141,11 @@ def parse_goals(goal: object) -> list[str]:
     return [name.strip() for name in goal.split(",") if name.strip()]
 
 
+def is_outside_stage(stage_gap: Int64) -> Bools:
+    """Return which sends ask for a step behind the recipient's stage, or beyond the next one."""
+    return np.asarray((stage_gap < 0) | (stage_gap > 1))
+
+
 @njit(cache=True, nogil=True)
 def _list_sends(events, human, steps, goals, limits):  # type: ignore[no-untyped-def]
     """Count the sends, then fill a row for each."""
