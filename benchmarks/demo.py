@@ -49,7 +49,7 @@ def amount(figures: dict[str, Any]) -> None:
         return
     print(f"amount, {figures['conversions']} conversions: gamma deviance "
           f"{figures['deviance']:.3f}, of the mean {figures['deviance_of_mean']:.3f}; "
-          f"expected / paid {figures['expected_over_paid']:.2f}")  # fmt: skip
+          f"expected / actual {figures['expected_over_actual']:.2f}")  # fmt: skip
 
 
 def interval(figure: dict[str, float]) -> str:

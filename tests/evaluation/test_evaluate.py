@@ -1,8 +1,9 @@
-"""The report: strict JSON, a plain verdict, and every model beside every other."""
+"""The evaluation report: strict JSON, a verdict, and every model on the same rows."""
 
 from __future__ import annotations
 
 import json
+import math
 from functools import cache
 
 import numpy as np
@@ -12,15 +13,15 @@ from sklearn.metrics import roc_auc_score
 
 from microconv.errors import EventLogError
 from microconv.evaluation.backtest import Backtest
-from microconv.evaluation.evaluate import Evaluation, evaluate
+from microconv.evaluation.evaluate import Evaluation, amount_metrics, evaluate
 from microconv.settings import EvaluateSettings
 from worlds.predictions import backtest_of, planted_answers
 
 SETTINGS = EvaluateSettings(list_size=20, bootstrap=100, seed=1)
 
 
-def said(asked: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Let the blend say the true chance, a baseline the same with noise, another the base rate."""
+def predicted(asked: pd.DataFrame) -> dict[str, np.ndarray]:
+    """Predict the true probability, the same with noise as a baseline, and the base rate."""
     noise = np.random.default_rng(7).normal(size=len(asked))
     blurred = 1 / (1 + np.exp(1 - 0.6 * (asked["score"] + 1.5 * noise)))
     rate = np.full(len(asked), asked["converted"].mean())
@@ -31,10 +32,10 @@ def said(asked: pd.DataFrame) -> dict[str, np.ndarray]:
 def planted() -> Evaluation:
     """Evaluate the planted predictions, once."""
     asked = planted_answers()
-    return evaluate(backtest_of(asked, said(asked)), SETTINGS)
+    return evaluate(backtest_of(asked, predicted(asked)), SETTINGS)
 
 
-def test_figures_are_those_of_scikit_learn_pooled_and_by_fold():
+def test_metrics_are_those_of_scikit_learn_pooled_and_by_fold():
     """AUC of all test rows, and of each fold alone."""
     asked, models = planted_answers(), planted().report["models"]
     pooled = roc_auc_score(asked["converted"], asked["chance"])
@@ -47,7 +48,7 @@ def test_figures_are_those_of_scikit_learn_pooled_and_by_fold():
     assert models["ensemble"]["unseen"]["auc"]["value"] == pytest.approx(expected)
 
 
-def test_a_planted_signal_is_found_and_beats_the_baseline():
+def test_a_planted_signal_beats_chance_and_the_baseline():
     """The verdict names the best baseline and the interval of the difference."""
     verdict = planted().report["verdict"]
     assert verdict["better_than_chance"] is True
@@ -57,29 +58,29 @@ def test_a_planted_signal_is_found_and_beats_the_baseline():
     assert "It beats the best baseline, recency, by +0." in verdict["summary"]
 
 
-def test_where_nothing_predicts_the_report_says_so():
-    """In at least 17 of 20 worlds without signal: there is nothing to rank by."""
+def test_without_signal_the_verdict_is_not_better_than_chance():
+    """In at least 17 of 20 worlds without signal."""
     nothing = 0
     for seed in range(20):
         asked = planted_answers(200, seed=seed, signal=0, folds=1)
         guess = 1 / (1 + np.exp(1 - 0.3 * asked["score"]))
         report = evaluate(backtest_of(asked, {"ensemble": guess}), SETTINGS).report
-        nothing += "There is nothing to rank by" in report["verdict"]["summary"]
+        nothing += "does not rank better than chance" in report["verdict"]["summary"]
     assert nothing >= 17
 
 
-def test_a_ranking_that_turned_round_is_not_called_good():
-    """An interval wholly below one half is worse than no list."""
+def test_a_reversed_ranking_is_worse_than_chance():
+    """The whole interval lies below 0.5."""
     asked = planted_answers()
     report = evaluate(backtest_of(asked, {"ensemble": 1 - asked["chance"]}), SETTINGS).report
     assert report["verdict"]["better_than_chance"] is False
     assert "worse than chance" in report["verdict"]["summary"]
 
 
-def test_a_baseline_that_is_better_is_said_to_be():
-    """No model for the model's sake."""
+def test_a_better_baseline_is_recommended():
+    """The simple rule is then the better choice."""
     asked = planted_answers()
-    best = said(asked)
+    best = predicted(asked)
     swapped = {"recency": best["ensemble"], "ensemble": best["recency"]}
     report = evaluate(backtest_of(asked, swapped), SETTINGS).report
     assert "use that rule instead" in report["verdict"]["summary"]
@@ -89,28 +90,28 @@ def test_without_resamples_there_is_no_verdict():
     """A point estimate alone says nothing about chance."""
     asked = planted_answers()
     settings = SETTINGS.model_copy(update={"bootstrap": 0})
-    report = evaluate(backtest_of(asked, said(asked)), settings).report
+    report = evaluate(backtest_of(asked, predicted(asked)), settings).report
     assert report["verdict"]["better_than_chance"] is None
     assert "`evaluate.bootstrap` is 0" in report["verdict"]["summary"]
 
 
 def test_a_fold_without_conversions_is_null_with_a_reason():
-    """The other folds and the pooled figures stand."""
+    """The other folds and the pooled metrics remain."""
     asked = planted_answers()
     asked.loc[asked["fold"] == "fold 1", "converted"] = False
-    models = evaluate(backtest_of(asked, said(asked)), SETTINGS).report["models"]
+    models = evaluate(backtest_of(asked, predicted(asked)), SETTINGS).report["models"]
     assert models["ensemble"]["folds"]["fold 1"]["auc"]["value"] is None
     assert "none of the 800 rows" in models["ensemble"]["folds"]["fold 1"]["auc"]["reason"]
     assert models["ensemble"]["pooled"]["auc"]["value"] > 0.5
     assert models["ensemble"]["spread"]["auc"]["folds"] == 1
 
 
-def test_nobody_converting_in_any_test_is_reported_not_raised():
-    """Everything that exists is stated, the rest is null, and the verdict says why."""
+def test_a_test_without_conversions_is_reported_and_no_error():
+    """Undefined metrics are null, and the verdict gives the reason."""
     asked = planted_answers().assign(converted=False)
     done = evaluate(backtest_of(asked, {"ensemble": asked["chance"]}), SETTINGS)
     json.dumps(done.report, allow_nan=False)
-    assert "cannot be told" in done.report["verdict"]["summary"]
+    assert "is unknown" in done.report["verdict"]["summary"]
     assert done.report["headline"]["auc"] is None
 
 
@@ -134,7 +135,7 @@ def test_the_report_is_strict_json_and_the_tables_are_there(tmp_path):
 def test_the_same_predictions_give_the_same_report():
     """In whatever order the file has its rows."""
     asked = planted_answers()
-    made = backtest_of(asked, said(asked))
+    made = backtest_of(asked, predicted(asked))
     shuffled = made.predictions.take(np.random.default_rng(3).permutation(len(made.predictions)))
     again = evaluate(Backtest(shuffled, made.notes), SETTINGS).report
     for name in ("ensemble", "recency", "base_rate"):
@@ -142,7 +143,7 @@ def test_the_same_predictions_give_the_same_report():
 
 
 def test_differences_are_paired():
-    """Two models that are nearly one differ by nearly nothing, however wide each interval is."""
+    """Two nearly identical models differ by nearly nothing, however wide each interval is."""
     asked = planted_answers()
     near = {"ensemble": asked["chance"], "regression": asked["chance"] * 0.999}
     difference = evaluate(backtest_of(asked, near), SETTINGS).report["candidate_minus"][
@@ -152,25 +153,54 @@ def test_differences_are_paired():
     assert 0 < difference["log_loss"]["high"] - difference["log_loss"]["low"] < 1e-3
 
 
-def test_models_asked_about_other_rows_are_not_compared():
-    """A comparison on different rows is none."""
+def test_models_with_predictions_for_different_rows_are_not_compared():
+    """The metrics would not be comparable."""
     asked = planted_answers()
-    made = backtest_of(asked, said(asked))
+    made = backtest_of(asked, predicted(asked))
     with pytest.raises(EventLogError, match="not about the same rows"):
         evaluate(Backtest(made.predictions.slice(5), made.notes), SETTINGS)
 
 
-def test_predictions_without_the_blend_are_refused():
+def test_predictions_without_the_ensemble_are_an_error():
     """There is nothing to report on."""
     asked = planted_answers()
     with pytest.raises(EventLogError, match="no row of `ensemble`"):
         evaluate(backtest_of(asked, {"recency": asked["chance"]}), SETTINGS)
 
 
-def test_the_calibrated_generator_is_found_calibrated():
-    """The slope's interval holds 1, that of the blurred baseline is told beside its band."""
+def test_the_true_probabilities_are_found_calibrated():
+    """The interval of the slope contains 1, and the chance limits of the ECE are reported."""
     models = planted().report["models"]
     slope = models["ensemble"]["pooled"]["calibration"]["slope"]
     assert slope["low"] < 1 < slope["high"]
     for name in ("ece", "ece_chance_limit", "ece_chance_limit_by_prospect"):
         assert models["recency"]["pooled"]["calibration"][name] > 0
+
+
+def amounts(**columns: list[float | None]) -> pd.DataFrame:
+    """Return four rows: two conversions of known value, one of unknown value, one none."""
+    return pd.DataFrame(
+        {
+            "converted": [True, True, True, False],
+            "value": [100.0, 300.0, None, None],
+            "amount": [100.0, 200.0, 50.0, 50.0],
+        }
+        | columns
+    )
+
+
+def test_only_conversions_of_known_value_count_in_the_amount_metrics():
+    """Deviance 0 for the first; of the second, 2 (3/2 − 1 − ln 3/2). The mean is 150."""
+    found = amount_metrics(amounts())
+    second = 2 * (0.5 - math.log(1.5))
+    of_mean = (2 * (100 / 150 - 1 - math.log(100 / 150)) + 2 * (1 - math.log(2))) / 2
+    assert found["conversions"] == 2
+    assert found["deviance"] == pytest.approx(second / 2)
+    assert found["deviance_of_mean"] == pytest.approx(of_mean)
+    assert found["expected_over_actual"] == pytest.approx(300 / 400)
+
+
+def test_without_values_the_amount_metrics_are_a_reason():
+    """Revenue is optional; a zero would be misleading."""
+    assert "reason" in amount_metrics(amounts(value=[None] * 4))
+    assert "reason" in amount_metrics(amounts(amount=[None] * 4))

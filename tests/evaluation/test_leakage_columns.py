@@ -7,9 +7,9 @@ import pytest
 
 from microconv.evaluation.drift import stability_index
 from microconv.evaluation.leakage.columns import (
-    attribute_values,
     auc_error,
     column_aucs,
+    combine_attribute_columns,
     origin_of,
     rates_by_value,
 )
@@ -59,7 +59,7 @@ def test_the_columns_of_an_attribute_are_combined_into_one_value():
     values = np.array(
         [[9, 9, 9], [1, 0, 0], [0, 0, 0], [0, 1, 1], [5, np.nan, 7]], dtype=np.float32
     )
-    found = attribute_values(names, values)
+    found = combine_attribute_columns(names, values)
     assert list(found) == ["kind", "size"]
     assert found["kind"][0].tolist() == [0, 2, 2]
     assert found["size"][0].tolist() == [0, 2, 1]

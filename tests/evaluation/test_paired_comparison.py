@@ -15,7 +15,7 @@ ASKED = planted_answers(folds=1)
 
 
 def predictions(probability, rows: pd.DataFrame = ASKED) -> pd.DataFrame:
-    """Give the planted rows some probabilities."""
+    """Return the planted rows with these probabilities."""
     kept = rows[["prospect_id", "as_of", "converted"]]
     return kept.assign(probability=np.asarray(probability, float))
 
@@ -25,7 +25,7 @@ NOISE = np.random.default_rng(1).normal(size=len(ASKED))
 WORSE = predictions(1 / (1 + np.exp(-(ASKED["score"] + 1.5 * NOISE))))
 
 
-def test_the_better_one_is_found():
+def test_the_better_model_is_found():
     """The difference is that of the two AUCs, and its interval lies above zero."""
     found = compare(GOOD, WORSE, resamples=200, seed=1)
     one, other = (roc_auc_score(f["converted"], f["probability"]) for f in (GOOD, WORSE))
@@ -42,7 +42,7 @@ def test_the_same_predictions_do_not_differ():
         assert found[metric]["difference"] == {"value": 0, "low": 0, "high": 0}
 
 
-def test_swapping_the_two_turns_the_difference_round():
+def test_swapping_the_two_reverses_the_difference():
     """Nothing else changes."""
     there = compare(GOOD, WORSE, resamples=50, seed=1)["auc"]["difference"]
     back = compare(WORSE, GOOD, resamples=50, seed=1)["auc"]["difference"]
@@ -52,7 +52,7 @@ def test_swapping_the_two_turns_the_difference_round():
 
 
 def test_only_common_rows_count():
-    """A champion and a challenger were not asked about quite the same weeks."""
+    """A champion and a challenger may have predictions for different weeks."""
     assert compare(GOOD[:500], WORSE[300:], resamples=5, seed=1)["rows"] == 200
 
 
@@ -70,20 +70,20 @@ def test_the_interval_is_that_of_resampled_prospects():
     assert (found["low"], found["high"]) == pytest.approx((low, high), abs=0.01)
 
 
-def test_nothing_in_common_is_said():
+def test_no_common_row_is_an_error():
     """With the sizes of both."""
     with pytest.raises(NotEnoughDataError, match=r"400 and 400 rows"):
         compare(GOOD[:400], WORSE[400:], resamples=5, seed=1)
 
 
-def test_disagreeing_on_what_happened_is_refused():
-    """Other labels are another question."""
+def test_different_labels_are_an_error():
+    """They come from different logs or horizons."""
     turned = WORSE.assign(converted=~WORSE["converted"])
-    with pytest.raises(EventLogError, match="disagree on what happened"):
+    with pytest.raises(EventLogError, match="have different labels"):
         compare(GOOD, turned, resamples=5, seed=1)
 
 
-def test_a_row_that_is_there_twice_is_refused():
+def test_a_duplicate_row_is_an_error():
     """Usually a forgotten filter on model or fold."""
     with pytest.raises(EventLogError, match="800 rows of the first predictions"):
         compare(pd.concat([GOOD, WORSE]), WORSE, resamples=5, seed=1)

@@ -76,7 +76,9 @@ def test_charts_survive_what_little_there_may_be() -> None:
          "high": [None, None]}
     ).astype({"auc": float, "low": float, "high": float})  # fmt: skip
     assert "<svg" in folds_chart(folds, candidate="ensemble", best=None)
-    gain = pd.DataFrame({"model": ["ensemble"] * 2, "called": [0.0, 1.0], "met": [0.0, 1.0]})
+    gain = pd.DataFrame(
+        {"model": ["ensemble"] * 2, "share_of_rows": [0.0, 1.0], "share_of_conversions": [0.0, 1.0]}
+    )
     assert "<svg" in gain_chart(gain, candidate="ensemble", best=None)
     assert "<svg" in gain_chart(gain[:0], candidate="ensemble", best=None)
 

@@ -107,7 +107,7 @@ def test_plots_are_drawn_from_the_tables(repository):
     """A plot whose column was renamed is an error here, not an empty page later."""
     repository.dvc("plots", "show", "-o", "plots")
     page = (repository.path / "plots/index.html").read_text()
-    assert "called" in page
+    assert "share_of_rows" in page
     assert "predicted" in page
     assert "2024-0" in page
 

@@ -51,7 +51,7 @@ def files(tmp_path_factory) -> dict[str, Path]:
     for name in ("log", "plots"):
         found[name] = root / name
         found[name].mkdir()
-    (found["plots"] / "gain.csv").write_text("called,met\n0,0\n")
+    (found["plots"] / "gain.csv").write_text("share_of_rows,share_of_conversions\n0,0\n")
     (found["log"] / "log.json").write_text(json.dumps({"prospects": world().buckets}))
     found["model"] = root / "prospect_model"
     trained().save(found["model"])

@@ -1,1 +1,1 @@
-"""Evaluation: what the models would have said, and how good it would have been."""
+"""Evaluation: backtests, metrics, calibration, leakage checks and the decision to promote."""

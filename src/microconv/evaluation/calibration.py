@@ -1,27 +1,29 @@
-"""Do probabilities mean what they say? Bins, Murphy's parts, ECE and the recalibration line."""
+"""Calibration: reliability bins, Brier decomposition, ECE and the recalibration line."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numba import njit
 
-from microconv.evaluation.metrics import Int64, Predictions
+from microconv.evaluation.metrics import Estimate, Int64, Predictions
 from microconv.model.logistic import fit_logistic, sigmoid
 from microconv.model.training_rows import Floats
+from microconv.settings import EvaluateSettings
 
 SIMULATIONS = 400
 """Draws behind the 95 % quantile of the ECE of a calibrated model."""
 
 CLIP = 1e-9
-"""The recalibration line takes probabilities nearer to 0 or 1 as this near."""
+"""For the recalibration line probabilities are clipped to this distance from 0 and 1."""
 
 
 @dataclass(frozen=True)
 class Bins:
-    """Rows grouped by probability into parts of (nearly) equal size, lowest first.
+    """Rows grouped by probability into bins of (nearly) equal size, lowest first.
 
     Attributes
     ----------
@@ -39,7 +41,7 @@ class Bins:
 
     @property
     def ece(self) -> float:
-        """Mean over rows of the gap between predicted and observed of their bin."""
+        """Return the expected calibration error: the mean gap of predicted and observed rate."""
         return float((self.rows * np.abs(self.predicted - self.observed)).sum() / self.rows.sum())
 
 
@@ -51,7 +53,11 @@ def bin_by_probability(predictions: Predictions, bins: int) -> Bins:
     predictions : Predictions
         At least one row.
     bins : int
-        The most bins there may be.
+        Maximum number of bins.
+
+    Returns
+    -------
+    Bins
     """
     p = predictions.probability
     inner = np.unique(np.quantile(p, np.arange(1, bins) / bins, method="higher"))
@@ -66,8 +72,14 @@ def bin_by_probability(predictions: Predictions, bins: int) -> Bins:
 def brier_decomposition(predictions: Predictions, bins: Bins) -> dict[str, float]:
     """Split the Brier score: reliability − resolution + uncertainty + within_bins.
 
-    The first three are Murphy's, on the bins; the last is what binning leaves
-    over, so that the four sum to the Brier score itself.
+    The first three are Murphy's, on the bins; the last is the remainder of the binning,
+    so that the four add up to the Brier score.
+
+    Parameters
+    ----------
+    predictions : Predictions
+    bins : Bins
+        Of these predictions.
     """
     share, rate = bins.rows / bins.rows.sum(), float(predictions.converted.mean())
     reliability = float((share * (bins.predicted - bins.observed) ** 2).sum())
@@ -85,10 +97,10 @@ def brier_decomposition(predictions: Predictions, bins: Bins) -> dict[str, float
 def ece_chance_limit(
     predictions: Predictions, bins: Bins, *, seed: int, one_draw_per_prospect: bool = False
 ) -> float:
-    """Return the 95 % quantile of the ECE that a calibrated model would show here.
+    """Return the 95 % quantile of the ECE that a calibrated model would have on these rows.
 
-    Outcomes are drawn from the model's own probabilities, so that they are right
-    by construction; the ECE that remains is chance.
+    Outcomes are drawn from the model's own probabilities, which are then right by
+    construction; the remaining ECE is chance.
 
     Parameters
     ----------
@@ -97,9 +109,9 @@ def ece_chance_limit(
         Of these predictions.
     seed : int
     one_draw_per_prospect : bool
-        Rows of one prospect often wait for the same conversion. If true, a
-        prospect's rows share one random number (they are as alike as can be);
-        else each row has its own (they are independent). The truth is between.
+        Rows of one prospect often share the same conversion. If true, a prospect's rows
+        share one random number (as correlated as possible); else each row has its own
+        (independent). The truth lies in between.
     """
     unit = (
         predictions.prospect
@@ -117,25 +129,30 @@ def recalibration_line(
 ) -> dict[str, tuple[float, ...]]:
     """Regress outcomes on the logit of the probability: slope 1 and intercept 0 are ideal.
 
-    A slope below 1 says that probabilities are too extreme. Intervals are Wald's,
-    with a variance that counts the rows of a prospect as one (sandwich).
+    A slope below 1 means that probabilities are too extreme. Wald intervals, with a
+    variance clustered by prospect (sandwich).
+
+    Parameters
+    ----------
+    predictions : Predictions
+    confidence : float
 
     Returns
     -------
     dict of str to (value, low, high)
-        `slope`, `intercept`, and `level`: the intercept with the slope held at 1,
-        above 0 where probabilities are too low on the whole.
+        `slope`, `intercept`, and `calibration_in_the_large`: the intercept with the slope
+        fixed at 1, above 0 where probabilities are too low on average.
     """
     p = np.clip(predictions.probability, CLIP, 1 - CLIP)
     logit = np.log(p) - np.log1p(-p)
     ones = np.ones(len(p))
     line = np.column_stack([logit, ones])
-    both = _with_intervals(line, predictions, np.zeros(len(p)), confidence)
-    (level,) = _with_intervals(ones[:, None], predictions, logit, confidence)
-    return {"slope": both[0], "intercept": both[1], "calibration_in_the_large": level}
+    slope, intercept = _fit_with_intervals(line, predictions, np.zeros(len(p)), confidence)
+    (in_the_large,) = _fit_with_intervals(ones[:, None], predictions, logit, confidence)
+    return {"slope": slope, "intercept": intercept, "calibration_in_the_large": in_the_large}
 
 
-def _with_intervals(
+def _fit_with_intervals(
     design: Floats, predictions: Predictions, offset: Floats, confidence: float
 ) -> list[tuple[float, ...]]:
     beta = fit_logistic(design, predictions.converted, offset=offset)
@@ -148,6 +165,41 @@ def _with_intervals(
     variance = curvature @ (sums.T @ sums) @ curvature * groups / max(groups - 1, 1)
     reach = NormalDist().inv_cdf(0.5 + confidence / 2) * np.sqrt(np.diag(variance))
     return [(float(b), float(b - r), float(b + r)) for b, r in zip(beta, reach, strict=True)]
+
+
+def calibration_metrics(predictions: Predictions, settings: EvaluateSettings) -> dict[str, Any]:
+    """Compute the recalibration line, the ECE with its chance limits and the decomposition.
+
+    Parameters
+    ----------
+    predictions : Predictions
+    settings : EvaluateSettings
+    """
+    bins = bin_by_probability(predictions, settings.bins)
+    return {
+        **_line(predictions, settings.confidence),
+        "ece": bins.ece,
+        "ece_chance_limit": ece_chance_limit(predictions, bins, seed=settings.seed),
+        "ece_chance_limit_by_prospect": ece_chance_limit(
+            predictions, bins, seed=settings.seed, one_draw_per_prospect=True
+        ),
+        "bins": len(bins.rows),
+        "brier_decomposition": brier_decomposition(predictions, bins),
+    }
+
+
+def _line(predictions: Predictions, confidence: float) -> dict[str, Estimate]:
+    """Return the recalibration line as estimates, or the reason why there is none."""
+    yes, reason = int(predictions.converted.sum()), None
+    if yes in (0, len(predictions)):
+        reason = "there is only one outcome"
+    elif np.ptp(predictions.probability) == 0:
+        reason = "every row has the same probability"
+    if reason is not None:
+        names = ("slope", "intercept", "calibration_in_the_large")
+        return {name: {"value": None, "reason": reason} for name in names}
+    line = recalibration_line(predictions, confidence=confidence)
+    return {name: dict(zip(("value", "low", "high"), t, strict=True)) for name, t in line.items()}
 
 
 @njit(cache=True, nogil=True)

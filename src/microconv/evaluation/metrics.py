@@ -1,17 +1,18 @@
-"""Ranking and loss figures of many bootstrap resamples at once.
+"""Ranking, loss and list metrics of many bootstrap resamples at once.
 
-Rows are sorted once. A resample is a count per prospect: how often that prospect
-was drawn, its rows with it. The first "resample" counts everybody once: the estimate
-itself. Every model is judged on the same resamples, so differences are paired.
+Rows are sorted once. A resample is a count per prospect: how often that prospect was
+drawn, with all its rows. The first "resample" counts everybody once: it is the metric
+itself. Every model is evaluated on the same resamples, so differences are paired.
 
-Tied rows share what they would get in either order: a pair of a converter and a
-non-converter with one probability is half right, and rows tied at the end of a
-list share its last places. No tie is broken, so no label can break it.
+Tied rows get the average of all orders: a pair of a converter and a non-converter with
+the same probability counts as half right, and rows tied at the end of a list share its
+last places. No tie is broken, so no label can break it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,30 +22,33 @@ from microconv.model.training_rows import Floats, Mask
 
 Int64 = npt.NDArray[np.int64]
 
+Estimate = dict[str, Any]
+"""`value`, `low` and `high`; or `value` None and a `reason`. Never nan, never a made-up 0."""
+
 RANKING_METRICS = ("auc", "average_precision", "log_loss", "brier")
-"""What :func:`ranking_metrics` returns, in its order."""
+"""Columns of :func:`ranking_metrics`."""
 
 LIST_METRICS = ("precision", "recall", "lift", "value_captured")
-"""What :func:`list_metrics` returns, in its order."""
+"""Columns of :func:`list_metrics`."""
 
-CERTAIN = 1e-15
-"""Log loss takes probabilities nearer to 0 or 1 as this near."""
+MIN_PROBABILITY = 1e-15
+"""For the log loss probabilities are clipped to this distance from 0 and 1."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one model said, and what happened.
+    """Predicted probabilities of one model, with the outcomes.
 
     Attributes
     ----------
     probability : ndarray of float64, shape (n_rows,)
     converted : ndarray of bool, shape (n_rows,)
     value : ndarray of float64, shape (n_rows,)
-        What a conversion was worth; nan where unknown or none.
+        Value of the conversion; nan where unknown or none.
     prospect : ndarray of int64, shape (n_rows,)
-        Codes below the width of a resample.
+        Prospect codes: columns of the resamples.
     as_of : ndarray of int64, shape (n_rows,)
-        Any code of the instant.
+        Any code of the date.
     """
 
     probability: Floats
@@ -58,7 +62,7 @@ class Predictions:
         return len(self.probability)
 
     def only(self, rows: Mask) -> Predictions:
-        """Keep some of the rows."""
+        """Return some of the rows."""
         return Predictions(
             self.probability[rows],
             self.converted[rows],
@@ -69,14 +73,20 @@ class Predictions:
 
     @property
     def losses(self) -> Floats:
-        """Log loss of each row."""
-        p = np.clip(self.probability, CERTAIN, 1 - CERTAIN)
+        """Return the log loss of each row."""
+        p = np.clip(self.probability, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
         losses: Floats = -np.log(np.where(self.converted, p, 1 - p))
         return losses
 
 
 def draw_resamples(prospects: int, resamples: int, *, seed: int) -> npt.NDArray[np.uint8]:
     """Draw prospects with replacement; the first row counts each of them once.
+
+    Parameters
+    ----------
+    prospects, resamples : int
+        How many.
+    seed : int
 
     Returns
     -------
@@ -95,11 +105,16 @@ def ranking_metrics(predictions: Predictions, counts: npt.NDArray[np.uint8]) -> 
     Average precision is the sum over distinct probabilities, falling, of the
     recall gained times the precision there: no interpolation.
 
+    Parameters
+    ----------
+    predictions : Predictions
+    counts : ndarray of uint8, shape (n_resamples, n_prospects)
+
     Returns
     -------
     ndarray of float64, shape (n_resamples, 4)
-        As in :data:`RANKING_METRICS`; nan where a resample holds no row, or only one
-        outcome and the estimate needs both (AUC) or a conversion (precision).
+        Columns of :data:`RANKING_METRICS`; nan where a resample has no row, or only one
+        outcome where the metric needs both.
     """
     order = np.argsort(-predictions.probability, kind="stable")
     p, y = predictions.probability[order], predictions.converted[order]
@@ -109,7 +124,7 @@ def ranking_metrics(predictions: Predictions, counts: npt.NDArray[np.uint8]) -> 
 
 
 def list_metrics(predictions: Predictions, counts: npt.NDArray[np.uint8], list_size: int) -> Floats:
-    """Compute what a list of so many brings on each date, averaged over the dates.
+    """Compute the metrics of a list of this size on each date, averaged over the dates.
 
     * precision: conversions among the listed / listed.
     * recall: conversions among the listed / all of that date's, over dates with any.
@@ -117,10 +132,16 @@ def list_metrics(predictions: Predictions, counts: npt.NDArray[np.uint8], list_s
     * value_captured: value of the listed conversions / of all of that date's, over
       dates with any.
 
+    Parameters
+    ----------
+    predictions : Predictions
+    counts : ndarray of uint8, shape (n_resamples, n_prospects)
+    list_size : int
+
     Returns
     -------
     ndarray of float64, shape (n_resamples, 4)
-        As in :data:`LIST_METRICS`; nan where there is nothing to divide by.
+        Columns of :data:`LIST_METRICS`; nan where there is nothing to divide by.
     """
     order = np.lexsort((-predictions.probability, predictions.as_of))
     p, dates = predictions.probability[order], predictions.as_of[order]
@@ -133,7 +154,7 @@ def list_metrics(predictions: Predictions, counts: npt.NDArray[np.uint8], list_s
 
 
 def _tie_ends(*keys: npt.NDArray[np.generic]) -> Int64:
-    """List the position behind each run of rows that are equal in every key."""
+    """Return the position after each run of rows that are equal in every key."""
     if len(keys[0]) == 0:
         return np.empty(0, np.int64)
     new = np.zeros(len(keys[0]) - 1, dtype=bool)

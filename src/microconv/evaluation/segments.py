@@ -1,12 +1,13 @@
-"""Whether probabilities come true in every segment and stage, and not only on the whole.
+"""Calibration of the predictions in every segment and stage.
 
-A model that promises 3 % and gets 3 % may promise webinar leads too much and referrals too
-little. So the test rows are split by the stage that their prospect had reached and by each
-attribute, both as they were known at `as_of`, and the promise is compared with what came.
+A model whose mean probability equals the conversion rate may still predict too much for
+webinar leads and too little for referrals. So the test rows are split by the stage that
+the prospect has reached and by each attribute, both as known at `as_of`, and predicted
+and observed rates are compared.
 
 Of twenty segments one looks wrong by chance. Each is tested once (slope 1 and intercept 0
-at a time, a score test whose variance counts the rows of a prospect as one), and only what
-Benjamini and Hochberg's procedure leaves at the report's confidence is called wrong.
+together, with a score test clustered by prospect), and only those that remain after
+Benjamini and Hochberg's correction at the report's confidence are called miscalibrated.
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from microconv.evaluation.calibration import CLIP
-from microconv.evaluation.intervals import calibration_metrics
+from microconv.evaluation.calibration import CLIP, calibration_metrics
 from microconv.evaluation.metrics import Predictions
 from microconv.features.families import ladder
 from microconv.features.families.attributes import MISSING, OTHER, attribute_values
@@ -28,74 +28,79 @@ from microconv.settings import EvaluateSettings
 
 STAGE = "stage"
 SEGMENT = "segment."
-"""What the column of an attribute begins with in the backtest's predictions."""
+"""Prefix of the attribute columns in the predictions of a backtest."""
 
 NO_STAGE = "(no step yet)"
 
-COMMON = 0.01
-"""A value of fewer test rows than this goes with the other ones."""
+MIN_SHARE = 0.01
+"""Values with a smaller share of the test rows are grouped as other."""
 
-MOST = 12
-"""Values of one attribute that are told apart."""
+MAX_CATEGORIES = 12
+"""The most frequent values of an attribute that are segments of their own."""
 
 
 def segments_of(
     training_set: TrainingSet, rows: npt.NDArray[np.intp]
 ) -> dict[str, npt.NDArray[Any]]:
-    """Look up the stage and the attributes of some rows, as known when they were asked.
+    """Return the stage and the attributes of some rows, as known at `as_of`.
+
+    Parameters
+    ----------
+    training_set : TrainingSet
+    rows : ndarray of intp, shape (n_rows,)
 
     Returns
     -------
     dict of str to ndarray of shape (n_rows,)
-        `stage`, the furthest one of a small step done; and `segment.NAME` for each attribute:
-        a text or a number.
+        `stage`, the furthest stage of a completed micro-conversion; and `segment.NAME` for
+        each attribute: a text or a number.
     """
     visible = training_set.visible.select(rows)
     journey, settings = training_set.journey, training_set.settings
-    climbed = np.empty((len(ladder.COLUMNS), len(rows)), np.float32)
-    ladder.FAMILY.fill(climbed, visible, Spec(journey, settings, {}))
-    reached = climbed[ladder.COLUMNS.index("stage.highest")].astype(np.int64)
+    ladder_values = np.empty((len(ladder.COLUMNS), len(rows)), np.float32)
+    ladder.FAMILY.fill(ladder_values, visible, Spec(journey, settings, {}))
+    reached = ladder_values[ladder.COLUMNS.index("stage.highest")].astype(np.int64)
     stage = np.array([NO_STAGE, *journey.stages], dtype=object)[reached]
     known = {f"{SEGMENT}{name}": column for name, column in attribute_values(visible).items()}
     return {STAGE: stage, **known}
 
 
 def segment_metrics(
-    predictions: Predictions, asked: pd.DataFrame, settings: EvaluateSettings
+    predictions: Predictions, rows: pd.DataFrame, settings: EvaluateSettings
 ) -> list[dict[str, Any]]:
-    """Compare promise and outcome in every segment.
+    """Compare predicted and observed conversion rates in every segment.
 
     Parameters
     ----------
     predictions : Predictions
-    asked : DataFrame of shape (n_rows, …)
-        Row for row; its columns of :func:`segments_of` are used.
+    rows : DataFrame of shape (n_rows, …)
+        In the order of the predictions; its columns of :func:`segments_of` are used.
     settings : EvaluateSettings
 
     Returns
     -------
     list of dict
         `by`, `segment`, `rows`, `prospects`, `conversions`, `promised`, `came`, and either
-        `calibration`, `p_value` and `off` (after correction), or a `reason` why not. Stages
-        first, in their order of appearance by size.
+        `calibration`, `p_value` and `miscalibrated` (after correction), or a `reason` why not.
+        Stages first; each group by size.
     """
     out = []
-    for column in asked.columns:
+    for column in rows.columns:
         if column != STAGE and not column.startswith(SEGMENT):
             continue
-        values = split(asked[column])
+        values = split(rows[column])
         for value in values.value_counts().index:
             part = predictions.only((values == value).to_numpy(bool))
             about = {"by": column.removeprefix(SEGMENT), "segment": str(value)}
-            out.append(about | _measure(part, settings))
+            out.append(about | _metrics_of(part, settings))
     _correct([entry for entry in out if "p_value" in entry], 1 - settings.confidence)
     return out
 
 
 def split(column: pd.Series) -> pd.Series:
-    """Put each row into one of a few segments.
+    """Group the values of a column into a few segments.
 
-    Rare texts go together; many numbers are cut into thirds.
+    Rare texts are grouped as other; many distinct numbers are cut into thirds.
 
     Examples
     --------
@@ -107,16 +112,16 @@ def split(column: pd.Series) -> pd.Series:
     words = column.astype(object).where(column.notna(), MISSING)
     counts = words.value_counts()
     common = sorted(
-        (value for value in counts.index if counts[value] >= COMMON * len(words)),
+        (value for value in counts.index if counts[value] >= MIN_SHARE * len(words)),
         key=lambda value: (-counts[value], str(value)),
-    )[:MOST]
+    )[:MAX_CATEGORIES]
     return words.where(words.isin([*common, MISSING]), OTHER)
 
 
 def _numbers(column: pd.Series) -> pd.Series:
-    """Word numbers: themselves if they are few, else the third they lie in."""
+    """Return numbers as texts: each by itself if they are few, else their third."""
     known = column.dropna()
-    if known.nunique() <= MOST:
+    if known.nunique() <= MAX_CATEGORIES:
         return column.map(lambda x: f"{x:g}", na_action="ignore")
     low, high = (float(f"{q:.3g}") for q in np.quantile(known, [1 / 3, 2 / 3]))
     words = np.select(
@@ -127,7 +132,7 @@ def _numbers(column: pd.Series) -> pd.Series:
     return pd.Series(words, column.index, dtype=object)
 
 
-def _measure(part: Predictions, settings: EvaluateSettings) -> dict[str, Any]:
+def _metrics_of(part: Predictions, settings: EvaluateSettings) -> dict[str, Any]:
     yes = int(part.converted.sum())
     out: dict[str, Any] = {
         "rows": len(part),
@@ -136,17 +141,19 @@ def _measure(part: Predictions, settings: EvaluateSettings) -> dict[str, Any]:
         "predicted_rate": float(part.probability.mean()),
         "observed_rate": float(part.converted.mean()),
     }
-    least = settings.segment_conversions
-    if min(yes, len(part) - yes) < least:
-        few = f"{yes} of {len(part):,} rows converted"
-        return {**out, "reason": f"{few}, and figures take {least} of each outcome"}
+    if min(yes, len(part) - yes) < settings.segment_conversions:
+        reason = (
+            f"{yes} of {len(part):,} rows converted; at least {settings.segment_conversions} rows "
+            "of each outcome are needed"
+        )
+        return {**out, "reason": reason}
     calibration = calibration_metrics(part, settings)
     calibration.pop("brier_decomposition")
     return {**out, "calibration": calibration, "p_value": calibration_test(part)}
 
 
 def calibration_test(predictions: Predictions) -> float:
-    """Return how surprising the outcomes are if every probability is right.
+    """Compute the p-value of the hypothesis that every probability is right.
 
     The score test of slope 1 and intercept 0 in the recalibration line: nothing is fitted,
     and the scores of a prospect's rows are summed before they are squared.
@@ -154,15 +161,17 @@ def calibration_test(predictions: Predictions) -> float:
     Returns
     -------
     float
-        A p-value, about uniform if the probabilities are right.
+        About uniform if the probabilities are right.
     """
     from scipy.stats import chi2
 
     p = np.clip(predictions.probability, CLIP, 1 - CLIP)
     logit = np.log(p) - np.log1p(-p)
-    off = predictions.converted - p
-    scores = np.column_stack([off, off * (logit - np.average(logit, weights=p * (1 - p)))])
-    if np.ptp(logit) == 0:  # one probability for all: only the level can be wrong
+    residual = predictions.converted - p
+    scores = np.column_stack(
+        [residual, residual * (logit - np.average(logit, weights=p * (1 - p)))]
+    )
+    if np.ptp(logit) == 0:  # one probability for all rows: only the intercept can be wrong
         scores = scores[:, :1]
     codes = np.unique(predictions.prospect, return_inverse=True)[1]
     sums = np.column_stack([np.bincount(codes, weights=score) for score in scores.T])
@@ -172,7 +181,7 @@ def calibration_test(predictions: Predictions) -> float:
 
 
 def _correct(tested: list[dict[str, Any]], rate: float) -> None:
-    """Say of each tested segment whether it is off, all tests considered."""
+    """Mark the miscalibrated segments, corrected for the number of tests."""
     from scipy.stats import false_discovery_control
 
     if not tested:

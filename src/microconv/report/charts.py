@@ -26,14 +26,20 @@ def gain_chart(gain: pd.DataFrame, *, candidate: str, best: str | None) -> str:
         alt.Chart(gain.assign(role=roles))
         .mark_line()
         .encode(
-            x=alt.X("called:Q", title="share of prospects called", axis=alt.Axis(format="%")),
-            y=alt.Y("met:Q", title="share of conversions met", axis=alt.Axis(format="%")),
+            x=alt.X(
+                "share_of_rows:Q", title="share of prospects called", axis=alt.Axis(format="%")
+            ),
+            y=alt.Y(
+                "share_of_conversions:Q",
+                title="share of conversions met",
+                axis=alt.Axis(format="%"),
+            ),
             detail="model:N",
             color=_colour(roles, candidate),
             strokeWidth=alt.condition(f"datum.role == '{candidate}'", alt.value(3), alt.value(1.5)),
         )
     )
-    return drawing(_diagonal(1.0, "called", "met") + curves, "gain")
+    return drawing(_diagonal(1.0, "share_of_rows", "share_of_conversions") + curves, "gain")
 
 
 def reliability_chart(reliability: pd.DataFrame, *, candidate: str) -> str:

@@ -180,7 +180,12 @@ STAGES = (
 )
 
 PLOT_DEFINITIONS = {
-    "Cumulative gains": ("by_model", "reports/plots/gain.csv", "called", "met"),
+    "Cumulative gains": (
+        "by_model",
+        "reports/plots/gain.csv",
+        "share_of_rows",
+        "share_of_conversions",
+    ),
     "Calibration": ("by_model", "reports/plots/reliability.csv", "predicted", "observed"),
     "AUC by fold": ("by_fold", "reports/plots/folds.csv", "fold", "auc"),
 }

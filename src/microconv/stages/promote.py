@@ -154,8 +154,8 @@ def _contest(
     met = compare_with_champion(*_rows(mine, theirs, log), settings.evaluate)
     if isinstance(met, Blocker):
         return [*blockers, met], ""
-    if met.disagree > MAX_LABEL_CONFLICTS * met.figures["rows"]:
-        says = f"{met.disagree} of {met.figures['rows']} common rows have another label"
+    if met.label_conflicts > MAX_LABEL_CONFLICTS * met.metrics["rows"]:
+        says = f"{met.label_conflicts} of {met.metrics['rows']} common rows have another label"
         blockers.append(Blocker("other_labels", says))
     return [*blockers, *check_against_champion(met, settings.evaluate)], _figures(
         met, settings.evaluate
@@ -192,7 +192,7 @@ def _journey(model: ProspectModel, other: JourneyMap, whose: str) -> list[Blocke
 
 
 def _figures(met: ModelComparison, settings: EvaluateSettings) -> str:
-    figures = met.figures
+    figures = met.metrics
     head = (
         f"\n  on {figures['rows']:,} common rows of {figures['prospects']:,} prospects with "
         f"{figures['conversions']:,} conversions, challenger minus champion "

@@ -45,7 +45,7 @@ def origin_of(name: str) -> str:
     return about.rsplit(".", 1)[0] if "." in about else about.split("=", 1)[-1]
 
 
-def attribute_values(
+def combine_attribute_columns(
     names: Sequence[str], values: Columns
 ) -> dict[str, tuple[npt.NDArray[np.int64], list[str]]]:
     """Combine the columns of each attribute into one value per row.

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 
 from microconv.evaluation.drift import base_rate_drift, column_drift
 from microconv.evaluation.leakage.columns import (
-    attribute_values,
     auc_error,
     auc_estimate,
     column_aucs,
+    combine_attribute_columns,
     is_attribute,
     origin_of,
     rates_by_value,
@@ -120,7 +120,7 @@ def _attribute_aucs(sample: FoldSample, names: list[str], values: Columns) -> di
     """Compute the test AUC of each attribute alone; a value's score is its training rate."""
     train, labels = sample.train, sample.labels
     out: dict[str, Any] = {}
-    for attribute, (codes, words) in attribute_values(names, values).items():
+    for attribute, (codes, words) in combine_attribute_columns(names, values).items():
         rates = rates_by_value(codes[train], labels[train], n_values=len(words))
         score = rates[codes[~train]].astype(np.float32)[None]
         out[attribute] = auc_estimate(float(column_aucs(score, labels[~train])[0]), labels[~train])
@@ -186,7 +186,7 @@ def _missingness(sample: FoldSample, names: list[str], values: Columns) -> dict[
     labels, weight = sample.labels, sample.weight
     base_rate = float(np.average(labels, weights=weight))
     out: dict[str, Any] = {}
-    for attribute, (codes, words) in attribute_values(names, values).items():
+    for attribute, (codes, words) in combine_attribute_columns(names, values).items():
         filled = codes != words.index(MISSING)
         yes, no = float(filled[labels].mean()), float(filled[~labels].mean())
         error = np.sqrt(yes * (1 - yes) / labels.sum() + no * (1 - no) / (~labels).sum())
