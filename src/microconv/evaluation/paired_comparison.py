@@ -67,8 +67,8 @@ def compare(
     differ = both[both["converted_one"] != both["converted_other"]]
     if len(differ):
         raise EventLogError(
-            f"On {len(differ)} of {len(both)} common rows the two sets of predictions have different "
-            f"labels, first for the prospects {listed(differ['prospect_id'], most=3)}. They "
+            f"On {len(differ)} of {len(both)} common rows the two sets of predictions have "
+            f"different labels, first for the prospects {listed(differ['prospect_id'], most=3)}. They "
             "come from different logs or horizons."
         )
     prospect = pd.factorize(both["prospect_id"])[0].astype(np.int64)
