@@ -178,7 +178,7 @@ def test_segments_stand_on_the_card_and_those_with_too_few_say_so() -> None:
     found = evaluation()
     few = {"by": "stage", "segment": "<b>decision", "rows": 40, "prospects": 40, "conversions": 3,
            "predicted_rate": 0.05, "observed_rate": 0.075,
-           "reason": "3 of 40 rows converted; at least 25 rows of each outcome are needed"}  # fmt: skip
+           "reason": "3 of 40 rows converted; too few to test"}  # fmt: skip
     right = segment("partner_list", miscalibrated=False, predicted_rate=0.0749)
     report = found.report | {"segments": [few, segment("webinar"), right]}
     html = model_page(report, found.plots, facts=FACTS, about=MODEL_SCOPE, status="preview")

@@ -68,8 +68,8 @@ def compare(
     if len(differ):
         raise EventLogError(
             f"On {len(differ)} of {len(both)} common rows the two sets of predictions have "
-            f"different labels, first for the prospects {listed(differ['prospect_id'], most=3)}. They "
-            "come from different logs or horizons."
+            f"different labels, first for the prospects {listed(differ['prospect_id'], most=3)}. "
+            "They come from different logs or horizons."
         )
     prospect = pd.factorize(both["prospect_id"])[0].astype(np.int64)
     counts = draw_resamples(int(prospect.max()) + 1, resamples, seed=seed)
