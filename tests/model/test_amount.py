@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import mean_gamma_deviance
 
-from microconv.model.amount import Amount, conversions_of, deviance, fit_amount
+from microconv.model.amount import AmountModel, conversion_rows, deviance, fit_amount
 
 
 def paid_and_seen(n: int, slope: float, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -22,7 +22,7 @@ def test_a_column_that_moves_amounts_is_used():
     """On conversions that it has not seen, and with the level of what was paid."""
     amount = fit_amount(*paid_and_seen(400, 0.8), np.arange(400))
     values, paid = paid_and_seen(4000, 0.8, seed=1)
-    assert amount.line is not None
+    assert amount.regression is not None
     said = amount.predict(values)
     assert mean_gamma_deviance(paid, said) < 0.7 * mean_gamma_deviance(
         paid, np.full(4000, paid.mean())
@@ -33,7 +33,7 @@ def test_a_column_that_moves_amounts_is_used():
 def test_where_nothing_moves_amounts_everybody_gets_the_mean():
     """In 20 draws without an effect the columns hardly ever win."""
     won = [
-        fit_amount(*paid_and_seen(300, 0.0, seed=seed), np.arange(300)).line is not None
+        fit_amount(*paid_and_seen(300, 0.0, seed=seed), np.arange(300)).regression is not None
         for seed in range(20)
     ]
     assert sum(won) <= 1
@@ -42,7 +42,7 @@ def test_where_nothing_moves_amounts_everybody_gets_the_mean():
 def test_few_conversions_teach_a_mean_and_none_nothing():
     """From 49 nobody should read a model of the amount."""
     values, paid = paid_and_seen(49, 2.0)
-    assert fit_amount(values, paid, np.arange(49)).line is None
+    assert fit_amount(values, paid, np.arange(49)).regression is None
     assert fit_amount(values[:, :0], paid[:0], np.arange(0)) is None
 
 
@@ -59,7 +59,7 @@ def test_the_deviance_is_scikit_learns():
     """Row by row, so that differences can be paired."""
     _, paid = paid_and_seen(50, 0.5)
     expected = np.linspace(500, 2000, 50)
-    assert deviance(paid, expected).mean() == pytest.approx(mean_gamma_deviance(paid, expected))
+    assert gamma_deviance(paid, expected).mean() == pytest.approx(mean_gamma_deviance(paid, expected))
 
 
 def test_a_conversion_counts_once_however_many_rows_wait_for_it():
@@ -74,12 +74,12 @@ def test_a_conversion_counts_once_however_many_rows_wait_for_it():
         }
     )
     known = np.array([True, True, True, True, True, False])
-    assert conversions_of(rows, known).tolist() == [0, 4]
+    assert conversion_rows(rows, known).tolist() == [0, 4]
 
 
 def test_json_keeps_every_bit():
     """The artefact holds the amount as this."""
     values, paid = paid_and_seen(200, 0.8)
-    for amount in (fit_amount(values, paid, np.arange(200)), Amount(12.5)):
+    for amount in (fit_amount(values, paid, np.arange(200)), AmountModel(12.5)):
         again = Amount.from_json(amount.to_json())
         assert np.array_equal(again.predict(values), amount.predict(values))

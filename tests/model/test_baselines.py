@@ -10,7 +10,7 @@ import pytest
 
 from microconv.features.row_view import RowView
 from microconv.journey import JourneyMap
-from microconv.model.baselines import NEVER_SAY_NEVER, BaselineInputs, Predictor, fit_baselines
+from microconv.model.baselines import MIN_PROBABILITY, BaselineInputs, Predictor, fit_baselines
 from microconv.settings import ForestSettings, PointsSettings
 from worlds.logs import JOURNEY
 from worlds.training_sets import MODEL, planted_set
@@ -169,4 +169,4 @@ def test_the_forest_never_says_never():
     """A log loss must not be infinite because twenty trees agreed."""
     plain = replace(LORE, labels=column("counts.pricing.30d") > 0)
     p = fit_baselines(plain)[0]["forest"].predict(PLANTED.values)
-    assert (p.min(), p.max()) == (NEVER_SAY_NEVER, 1 - NEVER_SAY_NEVER)
+    assert (p.min(), p.max()) == (MIN_PROBABILITY, 1 - MIN_PROBABILITY)

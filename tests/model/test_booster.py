@@ -46,7 +46,7 @@ def test_trees_see_what_needs_two_columns_at_once():
 
 def test_the_text_is_the_same_on_any_number_of_threads(monkeypatch):
     """Not a digit of any leaf, and no trace of the number itself."""
-    monkeypatch.setattr(module, "SMALL", 0)
+    monkeypatch.setattr(module, "MAX_SINGLE_THREAD_CELLS", 0)
     values, labels, weights = example(20_000)
     few = SETTINGS.model_copy(update={"num_iterations": 4})
     one, two = (

@@ -21,8 +21,8 @@ SETTINGS = TreeSettings(num_iterations=30, learning_rate=0.1, min_data_in_leaf=1
 @pytest.fixture
 def many(monkeypatch):
     """Let 600 rows be many."""
-    monkeypatch.setattr(booster, "MANY", 600)
-    monkeypatch.setattr(booster, "SAMPLED", 400)
+    monkeypatch.setattr(booster, "MAX_ROWS_AT_ONCE", 600)
+    monkeypatch.setattr(booster, "BIN_SAMPLE_ROWS", 400)
     monkeypatch.setattr(row_view_module, "BLOCK_ROWS", 256)
     monkeypatch.setattr(booster, "BLOCK_ROWS", 256)
 
@@ -43,7 +43,7 @@ def test_many_rows_teach_what_they_would_teach_at_once(monkeypatch):
     learnt, fresh = slice(None, 3000), slice(3000, None)
     given = (values[:, learnt], labels[learnt], weights[learnt], SETTINGS)
     streamed = fit_trees(*given, seed=1, threads=1).logit(values[:, fresh])
-    monkeypatch.setattr(booster, "MANY", 10**6)
+    monkeypatch.setattr(booster, "MAX_ROWS_AT_ONCE", 10**6)
     whole = fit_trees(*given, seed=1, threads=1).logit(values[:, fresh])
     one, other = (roc_auc_score(labels[fresh], logit) for logit in (streamed, whole))
     assert other > 0.85
@@ -53,7 +53,7 @@ def test_many_rows_teach_what_they_would_teach_at_once(monkeypatch):
 @pytest.mark.usefixtures("many")
 def test_the_number_of_threads_changes_no_bit(monkeypatch):
     """The trees are grown with both threads from 100 million cells on."""
-    monkeypatch.setattr(booster, "SMALL", 0)
+    monkeypatch.setattr(booster, "MAX_SINGLE_THREAD_CELLS", 0)
     values, labels, weights = example(3000)
     one, two = (
         fit_trees(values, labels, weights, SETTINGS, seed=1, threads=threads).booster.text

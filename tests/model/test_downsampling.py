@@ -20,7 +20,7 @@ from microconv.model.training_rows import (
     downsample_negatives,
     hash_uniforms,
     rows_at,
-    sampling_rate,
+    negative_fraction,
 )
 from microconv.settings import ModelSettings
 from worlds.training_sets import MODEL, planted_set
@@ -51,7 +51,7 @@ def test_a_trial_draws_of_the_conversions_too_and_both_weights_still_add_up(most
     """And where there are no more of them than asked for, every one is kept as it is."""
     rng = np.random.default_rng(seed)
     converted, weights = rng.random(300) < 0.2, rng.uniform(0.1, 1, 300)
-    kept, after = downsample_negatives(questions(300), converted, weights, most, conversions=few)
+    kept, after = downsample_negatives(questions(300), converted, weights, most, max_positives=few)
     for side in (converted, ~converted):
         if kept[side].any():
             assert after[side[kept]].sum() == pytest.approx(weights[side].sum())
@@ -64,7 +64,7 @@ def test_a_trial_draws_of_the_conversions_too_and_both_weights_still_add_up(most
 def test_about_as_many_conversions_are_drawn_as_asked_for_and_four_others_for_each():
     """2,000 of 10,000, and 8,000 of those without, whatever less was asked for."""
     rows, converted = questions(60_000), np.arange(60_000) % 6 == 0
-    kept, _ = downsample_negatives(rows, converted, np.ones(60_000), 100, conversions=2000)
+    kept, _ = downsample_negatives(rows, converted, np.ones(60_000), 100, max_positives=2000)
     assert kept[converted].sum() == pytest.approx(2000, rel=0.06)
     assert kept[~converted].sum() == pytest.approx(8000, rel=0.04)
 
@@ -96,7 +96,7 @@ def test_below_the_size_nothing_is_drawn():
 
 def test_where_half_convert_nothing_is_drawn():
     """There is nothing to be had: four rows without a conversion are kept for each with one."""
-    assert sampling_rate(np.arange(1000) % 2 == 0, 10) == 1.0
+    assert negative_fraction(np.arange(1000) % 2 == 0, 10) == 1.0
 
 
 def voices_of(seed: int, most: int | None) -> dict[str, tuple[float, float]]:
@@ -158,7 +158,7 @@ def test_over_seeds_the_mean_and_the_slope_stay_what_all_rows_make_them():
 
 def test_a_lesson_says_that_rows_were_drawn(monkeypatch):
     """Whoever reads the card should know how much was looked at."""
-    monkeypatch.setattr(training_rows, "PER_CONVERSION", 0)
+    monkeypatch.setattr(training_rows, "NEGATIVES_PER_POSITIVE", 0)
     plain = planted_set()
     train = rows_at(plain.snapshots, tuple(plain.snapshots["as_of"].unique()))
     whole, sparing = (
@@ -173,8 +173,8 @@ def test_a_lesson_says_that_rows_were_drawn(monkeypatch):
 
 def test_the_trial_is_sparing_where_the_refit_is_not(monkeypatch):
     """It looks at no more than it needs; the refit looks at every row."""
-    monkeypatch.setattr(fit_module, "TRIED_NEGATIVES", 1000)
-    monkeypatch.setattr(training_rows, "PER_CONVERSION", 0)
+    monkeypatch.setattr(fit_module, "TRIAL_NEGATIVES", 1000)
+    monkeypatch.setattr(training_rows, "NEGATIVES_PER_POSITIVE", 0)
     looked: list[int] = []
     honest = fit_module.fit_trees
 
@@ -199,8 +199,8 @@ def test_the_trial_is_sparing_where_the_refit_is_not(monkeypatch):
 
 def test_few_rows_judge_for_many_and_every_conversion_is_heard(monkeypatch):
     """Of the later slice 300 rows without a conversion weigh as much as all of them did."""
-    monkeypatch.setattr(fit_module, "JUDGING_NEGATIVES", 300)
-    monkeypatch.setattr(training_rows, "PER_CONVERSION", 0)
+    monkeypatch.setattr(fit_module, "VALIDATION_NEGATIVES", 300)
+    monkeypatch.setattr(training_rows, "NEGATIVES_PER_POSITIVE", 0)
     heard = []
     honest = fit_module.choose_shift
 

@@ -14,7 +14,7 @@ from statsmodels.stats.proportion import proportion_confint
 from microconv.features.training_set import TrainingSet
 from microconv.model.fallback import commitment_points, fit_fallback
 from microconv.model.fit import EnsembleFit, fit_ensemble
-from microconv.model.regression import Design
+from microconv.model.regression import DesignMatrix
 from microconv.model.training_rows import TrainingConfig
 from microconv.settings import (
     FallbackSettings,
@@ -157,7 +157,7 @@ def test_without_belief_it_is_scikit_learn_on_one_column_more():
         fallback=FallbackSettings(log_odds_per_sd=0, prior_sd=0.7),
         regression=RegressionSettings(inverse_penalty=0.04),
     )
-    design = Design.of(values)
+    design = DesignMatrix.from_values(values)
     found = fit_fallback(design, labels, weights, points=points, settings=settings)
     x = design.matrix
     ahead = x[:, 0] * 0.5 * design.unit.scale[0] + x[:, 1] * design.unit.scale[1]

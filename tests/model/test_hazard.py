@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lifelines import NelsonAalenFitter
 
-from microconv.model.hazard import FollowUp, Hazard, estimate_baseline, fit_hazard, follow
+from microconv.model.hazard import FollowUp, Hazard, estimate_baseline, fit_hazard, follow_up_rows
 from microconv.model.logistic import sigmoid
 from microconv.model.training_rows import TrainingConfig
 from microconv.settings import TreeSettings
@@ -59,7 +59,7 @@ def test_a_row_is_followed_as_far_as_was_known_at_the_instant(row, now, lag, exp
     """Worked by hand: days followed, and whether it had converted."""
     config = TrainingConfig(MODEL, timedelta(days=30), timedelta(days=lag))
     instant = None if now is None else FIRST + timedelta(days=now)
-    found = follow(asked(row), config, now=instant)
+    found = follow_up_rows(asked(row), config, now=instant)
     if expected is None:
         assert len(found.rows) == 0
     else:
@@ -100,7 +100,7 @@ def planted() -> tuple[np.ndarray, pd.DataFrame]:
 def fitted() -> Hazard:
     """Learn it once, as if the log had just ended."""
     values, snapshots = planted()
-    return fit_hazard((values,), follow(snapshots, CONFIG, now=None), CONFIG)
+    return fit_hazard((values,), follow_up_rows(snapshots, CONFIG, now=None), CONFIG)
 
 
 def test_a_planted_rate_is_found_at_every_horizon():

@@ -24,12 +24,12 @@ def test_the_state_follows_the_conversions(conversions, state):
     counts = {"conversions": conversions, "prospects": 5000, "days": 200}
     said = readiness(counts, ReadinessSettings())
     assert said["state"] == state
-    assert (f"{conversions} conversions (ready from 120)" in said["says"]) == (state != "ready")
+    assert (f"{conversions} conversions (ready from 120)" in said["summary"]) == (state != "ready")
 
 
 def test_a_short_history_is_thin_however_many_convert():
     """One Monday of a thousand conversions says nothing about the next one."""
     said = readiness({"conversions": 1000, "prospects": 800, "days": 7}, ReadinessSettings())
     assert said["state"] == "thin"
-    assert "7 days of training dates (ready from 28)" in said["says"]
-    assert "800 prospects (ready from 1,000)" in said["says"]
+    assert "7 days of training dates (ready from 28)" in said["summary"]
+    assert "800 prospects (ready from 1,000)" in said["summary"]

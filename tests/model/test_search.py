@@ -16,7 +16,7 @@ import pytest
 
 from microconv.histories.timeline import Fold
 from microconv.model.search import search
-from microconv.model.search_result import with_found
+from microconv.model.search_result import replace_parameters
 from microconv.model.training_rows import TrainingConfig
 from microconv.settings import RegressionSettings, SearchSettings, TreeSettings
 from worlds.training_sets import MODEL, mondays, planted_set
@@ -81,7 +81,7 @@ def test_settings_that_learn_nothing_are_replaced_by_better_ones():
     assert [trial.number for trial in chosen] != [0]
     assert chosen[0].loss < done.trials[0].loss - 0.05
     assert done.settings == chosen[0].settings
-    assert "takes the place" in done.says
+    assert "takes the place" in done.summary
 
 
 def test_where_nothing_predicts_the_given_settings_stay():
@@ -98,7 +98,7 @@ def test_every_trial_is_counted_and_proposes_what_the_settings_allow():
     assert len(counted) == 3
     assert [trial.number for trial in done.trials] == [0, 1, 2, 3]
     for trial in done.trials[1:]:
-        tried = with_found(MODEL, trial.settings)
+        tried = replace_parameters(MODEL, trial.settings)
         assert 3 <= tried.trees.num_leaves <= 31
         assert tried.trees == tried.hazard
 
@@ -117,7 +117,7 @@ def test_too_few_conversions_are_no_search_and_it_says_so():
     done = looked(planted_set(prospects=12, dates=20), config(3))
     assert done.trials == ()
     assert done.settings is None
-    assert "no search" in done.says
+    assert "no search" in done.summary
 
 
 KILLED = """

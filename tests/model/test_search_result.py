@@ -7,7 +7,7 @@ import json
 import pytest
 
 from microconv.errors import MissingInputError, ModelError
-from microconv.model.search_result import SearchResult, Trial, found_in
+from microconv.model.search_result import SearchResult, Trial, searched_settings
 from worlds.training_sets import MODEL, settings_for
 
 SLOW_TREES = {**MODEL.trees.model_dump(), "num_leaves": 9}
@@ -15,7 +15,7 @@ OTHER = {"trees": SLOW_TREES, "hazard": SLOW_TREES, "regression": {"inverse_pena
 DONE = SearchResult(
     "",
     (
-        Trial(0, found_in(MODEL), (0.5, 0.4), 1.5),
+        Trial(0, searched_settings(MODEL), (0.5, 0.4), 1.5),
         Trial(1, OTHER, (0.4, 0.3), 1.0),
         Trial(2, OTHER, (0.9,), 0.5, pruned=True),
     ),

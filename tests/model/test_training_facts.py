@@ -34,7 +34,7 @@ def snapshots() -> pd.DataFrame:
 
 def test_a_conversion_that_answers_two_questions_is_one():
     """Two conversions, three rows that are followed by one."""
-    facts = TrainingFacts.of(snapshots(), "by hand", ReadinessSettings())
+    facts = TrainingFacts.from_snapshots(snapshots(), "by hand", ReadinessSettings())
     assert (facts.n_rows, facts.n_prospects, facts.n_conversions) == (4, 3, 2)
     assert facts.base_rate == 0.75
     assert facts.mean_value == 100
@@ -51,11 +51,11 @@ def test_an_open_window_counts_for_nothing_but_how_far_it_taught():
         .iloc[3:]
         .assign(observed=False, followed_until=pd.Timestamp("2024-04-01", tz="UTC"))
     )
-    with_it = TrainingFacts.of(
+    with_it = TrainingFacts.from_snapshots(
         pd.concat([snapshots(), still_open], ignore_index=True), "by hand", ReadinessSettings()
     )
     assert with_it.learnt_until == datetime(2024, 4, 1, tzinfo=UTC)
-    assert replace(with_it, learnt_until=datetime(2024, 3, 1, tzinfo=UTC)) == TrainingFacts.of(
+    assert replace(with_it, learnt_until=datetime(2024, 3, 1, tzinfo=UTC)) == TrainingFacts.from_snapshots(
         snapshots(), "by hand", ReadinessSettings()
     )
 
@@ -63,7 +63,7 @@ def test_an_open_window_counts_for_nothing_but_how_far_it_taught():
 def test_without_values_there_is_no_mean_value():
     """Not zero: nobody said that a conversion is worth nothing."""
     assert (
-        TrainingFacts.of(snapshots().assign(value=np.nan), "", ReadinessSettings()).mean_value
+        TrainingFacts.from_snapshots(snapshots().assign(value=np.nan), "", ReadinessSettings()).mean_value
         is None
     )
 
@@ -77,5 +77,5 @@ def test_one_whale_does_not_set_everybodys_value():
 
 def test_json_keeps_the_facts():
     """Instants with their zone included."""
-    facts = TrainingFacts.of(snapshots(), "by hand", ReadinessSettings())
+    facts = TrainingFacts.from_snapshots(snapshots(), "by hand", ReadinessSettings())
     assert TrainingFacts.from_json(json.loads(json.dumps(facts.to_json()))) == facts

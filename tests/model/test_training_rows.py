@@ -14,7 +14,7 @@ from microconv.model.training_rows import (
     TrainingConfig,
     known_exits,
     known_labels,
-    plan_later_slice,
+    plan_validation,
     require_both_classes,
     rows_at,
     sorted_rows,
@@ -105,7 +105,7 @@ def test_the_later_slice_keeps_the_embargo_of_the_worked_example():
     first = datetime(2011, 10, 3, tzinfo=UTC)
     snapshots = asked_weekly(first, 10)
     everything = np.ones(len(snapshots), bool)
-    plan = plan_later_slice(snapshots, everything, known_labels(snapshots, None), config())
+    plan = plan_validation(snapshots, everything, known_labels(snapshots, None), config())
     assert plan.begins == datetime(2011, 11, 21, tzinfo=UTC)
     assert snapshots["as_of"][plan.test].dt.strftime("%m-%d").unique().tolist() == [
         "11-21",
@@ -123,7 +123,7 @@ def test_a_window_that_closes_as_the_slice_begins_may_train():
     """The embargo is inclusive: as_of + 28 days = 21 November is closed by then."""
     snapshots = asked_weekly(datetime(2011, 10, 3, tzinfo=UTC), 10)
     everything, labels = np.ones(len(snapshots), bool), known_labels(snapshots, None)
-    plan = plan_later_slice(snapshots, everything, labels, config(embargo_days=28))
+    plan = plan_validation(snapshots, everything, labels, config(embargo_days=28))
     assert snapshots["as_of"][plan.train].max() == pd.Timestamp("2011-10-24", tz="UTC")
 
 
@@ -139,7 +139,7 @@ def test_a_window_that_closes_as_the_slice_begins_may_train():
 def test_too_little_for_a_later_slice_is_a_reason_not_an_error(snapshots, says):
     """Little data still trains; the model records why nothing was chosen."""
     everything, labels = np.ones(len(snapshots), bool), known_labels(snapshots, None)
-    assert says in plan_later_slice(snapshots, everything, labels, config())
+    assert says in plan_validation(snapshots, everything, labels, config())
 
 
 def test_the_slice_needs_enough_of_both_outcomes():
@@ -148,7 +148,7 @@ def test_the_slice_needs_enough_of_both_outcomes():
     everything, labels = np.ones(len(snapshots), bool), known_labels(snapshots, None)
     later = snapshots["as_of"] >= pd.Timestamp(NOON + timedelta(days=49))
     few = labels & ~(later & (np.arange(len(labels)) % (2 * MIN_PER_CLASS) > 15)).to_numpy()
-    assert "on the later slice" in plan_later_slice(snapshots, everything, few, config())
+    assert "on the later slice" in plan_validation(snapshots, everything, few, config())
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_a_rows_logit_does_not_depend_on_the_rows_beside_it(rows):
 
 def test_the_text_and_the_logits_are_the_same_on_any_number_of_threads(monkeypatch):
     """Not a digit of any leaf."""
-    monkeypatch.setattr(booster_module, "SMALL", 0)
+    monkeypatch.setattr(booster_module, "MAX_SINGLE_THREAD_CELLS", 0)
     values, labels, exits, weights = journeys_end(20_000)
     few = SETTINGS.model_copy(update={"num_iterations": 4})
     one, two = (

@@ -1,4 +1,4 @@
-"""A folder of files with their checksums: written whole or not at all, checked before parsing."""
+"""Saved models: a folder of files with checksums, and the rules for the values in its JSON."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import ConfigDict, PlainSerializer, PlainValidator
 
 from microconv.errors import DamagedModelError, ModelError, listed
 from microconv.storage.files import atomic_write
@@ -14,7 +19,23 @@ SUMS = "SHA256SUMS"
 """One line per file, as `sha256sum` writes and checks them."""
 
 LISTED = re.compile(rb"^[0-9a-f]{64}  (\w[\w.]*)$", re.MULTILINE)
-"""A line of it; the file stands in the same folder."""
+"""A line of it; the file is in the same folder."""
+
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+"""For every part of a saved model: unknown keys and numbers that are not finite are refused."""
+
+
+def _finite_array(value: Any) -> npt.NDArray[np.float64]:
+    array = np.asarray(value, dtype=np.float64)
+    if array.ndim != 1 or not np.isfinite(array).all():
+        raise ValueError("it takes a list of finite numbers")
+    return array
+
+
+FloatArray = Annotated[
+    npt.NDArray[np.float64], PlainValidator(_finite_array), PlainSerializer(np.ndarray.tolist)
+]
+"""A one-dimensional array; a list in JSON, from which identical values are read back."""
 
 
 def sums_of(files: Mapping[str, bytes]) -> str:
@@ -29,7 +50,14 @@ def sums_of(files: Mapping[str, bytes]) -> str:
 
 
 def write_files(folder: str | Path, files: Mapping[str, bytes]) -> None:
-    """Write the files and their checksums; the folder takes its place when it is whole."""
+    """Write files and their checksums; an existing folder is replaced only by a complete one.
+
+    Parameters
+    ----------
+    folder : str or Path
+    files : mapping of str to bytes
+        Name → content.
+    """
     with atomic_write(folder) as fresh:
         fresh.mkdir()
         for name, content in files.items():

@@ -1,17 +1,17 @@
-"""The rules of thumb that a model must beat to be worth having.
+"""The baselines that a model must beat to be worth having.
 
 ==========  ==================================================================
-base_rate   everybody has the training rows' share of conversions
-recency     who did something last, first
-activity    who did most in the last 30 days
-opens       who opened most in the last 30 days (exposures with "open" in their name)
-points      points for each micro step done lately, by its commitment
-forest      a random forest on counts, the usual control
+base_rate   the training rows' share of conversions, for everybody
+recency     most recently active first
+activity    most active in the last 30 days first
+opens       most opens in the last 30 days first (exposures with "open" in their name)
+points      points for each recent micro step, by its commitment
+forest      a random forest on counts, a standard model for comparison
 ==========  ==================================================================
 
-A one-column rule becomes a probability by a logistic curve on its score, fitted
-on training rows (see :mod:`microconv.model.regression` for the curve): the ranking is
-the rule's own, turned round if the training rows say so.
+The score of a rule becomes a probability by a logistic curve fitted on training rows (see
+:mod:`microconv.model.regression`): the ranking is that of the rule, reversed if the training
+rows convert in the opposite order.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from microconv.journey import JourneyMap
 from microconv.model.logistic import sigmoid
 from microconv.model.regression import Regression, fit_regression
 from microconv.model.training_rows import Floats, Mask
-from microconv.settings import ForestSettings, ModelSettings, RegressionSettings
+from microconv.settings import ModelSettings, RegressionSettings
 
-ALMOST_FREE = RegressionSettings(inverse_penalty=1e4)
-"""A curve on one column needs no penalty."""
+WEAK_PENALTY = RegressionSettings(inverse_penalty=1e4)
+"""A curve on one column needs next to no penalty."""
 
-NEVER_SAY_NEVER = 1e-4
-"""A forest's probabilities stay this far from 0 and 1, where log loss is infinite."""
+MIN_PROBABILITY = 1e-4
+"""A forest's probabilities are kept this far from 0 and 1, where log loss is infinite."""
 
 MIN_LEAF = 5
 """Rows in a leaf of the forest."""
 
 
 class Predictor(Protocol):
-    """Whatever turns columns into probabilities."""
+    """Anything that turns columns into probabilities."""
 
     def predict(self, values: Columns) -> Floats:
         """Return one probability per row of ``values``, shape (n_columns, n_rows)."""
@@ -51,7 +51,7 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True)
 class BaselineInputs:
-    """What a baseline may look at while it is fitted.
+    """What a baseline is fitted on.
 
     Attributes
     ----------
@@ -74,8 +74,8 @@ class BaselineInputs:
     threads: int | None = None
 
 
-class AbsentColumnsError(LookupError):
-    """A baseline's columns are not among the features; its message says which."""
+class MissingColumnsError(LookupError):
+    """The columns of a baseline are not among the features."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,13 @@ class Rule:
 
     def predict(self, values: Columns) -> Floats:
         """Return the probability of each row's score."""
-        return sigmoid(self.curve.logit(score(values, self.columns, self.points)))
+        return sigmoid(self.curve.logit(_score(values, self.columns, self.points)))
 
 
-def score(
+def _score(
     values: Columns | RowView, columns: np.ndarray[Any, np.dtype[np.intp]], points: Floats | None
 ) -> Columns:
-    """Add columns up, or the points of those above zero, as one column."""
+    """Return the sum of columns, or of the points of those above zero, as one column."""
     total = np.zeros((1, values.shape[1]))
     for position, column in enumerate(columns):
         x = values[column]
@@ -124,7 +124,7 @@ def score(
 
 @dataclass(frozen=True)
 class Forest:
-    """Trees on counts; asked one after the other, so that the sum has one order."""
+    """Trees on counts; evaluated one after the other, so that the sum has a fixed order."""
 
     columns: np.ndarray[Any, np.dtype[np.intp]] = field(repr=False)
     trees: list[Any] = field(repr=False)
@@ -135,12 +135,12 @@ class Forest:
         total = np.zeros(len(rows))
         for tree in self.trees:
             total += tree.predict_proba(rows)[:, 1]
-        mean: Floats = np.clip(total / len(self.trees), NEVER_SAY_NEVER, 1 - NEVER_SAY_NEVER)
+        mean: Floats = np.clip(total / len(self.trees), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
         return mean
 
 
 def fit_baselines(inputs: BaselineInputs) -> tuple[dict[str, Predictor], dict[str, str]]:
-    """Fit every baseline whose columns are there.
+    """Fit every baseline whose columns are available.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def fit_baselines(inputs: BaselineInputs) -> tuple[dict[str, Predictor], dict[st
     for name, fit in BASELINES.items():
         try:
             fitted[name] = fit(inputs)
-        except AbsentColumnsError as error:
+        except MissingColumnsError as error:
             left_out[name] = str(error)
     return fitted, left_out
 
@@ -185,18 +185,13 @@ def _points(inputs: BaselineInputs) -> Rule:
 
 
 def _forest(inputs: BaselineInputs) -> Forest:
+    """Fit the forest on at most `max_rows` rows, drawn with the seed."""
     columns = np.array([i for i, n in enumerate(inputs.names) if n.startswith("counts.")])
     if len(columns) == 0:
-        raise AbsentColumnsError("it takes the columns of the family `counts`, and there are none")
-    return fit_forest(inputs, columns, inputs.settings.forest)
-
-
-def fit_forest(
-    inputs: BaselineInputs, columns: np.ndarray[Any, np.dtype[np.intp]], settings: ForestSettings
-) -> Forest:
-    """Grow the forest on at most `max_rows` rows, drawn with the seed."""
+        raise MissingColumnsError("it needs the columns of the family `counts`, and there are none")
     from sklearn.ensemble import RandomForestClassifier
 
+    settings = inputs.settings.forest
     rows = np.arange(len(inputs.labels))
     if len(rows) > settings.max_rows:
         draw = np.random.default_rng(inputs.settings.seed).permutation(rows)[: settings.max_rows]
@@ -216,14 +211,14 @@ def _rule(inputs: BaselineInputs, wanted: list[str], points: Floats | None = Non
     positions = {name: position for position, name in enumerate(inputs.names)}
     absent = [name for name in wanted if name not in positions]
     if absent or not wanted:
-        raise AbsentColumnsError(
-            f"it takes the columns {listed(absent)}, which the feature settings do not make"
+        raise MissingColumnsError(
+            f"it needs the columns {listed(absent)}, which the feature settings do not make"
             if wanted
             else "the journey has no step of its kind"
         )
     columns = np.array([positions[name] for name in wanted])
-    column = score(inputs.values, columns, points)
-    return Rule(columns, points, fit_regression(column, inputs.labels, inputs.weights, ALMOST_FREE))
+    column = _score(inputs.values, columns, points)
+    return Rule(columns, points, fit_regression(column, inputs.labels, inputs.weights, WEAK_PENALTY))
 
 
 BASELINES: dict[str, Callable[[BaselineInputs], Predictor]] = {

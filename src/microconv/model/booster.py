@@ -1,4 +1,4 @@
-"""LightGBM, kept as its own text: the same bits on any number of threads, after any reload."""
+"""LightGBM: binning, training and prediction with identical results on any number of threads."""
 
 from __future__ import annotations
 
@@ -19,25 +19,31 @@ from microconv.features.row_view import BLOCK_ROWS, RowView
 from microconv.model.training_rows import Floats
 from microconv.settings import TreeSettings
 
-SMALL = 100_000_000
-"""Up to so many cells one thread grows the trees: small trees leave threads waiting for each other
-(on 30 million cells two of them took four times as long as one)."""
+MAX_SINGLE_THREAD_CELLS = 100_000_000
+"""Up to this many cells (rows × columns) train on one thread: with small trees, threads spend
+their time waiting for each other (on 30 million cells two took four times as long as one)."""
+
+MAX_ROWS_AT_ONCE = 100_000
+"""More rows than this are binned a block at a time."""
+
+BIN_SAMPLE_ROWS = 50_000
+"""Rows from which the bins are then determined."""
 
 HEADER = (
     "num_class", "num_tree_per_iteration", "label_index", "max_feature_idx", "feature_names",
     "feature_infos",
 )  # fmt: skip
-"""What LightGBM needs to find; where it does not, it writes to stderr past everybody's logger."""
-
-MANY = 100_000
-"""More rows than this are binned a block at a time."""
-
-SAMPLED = 50_000
-"""So many of them teach the bins."""
+"""Keys without which LightGBM writes to stderr, past every logger."""
 
 
 class ThreadCountLock:
-    """Lets calls in together if they agree on a number; others wait until these are out."""
+    """Lets calls with the same number of threads run together; others wait until these are done.
+
+    LightGBM's number of threads is global: a call sets it for all others that run. Buffers laid
+    out for one thread are then written to by two, and the process crashes
+    (https://github.com/lightgbm-org/LightGBM/issues/4705, and the note on `num_threads` in its
+    documentation).
+    """
 
     def __init__(self) -> None:
         self._changed = Condition()
@@ -46,7 +52,7 @@ class ThreadCountLock:
 
     @contextmanager
     def hold(self, number: int) -> Iterator[None]:
-        """Wait until no call with another number is inside; never call it from inside."""
+        """Wait until no call with another number is inside; not re-entrant."""
         with self._changed:
             self._changed.wait_for(lambda: not self._inside or self._number == number)
             self._number = number
@@ -60,25 +66,25 @@ class ThreadCountLock:
 
 
 LIGHTGBM_LOCK = ThreadCountLock()
-"""Of this process."""
+"""The lock of this process."""
 
 
 @dataclass(frozen=True)
 class Booster:
-    """A fitted ensemble of trees.
+    """A trained LightGBM model.
 
     Attributes
     ----------
     text : str
-        LightGBM's own format. It is only ever parsed if it is known to be whole:
-        LightGBM ends the process when a file is cut short.
+        In LightGBM's own format. It must be complete when it is parsed: LightGBM ends the
+        process when a file is cut short.
     """
 
     text: str = field(repr=False)
 
     @cached_property
     def scores(self) -> int:
-        """How many scores a row has: each is grown by trees of its own."""
+        """Number of scores per row; each has trees of its own."""
         found = re.search(r"^num_tree_per_iteration=(\d+)$", self.text, re.MULTILINE)
         return int(found[1]) if found else 1
 
@@ -86,10 +92,10 @@ class Booster:
     def _booster(self) -> Any:
         import lightgbm
 
-        lacking = [name for name in HEADER if f"\n{name}=" not in self.text]
-        if lacking:
+        missing = [name for name in HEADER if f"\n{name}=" not in self.text]
+        if missing:
             raise DamagedModelError(
-                f"The trees of the model lack {listed(lacking)}. Train it again."
+                f"The trees of the model lack {listed(missing)}. Train it again."
             )
         try:
             return lightgbm.Booster(model_str=self.text)
@@ -99,14 +105,14 @@ class Booster:
             ) from None
 
     def raw(self, values: Columns, *, threads: int | None = None) -> Floats:
-        """Score rows on the scale that the trees were grown on: sums over trees.
+        """Return raw scores: sums over trees, before any link.
 
         Parameters
         ----------
         values : ndarray of float32, shape (n_columns, n_rows)
             Infinite values count as missing.
         threads : int, optional
-            Every core when None; changes no bit.
+            Every core when None; results are identical.
 
         Returns
         -------
@@ -114,11 +120,12 @@ class Booster:
         """
         if values.shape[1] == 0:
             return np.empty(0 if self.scores == 1 else (0, self.scores))
-        rows = finite_or_missing(values).T
-        return self._predict(rows, threads, raw_score=True)
+        return self._predict(values, threads, raw_score=True)
 
     def contributions(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Split each row's raw score into its columns by exact tree SHAP.
+
+        Parameters are those of :meth:`raw`.
 
         Returns
         -------
@@ -129,61 +136,64 @@ class Booster:
         shape = (rows, columns + 1) if self.scores == 1 else (rows, self.scores, columns + 1)
         if rows == 0:
             return np.empty(shape)
-        parts = self._predict(finite_or_missing(values).T, threads, pred_contrib=True)
-        return parts.reshape(shape)
+        return self._predict(values, threads, pred_contrib=True).reshape(shape)
 
-    def _predict(self, rows: Columns, threads: int | None, **what: bool) -> Floats:
-        booster, number = self._booster, threads or 0
+    def _predict(self, values: Columns, threads: int | None, **what: bool) -> Floats:
+        rows, booster, number = _infinite_to_nan(values).T, self._booster, threads or 0
         with LIGHTGBM_LOCK.hold(number):
             out: Floats = booster.predict(rows, num_threads=number, **what)
         return out
 
 
 def fit_booster(
-    picked: RowView,
+    rows: RowView,
     target: dict[str, npt.NDArray[Any]],
     settings: TreeSettings,
-    given: dict[str, Any],
+    fixed: dict[str, Any],
 ) -> Booster:
-    """Grow trees, the same to the bit on any number of threads.
+    """Train a model; results are identical on any number of threads.
 
     Parameters
     ----------
-    picked : RowView, shape (n_columns, n_rows)
+    rows : RowView, shape (n_columns, n_rows)
     target : dict of str to ndarray
         What LightGBM's data set takes: `label`, `weight`, perhaps `init_score`.
     settings : TreeSettings
-    given : dict
+        Every parameter is passed on under its own name.
+    fixed : dict
         Further parameters: `objective`, `seed`, `num_threads` (0 for every core).
     """
     import lightgbm
 
-    columns, rows = picked.shape
-    threads = 1 if columns * rows <= SMALL else given["num_threads"]
+    single = rows.shape[0] * rows.shape[1] <= MAX_SINGLE_THREAD_CELLS
+    threads = 1 if single else fixed["num_threads"]
     parameters = {
-        **given,
+        **fixed,
         "num_threads": threads,
         "deterministic": True,
-        "force_col_wise": True,  # a histogram is summed by one thread, in the order of the rows
+        "force_col_wise": True,  # one thread sums a histogram, in the order of the rows
         "bagging_freq": 1,
         "verbose": -1,
         **settings.model_dump(exclude={"num_iterations"}),
     }
     with LIGHTGBM_LOCK.hold(threads):
-        data = bin_rows(picked, target, parameters)
+        data = bin_rows(rows, target, parameters)
         booster = lightgbm.train(parameters, data, num_boost_round=settings.num_iterations)
     text = booster.model_to_string(num_iteration=-1)
     return Booster(re.sub(r"\[num_threads: \d+\]", "[num_threads: 0]", text))
 
 
 def bin_rows(
-    picked: RowView, target: dict[str, npt.NDArray[Any]], parameters: dict[str, Any]
+    rows: RowView, target: dict[str, npt.NDArray[Any]], parameters: dict[str, Any]
 ) -> Any:
-    """Make a `lightgbm.Dataset`.
+    """Return a `lightgbm.Dataset`: a byte per cell, made without a second matrix of floats.
+
+    Few rows are passed on as they are. For many, the bins are determined from a sample, whose
+    quantiles hardly differ, and the rows are then binned a block at a time.
 
     Parameters
     ----------
-    picked : RowView, shape (n_columns, n_rows)
+    rows : RowView, shape (n_columns, n_rows)
         Infinite values count as missing.
     target : dict of str to ndarray
         `label`, `weight`, perhaps `init_score`.
@@ -192,62 +202,53 @@ def bin_rows(
     """
     import lightgbm
 
-    rows = picked.shape[1]
-    names = [f"f{position:04d}" for position in range(len(picked))]
-    if rows <= MANY:
-        matrix = _row_by_row(picked, 0, rows)
+    n_rows = rows.shape[1]
+    names = [f"f{position:04d}" for position in range(len(rows))]
+    if n_rows <= MAX_ROWS_AT_ONCE:
+        matrix = _copy_block(rows, 0, n_rows)
         return lightgbm.Dataset(matrix, feature_name=names, params=parameters, **target)
-    # what is rare in the sample is not rare in the rows: no column is left out for it
+    # a column that is rare in the sample is not rare in the rows: none is left out
     parameters = {**parameters, "feature_pre_filter": False}
-    drawn = np.random.default_rng(parameters["seed"]).choice(rows, SAMPLED, replace=False)
-    sample = RowView(picked.parts, picked.rows[np.sort(drawn)])
+    generator = np.random.default_rng(parameters["seed"])
+    drawn = generator.choice(n_rows, BIN_SAMPLE_ROWS, replace=False)
+    sample = RowView(rows.parts, rows.rows[np.sort(drawn)])
     bins = lightgbm.Dataset(
-        _row_by_row(sample, 0, SAMPLED),
-        label=np.zeros(SAMPLED, np.float32),
+        _copy_block(sample, 0, BIN_SAMPLE_ROWS),
+        label=np.zeros(BIN_SAMPLE_ROWS, np.float32),
         feature_name=names,
         params=parameters,
     )
-    return lightgbm.Dataset(
-        _stream(picked), feature_name=names, reference=bins, params=parameters, **target
-    )
 
-
-def _stream(picked: RowView) -> Any:
-    """Read the rows as LightGBM asks for them: a block at a time, row by row in memory."""
-    import lightgbm
-
-    class Stream(lightgbm.Sequence):  # type: ignore[misc]
-        """The rows in their order."""
+    class Blocks(lightgbm.Sequence):  # type: ignore[misc]
+        """The rows in order, as LightGBM reads them."""
 
         batch_size = BLOCK_ROWS
 
         def __len__(self) -> int:
             """Return the number of rows."""
-            return picked.shape[1]
+            return n_rows
 
-        def __getitem__(self, rows: slice) -> Columns:
-            """Copy a block, shape (n_rows, n_columns)."""
-            return _row_by_row(picked, rows.start, rows.stop)
+        def __getitem__(self, block: slice) -> Columns:
+            """Return a copy of a block, shape (n_rows, n_columns)."""
+            return _copy_block(rows, block.start, block.stop)
 
-    return Stream()
+    return lightgbm.Dataset(
+        Blocks(), feature_name=names, reference=bins, params=parameters, **target
+    )
 
 
-def _row_by_row(picked: RowView, begin: int, end: int) -> npt.NDArray[np.float32]:
-    """Copy some of the rows, shape (n_rows, n_columns), as LightGBM goes through them.
-
-    Handed over column by column, they take it half as long again to bin, to the same bytes.
-    """
-    out = np.empty((min(end, picked.shape[1]) - begin, len(picked)), np.float32)
+def _copy_block(rows: RowView, begin: int, end: int) -> npt.NDArray[np.float32]:
+    """Return a copy of some rows, shape (n_rows, n_columns): binned faster than by column."""
+    out = np.empty((min(end, rows.shape[1]) - begin, len(rows)), np.float32)
     for at in range(0, len(out), BLOCK_ROWS):
-        upto = min(
-            begin + at + BLOCK_ROWS, end
-        )  # no name for the block: it is gone before the next
-        out[at : at + BLOCK_ROWS] = finite_or_missing(picked.block(begin + at, upto)).T
+        upto = min(begin + at + BLOCK_ROWS, end)
+        # no name for the block, so that it is freed before the next
+        out[at : at + BLOCK_ROWS] = _infinite_to_nan(rows.block(begin + at, upto)).T
     return out
 
 
-def finite_or_missing(values: Columns) -> Columns:
-    """Turn infinite values into nan, in a copy if there are any."""
+def _infinite_to_nan(values: Columns) -> Columns:
+    """Return the values with nan for infinite ones, in a copy if there are any."""
     infinite = np.isinf(values)
     if not infinite.any():
         return values

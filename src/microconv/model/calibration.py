@@ -1,8 +1,8 @@
-"""Calibration: none, sigmoid or beta, chosen on a later slice; none unless clearly beaten.
+"""Calibration: none, sigmoid or beta, chosen on validation rows; the first unless clearly beaten.
 
-Only the shape is learnt there. The models tried on the slice had not seen it, the
-models that are used are refitted on it and take up part of a drifting base rate by
-themselves. What they leave of it is set by :func:`choose_shift` after the refit.
+Only the shape of the curve is chosen there. The final models are refitted on the validation
+rows too, and so pick up part of a drifting base rate by themselves. What they leave of it is
+corrected by :func:`choose_shift` after the refit.
 
 ::
 
@@ -10,17 +10,20 @@ themselves. What they leave of it is set by :func:`choose_shift` after the refit
     sigmoid   logit' = a · logit + c                      a > 0          (Platt)
     beta      logit' = a · log p − b · log(1 − p) + c     a, b >= 0      (Kull et al. 2017)
 
-All three rise with the probability, so they change no ranking.
+All three increase with the probability, so they change no ranking.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic.dataclasses import dataclass
 
+from microconv.model.artefact import STRICT
 from microconv.model.logistic import (
     calibration_in_the_large,
     fit_logistic,
@@ -34,12 +37,12 @@ from microconv.model.training_rows import Floats, Mask
 Kind = Literal["none", "sigmoid", "beta"]
 
 FOLDS = 5
-"""Parts of the later slice, by prospect: each is judged by what the others taught."""
+"""Cross-validation folds, by prospect."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Calibration:
-    """A rising map from logit to logit; by default each to itself.
+    """An increasing map from logit to logit; by default the identity.
 
     Attributes
     ----------
@@ -54,38 +57,29 @@ class Calibration:
     c: float = 0.0
 
     def __call__(self, logit: Floats) -> Floats:
-        """Map logits; the same bits whatever rows are mapped together."""
+        """Return the calibrated logits; no row depends on another."""
         if self.kind == "none":
             return logit
         if self.kind == "sigmoid":
             return self.a * logit + self.c
         return self.a * log_sigmoid(logit) - self.b * log_sigmoid(-logit) + self.c
 
-    def to_json(self) -> dict[str, Any]:
-        """Write the numbers out."""
-        return {"kind": self.kind, "a": self.a, "b": self.b, "c": self.c}
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Calibration:
-        """Read what :meth:`to_json` wrote."""
-        return cls(content["kind"], float(content["a"]), float(content["b"]), float(content["c"]))
-
 
 UNCALIBRATED = Calibration()
-"""Each logit to itself."""
+"""The identity."""
 
 
-@dataclass(frozen=True)
+@plain_dataclass(frozen=True)
 class Holdout:
-    """Rows of the later slice that judge: what happened, to whom, and how much each weighs.
+    """Validation rows: what happened, to whom, and how much each weighs.
 
     Attributes
     ----------
     labels : ndarray of bool, shape (n_rows,)
     prospects : ndarray of int64, shape (n_rows,)
-        Codes 0, 1, 2, …; rows of one prospect stand or fall together.
+        Codes 0, 1, 2, …; rows of one prospect are never split.
     weights : float or ndarray of float64, shape (n_rows,)
-        1 where every row of the slice is here.
+        1 where no row was left out.
     """
 
     labels: Mask = field(repr=False)
@@ -93,11 +87,11 @@ class Holdout:
     weights: Floats | float = field(default=1.0, repr=False)
 
     def __len__(self) -> int:
-        """Count the rows."""
+        """Return the number of rows."""
         return len(self.labels)
 
-    def of(self, rows: Mask) -> Holdout:
-        """Take some of the rows; the prospects keep their codes."""
+    def select(self, rows: Mask) -> Holdout:
+        """Return some of the rows; the prospects keep their codes."""
         weights = np.broadcast_to(self.weights, len(self))[rows]
         return Holdout(self.labels[rows], self.prospects[rows], weights)
 
@@ -105,18 +99,26 @@ class Holdout:
 def fit_calibration(
     kind: Kind, logit: Floats, labels: Mask, weights: Floats | float = 1.0
 ) -> Calibration:
-    """Fit one map by maximum likelihood, its slopes kept from falling below zero."""
+    """Fit one map by maximum likelihood, with slopes that are not negative.
+
+    Parameters
+    ----------
+    kind : {"none", "sigmoid", "beta"}
+    logit : ndarray of float64, shape (n_rows,)
+    labels : ndarray of bool, shape (n_rows,)
+    weights : float or ndarray of float64, shape (n_rows,)
+    """
     if kind == "none":
         return UNCALIBRATED
     if kind == "sigmoid":
-        a, c = _rising_fit(logit[:, None], labels, weights)
+        a, c = _fit_increasing(logit[:, None], labels, weights)
         return Calibration("sigmoid", a, a, c)
     columns = np.column_stack([log_sigmoid(logit), -log_sigmoid(-logit)])
-    a, b, c = _rising_fit(columns, labels, weights)
+    a, b, c = _fit_increasing(columns, labels, weights)
     return Calibration("beta", a, b, c)
 
 
-def _rising_fit(columns: Floats, labels: Mask, weights: Floats | float) -> list[float]:
+def _fit_increasing(columns: Floats, labels: Mask, weights: Floats | float) -> list[float]:
     """Regress on the columns; one with a negative slope is left out and the rest refitted."""
     kept = list(range(columns.shape[1]))
     while True:
@@ -133,11 +135,11 @@ def _rising_fit(columns: Floats, labels: Mask, weights: Floats | float) -> list[
 
 
 def choose_shift(logit: Floats, holdout: Holdout) -> float:
-    """Return the shift that brings the latest training dates to their conversions.
+    """Return the calibration-in-the-large of the latest training dates, 0 if it is noise.
 
-    A model that sees no dates predicts the mean of its whole training period. Where
-    the base rate drifts, the latest dates say better what comes next. A shift of
-    less than two standard errors, by prospect, is noise, and 0 is returned.
+    A model that sees no dates predicts the mean of its whole training period. Where the base
+    rate drifts, the latest dates are a better guide to what comes next. A shift of less than
+    two standard errors, by prospect, is noise.
 
     Parameters
     ----------
@@ -153,11 +155,10 @@ def choose_shift(logit: Floats, holdout: Holdout) -> float:
 
 
 def choose_calibration(kinds: tuple[Kind, ...], logit: Floats, holdout: Holdout) -> Calibration:
-    """Pick a map by log loss on rows that the models never learnt from, their level set aside.
+    """Choose a map by log loss on rows that the models were not fitted on, whatever their mean.
 
-    The first kind is kept unless another beats it by more than noise: each part
-    of the prospects is judged by what the other parts taught, and the mean gain
-    must exceed its own standard error.
+    The first kind is kept unless another is better by more than noise: in a cross-validation
+    by prospect the mean gain must exceed its standard error.
 
     Parameters
     ----------
@@ -166,22 +167,29 @@ def choose_calibration(kinds: tuple[Kind, ...], logit: Floats, holdout: Holdout)
     holdout : Holdout
     """
     logit = logit + calibration_in_the_large(logit, holdout.labels, holdout.weights)
-    first = held_out_losses(kinds[0], logit, holdout)
-    best, most = kinds[0], 0.0
+    first = cross_validated_losses(kinds[0], logit, holdout)
+    best, largest = kinds[0], 0.0
     for kind in kinds[1:]:
-        other = held_out_losses(kind, logit, holdout)
+        other = cross_validated_losses(kind, logit, holdout)
         gain, error = paired_gain(first, other, holdout.prospects, holdout.weights)
-        if gain > error and gain > most:
-            best, most = kind, gain
+        if gain > error and gain > largest:
+            best, largest = kind, gain
     return fit_calibration(best, logit, holdout.labels, holdout.weights)
 
 
-def held_out_losses(kind: Kind, logit: Floats, holdout: Holdout) -> Floats:
-    """Loss of each row under a map that its prospect's part had no say in."""
+def cross_validated_losses(kind: Kind, logit: Floats, holdout: Holdout) -> Floats:
+    """Return the loss of each row under a map fitted on the other folds.
+
+    Parameters
+    ----------
+    kind : {"none", "sigmoid", "beta"}
+    logit : ndarray of float64, shape (n_rows,)
+    holdout : Holdout
+    """
     losses = np.empty(len(logit))
-    for part in range(FOLDS):
-        out = holdout.prospects % FOLDS == part
-        others = holdout.of(~out)
+    for fold in range(FOLDS):
+        out = holdout.prospects % FOLDS == fold
+        others = holdout.select(~out)
         fitted = fit_calibration(kind, logit[~out], others.labels, others.weights)
         losses[out] = row_losses(fitted(logit[out]), holdout.labels[out])
     return losses

@@ -1,4 +1,4 @@
-"""Learning a ensemble: choose on a later slice of the training rows, then refit on all of them."""
+"""Fitting an ensemble: choose weights and calibration on validation dates, refit on all rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pandas as pd
 
 from microconv.features.row_view import score_in_blocks
 from microconv.features.training_set import FittedColumns, TrainingSet
-from microconv.model.amount import Amount, conversions_of, fit_amount
+from microconv.model.amount import AmountModel, fit_known_amounts
 from microconv.model.calibration import Calibration, Holdout, choose_calibration, choose_shift
 from microconv.model.ensemble import (
     BASE_MODELS,
@@ -26,58 +26,58 @@ from microconv.model.ensemble import (
     average_logits,
     choose_weights,
 )
-from microconv.model.fallback import commitment_points, evidence, fit_fallback
-from microconv.model.hazard import fit_hazard, follow
+from microconv.model.fallback import commitment_points, fit_fallback, scale_to_conversions
+from microconv.model.hazard import fit_hazard, follow_up_rows
 from microconv.model.logistic import calibration_in_the_large
-from microconv.model.regression import Design, fit_regression
+from microconv.model.regression import DesignMatrix, fit_regression
 from microconv.model.training_facts import count_conversions
 from microconv.model.training_rows import (
     Floats,
-    LaterSlice,
     Mask,
     TrainingConfig,
+    ValidationSplit,
     describe_downsampling,
     downsample_negatives,
     known_exits,
     known_labels,
-    plan_later_slice,
+    plan_validation,
     require_both_classes,
     sorted_rows,
     visit_order_weights,
 )
 from microconv.model.trees import fit_trees
 
-TRIED_NEGATIVES = 30_000
-"""The trial on the later slice, which shares and calibration are chosen by, learns from about so
-many rows without a conversion: its voices are as good as those of all rows but for a hair."""
+TRIAL_NEGATIVES = 30_000
+"""About so many rows without a conversion are used for the trial models, by which weights and
+calibration are chosen: they are hardly worse than those fitted on all rows."""
 
-TRIED_CONVERSIONS = 7_500
-"""Of more rows with a conversion the trial learns from about so many."""
+TRIAL_POSITIVES = 7_500
+"""About so many rows with a conversion are used for the trial models."""
 
-JUDGING_NEGATIVES = 50_000
-"""Of the later slice's rows without a conversion about so many judge, each for several: how sure
-the judgement is hangs on the conversions, and all of those are there."""
+VALIDATION_NEGATIVES = 50_000
+"""About so many validation rows without a conversion are scored, each for several: the precision
+of a comparison depends on the conversions, and all of those are used."""
 
 
 @dataclass(frozen=True)
 class EnsembleFit:
-    """What came of learning on some of the rows of a training set.
+    """The result of fitting on some rows of a training set.
 
     Attributes
     ----------
     ensemble : Ensemble
         Fitted on all training rows.
     columns : FittedColumns
-        Of every row of the set, the fitted families' learnt on the training rows.
-    amount : Amount or None
-        What a conversion is worth; None if none had a value.
+        Of every row of the set; fitted families are fitted on the training rows.
+    amount : AmountModel or None
+        How much a conversion is worth; None if none had a value.
     choice : str
-        How shares and calibration were chosen, or why they were not.
+        How weights and calibration were chosen, or why they were not.
     """
 
     ensemble: Ensemble
     columns: FittedColumns = field(repr=False)
-    amount: Amount | None
+    amount: AmountModel | None
     choice: str
 
 
@@ -88,21 +88,21 @@ def fit_ensemble(
     *,
     known_before: datetime | None = None,
 ) -> EnsembleFit:
-    """Fit the three voices, and how to mix and calibrate them.
+    """Fit the three base models, and how to average and calibrate them.
 
     With fewer conversions than `model.ready.conversions` nothing can be chosen: the ensemble
-    is then the one regression of :mod:`~microconv.model.fallback`.
+    is then the single regression of :mod:`~microconv.model.fallback`.
 
     Parameters
     ----------
     training_set : TrainingSet
     train : ndarray of bool, shape (n_rows,)
-        The labelled rows to learn from. The hazard also learns from rows whose window
-        was still open when training ended.
+        The labelled rows to fit on. The hazard also uses rows whose window was still open
+        when training ended.
     config : TrainingConfig
     known_before : datetime or None
-        When training ended: only conversions known strictly before count, and nothing
-        asked at or after it; None where everything does.
+        When training ended: only conversions known strictly before it count, and no snapshot
+        at or after it is used; None for no limit.
 
     Raises
     ------
@@ -114,139 +114,125 @@ def fit_ensemble(
     require_both_classes(labels[train], "to learn from")
     conversions = count_conversions(snapshots[train & labels])
     if conversions < config.model.ready.conversions:
-        return _learn_cautiously(training_set, train, config, known_before, conversions)
-    plan = plan_later_slice(snapshots, train, labels, config)
+        return _fit_small_data(training_set, train, config, known_before, conversions)
+    plan = plan_validation(snapshots, train, labels, config)
     with fitting_pool(config) as pool:
-        # the trial is handed in first: cores that it leaves idle go on to what ships
+        # the trial is submitted first: cores that it leaves idle go on to the final models
         trial = (
-            None if isinstance(plan, str) else _try_out(training_set, plan, labels, config, pool)
+            None if isinstance(plan, str) else _submit_trial(training_set, plan, labels, config, pool)
         )
         columns = training_set.fit_columns(train, labels)
-        grown = submit_base_models(snapshots, columns, train, config, known_before, pool)
-        worth = pool.submit(fit_known_amounts, snapshots, columns, train & labels)
+        final = submit_base_models(snapshots, columns, train, config, known_before, pool)
+        amounts = pool.submit(fit_known_amounts, snapshots, columns, train & labels)
         chosen = None if trial is None else trial()
-        ensemble, amount = grown(), worth.result()
-    besides = describe_downsampling(labels[train], config.model.max_negatives)
+        ensemble, amount = final(), amounts.result()
+    notes = describe_downsampling(labels[train], config.model.max_negatives)
     if ensemble.trees.competing:
-        besides = f"; trees tell leaving from staying{besides}"
+        notes = f"; trees with leaving as a competing outcome{notes}"
     if isinstance(plan, str) or chosen is None:
-        return EnsembleFit(
-            ensemble, columns, amount, f"equal shares, uncalibrated: {plan}{besides}"
-        )
+        return EnsembleFit(ensemble, columns, amount, f"equal weights, uncalibrated: {plan}{notes}")
     weights, calibration = chosen
     ensemble = replace(ensemble, weights=weights, calibration=calibration)
-    rows, holdout = _slice(snapshots, plan, labels)
+    rows, holdout = _validation_rows(snapshots, plan, labels)
     latest = score_in_blocks(
         partial(ensemble.logit, threads=1), columns.pick(rows), threads=config.threads
     )
     ensemble = replace(ensemble, shift=choose_shift(latest, holdout))
     shares = ", ".join(f"{n} {w:.2g}" for n, w in zip(BASE_MODELS, ensemble.weights, strict=True))
     choice = (
-        f"chosen on {int(plan.test.sum())} rows from {plan.begins:%Y-%m-%d} on: shares {shares}; "
-        f"calibration {ensemble.calibration.kind}, shift {ensemble.shift:+.3f}{besides}"
+        f"chosen on {int(plan.validation.sum())} rows from {plan.begins:%Y-%m-%d} on: weights "
+        f"{shares}; calibration {calibration.kind}, shift {ensemble.shift:+.3f}{notes}"
     )
     return EnsembleFit(ensemble, columns, amount, choice)
 
 
-def _learn_cautiously(
+def _fit_small_data(
     training_set: TrainingSet,
     train: Mask,
     config: TrainingConfig,
     known_before: datetime | None,
     conversions: int,
 ) -> EnsembleFit:
-    """Hold the model to the journey: the voices are there to be compared with, and have no say."""
+    """Fit the fallback; the base models are fitted for comparison only and have no weight."""
     snapshots = training_set.snapshots
     labels = known_labels(snapshots, known_before)
     columns = training_set.fit_columns(train, labels)
-    rows, weights = weighed(snapshots, train, labels, config)
+    rows, weights = weighted_rows(snapshots, train, labels, config)
     fallback = fit_fallback(
-        Design.of(columns.pick(rows)),
+        DesignMatrix.from_values(columns.pick(rows)),
         labels[rows],
-        evidence(weights, labels[rows], conversions),
+        scale_to_conversions(weights, labels[rows], conversions),
         points=commitment_points(columns.names, training_set.journey),
         settings=config.model,
     )
-    voices = fit_base_models(snapshots, columns, train, config, known_before)
+    base = fit_base_models(snapshots, columns, train, config, known_before)
     choice = (
-        f"held to the stages and commitments of the journey: {conversions} conversions, and the "
-        f"data speak for themselves from {config.model.ready.conversions} on"
+        f"a prior from the stages and commitments of the journey, for there are {conversions} "
+        f"conversions and an ensemble needs {config.model.ready.conversions}"
         + describe_downsampling(labels[train], config.model.max_negatives)
     )
-    ensemble = replace(voices, regression=fallback, weights=REGRESSION_ONLY)
+    ensemble = replace(base, regression=fallback, weights=REGRESSION_ONLY)
     return EnsembleFit(
         ensemble, columns, fit_known_amounts(snapshots, columns, train & labels), choice
     )
 
 
-def _try_out(
+def _submit_trial(
     training_set: TrainingSet,
-    plan: LaterSlice,
+    plan: ValidationSplit,
     labels: Mask,
     config: TrainingConfig,
     pool: Executor,
 ) -> Callable[[], tuple[Weights, Calibration]]:
-    """Try the voices out on the latest training dates; what comes back waits and then chooses."""
+    """Submit trial models on the earlier dates; the returned function waits and then chooses."""
     snapshots = training_set.snapshots
     earlier = known_labels(snapshots, plan.begins)
     columns = training_set.fit_columns(plan.train, earlier)
-    most = min(config.model.max_negatives or TRIED_NEGATIVES, TRIED_NEGATIVES)
-    sparing = replace(
+    negatives = min(config.model.max_negatives or TRIAL_NEGATIVES, TRIAL_NEGATIVES)
+    sampled = replace(
         config,
-        model=config.model.model_copy(update={"max_negatives": most}),
-        max_conversions=TRIED_CONVERSIONS,
+        model=config.model.model_copy(update={"max_negatives": negatives}),
+        max_positives=TRIAL_POSITIVES,
     )
-    grown = submit_base_models(snapshots, columns, plan.train, sparing, plan.begins, pool)
-    rows, holdout = _slice(snapshots, plan, labels)
+    trial = submit_base_models(snapshots, columns, plan.train, sampled, plan.begins, pool)
+    rows, holdout = _validation_rows(snapshots, plan, labels)
 
     def choose() -> tuple[Weights, Calibration]:
-        tried = grown()
-        said = score_in_blocks(
-            lambda block: np.array([*tried.base_logits(block, threads=1).values()]),
+        ensemble = trial()
+        logits = score_in_blocks(
+            lambda block: np.array([*ensemble.base_logits(block, threads=1).values()]),
             columns.pick(rows),
             threads=config.threads,
         )
-        voices = {
+        shifted = {
             name: logit + calibration_in_the_large(logit, holdout.labels, holdout.weights)
-            for name, logit in zip(BASE_MODELS, said, strict=True)
+            for name, logit in zip(BASE_MODELS, logits, strict=True)
         }
-        weights = choose_weights(voices, holdout)
-        return weights, choose_calibration(
-            config.model.calibrations, average_logits(voices, weights), holdout
-        )
+        weights = choose_weights(shifted, holdout)
+        average = average_logits(shifted, weights)
+        return weights, choose_calibration(config.model.calibrations, average, holdout)
 
     return choose
 
 
-def _slice(
-    snapshots: pd.DataFrame, plan: LaterSlice, labels: Mask
+def _validation_rows(
+    snapshots: pd.DataFrame, plan: ValidationSplit, labels: Mask
 ) -> tuple[npt.NDArray[np.intp], Holdout]:
-    """List the rows of the later slice that judge, in order."""
-    rows = sorted_rows(snapshots, plan.test)
+    rows = sorted_rows(snapshots, plan.validation)
     kept, weights = downsample_negatives(
-        snapshots.iloc[rows], labels[rows], np.ones(len(rows)), JUDGING_NEGATIVES
+        snapshots.iloc[rows], labels[rows], np.ones(len(rows)), VALIDATION_NEGATIVES
     )
     rows = rows[kept]
     prospects = pd.factorize(snapshots["prospect_id"].to_numpy()[rows])[0].astype(np.int64)
     return rows, Holdout(labels[rows], prospects, weights)
 
 
-def fit_known_amounts(
-    snapshots: pd.DataFrame, columns: FittedColumns, known: Mask
-) -> Amount | None:
-    """Learn what conversions are worth from those known when training ended."""
-    rows = conversions_of(snapshots, known)
-    prospects = pd.factorize(snapshots["prospect_id"].to_numpy()[rows])[0].astype(np.int64)
-    paid = snapshots["value"].to_numpy(np.float64)[rows]
-    return fit_amount(columns.take(rows), paid, prospects)
-
-
 @contextmanager
 def fitting_pool(config: TrainingConfig) -> Iterator[Executor]:
-    """Open a pool of the config's threads, in which no fit starts threads of BLAS.
+    """Open a thread pool in which no fit starts threads of BLAS.
 
-    A regression limits BLAS by itself, but from a thread of a pool that lifts the limit of
-    another that still runs: the limit is set here, before any of them.
+    A regression limits BLAS itself, but a thread that leaves that limit lifts it for another
+    that still runs: the limit is set here, before any of them.
     """
     from threadpoolctl import threadpool_limits
 
@@ -264,7 +250,17 @@ def fit_base_models(
     config: TrainingConfig,
     known_before: datetime | None,
 ) -> Ensemble:
-    """Fit the voices on what was known at an instant, and mix them equally."""
+    """Fit the base models on what was known at an instant, with equal weights.
+
+    Parameters
+    ----------
+    snapshots : DataFrame
+        Of a training set.
+    columns : FittedColumns
+    train : ndarray of bool, shape (n_rows,)
+    config : TrainingConfig
+    known_before : datetime or None
+    """
     with fitting_pool(config) as pool:
         return submit_base_models(snapshots, columns, train, config, known_before, pool)()
 
@@ -277,31 +273,46 @@ def submit_base_models(
     known_before: datetime | None,
     pool: Executor,
 ) -> Callable[[], Ensemble]:
-    """Hand the voices in, a thread each; what comes back waits for them and mixes them equally."""
+    """Submit the base models, one thread each; the returned function waits for them.
+
+    Parameters are those of :func:`fit_base_models`, and the pool of :func:`fitting_pool`.
+    """
     known, model = known_labels(snapshots, known_before), config.model
-    rows, weights = weighed(snapshots, train, known, config)
+    rows, weights = weighted_rows(snapshots, train, known, config)
     values, known = columns.pick(rows), known[rows]
-    left = known_exits(snapshots, known_before)[rows] if model.competing_risks else None
-    followed = follow(snapshots, config, now=known_before)
+    exits = known_exits(snapshots, known_before)[rows] if model.competing_risks else None
+    follow_up = follow_up_rows(snapshots, config, now=known_before)
     trees = pool.submit(
         fit_trees,
         *(values, known, weights, model.trees),
-        exits=left,
+        exits=exits,
         seed=model.seed,
         threads=config.threads,
     )
-    hazard = pool.submit(fit_hazard, columns.parts, followed, config)
-    linear = pool.submit(fit_regression, values, known, weights, model.regression)
-    return lambda: Ensemble(trees.result(), hazard.result(), linear.result())
+    hazard = pool.submit(fit_hazard, columns.parts, follow_up, config)
+    regression = pool.submit(fit_regression, values, known, weights, model.regression)
+    return lambda: Ensemble(trees.result(), hazard.result(), regression.result())
 
 
-def weighed(
+def weighted_rows(
     snapshots: pd.DataFrame, train: Mask, known: Mask, config: TrainingConfig
 ) -> tuple[npt.NDArray[np.intp], Floats]:
-    """List the rows to learn from in order, and what each weighs."""
+    """Return the sorted positions of the rows to fit on, downsampled, and their weights.
+
+    Parameters
+    ----------
+    snapshots : DataFrame
+    train, known : ndarray of bool, shape (n_rows,)
+        Training rows, and rows known to have converted.
+    config : TrainingConfig
+    """
     rows = sorted_rows(snapshots, train)
-    asked, most = snapshots.iloc[rows], config.model.max_negatives
+    chosen = snapshots.iloc[rows]
     kept, weights = downsample_negatives(
-        *(asked, known[rows], visit_order_weights(asked), most), conversions=config.max_conversions
+        chosen,
+        known[rows],
+        visit_order_weights(chosen),
+        config.model.max_negatives,
+        max_positives=config.max_positives,
     )
     return rows[kept], weights

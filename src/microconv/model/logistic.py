@@ -1,6 +1,6 @@
-"""Logistic regression in the small: losses, maximum likelihood, gains with their error.
+"""Logistic link, log loss, small maximum-likelihood fits and paired comparisons of losses.
 
-Rows may weigh: of many without a conversion some are drawn and stand for the others.
+Rows can have weights: where negatives were downsampled, each drawn row stands for several.
 """
 
 from __future__ import annotations
@@ -12,9 +12,13 @@ import numpy.typing as npt
 
 from microconv.model.training_rows import Floats, Mask
 
+MIN_STEP = 1e-5
+"""Below this length the mean slope of a link is measured over a step of this length: dividing by
+1e-17, left over where contributions cancel, would amplify rounding errors."""
+
 
 def sigmoid(logit: Floats) -> Floats:
-    """Turn logits into probabilities, without overflow.
+    """Return probabilities for logits, without overflow.
 
     Examples
     --------
@@ -31,7 +35,12 @@ def log_sigmoid(logit: Floats) -> Floats:
 
 
 def row_losses(logit: Floats, labels: Mask) -> Floats:
-    """Log loss of each row.
+    """Return the log loss of each row.
+
+    Parameters
+    ----------
+    logit : ndarray of float64, shape (n_rows,)
+    labels : ndarray of bool, shape (n_rows,)
 
     Examples
     --------
@@ -54,15 +63,13 @@ def fit_logistic(
     Parameters
     ----------
     design : ndarray of float64, shape (n_rows, n_coefficients)
-        With its column of ones.
+        Including its column of ones.
     labels : ndarray of bool, shape (n_rows,)
     offset : float or ndarray of float64, shape (n_rows,)
-        Added to each row's logit as it is.
+        Added to each row's logit.
     weights : float or ndarray of float64, shape (n_rows,)
-        How many rows each stands for.
     ridge : float
-        A trace of penalty: rows that can be told apart without error have a
-        finite answer too.
+        A small penalty, so that perfectly separable rows have a finite solution too.
 
     Returns
     -------
@@ -92,12 +99,19 @@ def fit_logistic(
 
 
 def calibration_in_the_large(logit: Floats, labels: Mask, weights: Floats | float = 1.0) -> float:
-    """Return what, added to every logit, makes the mean probability that of the labels.
+    """Return the shift of all logits that makes the mean probability that of the labels.
+
+    Parameters
+    ----------
+    logit : ndarray of float64, shape (n_rows,)
+    labels : ndarray of bool, shape (n_rows,)
+    weights : float or ndarray of float64, shape (n_rows,)
 
     Examples
     --------
     >>> labels = np.array([True, False, False, False])
-    >>> round(calibration_in_the_large(np.zeros(4), labels), 4) == round(float(np.log(1 / 3)), 4)
+    >>> shift = calibration_in_the_large(np.zeros(4), labels)
+    >>> round(shift, 4) == round(float(np.log(1 / 3)), 4)
     True
     """
     ones = np.ones((len(logit), 1))
@@ -110,7 +124,15 @@ def paired_gain(
     prospects: npt.NDArray[np.int64],
     weights: Floats | float = 1.0,
 ) -> tuple[float, float]:
-    """Mean gain in loss per row, and its standard error by prospect.
+    """Return the mean gain in loss per row and its standard error, clustered by prospect.
+
+    Parameters
+    ----------
+    before, after : ndarray of float64, shape (n_rows,)
+        Losses of the same rows.
+    prospects : ndarray of int64, shape (n_rows,)
+        Codes 0, 1, 2, …
+    weights : float or ndarray of float64, shape (n_rows,)
 
     Examples
     --------
@@ -127,32 +149,27 @@ def paired_gain(
     return float(sums.sum() / n), float(error)
 
 
-NEAR = 1e-5
-"""A way shorter than this is measured by the map's slope where it starts: dividing by a way of
-1e-17, left over where parts cancel, would blow rounding up to a reason."""
+def rescale_contributions(contributions: Floats, link: Callable[[Floats], Floats]) -> Floats:
+    """Rescale each row's contributions so that they sum to the link of their sum.
 
-
-def rescale_contributions(parts: Floats, through: Callable[[Floats], Floats]) -> Floats:
-    """Scale each row's parts so that they sum to the map of their sum.
-
-    All parts of a row but the intercept are scaled alike: by the map's mean slope
+    All contributions of a row but the intercept are multiplied by the link's mean slope
     between the intercept and the row's sum.
 
     Parameters
     ----------
-    parts : ndarray of float64, shape (n_rows, n_columns + 1)
+    contributions : ndarray of float64, shape (n_rows, n_columns + 1)
         The last column is the intercept.
-    through : callable
-        Rising and smooth, from logits to logits.
+    link : callable
+        An increasing, smooth function from logits to logits.
 
     Returns
     -------
     ndarray of float64, shape (n_rows, n_columns + 1)
-        The last column is the map of the intercept.
+        The last column is the link of the intercept.
     """
-    start = parts[:, -1]
-    way = parts[:, :-1].sum(axis=1)
-    step = np.where(np.abs(way) < NEAR, NEAR, way)
-    first = through(start)
-    slope = (through(start + step) - first) / step
-    return np.column_stack([parts[:, :-1] * slope[:, None], first])
+    start = contributions[:, -1]
+    distance = contributions[:, :-1].sum(axis=1)
+    step = np.where(np.abs(distance) < MIN_STEP, MIN_STEP, distance)
+    first = link(start)
+    slope = (link(start + step) - first) / step
+    return np.column_stack([contributions[:, :-1] * slope[:, None], first])

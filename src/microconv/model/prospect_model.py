@@ -1,11 +1,11 @@
-"""The artefact: everything it takes to turn a history into a probability, in one folder.
+"""The model artefact: everything that turns a history into a probability, in one folder.
 
 ::
 
     model.json           columns, ensemble, fitted families, journey and settings, training facts
-    trees.txt            LightGBM's own text format: the trees that learn whether
-    hazard.txt           the trees that learn when
-    out_of_time.parquet  the backtest's predictions, for a later champion to be held against
+    trees.txt            LightGBM's own text format: the trees for whether
+    hazard.txt           the trees for when
+    out_of_time.parquet  the backtest's predictions, to compare a later model with
     SHA256SUMS           checked before any of the others is parsed (`sha256sum -c` reads it)
 
 Nothing is pickled: loading a model runs no code from its files.
@@ -16,33 +16,37 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pydantic import Field, InstanceOf, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from microconv.errors import DamagedModelError, ModelError, OtherJourneyError, listed
 from microconv.features.family import Columns, State
 from microconv.features.matrix import family_names
 from microconv.journey import JourneyMap
-from microconv.model.amount import Amount
-from microconv.model.artefact import read_files, sums_of, write_files
+from microconv.model.amount import AmountModel
+from microconv.model.artefact import STRICT, read_files, sums_of, write_files
+from microconv.model.booster import Booster
 from microconv.model.ensemble import Ensemble
 from microconv.model.logistic import sigmoid
 from microconv.model.training_facts import TrainingFacts
 from microconv.model.training_rows import Floats, TrainingConfig
+from microconv.model.trees import ConversionTrees
 from microconv.settings import FeatureSettings, JourneySettings, Settings, SnapshotSettings
 
 if TYPE_CHECKING:
     from microconv.features.training_set import TrainingSet
 
 FORMAT = 4
-"""Version of the artefact's layout."""
+"""Version of the artefact's format."""
 
 FILES = ("model.json", "trees.txt", "hazard.txt", "out_of_time.parquet")
 
@@ -59,20 +63,19 @@ OUT_OF_TIME = pa.schema(
 """One row per snapshot that the backtest's ensemble predicted before its outcome was known."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class ProspectModel:
-    """A model that scores histories, and all that is needed to make its columns again.
+    """A model that scores histories, and all that is needed to compute its columns.
 
     Attributes
     ----------
     ensemble : Ensemble
-        Trees, regression, their mix and calibration.
-    amount : Amount or None
-        What a conversion is worth; None if none had a value.
+    amount : AmountModel or None
+        How much a conversion is worth; None if none had a value.
     columns : tuple of str
         What `values` must hold, in this order.
     states : dict of str to State
-        What the fitted feature families learnt.
+        Of the fitted feature families.
     journey_settings, feature_settings, snapshot_settings
         The sections of params.yaml it was trained with.
     facts : TrainingFacts
@@ -82,20 +85,32 @@ class ProspectModel:
     """
 
     ensemble: Ensemble
-    amount: Amount | None
+    amount: AmountModel | None
     columns: tuple[str, ...] = field(repr=False)
     states: dict[str, State] = field(repr=False)
     journey_settings: JourneySettings = field(repr=False)
     feature_settings: FeatureSettings = field(repr=False)
     snapshot_settings: SnapshotSettings = field(repr=False)
     facts: TrainingFacts
-    out_of_time: pa.Table = field(repr=False)
+    out_of_time: Annotated[InstanceOf[pa.Table], Field(exclude=True)] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Check that the regression has one coefficient per column.
+
+        Raises
+        ------
+        ValueError
+        """
+        if len(self.ensemble.regression.weight) != len(self.columns):
+            raise ValueError(
+                f"{len(self.ensemble.regression.weight)} coefficients for {len(self.columns)} columns"
+            )
 
     @classmethod
     def fit(
         cls, training_set: TrainingSet, settings: Settings, *, out_of_time: pa.Table | None = None
     ) -> ProspectModel:
-        """Train on every row of a training set: the hazard on open windows too.
+        """Train on every row of a training set; the hazard uses open windows too.
 
         Parameters
         ----------
@@ -112,14 +127,12 @@ class ProspectModel:
         OtherJourneyError
             If the training set was made with another journey than the settings'.
         """
-        from microconv.model.fit import (
-            fit_ensemble,  # numba and more: whoever only loads waits for none
-        )
+        from microconv.model.fit import fit_ensemble  # slow to import, and not needed for scoring
 
         given = JourneyMap.from_settings(settings.journey)
-        require_same(training_set.journey, given, "The training set", "the settings")
-        closed = training_set.labelled
-        fitted = fit_ensemble(training_set, closed, TrainingConfig.from_settings(settings))
+        require_same_journey(training_set.journey, given, "The training set", "the settings")
+        config = TrainingConfig.from_settings(settings)
+        fitted = fit_ensemble(training_set, training_set.labelled, config)
         return cls(
             ensemble=fitted.ensemble,
             amount=fitted.amount,
@@ -130,8 +143,10 @@ class ProspectModel:
                 update={"families": family_names(settings.features)}
             ),
             snapshot_settings=settings.snapshots,
-            facts=TrainingFacts.of(training_set.snapshots, fitted.choice, settings.model.ready),
-            out_of_time=_blend_only(out_of_time),
+            facts=TrainingFacts.from_snapshots(
+                training_set.snapshots, fitted.choice, settings.model.ready
+            ),
+            out_of_time=_of_ensemble(out_of_time),
         )
 
     def logit(self, values: Columns, *, threads: int | None = None) -> Floats:
@@ -142,7 +157,7 @@ class ProspectModel:
         values : ndarray of float32, shape (n_columns, n_rows)
             The columns named in :attr:`columns`; nan and ±inf count as missing.
         threads : int, optional
-            Every core when None; changes no bit, as does no other row.
+            Every core when None; results are identical, and no row depends on another.
 
         Returns
         -------
@@ -163,16 +178,16 @@ class ProspectModel:
         """
         return sigmoid(self.logit(values, threads=threads))
 
-    def within(self, probability: Floats, days: float) -> Floats:
-        """Turn probabilities for the horizon into those for another number of days.
+    def probability_within(self, probability: Floats, days: float) -> Floats:
+        """Convert probabilities for the horizon into those for another number of days.
 
-        Rises with `days` for every row; nan where the log was too short to say. See
+        Parameters and the result are those of
         :meth:`~microconv.model.hazard.Hazard.probability_within`.
         """
         return self.ensemble.hazard.probability_within(probability, days)
 
     def expected_amount(self, values: Columns) -> Floats:
-        """Return what each row's conversion would be worth; nan if none ever had a value.
+        """Return how much each row's conversion would be worth; nan if none ever had a value.
 
         Parameters and errors are those of :meth:`logit`.
         """
@@ -182,7 +197,7 @@ class ProspectModel:
         return self.amount.predict(values)
 
     def logit_contributions(self, values: Columns, *, threads: int | None = None) -> Floats:
-        """Split each row's logit exactly into what its columns add.
+        """Split each row's logit exactly into the contributions of its columns.
 
         Parameters and errors are those of :meth:`logit`.
 
@@ -208,14 +223,14 @@ class ProspectModel:
         return JourneyMap.from_settings(self.journey_settings)
 
     def require_journey(self, journey: JourneyMap) -> None:
-        """Refuse to go on with another journey than the one trained on.
+        """Check that a journey is the one that the model was trained on, labels aside.
 
         Raises
         ------
         OtherJourneyError
-            Naming the steps that differ. The wording of a step may differ.
+            Naming the steps that differ.
         """
-        require_same(self.journey, journey, "The model", "the settings")
+        require_same_journey(self.journey, journey, "The model", "the settings")
 
     @cached_property
     def digest(self) -> str:
@@ -223,93 +238,91 @@ class ProspectModel:
         return hashlib.sha256(sums_of(self._files()).encode()).hexdigest()
 
     def save(self, folder: str | Path) -> None:
-        """Write the artefact; the folder takes its place only when it is whole."""
+        """Write the artefact; an existing folder is replaced only by a complete one."""
         write_files(folder, self._files())
 
     @classmethod
     def load(cls, folder: str | Path) -> ProspectModel:
-        """Read an artefact after its checksums are found right.
+        """Read an artefact, after its checksums have been checked.
 
         Raises
         ------
         ModelError
-            If there is none, or it has another layout.
+            If there is none, or another version of microconv wrote it.
         DamagedModelError
             If a file is missing, cut short or changed: nothing is parsed then. Or
-            if the sums are right and the content still is no model.
+            if the sums are right and the content is not that of a model.
         """
         files = read_files(folder)
         try:
             content = json.loads(files["model.json"])
-            written = int(content["format"])
+            written = int(content.pop("format"))
             if written == FORMAT:
-                return cls._parse(content, files)
+                booster, hazard = (Booster(files[name].decode()) for name in FILES[1:3])
+                content["ensemble"]["trees"] = ConversionTrees(booster)
+                content["ensemble"]["hazard"]["booster"] = hazard
+                table = pq.read_table(io.BytesIO(files["out_of_time.parquet"]))
+                return ADAPTER.validate_python({**content, "out_of_time": table})
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise DamagedModelError(
                 f"The model at {folder} has the right checksums, but its content is not that of a "
-                f"model ({type(error).__name__}: {error}): something else than microconv has "
-                "written it. Nothing of it was used. Train it again."
+                f"model ({_explain(error)}): something other than microconv has written it. "
+                "Nothing of it was used. Train it again."
             ) from None
         age = "an earlier" if written < FORMAT else "a later"
         raise ModelError(
-            f"The model at {folder} was written by {age} microconv (format {written}, "
-            f"and this one reads format {FORMAT}). Train it again."
-        )
-
-    @classmethod
-    def _parse(cls, content: dict[str, Any], files: dict[str, bytes]) -> ProspectModel:
-        return cls(
-            ensemble=Ensemble.from_json(
-                content["ensemble"], {n: files[f"{n}.txt"].decode() for n in ("trees", "hazard")}
-            ),
-            amount=None if content["amount"] is None else Amount.from_json(content["amount"]),
-            columns=tuple(content["columns"]),
-            states=content["states"],
-            journey_settings=JourneySettings.model_validate(content["journey"]),
-            feature_settings=FeatureSettings.model_validate(content["features"]),
-            snapshot_settings=SnapshotSettings.model_validate(content["snapshots"]),
-            facts=TrainingFacts.from_json(content["facts"]),
-            out_of_time=pq.read_table(io.BytesIO(files["out_of_time.parquet"])),
+            f"The model at {folder} was written by {age} microconv (format {written}, and this "
+            f"version reads format {FORMAT}). Train it again."
         )
 
     def _files(self) -> dict[str, bytes]:
-        content = {
-            "format": FORMAT,
-            "facts": self.facts.to_json(),
-            "journey": self.journey_settings.model_dump(mode="json"),
-            "features": self.feature_settings.model_dump(mode="json"),
-            "snapshots": self.snapshot_settings.model_dump(mode="json"),
-            "columns": self.columns,
-            "states": self.states,
-            "ensemble": self.ensemble.to_json(),
-            "amount": None if self.amount is None else self.amount.to_json(),
-        }
+        content = {"format": FORMAT, **ADAPTER.dump_python(self, mode="json")}
         table = io.BytesIO()
         pq.write_table(self.out_of_time, table, compression="zstd")
         return {
             "model.json": json.dumps(content, allow_nan=False, indent=0).encode(),
-            **{f"{name}.txt": text.encode() for name, text in self.ensemble.texts().items()},
+            "trees.txt": self.ensemble.trees.booster.text.encode(),
+            "hazard.txt": self.ensemble.hazard.booster.text.encode(),
             "out_of_time.parquet": table.getvalue(),
         }
 
 
-def require_same(one: JourneyMap, other: JourneyMap, owner: str, asker: str) -> None:
-    """Refuse two journeys that differ in more than wording.
+ADAPTER = TypeAdapter(ProspectModel)
+"""Reads and writes model.json."""
+
+
+def _explain(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return f"{type(error).__name__}: {error}"
+    problem = error.errors(include_url=False)[0]
+    return f"`{'.'.join(map(str, problem['loc']))}`: {problem['msg']}"
+
+
+def require_same_journey(
+    journey: JourneyMap, other: JourneyMap, owner: str, other_owner: str
+) -> None:
+    """Check that two journeys differ in labels at most.
+
+    Parameters
+    ----------
+    journey, other : JourneyMap
+    owner, other_owner : str
+        Whose they are, for the message: "The model", "the settings".
 
     Raises
     ------
     OtherJourneyError
         Naming the steps that differ.
     """
-    if one.digest() == other.digest():
+    if journey.digest() == other.digest():
         return
-    mine, yours = _meanings(one), _meanings(other)
-    names = dict.fromkeys([*mine, *yours])
-    differ = [name for name in names if mine.get(name) != yours.get(name)]
+    mine, theirs = _meanings(journey), _meanings(other)
+    names = dict.fromkeys([*mine, *theirs])
+    differ = [name for name in names if mine.get(name) != theirs.get(name)]
     what = f"these steps differ: {listed(differ)}" if differ else "stages or order differ"
     raise OtherJourneyError(
-        f"{owner} was made with another journey than that of {asker}: {what}. Use the journey it "
-        "was made with, or train again with this one."
+        f"{owner} was made with another journey than that of {other_owner}: {what}. Use the "
+        "journey it was made with, or train again with this one."
     )
 
 
@@ -320,7 +333,7 @@ def _meanings(journey: JourneyMap) -> dict[str, Any]:
     }
 
 
-def _blend_only(predictions: pa.Table | None) -> pa.Table:
+def _of_ensemble(predictions: pa.Table | None) -> pa.Table:
     if predictions is None:
         return OUT_OF_TIME.empty_table()
     kept = predictions.filter(pc.equal(predictions["model"].cast(pa.string()), "ensemble"))

@@ -7,39 +7,41 @@
                 missing                                                  where it is nan or ±inf
     squash(x) = sign(x) · log(1 + |x|)
 
-A column that is missing in some training rows has two coefficients, one for its
-value and one for being missing ("never visited pricing" is not "visited it long
-ago"). Columns that are missing in the very same rows share the second one equally.
-A column that is constant in training has no coefficient. Every number is learnt
-from training rows and fits in JSON.
+A column that is missing in some training rows has two coefficients, one for its value and
+one for being missing ("never visited pricing" differs from "visited it long ago"). Columns
+that are missing in the very same rows share the second one equally. A column that is
+constant in training has no coefficient. Every number is fitted on training rows.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass as plain_dataclass
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic.dataclasses import dataclass
 
 from microconv.features.family import Columns
 from microconv.features.row_view import BLOCK_ROWS, RowView
+from microconv.model.artefact import STRICT, FloatArray
 from microconv.model.training_rows import Floats, Mask
 from microconv.settings import RegressionSettings
 
 CLIP = 0.001
-"""Values beyond this quantile, at either end, are drawn in to it."""
+"""Values beyond this quantile, at either end, are clipped to it."""
 
 MIN_MISSING_SHARE = 0.005
-"""A column missing in fewer rows than this (or present in fewer) has no second coefficient."""
+"""A column missing (or present) in a smaller share of rows has no second coefficient."""
 
-SIDE_BY_SIDE = 8
-"""Columns written into the matrix at a time: so many numbers fill a line of the cache."""
+COLUMNS_AT_A_TIME = 8
+"""Columns written into the matrix together: as many float64 as fill a cache line."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Regression:
-    """A fitted logistic regression.
+    """A fitted regression.
 
     Attributes
     ----------
@@ -49,15 +51,27 @@ class Regression:
     """
 
     intercept: float
-    low: Floats = field(repr=False)
-    high: Floats = field(repr=False)
-    centre: Floats = field(repr=False)
-    scale: Floats = field(repr=False)
-    weight: Floats = field(repr=False)
-    missing: Floats = field(repr=False)
+    low: FloatArray = field(repr=False)
+    high: FloatArray = field(repr=False)
+    centre: FloatArray = field(repr=False)
+    scale: FloatArray = field(repr=False)
+    weight: FloatArray = field(repr=False)
+    missing: FloatArray = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Check that there is one number per column in every array.
+
+        Raises
+        ------
+        ValueError
+        """
+        arrays = (self.low, self.high, self.centre, self.scale, self.weight, self.missing)
+        lengths = {len(array) for array in arrays}
+        if len(lengths) > 1:
+            raise ValueError(f"the regression has arrays of different lengths: {sorted(lengths)}")
 
     def logit(self, values: Columns) -> Floats:
-        """Add the columns up in their order, row by row: no row depends on another.
+        """Return each row's logit, its columns summed in order: no row depends on another.
 
         Parameters
         ----------
@@ -70,7 +84,7 @@ class Regression:
         total = np.full(values.shape[1], self.intercept)
         for begin in range(0, values.shape[1], BLOCK_ROWS):
             rows = slice(begin, begin + BLOCK_ROWS)
-            for column in self._used():
+            for column in self.used_columns():
                 total[rows] += self.contribution(column, values[column, rows])
         return total
 
@@ -84,36 +98,33 @@ class Regression:
         """
         out = np.zeros((values.shape[1], values.shape[0] + 1))
         out[:, -1] = self.intercept
-        for column in self._used():
+        for column in self.used_columns():
             out[:, column] = self.contribution(column, values[column])
         return out
 
-    def _used(self) -> list[int]:
+    def used_columns(self) -> list[int]:
+        """Return the positions of the columns that have a coefficient."""
         return [int(c) for c in np.flatnonzero((self.weight != 0) | (self.missing != 0))]
 
     def contribution(self, column: int, values: npt.NDArray[np.float32]) -> Floats:
-        """Return what one column adds to the logit of each row, shape (n_rows,)."""
+        """Return what one column adds to the logit of each row, shape (n_rows,).
+
+        Parameters
+        ----------
+        column : int
+            Its position.
+        values : ndarray of float32, shape (n_rows,)
+        """
         x = squash(values)
-        there = np.isfinite(x)
+        present = np.isfinite(x)
         x = np.clip(x, self.low[column], self.high[column]) - self.centre[column]
         x *= self.weight[column] / self.scale[column]
-        out: Floats = np.where(there, x, self.missing[column])
+        out: Floats = np.where(present, x, self.missing[column])
         return out
-
-    def to_json(self) -> dict[str, Any]:
-        """Write every number out; :meth:`from_json` reads the same bits."""
-        arrays = {f.name: getattr(self, f.name).tolist() for f in fields(self)[1:]}
-        return {"intercept": self.intercept, **arrays}
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Regression:
-        """Read what :meth:`to_json` wrote."""
-        arrays = {f.name: np.array(content[f.name], dtype=np.float64) for f in fields(cls)[1:]}
-        return cls(float(content["intercept"]), **arrays)
 
 
 def squash(values: npt.NDArray[np.floating[Any]]) -> Floats:
-    """Return sign(x) · log(1 + |x|): long tails drawn in, the sign and zero kept.
+    """Return sign(x) · log(1 + |x|): it shortens long tails, and keeps the sign and zero.
 
     Examples
     --------
@@ -124,8 +135,8 @@ def squash(values: npt.NDArray[np.floating[Any]]) -> Floats:
     return np.copysign(np.log1p(np.abs(x)), x)
 
 
-@dataclass(frozen=True)
-class Design:
+@plain_dataclass(frozen=True)
+class DesignMatrix:
     """Training rows as a regression takes them, and the way back to the columns.
 
     Attributes
@@ -133,7 +144,7 @@ class Design:
     unit : Regression
         Weight 1 for every column that is not constant.
     used : list of int
-        These columns; the first ones of the matrix.
+        These columns; they come first in the matrix.
     groups : list of list of int
         Columns missing in the same rows; one further column of the matrix each.
     centres, scales : ndarray of float64, shape (n_groups,)
@@ -150,13 +161,13 @@ class Design:
     matrix: Floats = field(repr=False)
 
     @classmethod
-    def of(cls, values: Columns | RowView) -> Design:
-        """Prepare every column that has something to say."""
-        unit = prepare(values)
-        used, groups = unit._used(), missing_patterns(values)
+    def from_values(cls, values: Columns | RowView) -> DesignMatrix:
+        """Prepare every column that is not constant."""
+        unit = fit_scaling(values)
+        used, groups = unit.used_columns(), missing_patterns(values)
         matrix = np.empty((values.shape[1], len(used) + len(groups)))
-        for begin in range(0, len(used), SIDE_BY_SIDE):
-            here = used[begin : begin + SIDE_BY_SIDE]
+        for begin in range(0, len(used), COLUMNS_AT_A_TIME):
+            here = used[begin : begin + COLUMNS_AT_A_TIME]
             parts = np.array([unit.contribution(column, values[column]) for column in here])
             matrix[:, begin : begin + len(here)] = parts.T
         gone = [~np.isfinite(values[group[0]]) for group in groups]
@@ -166,8 +177,14 @@ class Design:
             matrix[:, len(used) + position] = scaled
         return cls(unit, used, groups, centres, scales, matrix)
 
-    def linear(self, intercept: float, coefficients: Floats) -> Regression:
-        """Turn coefficients of the matrix into those of the columns."""
+    def to_regression(self, intercept: float, coefficients: Floats) -> Regression:
+        """Turn coefficients of the matrix into those of the columns.
+
+        Parameters
+        ----------
+        intercept : float
+        coefficients : ndarray of float64, shape (len(used) + n_groups,)
+        """
         n = len(self.used)
         weight, missing = np.zeros(len(self.unit.weight)), np.zeros(len(self.unit.weight))
         weight[self.used] = coefficients[:n]
@@ -187,45 +204,39 @@ def fit_regression(
     ----------
     values : ndarray of float32 or RowView, shape (n_columns, n_rows)
     labels : ndarray of bool, shape (n_rows,)
-        Of both kinds.
+        Of both classes.
     weights : ndarray of float64, shape (n_rows,)
     settings : RegressionSettings
     """
-    design = Design.of(values)
-    return design.linear(*_regress(design.matrix, labels, weights, settings))
-
-
-def _regress(
-    design: Floats, labels: Mask, weights: Floats, settings: RegressionSettings
-) -> tuple[float, Floats]:
+    design = DesignMatrix.from_values(values)
+    if design.matrix.shape[1] == 0:  # every column is constant: only the base rate is left
+        rate = float(np.average(labels, weights=weights))
+        return design.to_regression(float(np.log(rate / (1 - rate))), np.empty(0))
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
-    if design.shape[1] == 0:  # every column is constant: the base rate is all there is to say
-        rate = float(np.average(labels, weights=weights))
-        return float(np.log(rate / (1 - rate))), np.empty(0)
     model = LogisticRegression(C=settings.inverse_penalty, max_iter=5000)
-    with threadpool_limits(1):  # sums of several threads are added in no fixed order
-        model.fit(design, labels, sample_weight=weights)
-    return float(model.intercept_[0]), model.coef_[0]
+    with threadpool_limits(1):  # several threads add up in varying order
+        model.fit(design.matrix, labels, sample_weight=weights)
+    return design.to_regression(float(model.intercept_[0]), model.coef_[0])
 
 
-def prepare(values: Columns | RowView) -> Regression:
-    """Learn low, high, centre and scale; weight 1 for every column that is not constant."""
-    prepared = Regression(0.0, *(np.zeros(len(values)) for _ in range(6)))
-    prepared.scale[:] = 1.0
+def fit_scaling(values: Columns | RowView) -> Regression:
+    """Fit low, high, centre and scale; weight 1 for every column that is not constant."""
+    low, high, centre, weight, missing = np.zeros((5, len(values)))
+    scale = np.ones(len(values))
     for position, column in enumerate(values):
         x = squash(column[np.isfinite(column)])
         if len(x) == 0 or x.min() == x.max():
             continue
-        low, high = np.quantile(x, [CLIP, 1 - CLIP])
-        if low == high:  # so rare that clipping would leave nothing of it
-            low, high = x.min(), x.max()
-        np.clip(x, low, high, out=x)
-        prepared.low[position], prepared.high[position] = low, high
-        prepared.centre[position], prepared.scale[position] = x.mean(), x.std()
-        prepared.weight[position] = 1.0
-    return prepared
+        bounds = np.quantile(x, [CLIP, 1 - CLIP])
+        if bounds[0] == bounds[1]:  # so rare that clipping would make it constant
+            bounds = x.min(), x.max()
+        low[position], high[position] = bounds
+        np.clip(x, *bounds, out=x)
+        centre[position], scale[position] = x.mean(), x.std()
+        weight[position] = 1.0
+    return Regression(0.0, low, high, centre, scale, weight, missing)
 
 
 def missing_patterns(values: Columns | RowView) -> list[list[int]]:
@@ -234,8 +245,7 @@ def missing_patterns(values: Columns | RowView) -> list[list[int]]:
     Returns
     -------
     list of list of int
-        Positions of columns; those that are (nearly) never or always missing
-        are in no group.
+        Positions of columns; those that are (nearly) never or always missing are in no group.
     """
     groups: dict[bytes, list[int]] = {}
     for position, column in enumerate(values):

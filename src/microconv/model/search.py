@@ -1,12 +1,12 @@
-"""The search for settings: Optuna, on inner folds that end before the backtest begins.
+"""Hyper-parameter search with Optuna, on inner folds that end before the backtest begins.
 
 A worked example, with a horizon of 30 days, a label lag of 5 and a backtest whose first
-test asks on 24 June. Only outcomes known before 24 June are looked at, so the last date
-that the search may test is 29 April (29 April + 35 days = 3 June); its training ends with
-4 March (8 April), and the fold before it tests 1 April and trains on 5 February.
+test snapshot is on 24 June. Only outcomes known before 24 June are used, so the last date that
+the search may test on is 29 April (29 April + 35 days = 3 June); its training ends with
+4 March (8 April), and the fold before it tests on 1 April and trains until 5 February.
 
-Every trial is judged by the log loss of the equally mixed voices, each fold's mean level
-set aside, as the shares and the calibration are later.
+Trials are compared by the log loss of the equally weighted base models, each fold's
+calibration-in-the-large corrected, as weights and calibration are chosen later.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ from microconv.histories.timeline import Fold
 from microconv.model.ensemble import EQUAL_WEIGHTS, average_logits
 from microconv.model.fit import fit_base_models
 from microconv.model.logistic import calibration_in_the_large, paired_gain, row_losses
-from microconv.model.search_result import Found, SearchResult, Trial, found_in, with_found
+from microconv.model.search_result import (
+    Parameters,
+    SearchResult,
+    Trial,
+    replace_parameters,
+    searched_settings,
+)
 from microconv.model.training_rows import (
     MIN_PER_CLASS,
     Floats,
@@ -40,13 +46,13 @@ from microconv.model.training_rows import (
 if TYPE_CHECKING:
     import optuna
 
-STARTUP = 5
+STARTUP_TRIALS = 5
 """Trials that are finished before any may be pruned."""
 
 
 @dataclass(frozen=True)
 class InnerFold:
-    """What a trial learns from and is asked about.
+    """What a trial is fitted and validated on.
 
     Attributes
     ----------
@@ -54,15 +60,16 @@ class InnerFold:
         When training ended.
     columns : FittedColumns
     train : ndarray of bool, shape (n_rows,)
-    rows : ndarray of int64, shape (n_tested,)
-    happened : ndarray of bool, shape (n_tested,)
+    rows : ndarray of int64, shape (n_validation,)
+        Positions of the validation rows.
+    labels : ndarray of bool, shape (n_validation,)
     """
 
     now: datetime
     columns: FittedColumns = field(repr=False)
     train: Mask = field(repr=False)
     rows: npt.NDArray[np.intp] = field(repr=False)
-    happened: Mask = field(repr=False)
+    labels: Mask = field(repr=False)
 
 
 def search(
@@ -73,7 +80,7 @@ def search(
     until: datetime,
     advance: Callable[[], None],
 ) -> SearchResult:
-    """Look for settings that do better out of time than the given ones.
+    """Search for parameters that predict better out of time than the given ones.
 
     The given ones are kept unless the best trial beats them by more than two standard
     errors, by prospect, of the gain: among many trials one looks better by chance.
@@ -82,65 +89,60 @@ def search(
     ----------
     training_set : TrainingSet
     folds : tuple of Fold
-        Inner ones, whose tests were over and known by `until`.
+        Inner ones, whose outcomes were known by `until`.
     config : TrainingConfig
-        Its `model.search` says how long to look.
+        Its `model.search` says how long to search.
     until : datetime
-        The backtest's first test instant: nothing known at or after it is looked at.
+        The backtest's first test instant: nothing known at or after it is used.
     advance : callable
         Called after each trial.
     """
-    known = asked_before(training_set, until)
+    rows = np.flatnonzero((training_set.snapshots["as_of"] < pd.Timestamp(until)).to_numpy())
+    known = training_set.take_rows(rows)
     inner = [made for fold in folds if (made := _inner_fold(known, fold, until)) is not None]
     if not inner:
         return SearchResult(
             f"no search: on none of the {len(folds)} inner folds before {until:%Y-%m-%d} are there "
             f"{MIN_PER_CLASS} rows of each outcome to learn from and to test"
         )
-    kept = [fold for fold in folds if fold.test[0] in {made.now for made in inner}]
-    dates = {"until": until.isoformat(), "folds": [_written(fold) for fold in kept]}
+    used = {made.now for made in inner}
     snapshots = known.snapshots
-    asked = np.concatenate([snapshots["prospect_id"].to_numpy()[made.rows] for made in inner])
-    prospects = pd.factorize(asked)[0].astype(np.int64)
-    trials, losses = _try_all(snapshots, inner, config, advance)
-    done = SearchResult("", tuple(trials), dates)
+    who = np.concatenate([snapshots["prospect_id"].to_numpy()[made.rows] for made in inner])
+    prospects = pd.factorize(who)[0].astype(np.int64)
+    trials, losses = _run_trials(snapshots, inner, config, advance)
+    result = SearchResult(
+        "",
+        tuple(trials),
+        until.isoformat(),
+        tuple(
+            {part: [i.isoformat() for i in getattr(fold, part)] for part in ("train", "test")}
+            for fold in folds
+            if fold.test[0] in used
+        ),
+    )
     best = min(losses, key=lambda number: float(losses[number].mean()))
     gain, error = paired_gain(losses[0], losses[best], prospects)
-    number, verb = (
-        (best, "takes the place of") if gain > 2 * error else (0, "is not enough against")
-    )
-    return done.choose(
+    number, verb = (best, "replaces") if gain > 2 * error else (0, "is not enough to replace")
+    return result.choose(
         number,
         f"{len(trials) - 1} trials, {sum(trial.pruned for trial in trials)} pruned, on "
-        f"{len(asked):,} rows of {len(inner)} inner folds: the best gains {gain:.5f} ± {error:.5f} "
+        f"{len(who):,} rows of {len(inner)} inner folds: the best gains {gain:.5f} ± {error:.5f} "
         f"of a log loss of {losses[0].mean():.5f} and {verb} the settings of params.yaml",
     )
-
-
-def asked_before(training_set: TrainingSet, until: datetime) -> TrainingSet:
-    """Keep the rows that ask before an instant: the others are not there to be looked at."""
-    rows = np.flatnonzero((training_set.snapshots["as_of"] < pd.Timestamp(until)).to_numpy())
-    return training_set.take_rows(rows)
 
 
 def _inner_fold(known: TrainingSet, fold: Fold, until: datetime) -> InnerFold | None:
     """Prepare a fold; None where there is too little of an outcome."""
     train, test = (labelled_rows_at(known, dates) for dates in (fold.train, fold.test))
     now, rows = fold.test[0], sorted_rows(known.snapshots, test)
-    labels, happened = (known_labels(known.snapshots, at) for at in (now, until))
-    for seen in (labels[train], happened[rows]):
-        if min(seen.sum(), (~seen).sum()) < MIN_PER_CLASS:
+    then, later = (known_labels(known.snapshots, at) for at in (now, until))
+    for labels in (then[train], later[rows]):
+        if min(labels.sum(), (~labels).sum()) < MIN_PER_CLASS:
             return None
-    return InnerFold(now, known.fit_columns(train, labels), train, rows, happened[rows])
+    return InnerFold(now, known.fit_columns(train, then), train, rows, later[rows])
 
 
-def _written(fold: Fold) -> dict[str, list[str]]:
-    return {
-        name: [instant.isoformat() for instant in getattr(fold, name)] for name in ("train", "test")
-    }
-
-
-def _try_all(
+def _run_trials(
     snapshots: pd.DataFrame,
     inner: list[InnerFold],
     config: TrainingConfig,
@@ -151,7 +153,7 @@ def _try_all(
     Returns
     -------
     trials : list of Trial
-    losses : dict of int to ndarray of float64, shape (n_tested,)
+    losses : dict of int to ndarray of float64, shape (n_validation,)
         Of the trials that were finished.
     """
     import optuna
@@ -159,67 +161,68 @@ def _try_all(
     trials: list[Trial] = []
     losses: dict[int, Floats] = {}
 
-    def attempt(found: Found, *, give_up: Callable[[float, int], bool]) -> Trial:
+    def run(parameters: Parameters, *, prune: Callable[[float, int], bool]) -> Trial:
         begun, parts, running = time.perf_counter(), [], []
-        tried = replace(config, model=with_found(config.model, found))
+        tried = replace(config, model=replace_parameters(config.model, parameters))
         pruned = False
         for step, fold in enumerate(inner):
             parts.append(_losses(snapshots, fold, tried))
             running.append(float(np.concatenate(parts).mean()))
-            if step + 1 < len(inner) and give_up(running[-1], step):
+            if step + 1 < len(inner) and prune(running[-1], step):
                 pruned = True
                 break
         number = len(trials)
         seconds = round(time.perf_counter() - begun, 2)
-        trials.append(Trial(number, found, tuple(running), seconds, pruned))
+        trials.append(Trial(number, parameters, tuple(running), seconds, pruned))
         if not pruned:
             losses[number] = np.concatenate(parts)
         return trials[-1]
 
     def objective(trial: optuna.Trial) -> float:
-        def give_up(loss: float, step: int) -> bool:
+        def prune(loss: float, step: int) -> bool:
             trial.report(loss, step)
             return trial.should_prune()
 
-        done = attempt(propose(trial), give_up=give_up)
+        done = run(propose(trial), prune=prune)
         if done.loss is None:
             raise optuna.TrialPruned
         return done.loss
 
-    attempt(found_in(config.model), give_up=lambda loss, step: False)
-    asked = config.model.search
+    run(searched_settings(config.model), prune=lambda loss, step: False)
+    limits = config.model.search
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
-        sampler=optuna.samplers.TPESampler(seed=asked.seed),
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP),
+        sampler=optuna.samplers.TPESampler(seed=limits.seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS),
     )
     study.optimize(
         objective,
-        n_trials=asked.trials,
-        timeout=None if asked.time_limit_minutes is None else 60 * asked.time_limit_minutes,
+        n_trials=limits.trials,
+        timeout=None if limits.time_limit_minutes is None else 60 * limits.time_limit_minutes,
         callbacks=[lambda study, trial: advance()],
     )
     return trials, losses
 
 
 def _losses(snapshots: pd.DataFrame, fold: InnerFold, config: TrainingConfig) -> Floats:
-    """Learn, and return the loss of each tested row, the level set aside."""
+    """Fit, and return the loss of each validation row, calibrated in the large."""
     ensemble = fit_base_models(snapshots, fold.columns, fold.train, config, fold.now)
-    voices = ensemble.base_logits(fold.columns.take(fold.rows), threads=config.threads)
-    logit = average_logits(voices, EQUAL_WEIGHTS)
-    return row_losses(logit + calibration_in_the_large(logit, fold.happened), fold.happened)
+    logits = ensemble.base_logits(fold.columns.take(fold.rows), threads=config.threads)
+    logit = average_logits(logits, EQUAL_WEIGHTS)
+    return row_losses(logit + calibration_in_the_large(logit, fold.labels), fold.labels)
 
 
-def propose(trial: optuna.Trial) -> Found:
-    """Propose settings: small trees with few columns each, two ensembles of one kind.
+def propose(trial: optuna.Trial) -> Parameters:
+    """Propose parameters: small trees with few columns each, alike for trees and hazard.
 
-    Rounds are proposed as how far the trees go in all, rate times rounds: a slow rate
-    with few rounds is a model that has not been grown.
+    The number of rounds follows from the product of rate and rounds: a low rate with few
+    rounds would be an undertrained model. A parameter that is not proposed here stays as in
+    the settings.
     """
     rate = trial.suggest_float("learning_rate", 0.02, 0.2, log=True)
-    way = trial.suggest_float("rate_times_rounds", 1.5, 12, log=True)
-    trees = {
-        "num_iterations": max(round(way / rate), 10),
+    product = trial.suggest_float("rate_times_rounds", 1.5, 12, log=True)
+    trees: dict[str, int | float] = {
+        "num_iterations": max(round(product / rate), 10),
         "learning_rate": rate,
         "num_leaves": trial.suggest_int("num_leaves", 3, 31, log=True),
         "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 20, 500, log=True),

@@ -1,40 +1,44 @@
-"""What a search for settings found, as the one file that later stages read."""
+"""The result of a hyper-parameter search, as the one file that later stages read."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+from pydantic.dataclasses import dataclass
 
 from microconv.errors import MissingInputError, ModelError
-from microconv.settings import ModelSettings, RegressionSettings, Settings, TreeSettings
+from microconv.model.artefact import STRICT
+from microconv.settings import ModelSettings, Settings
 from microconv.storage.files import atomic_write
 
-Found = dict[str, dict[str, Any]]
-"""`trees`, `hazard` and `regression`, as in the section `model` of params.yaml."""
+Parameters = dict[Literal["trees", "hazard", "regression"], dict[str, int | float]]
+"""By section of `model` in params.yaml, values of some of its parameters."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Trial:
-    """One try of one set of settings.
+    """One set of parameters that was tried.
 
     Attributes
     ----------
     number : int
         0 for the settings of params.yaml.
-    settings : dict
-        `trees`, `hazard`, `regression`.
+    settings : dict of str to dict
+        The parameters tried, by section; the others are those of params.yaml.
     running : tuple of float
-        Mean log loss of all tested rows after each inner fold.
+        Mean log loss of all validation rows after each inner fold.
     seconds : float
     pruned : bool
-        Given up before the last fold, for being worse than the median of earlier trials.
+        Stopped before the last fold, because it was worse than the median of earlier trials.
     chosen : bool
     """
 
     number: int
-    settings: Found
+    settings: Parameters
     running: tuple[float, ...]
     seconds: float
     pruned: bool = False
@@ -42,50 +46,60 @@ class Trial:
 
     @property
     def loss(self) -> float | None:
-        """Mean log loss of the tested rows of every fold; None if it was pruned."""
+        """Mean log loss of the validation rows of every fold; None if it was pruned."""
         return None if self.pruned else self.running[-1]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class SearchResult:
-    """The outcome of a search, or that there was none.
+    """The result of a search, or that there was none.
 
     Attributes
     ----------
-    says : str
-        What came of it, in a sentence.
+    summary : str
+        One sentence.
     trials : tuple of Trial
-        In their order; empty if nothing was tried.
-    dates : dict
-        `until`, before which every outcome looked at was known, and `folds` with
-        their `train` and `test` instants; empty if nothing was tried.
+        In order; empty if nothing was tried.
+    until : str or None
+        Every outcome that was used was known before this instant; None if nothing was tried.
+    folds : tuple of dict
+        Their `train` and `test` instants.
     """
 
-    says: str
+    summary: str
     trials: tuple[Trial, ...] = ()
-    dates: dict[str, Any] = field(default_factory=dict)
+    until: str | None = None
+    folds: tuple[dict[str, list[str]], ...] = field(default=())
 
     @property
-    def settings(self) -> Found | None:
-        """What was chosen; None where the settings of params.yaml stay."""
-        found = [trial.settings for trial in self.trials if trial.chosen and trial.number > 0]
-        return found[0] if found else None
+    def settings(self) -> Parameters | None:
+        """The chosen parameters; None where the settings of params.yaml stay."""
+        chosen = [trial.settings for trial in self.trials if trial.chosen and trial.number > 0]
+        return chosen[0] if chosen else None
 
     def apply(self, settings: Settings) -> Settings:
-        """Put what was chosen in the place of what params.yaml says."""
+        """Return the settings with the chosen parameters."""
         if self.settings is None:
             return settings
-        return settings.model_copy(update={"model": with_found(settings.model, self.settings)})
+        model = replace_parameters(settings.model, self.settings)
+        return settings.model_copy(update={"model": model})
 
-    def choose(self, number: int, says: str) -> SearchResult:
-        """Mark one trial as chosen."""
+    def choose(self, number: int, summary: str) -> SearchResult:
+        """Return the result with one trial marked as chosen.
+
+        Parameters
+        ----------
+        number : int
+        summary : str
+        """
         marked = tuple(replace(trial, chosen=trial.number == number) for trial in self.trials)
-        return replace(self, says=says, trials=marked)
+        return replace(self, summary=summary, trials=marked)
 
     def write(self, path: str | Path) -> None:
-        """Write it as JSON; a run that is killed leaves no half of it."""
-        trials = [{**asdict(trial), "loss": trial.loss} for trial in self.trials]
-        content = {"says": self.says, "settings": self.settings, **self.dates, "trials": trials}
+        """Write the result as JSON; a run that is killed leaves no partial file."""
+        content = ADAPTER.dump_python(self, mode="json")
+        for entry, trial in zip(content["trials"], self.trials, strict=True):
+            entry["loss"] = trial.loss
         with atomic_write(path) as fresh:
             fresh.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -98,44 +112,49 @@ class SearchResult:
         MissingInputError
             If there is no such file.
         ModelError
-            If it is not a search's.
+            If it is not the result of a search.
         """
         if not Path(path).exists():
             raise MissingInputError(f"There is no {path}. Run the stage `search` first.")
         try:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
-            trials = tuple(_trial(entry) for entry in content.pop("trials"))
-            says = content.pop("says")
-            content.pop("settings")
-            done = cls(says, trials, content)
-            if done.settings is not None:
-                _checked(done.settings)
+            for entry in content["trials"]:
+                del entry["loss"]
+            result = ADAPTER.validate_python(content)
+            if result.settings is not None:
+                replace_parameters(ModelSettings(seed=0), result.settings)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise ModelError(
-                f"{path} does not hold the outcome of a search ({type(error).__name__}: {error}). "
+                f"{path} does not hold the result of a search ({type(error).__name__}: {error}). "
                 "Run the stage `search` again."
             ) from None
-        return done
+        return result
 
 
-def found_in(model: ModelSettings) -> Found:
-    """Write out the settings that a search may replace."""
-    return {name: getattr(model, name).model_dump() for name in ("trees", "hazard", "regression")}
+ADAPTER = TypeAdapter(SearchResult)
+"""Validates the file."""
 
 
-def with_found(model: ModelSettings, found: Found) -> ModelSettings:
-    """Replace what a search may replace."""
-    return model.model_copy(update=_checked(found))
-
-
-def _checked(found: Found) -> dict[str, TreeSettings | RegressionSettings]:
+def searched_settings(model: ModelSettings) -> Parameters:
+    """Return the sections whose parameters a search may change."""
     return {
-        "trees": TreeSettings(**found["trees"]),
-        "hazard": TreeSettings(**found["hazard"]),
-        "regression": RegressionSettings(**found["regression"]),
+        "trees": model.trees.model_dump(),
+        "hazard": model.hazard.model_dump(),
+        "regression": model.regression.model_dump(),
     }
 
 
-def _trial(entry: dict[str, Any]) -> Trial:
-    kept = {name: value for name, value in entry.items() if name != "loss"}
-    return Trial(**{**kept, "running": tuple(entry["running"])})
+def replace_parameters(model: ModelSettings, parameters: Parameters) -> ModelSettings:
+    """Return the settings with some parameters replaced; all others stay as they are.
+
+    Parameters
+    ----------
+    model : ModelSettings
+    parameters : dict of str to dict
+        By section.
+    """
+    update: dict[str, Any] = {}
+    for section, values in parameters.items():
+        current = getattr(model, section)
+        update[section] = type(current).model_validate({**current.model_dump(), **values})
+    return model.model_copy(update=update)

@@ -1,24 +1,30 @@
-"""What a model was trained on, in a few numbers."""
+"""What a model was trained on, and whether that is enough: ready, thin or not enough.
+
+A list from thirty conversions looks like any other list. So the model, the report and the list
+state what is behind them. The thresholds of `model.ready` are the usual ones (a thousand
+prospects, 120 conversions). With fewer conversions the model itself is a different one:
+:mod:`microconv.model.fallback`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from pydantic import AfterValidator, AwareDatetime
+from pydantic.dataclasses import dataclass
 
 from microconv.model.amount import winsorised_mean
+from microconv.model.artefact import STRICT
 from microconv.settings import ReadinessSettings
 
-State = Literal["ready", "thin", "not enough"]
-
-INSTANTS = ("first", "last", "learnt_until")
+Instant = Annotated[AwareDatetime, AfterValidator(lambda instant: instant.astimezone(UTC))]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class TrainingFacts:
     """What a model was trained on.
 
@@ -27,26 +33,25 @@ class TrainingFacts:
     first, last : datetime
         The earliest and latest `as_of` of a closed window, UTC.
     learnt_until : datetime
-        The first instant whose outcomes it cannot have learnt from. Later than the end
-        of the last closed window: the hazard also learns from windows still open.
+        No outcome at or after this instant was used. Later than the end of the last closed
+        window: the hazard also uses windows still open.
     n_rows, n_prospects : int
     n_conversions : int
-        Conversions, each counted once however many rows it answers.
+        Conversions, each counted once however many rows it labels.
     base_rate : float
         Share of the rows that are followed by a conversion.
     mean_value : float or None
-        What a conversion is worth: the mean over conversions with a value, those
-        above their 99th percentile counted as worth just that (one whale should
-        not set everybody's expected value). None if no conversion has a value.
+        The winsorised mean value of a conversion (one very large deal should not set everybody's
+        expected value). None if no conversion has a value.
     choice : str
-        How shares and calibration came about.
+        How weights and calibration were chosen.
     readiness : dict of str to str
-        Whether that is enough: `state`, and `says`.
+        Whether that is enough: `state` and `summary`.
     """
 
-    first: datetime
-    last: datetime
-    learnt_until: datetime
+    first: Instant
+    last: Instant
+    learnt_until: Instant
     n_rows: int
     n_prospects: int
     n_conversions: int
@@ -56,9 +61,18 @@ class TrainingFacts:
     readiness: dict[str, str]
 
     @classmethod
-    def of(cls, snapshots: pd.DataFrame, choice: str, ready: ReadinessSettings) -> TrainingFacts:
-        """Count the rows of a training set; those without a label only set `learnt_until`."""
-        learnt_until = snapshots["followed_until"].max().to_pydatetime()
+    def from_snapshots(
+        cls, snapshots: pd.DataFrame, choice: str, ready: ReadinessSettings
+    ) -> TrainingFacts:
+        """Count the rows of a training set; unlabelled rows only extend `learnt_until`.
+
+        Parameters
+        ----------
+        snapshots : DataFrame
+        choice : str
+        ready : ReadinessSettings
+        """
+        learnt_until: datetime = snapshots["followed_until"].max().to_pydatetime()
         snapshots = snapshots[snapshots["observed"].to_numpy(dtype=bool)]
         converted = snapshots["converted"].to_numpy(dtype=bool)
         won = snapshots[converted].sort_values(["prospect_id", "as_of"])
@@ -78,34 +92,26 @@ class TrainingFacts:
             readiness=readiness(count_training_data(snapshots), ready),
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Write the facts out, instants in ISO form."""
-        return {**asdict(self), **{name: getattr(self, name).isoformat() for name in INSTANTS}}
 
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> TrainingFacts:
-        """Read what :meth:`to_json` wrote."""
-        instants = {name: datetime.fromisoformat(content[name]) for name in INSTANTS}
-        return cls(**{**content, **instants})
-
-
-def readiness(counts: Mapping[str, float], settings: ReadinessSettings) -> dict[str, Any]:
-    """Say whether a log holds enough to call by a model of it.
+def readiness(counts: Mapping[str, float], settings: ReadinessSettings) -> dict[str, str]:
+    """Return whether there is enough data for a model that calls can be based on.
 
     Parameters
     ----------
     counts : mapping of str to float
-        `conversions`, `prospects` and `days`, as :func:`training_counts` counts them.
+        `conversions`, `prospects` and `days`, as :func:`count_training_data` counts them.
     settings : ReadinessSettings
 
     Returns
     -------
     dict
-        `state`, and `says`: one or two sentences with every number that falls short.
+        `state` ("ready", "thin" or "not enough") and `summary`: one or two sentences with every
+        number that falls short.
 
     Examples
     --------
-    >>> readiness({"conversions": 60, "prospects": 5000, "days": 200}, ReadinessSettings())["state"]
+    >>> counts = {"conversions": 60, "prospects": 5000, "days": 200}
+    >>> readiness(counts, ReadinessSettings())["state"]
     'thin'
     """
     short = [
@@ -118,23 +124,23 @@ def readiness(counts: Mapping[str, float], settings: ReadinessSettings) -> dict[
         if counts[name] < least
     ]
     if not short:
-        return {"state": "ready", "says": "There is enough to learn from."}
+        return {"state": "ready", "summary": "There is enough to learn from."}
     if counts["conversions"] < settings.conversions * settings.thin_share:
         return {
             "state": "not enough",
-            "says": f"There is not enough to learn from: {', '.join(short)}. The list is only an "
-            "order to try, its probabilities are no promise, and nobody gets a grade. Bring a "
-            "longer export.",
+            "summary": f"There is not enough to learn from: {', '.join(short)}. Treat the list as "
+            "an order to try out: its probabilities are not reliable, and no grades are given. "
+            "Bring a longer export.",
         }
     return {
         "state": "thin",
-        "says": f"There is little to learn from: {', '.join(short)}. Trust the order more than "
-        "the probabilities, and read the intervals.",
+        "summary": f"There is little to learn from: {', '.join(short)}. Trust the order more than "
+        "the probabilities, and look at the intervals.",
     }
 
 
 def count_training_data(labelled: pd.DataFrame) -> dict[str, float]:
-    """Count what rows with a closed window hold; a conversion counts once.
+    """Count what rows with a closed window contain; a conversion counts once.
 
     Parameters
     ----------
@@ -144,7 +150,7 @@ def count_training_data(labelled: pd.DataFrame) -> dict[str, float]:
     Returns
     -------
     dict
-        `conversions`, `prospects` and `days` (from the first to the last date asked at).
+        `conversions`, `prospects` and `days` (from the first to the last `as_of`).
     """
     return {
         "conversions": count_conversions(labelled[labelled["converted"].to_numpy(dtype=bool)]),
@@ -154,5 +160,5 @@ def count_training_data(labelled: pd.DataFrame) -> dict[str, float]:
 
 
 def count_conversions(won: pd.DataFrame) -> int:
-    """Count conversions among the rows that they answer, each once however many these are."""
+    """Return the number of conversions that label these rows, each counted once."""
     return len(won.drop_duplicates(["prospect_id", "known_at"]))

@@ -1,11 +1,21 @@
-"""What every model learns from: rows, labels as they were known, weights, and a later slice.
+"""Rows that models are fitted on: labels as they were known, weights, validation dates, sampling.
 
-A worked example, with a horizon of 30 days and no label lag. Training rows ask on
-ten Mondays, 3 October to 5 December; a quarter of the dates, rounded up, is three.
+A worked example of the validation split, with a horizon of 30 days and no label lag. The
+training snapshots are on ten Mondays, 3 October to 5 December; a quarter of the dates,
+rounded up, is three.
 
-* The later slice is 21 November to 5 December.
-* What is tried out on it may only have learnt from windows that had closed by
-  21 November: as_of + 30 days <= 21 November, so 3 October to 17 October.
+* The validation dates are 21 November to 5 December.
+* Models tried on them may only use windows that had closed by 21 November:
+  as_of + 30 days <= 21 November, so 3 October to 17 October.
+
+Negative downsampling: rows with a conversion are few, and all are kept (a trial, whose model is
+thrown away, samples them too where there are very many). Of the other rows a fraction is drawn
+by a hash, and the weights of the drawn rows are scaled up to the total of all. So every base
+model sees the true base rate, the hazard's time at risk included, and nothing needs to be
+corrected afterwards. For a model fitted without weights the same correction of its probability
+p is q = p / (p + (1 - p) / fraction). An example: of 20,000 rows with a conversion and 980,000
+without, at most 200,000 to be drawn, each of the latter is drawn with probability 0.204 and
+weighs 4.9 times its own weight.
 """
 
 from __future__ import annotations
@@ -30,29 +40,33 @@ Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 MIN_PER_CLASS = 25
-"""Fewer conversions (or non-conversions) than this on a later slice choose nothing."""
+"""With fewer conversions (or non-conversions) than this on validation rows nothing is chosen."""
+
+NEGATIVES_PER_POSITIVE = 4
+"""At least so many rows without a conversion are drawn for each row with one: a model overfits
+few heavy rows, and then gives too high a probability to those that were not drawn."""
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How models are learnt, apart from the rows.
+    """How models are fitted, apart from the rows.
 
     Attributes
     ----------
     model : ModelSettings
     horizon, label_lag : timedelta
     threads : int or None
-        For the libraries; changes no bit of any model.
-    max_conversions : int or None
-        Of rows with a conversion about so many are learnt from, weighed back to all; None: every
-        one. Only a trial is so sparing.
+        For the libraries; results are identical.
+    max_positives : int or None
+        About so many rows with a conversion are drawn, with weights scaled up to all; None: all
+        are used. Only a trial samples them.
     """
 
     model: ModelSettings
     horizon: timedelta
     label_lag: timedelta = timedelta(0)
     threads: int | None = None
-    max_conversions: int | None = None
+    max_positives: int | None = None
 
     @property
     def embargo(self) -> timedelta:
@@ -61,7 +75,7 @@ class TrainingConfig:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> TrainingConfig:
-        """Gather the config from the sections of params.yaml."""
+        """Collect the configuration from the sections of params.yaml."""
         return cls(
             settings.model,
             settings.snapshots.horizon,
@@ -71,24 +85,24 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
-class LaterSlice:
-    """The latest training dates, and the earlier ones that may be learnt from for them.
+class ValidationSplit:
+    """The latest training dates, and the earlier ones that models tried on them may use.
 
     Attributes
     ----------
-    train, test : ndarray of bool, shape (n_rows,)
-        Of the whole training set; disjoint, neither need cover all.
+    train, validation : ndarray of bool, shape (n_rows,)
+        Of the whole training set; disjoint, not necessarily covering it.
     begins : datetime
-        The first instant of `test`: labels of `train` count as known by then.
+        The first instant of `validation`: labels of `train` count as known by then.
     """
 
     train: Mask = field(repr=False)
-    test: Mask = field(repr=False)
+    validation: Mask = field(repr=False)
     begins: datetime
 
 
 def known_labels(snapshots: pd.DataFrame, before: datetime | None) -> Mask:
-    """Say which rows were known to have converted at an instant.
+    """Return which rows were known to have converted at an instant.
 
     Parameters
     ----------
@@ -109,7 +123,7 @@ def known_labels(snapshots: pd.DataFrame, before: datetime | None) -> Mask:
 
 
 def known_exits(snapshots: pd.DataFrame, before: datetime | None) -> Mask:
-    """Say which rows were known at an instant to have left inside the window.
+    """Return which rows were known at an instant to have left inside the window.
 
     Parameters
     ----------
@@ -121,7 +135,7 @@ def known_exits(snapshots: pd.DataFrame, before: datetime | None) -> Mask:
     Returns
     -------
     ndarray of bool, shape (n_rows,)
-        Some of them may have converted nevertheless.
+        Some of them may have converted as well.
     """
     known = snapshots["exit_known_at"]
     left = known.notna() if before is None else known < pd.Timestamp(before)
@@ -129,36 +143,54 @@ def known_exits(snapshots: pd.DataFrame, before: datetime | None) -> Mask:
 
 
 def rows_at(snapshots: pd.DataFrame, as_ofs: tuple[datetime, ...]) -> Mask:
-    """Mark the rows that ask at one of these instants."""
-    asked: Mask = snapshots["as_of"].isin([pd.Timestamp(a) for a in as_ofs]).to_numpy(dtype=bool)
-    return asked
+    """Return which rows have one of these `as_of` dates.
+
+    Parameters
+    ----------
+    snapshots : DataFrame
+    as_ofs : tuple of datetime
+    """
+    found: Mask = snapshots["as_of"].isin([pd.Timestamp(a) for a in as_ofs]).to_numpy(dtype=bool)
+    return found
 
 
 def labelled_rows_at(training_set: TrainingSet, as_ofs: tuple[datetime, ...]) -> Mask:
-    """Mark the rows that ask at one of these instants and whose window has closed."""
+    """Return which rows have one of these `as_of` dates and a closed window.
+
+    Parameters
+    ----------
+    training_set : TrainingSet
+    as_ofs : tuple of datetime
+    """
     return rows_at(training_set.snapshots, as_ofs) & training_set.labelled
 
 
 def sorted_rows(snapshots: pd.DataFrame, rows: Mask) -> npt.NDArray[np.intp]:
-    """List the marked rows by prospect and instant, however the table is sorted.
+    """Return the positions of the marked rows by prospect and instant.
 
-    Sums in floating point and drawn samples depend on the order of the rows; that
-    of a training set depends on how many buckets the log has. Models must not.
+    Floating-point sums and random samples depend on the order of the rows, and that of a
+    training set depends on the number of buckets of the log. Models must not.
+
+    Parameters
+    ----------
+    snapshots : DataFrame
+        With `prospect_id` and `as_of`.
+    rows : ndarray of bool, shape (n_rows,)
     """
     chosen = np.flatnonzero(rows)
-    asked = snapshots.iloc[chosen][["prospect_id", "as_of"]].reset_index(drop=True)
-    order = asked.sort_values(["prospect_id", "as_of"], kind="stable").index.to_numpy(dtype=np.intp)
+    keys = snapshots.iloc[chosen][["prospect_id", "as_of"]].reset_index(drop=True)
+    order = keys.sort_values(["prospect_id", "as_of"], kind="stable").index.to_numpy(dtype=np.intp)
     return chosen[order]
 
 
 def visit_order_weights(snapshots: pd.DataFrame) -> Floats:
-    """Weigh a prospect's first row 1, the second 1/2, the third 1/3, in the order asked.
+    """Return 1 for a prospect's first row, 1/2 for the second, 1/3 for the third, in time order.
 
-    Somebody asked about ten times should not speak ten times as loud. But 1 / all
-    rows of the prospect would know the outcome: who converts is not asked again, so
-    has few rows, so would weigh much, and every probability would come out too high
-    (by half and more where conversions are rare). How often somebody has been asked
-    *so far* is known at `as_of`, and tilts nothing.
+    A prospect with ten snapshots should not count ten times as much. But a weight of 1 / all
+    snapshots of the prospect would leak the outcome: who converts has no later snapshots, so
+    fewer rows and a larger weight, and every probability would come out too high (by half and
+    more where conversions are rare). The number of snapshots *so far* is known at `as_of` and
+    causes no bias.
 
     Parameters
     ----------
@@ -172,46 +204,51 @@ def visit_order_weights(snapshots: pd.DataFrame) -> Floats:
     Examples
     --------
     >>> days = pd.to_datetime(["2024-01-08", "2024-01-01", "2024-01-01"], utc=True)
-    >>> asked = pd.DataFrame({"prospect_id": ["ada", "ada", "bo"], "as_of": days})
-    >>> visit_order_weights(asked).tolist()
+    >>> snapshots = pd.DataFrame({"prospect_id": ["ada", "ada", "bo"], "as_of": days})
+    >>> visit_order_weights(snapshots).tolist()
     [0.5, 1.0, 1.0]
     """
-    turns = snapshots.groupby("prospect_id", sort=False)["as_of"].rank(method="first")
-    weights: Floats = 1.0 / turns.to_numpy(dtype=np.float64)
+    visits = snapshots.groupby("prospect_id", sort=False)["as_of"].rank(method="first")
+    weights: Floats = 1.0 / visits.to_numpy(dtype=np.float64)
     return weights
 
 
 def require_both_classes(labels: Mask, where: str) -> None:
-    """Refuse rows among which nobody, or everybody, converted.
+    """Check that some, but not all, of the rows converted.
+
+    Parameters
+    ----------
+    labels : ndarray of bool, shape (n_rows,)
+    where : str
+        Which rows, for the message: "to learn from".
 
     Raises
     ------
     NotEnoughDataError
     """
-    rows, yes = len(labels), int(labels.sum())
+    rows, positives = len(labels), int(labels.sum())
     if rows == 0:
         raise NotEnoughDataError(
-            f"There are no rows with a closed outcome window {where}. Ask earlier "
+            f"There are no rows with a closed outcome window {where}. Take earlier snapshots "
             "(`snapshots.first`), shorten `snapshots.horizon_days`, or bring a longer export."
         )
-    if yes == 0:
+    if positives == 0:
         raise NotEnoughDataError(
             f"None of the {rows} rows {where} is followed by a conversion, so there is nothing to "
             "learn from. Check that the outcome's event is a step of `kind: major` in the journey "
-            "and that the source that bears it was ingested, or bring a longer export."
+            "and that its source was ingested, or bring a longer export."
         )
-    if yes == rows:
+    if positives == rows:
         raise NotEnoughDataError(
-            f"All {rows} rows {where} are followed by a conversion: without prospects who did not "
-            "convert there is nothing to tell apart. Check that the export is not limited to "
-            "customers."
+            f"All {rows} rows {where} are followed by a conversion: a model also needs prospects "
+            "who did not convert. Check that the export is not limited to customers."
         )
 
 
-def plan_later_slice(
+def plan_validation(
     snapshots: pd.DataFrame, train: Mask, labels: Mask, config: TrainingConfig
-) -> LaterSlice | str:
-    """Set aside the latest training dates, with the embargo kept before them.
+) -> ValidationSplit | str:
+    """Set the latest training dates aside, with the embargo before them.
 
     Parameters
     ----------
@@ -223,10 +260,11 @@ def plan_later_slice(
 
     Returns
     -------
-    LaterSlice or str
+    ValidationSplit or str
         Or the reason why there is none.
     """
-    dates = _dates(snapshots, train)
+    unique = snapshots["as_of"][train].drop_duplicates().sort_values()
+    dates = tuple(instant.to_pydatetime() for instant in unique)
     later = dates[-math.ceil(config.model.calibration_share * len(dates)) :]
     earlier = closed_as_ofs(dates, later[0], window=config.embargo)
     if not earlier:
@@ -236,38 +274,29 @@ def plan_later_slice(
         )
     inner = train & rows_at(snapshots, earlier)
     outer = train & rows_at(snapshots, later)
-    learnt = known_labels(snapshots, later[0])[inner]
-    parts = ((learnt, "before the later slice"), (labels[outer], "on the later slice"))
+    before = known_labels(snapshots, later[0])[inner]
+    parts = ((before, "before the validation dates"), (labels[outer], "on the validation dates"))
     for known, name in parts:
         if min(known.sum(), (~known).sum()) < MIN_PER_CLASS:
             return (
-                f"only {known.sum()} of {len(known)} rows {name} convert, and a choice takes at "
-                f"least {MIN_PER_CLASS} of each outcome"
+                f"only {known.sum()} of {len(known)} rows {name} convert, and at least "
+                f"{MIN_PER_CLASS} of each outcome are needed"
             )
-    return LaterSlice(inner, outer, later[0])
-
-
-def _dates(snapshots: pd.DataFrame, train: Mask) -> tuple[datetime, ...]:
-    asked = snapshots["as_of"][train].drop_duplicates().sort_values()
-    return tuple(instant.to_pydatetime() for instant in asked)
-
-
-PER_CONVERSION = 4
-"""At least so many rows without a conversion are drawn for each row with one."""
+    return ValidationSplit(inner, outer, later[0])
 
 
 def downsample_negatives(
     snapshots: pd.DataFrame,
     converted: Mask,
     weights: Floats,
-    most: int | None,
+    max_negatives: int | None,
     *,
-    conversions: int | None = None,
+    max_positives: int | None = None,
 ) -> tuple[Mask, Floats]:
-    """Draw about `most` of the rows without a conversion, if there are more.
+    """Draw about `max_negatives` of the rows without a conversion, if there are more.
 
-    Whether a row is drawn depends on its prospect and instant, and on how many rows there
-    are: not on their order, the number of buckets, or a seed.
+    Whether a row is drawn depends on its prospect and instant, and on the number of rows: not
+    on their order, the number of buckets, or a seed.
 
     Parameters
     ----------
@@ -275,69 +304,87 @@ def downsample_negatives(
         With `prospect_id` and `as_of`.
     converted : ndarray of bool, shape (n_rows,)
     weights : ndarray of float64, shape (n_rows,)
-    most : int or None
-        None draws nothing.
-    conversions : int, optional
-        Of the rows with one about so many are drawn; every one is kept when None.
+    max_negatives : int or None
+        None keeps all.
+    max_positives : int, optional
+        About so many of the rows with a conversion are drawn; None keeps all.
 
     Returns
     -------
     kept : ndarray of bool, shape (n_rows,)
     weights : ndarray of float64, shape (n_kept,)
-        With the sum of all, of rows with and of rows without a conversion.
+        With the same sums as before, of rows with and of rows without a conversion.
     """
-    with_one = int(converted.sum())
-    of_them = 1.0 if conversions is None else min(1.0, conversions / max(with_one, 1))
-    share = sampling_rate(converted, most, of_them)
-    if share >= 1 and of_them >= 1:
+    positives = int(converted.sum())
+    share = 1.0 if max_positives is None else min(1.0, max_positives / max(positives, 1))
+    fraction = negative_fraction(converted, max_negatives, share)
+    if fraction >= 1 and share >= 1:
         return np.ones(len(converted), dtype=bool), weights
-    kept: Mask = hash_uniforms(snapshots) < np.where(converted, of_them, share)
-    back = weights.copy()
+    kept: Mask = hash_uniforms(snapshots) < np.where(converted, share, fraction)
+    scaled = weights.copy()
     for side in (converted, ~converted):
         drawn = side & kept
         if 0 < drawn.sum() < side.sum():
-            back[drawn] *= weights[side].sum() / weights[drawn].sum()
-    return kept, back[kept]
+            scaled[drawn] *= weights[side].sum() / weights[drawn].sum()
+    return kept, scaled[kept]
 
 
-def sampling_rate(converted: Mask, most: int | None, of_them: float = 1.0) -> float:
-    """Return the chance of a row without a conversion to be drawn, `of_them` of one with.
+def negative_fraction(
+    converted: Mask, max_negatives: int | None, positive_share: float = 1.0
+) -> float:
+    """Return the probability that a row without a conversion is drawn.
+
+    Parameters
+    ----------
+    converted : ndarray of bool, shape (n_rows,)
+    max_negatives : int or None
+        None keeps all.
+    positive_share : float
+        Share of the rows with a conversion that is drawn.
 
     Examples
     --------
-    >>> sampling_rate(np.arange(1000) < 10, 99)
+    >>> negative_fraction(np.arange(1000) < 10, 99)
     0.1
-    >>> sampling_rate(np.arange(1000) < 100, 99)
+    >>> negative_fraction(np.arange(1000) < 100, 99)
     0.4444444444444444
-    >>> sampling_rate(np.arange(1000) < 10, None)
+    >>> negative_fraction(np.arange(1000) < 10, None)
     1.0
     """
-    with_one = int(converted.sum())
-    without = len(converted) - with_one
-    if most is None or without == 0:
+    positives = int(converted.sum())
+    negatives = len(converted) - positives
+    if max_negatives is None or negatives == 0:
         return 1.0
-    return min(1.0, max(most, PER_CONVERSION * of_them * with_one) / without)
+    return min(
+        1.0, max(max_negatives, NEGATIVES_PER_POSITIVE * positive_share * positives) / negatives
+    )
 
 
 def hash_uniforms(snapshots: pd.DataFrame) -> Floats:
-    """Deal each row a number in [0, 1) by its prospect and instant, shape (n_rows,)."""
-    asked = pd.DataFrame(
+    """Return a number in [0, 1) per row, hashed from its prospect and instant."""
+    keys = pd.DataFrame(
         {
             "prospect_id": snapshots["prospect_id"].to_numpy(object),
             "as_of": snapshots["as_of"].dt.tz_convert(None).to_numpy("datetime64[us]"),
         }
     )
-    dealt = pd.util.hash_pandas_object(asked, index=False).to_numpy(np.uint64)
-    return (dealt >> np.uint64(11)) / 2.0**53
+    hashed = pd.util.hash_pandas_object(keys, index=False).to_numpy(np.uint64)
+    return (hashed >> np.uint64(11)) / 2.0**53
 
 
-def describe_downsampling(converted: Mask, most: int | None) -> str:
-    """Say that rows were drawn; nothing where none were."""
-    share = sampling_rate(converted, most)
-    if share >= 1:
+def describe_downsampling(converted: Mask, max_negatives: int | None) -> str:
+    """Return a clause about how many rows were drawn; empty if all were kept.
+
+    Parameters
+    ----------
+    converted : ndarray of bool, shape (n_rows,)
+    max_negatives : int or None
+    """
+    fraction = negative_fraction(converted, max_negatives)
+    if fraction >= 1:
         return ""
-    without = int((~converted).sum())
+    negatives = int((~converted).sum())
     return (
-        f"; learnt from about {round(share * without):,} of {without:,} rows without a conversion, "
-        "weighed back to all"
+        f"; trained on about {round(fraction * negatives):,} of {negatives:,} rows without a "
+        "conversion, reweighted to all"
     )

@@ -1,15 +1,15 @@
-"""Trees that learn whether a prospect converts, and, where it is known, that some leave.
+"""Trees for whether a prospect converts within the horizon, with leaving as a competing risk.
 
-A prospect who leaves within the horizon is not one who has not decided yet, and a label
-of converting or not tells neither from the other. Where enough exits are known the trees
-are grown for three outcomes at once (competing risks): staying undecided, converting,
-leaving. The softmax of their three scores is the probability of each, so that
+A prospect who leaves within the horizon differs from one who is still undecided, and a binary
+label of converting cannot express that. Where enough exits are known, the trees are trained on
+three outcomes at once: staying undecided, converting, leaving. The softmax of their three
+scores is the probability of each, so
 
     logit of converting = (s_convert − s_stay) − log(1 + exp(s_leave − s_stay)).
 
-The first difference is a sum over trees, and so is the second, which a rising and smooth
-map then takes to the logarithm. Contributions are rescale_contributions through that map, so that a
-prospect's reasons add up to the logit as exactly as those of two outcomes do.
+Both differences are sums over trees; the second one then goes through an increasing, smooth
+link. Its contributions are rescaled through that link, so contributions sum to the logit as
+exactly as with two outcomes.
 
 A worked example. Scores of 0 (stay), −1 (convert) and 1 (leave): converting has the
 probability e⁻¹ / (1 + e⁻¹ + e) = .09 and the logit −1 − log(1 + e) = −2.31.
@@ -34,7 +34,7 @@ STAY, CONVERT, LEAVE = range(3)
 
 @dataclass(frozen=True)
 class ConversionTrees:
-    """Trees grown for two outcomes or for three, as the logit of converting.
+    """Trees for two or three outcomes, as the logit of converting.
 
     Attributes
     ----------
@@ -45,24 +45,24 @@ class ConversionTrees:
     booster: Booster = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse trees of another kind.
+        """Check the number of scores.
 
         Raises
         ------
         ValueError
         """
         if self.booster.scores not in (1, 3):
-            raise ValueError(f"trees of {self.booster.scores} scores are not of 1 or 3 outcomes")
+            raise ValueError(f"trees with {self.booster.scores} scores: 1 or 3 are expected")
 
     @property
     def competing(self) -> bool:
-        """Whether leaving was learnt as an outcome of its own."""
+        """Whether leaving is an outcome of its own."""
         return self.booster.scores > 1
 
     def logit(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Return the logit of converting within the horizon, shape (n_rows,).
 
-        Parameters are those of :meth:`~microconv.model.booster.Trees.raw`.
+        Parameters are those of :meth:`~microconv.model.booster.Booster.raw`.
         """
         scores = self.booster.raw(values, threads=threads)
         if not self.competing:
@@ -72,6 +72,8 @@ class ConversionTrees:
 
     def contributions(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Split each row's logit into its columns by exact tree SHAP of the scores.
+
+        Parameters are those of :meth:`~microconv.model.booster.Booster.raw`.
 
         Returns
         -------
@@ -100,31 +102,31 @@ def fit_trees(
     seed: int,
     threads: int | None = None,
 ) -> ConversionTrees:
-    """Grow trees for converting or not; for leaving too where enough left, and enough stayed.
+    """Fit trees on converting or not, or on three outcomes where enough left and stayed.
 
     Parameters
     ----------
     values : ndarray of float32 or RowView, shape (n_columns, n_rows)
         Infinite values count as missing.
     labels : ndarray of bool, shape (n_rows,)
-        Of both kinds.
+        Of both classes.
     weights : ndarray of float64, shape (n_rows,)
     settings : TreeSettings
     exits : ndarray of bool, shape (n_rows,), optional
-        Who left; who converted nevertheless has converted. With fewer than
-        :data:`~microconv.model.training_rows.MIN_PER_CLASS` who only left, or only stayed, leaving
-        is no outcome of its own.
+        Who left; a prospect who left and converted counts as converted. With fewer than
+        :data:`~microconv.model.training_rows.MIN_PER_CLASS` rows that only left, or only
+        stayed, there are two outcomes.
     seed : int
     threads : int, optional
-        Every core when None; changes no bit.
+        Every core when None; results are identical.
     """
     outcome = labels.astype(np.int64) * CONVERT
-    given = {"objective": "binary", "seed": seed, "num_threads": threads or 0}
+    fixed = {"objective": "binary", "seed": seed, "num_threads": threads or 0}
     if exits is not None:
-        apart = np.where(exits & ~labels, LEAVE, outcome)
-        counts = np.bincount(apart, minlength=3)
+        three = np.where(exits & ~labels, LEAVE, outcome)
+        counts = np.bincount(three, minlength=3)
         if min(counts[STAY], counts[LEAVE]) >= MIN_PER_CLASS:
-            outcome, given = apart, {**given, "objective": "multiclass", "num_class": 3}
+            outcome, fixed = three, {**fixed, "objective": "multiclass", "num_class": 3}
     target = {"label": outcome.astype(np.float32), "weight": weights.astype(np.float32)}
-    picked = values if isinstance(values, RowView) else view_all_rows(values)
-    return ConversionTrees(fit_booster(picked, target, settings, given))
+    rows = values if isinstance(values, RowView) else view_all_rows(values)
+    return ConversionTrees(fit_booster(rows, target, settings, fixed))

@@ -19,7 +19,7 @@ from microconv.evaluation.promotion import (
     format_difference,
 )
 from microconv.journey import JourneyMap
-from microconv.model.prospect_model import ProspectModel, require_same
+from microconv.model.prospect_model import ProspectModel, require_same_journey
 from microconv.ranking.newly_labelled import newly_labelled_rows, out_of_time_predictions, rescore
 from microconv.settings import EvaluateSettings, Settings, read_settings
 from microconv.stages.runner import progress
@@ -184,7 +184,7 @@ def _joined(first: pd.DataFrame, more: pd.DataFrame) -> pd.DataFrame:
 
 def _journey(model: ProspectModel, other: JourneyMap, whose: str) -> list[Blocker]:
     try:
-        require_same(model.journey, other, "The model", whose)
+        require_same_journey(model.journey, other, "The model", whose)
     except OtherJourneyError as error:
         said = str(error).split(". ")[0].removeprefix("The model ")
         return [Blocker("other_journey", f"it {said}")]

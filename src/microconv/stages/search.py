@@ -16,7 +16,7 @@ def search(settings: Settings, *, log: Path, snapshots: Path, features: Path, se
     """Write the hyper-parameters that did best on the inner folds, or why none were tuned."""
     done = _searched(settings, log, snapshots, features)
     done.write(search)
-    return done.says
+    return done.summary
 
 
 def _searched(settings: Settings, log: Path, snapshots: Path, features: Path) -> SearchResult:
