@@ -114,11 +114,11 @@ def run_prefixes(
     }
     for name, say in logits.items():
         if "line" not in found[name]:
-            found[name]["line"] = calibrate(cases, say).to_json()
+            found[name]["line"] = asdict(calibrate(cases, say))
     if open_test:
         split = split_rows(cases, *outer_split(cases))
         said = {name: say(*split) for name, say in logits.items()}
-        lines = {name: Calibration.from_json(found[name]["line"]) for name in logits}
+        lines = {name: Calibration(**found[name]["line"]) for name in logits}
         found["test"] = judge(task, cases, said, lines)
     return found
 

@@ -131,7 +131,7 @@ def test_a_rule_without_its_columns_is_left_out_with_a_reason(dropped, rules):
     )
     assert set(left_out) == rules
     assert rules.isdisjoint(kept_rules)
-    assert all("takes the columns" in reason for reason in left_out.values())
+    assert all("needs the columns" in reason for reason in left_out.values())
 
 
 def test_another_window_for_points_is_a_reason_too():

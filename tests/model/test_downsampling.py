@@ -19,8 +19,8 @@ from microconv.model.training_rows import (
     TrainingConfig,
     downsample_negatives,
     hash_uniforms,
-    rows_at,
     negative_fraction,
+    rows_at,
 )
 from microconv.settings import ModelSettings
 from worlds.training_sets import MODEL, planted_set
@@ -165,10 +165,10 @@ def test_a_lesson_says_that_rows_were_drawn(monkeypatch):
         TrainingConfig(MODEL.model_copy(update={"max_negatives": most}), MONTH, threads=1)
         for most in (None, 500)
     )
-    assert "weighed back" not in fit_ensemble(plain, train, whole).choice
+    assert "reweighted" not in fit_ensemble(plain, train, whole).choice
     negatives = int((~plain.snapshots["converted"]).sum())
     choice = fit_ensemble(plain, train, sparing).choice
-    assert f"about 500 of {negatives:,} rows without a conversion, weighed back" in choice
+    assert f"about 500 of {negatives:,} rows without a conversion, reweighted" in choice
 
 
 def test_the_trial_is_sparing_where_the_refit_is_not(monkeypatch):

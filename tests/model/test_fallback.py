@@ -132,7 +132,9 @@ def test_from_the_minimum_on_the_three_voices_speak():
     minimum = ReadinessSettings().conversions
     few, enough = (fitted(n, 0, "right", minimum)[1] for n in (minimum - 1, minimum))
     assert few.ensemble.weights == (0.0, 0.0, 1.0)
-    assert few.choice.startswith("held to the stages and commitments of the journey: 119 conv")
+    assert few.choice.startswith(
+        "a prior from the stages and commitments of the journey, for there are 119"
+    )
     assert few.ensemble.calibration.kind == "none"
     assert enough.ensemble.weights != (0.0, 0.0, 1.0)
 

@@ -14,6 +14,7 @@ from microconv.features.training_set import FittedColumns, TrainingSet
 from microconv.model.ensemble import EQUAL_WEIGHTS
 from microconv.model.fit import fit_ensemble
 from microconv.model.training_rows import TrainingConfig, known_labels, rows_at
+from worlds.saved_parts import as_json, tree_texts
 from worlds.training_sets import MODEL, mondays, planted_set, reordered, with_exits, with_outcomes
 
 CONFIG = TrainingConfig(MODEL, timedelta(days=30), threads=1)
@@ -66,18 +67,19 @@ def left_by_chance(training_set: TrainingSet) -> np.ndarray:
 
 
 def test_leaving_is_learnt_where_the_settings_say_so_and_somebody_left():
-    """And the fitted says it; with the switch off nothing of it reaches the model."""
+    """And the fit says so; with the switch off nothing of it reaches the model."""
     plain = planted_set(prospects=150)
     leaving = with_exits(plain, left_by_chance(plain))
     off = replace(CONFIG, model=MODEL.model_copy(update={"competing_risks": False}))
     apart = fit_ensemble(leaving, everything(leaving), CONFIG)
     assert apart.ensemble.trees.competing
-    assert "trees tell leaving from staying" in apart.choice
+    assert "trees with leaving as a competing outcome" in apart.choice
     others = [
         fit_ensemble(leaving, everything(leaving), off),
         fit_ensemble(plain, everything(plain), CONFIG),
     ]
-    assert others[0].ensemble.texts() == others[1].ensemble.texts() != apart.ensemble.texts()
+    assert tree_texts(others[0].ensemble) == tree_texts(others[1].ensemble)
+    assert tree_texts(others[0].ensemble) != tree_texts(apart.ensemble)
     assert not any(fitted.ensemble.trees.competing for fitted in others)
     assert not any("leaving" in fitted.choice for fitted in others)
 
@@ -95,7 +97,9 @@ def test_exits_known_after_training_ended_are_not_learnt(late):
     other[changed] = False
     assert len(changed) > 20
     one, two = (
-        fit_ensemble(with_exits(plain, rows), train, CONFIG, known_before=until).ensemble.texts()
+        tree_texts(
+            fit_ensemble(with_exits(plain, rows), train, CONFIG, known_before=until).ensemble
+        )
         for rows in (left, other)
     )
     assert (one == two) is late
@@ -107,8 +111,8 @@ def test_the_order_of_the_rows_changes_no_bit():
     plain = with_exits(plain, left_by_chance(plain))
     other = reordered(plain, np.random.default_rng(1).permutation(len(plain)))
     one, two = (fit_ensemble(s, everything(s), CONFIG).ensemble for s in (plain, other))
-    assert one.to_json() == two.to_json()
-    assert one.texts() == two.texts()
+    assert as_json(one) == as_json(two)
+    assert tree_texts(one) == tree_texts(two)
 
 
 def test_the_number_of_threads_changes_no_bit():
@@ -119,8 +123,8 @@ def test_the_number_of_threads_changes_no_bit():
         fit_ensemble(plain, everything(plain), replace(CONFIG, threads=threads)).ensemble
         for threads in (1, 2)
     )
-    assert one.to_json() == two.to_json()
-    assert one.texts() == two.texts()
+    assert as_json(one) == as_json(two)
+    assert tree_texts(one) == tree_texts(two)
 
 
 def test_too_few_dates_give_equal_shares_and_say_so():

@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lifelines import NelsonAalenFitter
 
+from microconv.model.booster import Booster
 from microconv.model.hazard import FollowUp, Hazard, estimate_baseline, fit_hazard, follow_up_rows
 from microconv.model.logistic import sigmoid
 from microconv.model.training_rows import TrainingConfig
 from microconv.settings import TreeSettings
+from worlds.saved_parts import through_json
 from worlds.training_sets import FIRST, MODEL
 
 SMALL_TREES = TreeSettings(
@@ -135,8 +137,8 @@ def test_contributions_sum_to_the_logit():
     assert np.allclose(parts.sum(axis=1), fitted().logit(values), rtol=0, atol=1e-9)
 
 
-def test_json_and_the_text_of_the_trees_keep_every_bit():
+def test_json_and_the_text_of_the_trees_keep_identical_values():
     """The artefact holds the hazard as these two."""
     values, _ = planted()
-    again = Hazard.from_json(fitted().to_json(), fitted().booster.text)
+    again = through_json(fitted(), booster=Booster(fitted().booster.text))
     assert np.array_equal(again.logit(values), fitted().logit(values))

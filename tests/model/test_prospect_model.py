@@ -210,7 +210,7 @@ def test_right_sums_of_wrong_content_are_no_model(saved, name, content):
     files = {each: (saved / each).read_bytes() for each in FILES} | {name: content}
     (saved / name).write_bytes(content)
     (saved / SUMS).write_text(sums_of(files))
-    with pytest.raises(DamagedModelError, match="something else than microconv has written it"):
+    with pytest.raises(DamagedModelError, match="something other than microconv has written it"):
         ProspectModel.load(saved)
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from microconv.histories.timeline import Fold
+from microconv.model import search as search_module
 from microconv.model.search import search
 from microconv.model.search_result import replace_parameters
 from microconv.model.training_rows import TrainingConfig
@@ -81,7 +82,7 @@ def test_settings_that_learn_nothing_are_replaced_by_better_ones():
     assert [trial.number for trial in chosen] != [0]
     assert chosen[0].loss < done.trials[0].loss - 0.05
     assert done.settings == chosen[0].settings
-    assert "takes the place" in done.summary
+    assert "replaces the settings" in done.summary
 
 
 def test_where_nothing_predicts_the_given_settings_stay():
@@ -118,6 +119,32 @@ def test_too_few_conversions_are_no_search_and_it_says_so():
     assert done.trials == ()
     assert done.settings is None
     assert "no search" in done.summary
+
+
+class DeeperTreeSettings(TreeSettings):
+    """Trees with a parameter that no search varies."""
+
+    max_depth: int = -1
+
+
+def test_a_parameter_that_is_not_searched_stays_as_in_the_settings(monkeypatch):
+    """A parameter added to the settings must not be reset by a search that does not know it."""
+    used = []
+    fit = search_module.fit_base_models
+
+    def recorded(snapshots, columns, train, config, *rest):
+        used.append((config.model.trees.max_depth, config.model.hazard.max_depth))
+        return fit(snapshots, columns, train, config, *rest)
+
+    monkeypatch.setattr(search_module, "fit_base_models", recorded)
+    trees = DeeperTreeSettings(**HOPELESS.model_dump(), max_depth=3)
+    asked = config(4, trees=trees)
+    done = looked(planted_set(dates=20), asked)
+    assert set(used) == {(3, 3)}
+    assert done.settings is not None
+    found = replace_parameters(asked.model, done.settings)
+    assert found.trees.max_depth == 3
+    assert found.trees.num_iterations != trees.num_iterations
 
 
 KILLED = """

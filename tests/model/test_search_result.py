@@ -19,7 +19,8 @@ DONE = SearchResult(
         Trial(1, OTHER, (0.4, 0.3), 1.0),
         Trial(2, OTHER, (0.9,), 0.5, pruned=True),
     ),
-    {"until": "2024-06-24T00:00:00+00:00", "folds": []},
+    "2024-06-24T00:00:00+00:00",
+    ({"train": ["2024-03-04T00:00:00+00:00"], "test": ["2024-04-29T00:00:00+00:00"]},),
 )
 
 
@@ -62,7 +63,7 @@ def test_a_search_that_is_not_there_names_the_stage(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", '{"says": "", "settings": null, "trials": [{"number": 1}]}'],
+    ["", "[]", "{}", '{"summary": "", "settings": null, "trials": [{"number": 1}]}'],
     ids=["empty", "a list", "no trials", "half a trial"],
 )
 def test_a_file_of_something_else_is_refused_in_a_sentence(tmp_path, text):

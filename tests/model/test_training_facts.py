@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,6 +12,7 @@ import pytest
 from microconv.model.amount import winsorised_mean
 from microconv.model.training_facts import TrainingFacts
 from microconv.settings import ReadinessSettings
+from worlds.saved_parts import through_json
 
 
 def snapshots() -> pd.DataFrame:
@@ -55,15 +55,17 @@ def test_an_open_window_counts_for_nothing_but_how_far_it_taught():
         pd.concat([snapshots(), still_open], ignore_index=True), "by hand", ReadinessSettings()
     )
     assert with_it.learnt_until == datetime(2024, 4, 1, tzinfo=UTC)
-    assert replace(with_it, learnt_until=datetime(2024, 3, 1, tzinfo=UTC)) == TrainingFacts.from_snapshots(
-        snapshots(), "by hand", ReadinessSettings()
-    )
+    assert replace(
+        with_it, learnt_until=datetime(2024, 3, 1, tzinfo=UTC)
+    ) == TrainingFacts.from_snapshots(snapshots(), "by hand", ReadinessSettings())
 
 
 def test_without_values_there_is_no_mean_value():
     """Not zero: nobody said that a conversion is worth nothing."""
     assert (
-        TrainingFacts.from_snapshots(snapshots().assign(value=np.nan), "", ReadinessSettings()).mean_value
+        TrainingFacts.from_snapshots(
+            snapshots().assign(value=np.nan), "", ReadinessSettings()
+        ).mean_value
         is None
     )
 
@@ -78,4 +80,4 @@ def test_one_whale_does_not_set_everybodys_value():
 def test_json_keeps_the_facts():
     """Instants with their zone included."""
     facts = TrainingFacts.from_snapshots(snapshots(), "by hand", ReadinessSettings())
-    assert TrainingFacts.from_json(json.loads(json.dumps(facts.to_json()))) == facts
+    assert through_json(facts) == facts

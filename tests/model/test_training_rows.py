@@ -89,7 +89,7 @@ def test_turn_weights_do_not_know_who_will_convert():
     assert by_all > 1.3 * rate
 
 
-def test_rows_are_learnt_from_in_one_order_however_the_table_is_sorted():
+def test_rows_are_used_in_one_order_however_the_table_is_sorted():
     """The order of a training set depends on the number of buckets; models must not."""
     snapshots = asked_weekly(NOON, 3, per_date=4)
     shuffled = snapshots.sample(frac=1, random_state=5).reset_index(drop=True)
@@ -100,14 +100,14 @@ def test_rows_are_learnt_from_in_one_order_however_the_table_is_sorted():
     assert one["prospect_id"].tolist() == sorted(snapshots["prospect_id"])
 
 
-def test_the_later_slice_keeps_the_embargo_of_the_worked_example():
-    """Ten Mondays from 3 October 2011: slice from 21 November, learnt from until 17 October."""
+def test_the_validation_split_keeps_the_embargo_of_the_worked_example():
+    """Ten Mondays from 3 October 2011: validation from 21 November, training until 17 October."""
     first = datetime(2011, 10, 3, tzinfo=UTC)
     snapshots = asked_weekly(first, 10)
     everything = np.ones(len(snapshots), bool)
     plan = plan_validation(snapshots, everything, known_labels(snapshots, None), config())
     assert plan.begins == datetime(2011, 11, 21, tzinfo=UTC)
-    assert snapshots["as_of"][plan.test].dt.strftime("%m-%d").unique().tolist() == [
+    assert snapshots["as_of"][plan.validation].dt.strftime("%m-%d").unique().tolist() == [
         "11-21",
         "11-28",
         "12-05",
@@ -119,7 +119,7 @@ def test_the_later_slice_keeps_the_embargo_of_the_worked_example():
     ]
 
 
-def test_a_window_that_closes_as_the_slice_begins_may_train():
+def test_a_window_that_closes_as_validation_begins_may_train():
     """The embargo is inclusive: as_of + 28 days = 21 November is closed by then."""
     snapshots = asked_weekly(datetime(2011, 10, 3, tzinfo=UTC), 10)
     everything, labels = np.ones(len(snapshots), bool), known_labels(snapshots, None)
@@ -132,23 +132,23 @@ def test_a_window_that_closes_as_the_slice_begins_may_train():
     [
         pytest.param(asked_weekly(NOON, 4), "4 training dates are too few", id="dates"),
         pytest.param(
-            asked_weekly(NOON, 10, per_date=5), "convert, and a choice takes", id="conversions"
+            asked_weekly(NOON, 10, per_date=5), "convert, and at least 25", id="conversions"
         ),
     ],
 )
-def test_too_little_for_a_later_slice_is_a_reason_not_an_error(snapshots, says):
+def test_too_little_to_validate_on_is_a_reason_not_an_error(snapshots, says):
     """Little data still trains; the model records why nothing was chosen."""
     everything, labels = np.ones(len(snapshots), bool), known_labels(snapshots, None)
     assert says in plan_validation(snapshots, everything, labels, config())
 
 
-def test_the_slice_needs_enough_of_both_outcomes():
-    """One short of the minimum on either side of the slice is one too few."""
+def test_validation_needs_enough_of_both_outcomes():
+    """One below the minimum on either side of the split is too few."""
     snapshots = asked_weekly(NOON, 10, per_date=2 * MIN_PER_CLASS)
     everything, labels = np.ones(len(snapshots), bool), known_labels(snapshots, None)
     later = snapshots["as_of"] >= pd.Timestamp(NOON + timedelta(days=49))
     few = labels & ~(later & (np.arange(len(labels)) % (2 * MIN_PER_CLASS) > 15)).to_numpy()
-    assert "on the later slice" in plan_validation(snapshots, everything, few, config())
+    assert "on the validation dates" in plan_validation(snapshots, everything, few, config())
 
 
 @pytest.mark.parametrize(

@@ -144,16 +144,16 @@ def test_nobody_to_score_is_no_error():
 def test_trees_of_other_outcomes_are_refused():
     """Two or four scores are somebody else's model."""
     text = re.sub(r"num_tree_per_iteration=\d", "num_tree_per_iteration=4", trees().booster.text)
-    with pytest.raises(ValueError, match="trees of 4 scores are not of 1 or 3 outcomes"):
+    with pytest.raises(ValueError, match="trees with 4 scores: 1 or 3 are expected"):
         ConversionTrees(Booster(text))
 
 
-def test_trees_of_three_outcomes_are_no_hazard():
+def test_trees_with_three_scores_are_refused_as_a_hazard():
     """Two files of a model that changed places are refused, not scored."""
-    content = {"days": [0, 30], "cumulative": [0, 0.1], "horizon": 30}
-    with pytest.raises(ValueError, match="trees of 3 scores are no hazard's"):
-        Hazard.from_json(content, trees().booster.text)
-    assert Hazard.from_json(content, trees(competing=False).booster.text).horizon == 30
+    rest = ([0, 30], [0, 0.1], 30)
+    with pytest.raises(ValueError, match="trees with 3 scores: a hazard's have 1"):
+        Hazard(trees().booster, *rest)
+    assert Hazard(trees(competing=False).booster, *rest).horizon == 30
 
 
 @pytest.mark.parametrize("x", [-1000.0, -1.0, 0.0, 1.0, 1000.0])

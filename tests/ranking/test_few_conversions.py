@@ -58,7 +58,7 @@ def test_the_manifest_carries_the_verdict(tmp_path):
     manifest = json.loads(files.manifest.read_text())
     assert manifest["readiness"]["state"] == "not enough"
     assert manifest["grades"] is None
-    assert manifest["notes"][-1] == manifest["readiness"]["says"]
+    assert manifest["notes"][-1] == manifest["readiness"]["summary"]
 
 
 def test_a_saved_model_remembers_the_verdict_and_scores_the_same_bits(tmp_path):

@@ -28,7 +28,7 @@ def report(**calibration: Any) -> dict[str, Any]:
         "list_size": 200,
         "confidence": 0.95,
         "verdict": {"better_than_chance": True, "summary": "The model ranks better than chance."},
-        "readiness": {"state": "ready", "says": "There is enough to learn from."},
+        "readiness": {"state": "ready", "summary": "There is enough to learn from."},
         "models": {"ensemble": {"pooled": pooled}},
     }
 
@@ -86,11 +86,14 @@ def test_a_list_that_ranks_by_nothing_raises_the_alarm(ranks: bool | None) -> No
 def test_a_list_from_a_few_conversions_is_never_a_confident_one() -> None:
     """However good the figures look: with not enough, only that is said."""
     content = report()
-    content["readiness"] = {"state": "not enough", "says": "There is not enough: 30 conversions."}
+    content["readiness"] = {
+        "state": "not enough",
+        "summary": "There is not enough: 30 conversions.",
+    }
     assert summarize_reliability(content) == Reliability(
         ("There is not enough: 30 conversions.",), alarm=True
     )
-    content["readiness"] = {"state": "thin", "says": "There is little: 60 conversions."}
+    content["readiness"] = {"state": "thin", "summary": "There is little: 60 conversions."}
     reliability = summarize_reliability(content)
     assert (reliability.sentences[0], reliability.alarm) == (
         "There is little: 60 conversions.",

@@ -16,7 +16,7 @@ NOTES = {
     "skipped": {},
     "left_out": {"opens": "no such step"},
     "training_counts": {"conversions": 130, "prospects": 400, "days": 60.0},
-    "readiness": {"state": "ready", "says": "There is enough to learn from."},
+    "readiness": {"state": "ready", "summary": "There is enough to learn from."},
 }
 
 FIRST = datetime(2024, 3, 4, tzinfo=UTC)

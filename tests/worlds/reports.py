@@ -29,7 +29,7 @@ FACTS = TrainingFacts(
     base_rate=0.07,
     mean_value=400.0,
     choice="equal shares",
-    readiness={"state": "ready", "says": "There is enough to learn from."},
+    readiness={"state": "ready", "summary": "There is enough to learn from."},
 )
 
 HOSTILE = [
@@ -168,7 +168,7 @@ def evaluation(skill: float = 2.0) -> Evaluation:
         "skipped": {},
         "left_out": {"opens": "the journey has no step that opens"},
         "training_counts": {"conversions": 130, "prospects": 1400, "days": 60.0},
-        "readiness": {"state": "ready", "says": "There is enough to learn from."},
+        "readiness": {"state": "ready", "summary": "There is enough to learn from."},
     }
     backtest = Backtest(pa.concat_tables(tables).unify_dictionaries().combine_chunks(), notes)
     return evaluate(backtest, EvaluateSettings(list_size=50, bootstrap=50, seed=1))

@@ -218,7 +218,9 @@ def _rule(inputs: BaselineInputs, wanted: list[str], points: Floats | None = Non
         )
     columns = np.array([positions[name] for name in wanted])
     column = _score(inputs.values, columns, points)
-    return Rule(columns, points, fit_regression(column, inputs.labels, inputs.weights, WEAK_PENALTY))
+    return Rule(
+        columns, points, fit_regression(column, inputs.labels, inputs.weights, WEAK_PENALTY)
+    )
 
 
 BASELINES: dict[str, Callable[[BaselineInputs], Predictor]] = {

@@ -183,9 +183,7 @@ def fit_booster(
     return Booster(re.sub(r"\[num_threads: \d+\]", "[num_threads: 0]", text))
 
 
-def bin_rows(
-    rows: RowView, target: dict[str, npt.NDArray[Any]], parameters: dict[str, Any]
-) -> Any:
+def bin_rows(rows: RowView, target: dict[str, npt.NDArray[Any]], parameters: dict[str, Any]) -> Any:
     """Return a `lightgbm.Dataset`: a byte per cell, made without a second matrix of floats.
 
     Few rows are passed on as they are. For many, the bins are determined from a sample, whose

@@ -119,7 +119,9 @@ def fit_ensemble(
     with fitting_pool(config) as pool:
         # the trial is submitted first: cores that it leaves idle go on to the final models
         trial = (
-            None if isinstance(plan, str) else _submit_trial(training_set, plan, labels, config, pool)
+            None
+            if isinstance(plan, str)
+            else _submit_trial(training_set, plan, labels, config, pool)
         )
         columns = training_set.fit_columns(train, labels)
         final = submit_base_models(snapshots, columns, train, config, known_before, pool)

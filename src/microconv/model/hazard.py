@@ -251,9 +251,7 @@ def fit_hazard(parts: tuple[Columns, ...], follow_up: FollowUp, config: Training
     return Hazard(booster, *baseline, horizon)
 
 
-def estimate_baseline(
-    follow_up: FollowUp, score: Floats, horizon: float
-) -> tuple[Floats, Floats]:
+def estimate_baseline(follow_up: FollowUp, score: Floats, horizon: float) -> tuple[Floats, Floats]:
     """Estimate the cumulative baseline: conversions over weighted time at risk, per interval.
 
     Parameters

@@ -101,10 +101,9 @@ class ProspectModel:
         ------
         ValueError
         """
-        if len(self.ensemble.regression.weight) != len(self.columns):
-            raise ValueError(
-                f"{len(self.ensemble.regression.weight)} coefficients for {len(self.columns)} columns"
-            )
+        coefficients = len(self.ensemble.regression.weight)
+        if coefficients != len(self.columns):
+            raise ValueError(f"{coefficients} coefficients for {len(self.columns)} columns")
 
     @classmethod
     def fit(

@@ -229,11 +229,11 @@ def fit_scaling(values: Columns | RowView) -> Regression:
         x = squash(column[np.isfinite(column)])
         if len(x) == 0 or x.min() == x.max():
             continue
-        bounds = np.quantile(x, [CLIP, 1 - CLIP])
-        if bounds[0] == bounds[1]:  # so rare that clipping would make it constant
-            bounds = x.min(), x.max()
-        low[position], high[position] = bounds
-        np.clip(x, *bounds, out=x)
+        lowest, highest = np.quantile(x, [CLIP, 1 - CLIP])
+        if lowest == highest:  # so rare that clipping would make it constant
+            lowest, highest = x.min(), x.max()
+        low[position], high[position] = lowest, highest
+        np.clip(x, lowest, highest, out=x)
         centre[position], scale[position] = x.mean(), x.std()
         weight[position] = 1.0
     return Regression(0.0, low, high, centre, scale, weight, missing)

@@ -171,5 +171,5 @@ def doubts(
             f"{valid_for.days} days earlier: the list does not know what happened since."
         )
     if model.facts.readiness["state"] != "ready":
-        notes.append(model.facts.readiness["says"])
+        notes.append(model.facts.readiness["summary"])
     return tuple(notes)

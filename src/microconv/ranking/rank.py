@@ -259,7 +259,9 @@ def _with_horizons(
     """Add the probability of each further horizon that the settings ask for."""
     days = () if settings is None else settings.horizons_days
     probability = rows["probability"].to_numpy()
-    return rows.assign(**{f"probability_{d:g}d": model.probability_within(probability, d) for d in days})
+    return rows.assign(
+        **{f"probability_{d:g}d": model.probability_within(probability, d) for d in days}
+    )
 
 
 def _limit(limit: int | None, settings: ScoreSettings | None) -> int | None:

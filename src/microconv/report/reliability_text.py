@@ -36,9 +36,9 @@ def summarize_reliability(evaluation: Mapping[str, Any]) -> Reliability:
     if not verdict["better_than_chance"]:
         return Reliability((verdict["summary"],), alarm=True)
     if ready["state"] == "not enough":
-        return Reliability((ready["says"],), alarm=True)
+        return Reliability((ready["summary"],), alarm=True)
     pooled = evaluation["models"][evaluation["candidate"]]["pooled"]
-    little = () if ready["state"] == "ready" else (ready["says"],)
+    little = () if ready["state"] == "ready" else (ready["summary"],)
     return Reliability((*little, *_top(pooled["lift"], evaluation), _level(pooled)), alarm=False)
 
 
