@@ -27,7 +27,7 @@ from microconv.evaluation.metrics import (
     ranking_metrics,
 )
 from microconv.evaluation.segments import SEGMENT, STAGE, segment_metrics
-from microconv.model.amount import deviance
+from microconv.model.amount import gamma_deviance
 from microconv.settings import EvaluateSettings
 from microconv.storage.files import atomic_write
 
@@ -285,8 +285,10 @@ def amount_metrics(predictions: pd.DataFrame) -> dict[str, Any]:
     actual, expected = value[known], amount[known]
     return {
         "conversions": int(known.sum()),
-        "deviance": float(deviance(actual, expected).mean()),
-        "deviance_of_mean": float(deviance(actual, np.full(len(actual), expected.mean())).mean()),
+        "deviance": float(gamma_deviance(actual, expected).mean()),
+        "deviance_of_mean": float(
+            gamma_deviance(actual, np.full(len(actual), expected.mean())).mean()
+        ),
         "expected_over_actual": float(expected.sum() / actual.sum()),
     }
 
