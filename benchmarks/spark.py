@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,7 +31,6 @@ from microconv.engines.engine import open_engine
 from microconv.features.featurize_log import featurize_log
 from microconv.features.training_set import load_training_set
 from microconv.histories.snapshot_log import snapshot_log
-from microconv.ingest.incremental import cache_folder, ingest_changes
 from microconv.ingest.ingest import Outputs, ingest
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
@@ -142,8 +140,7 @@ def run_step(step: str, log: EventLog, model: ProspectModel, settings: Settings,
     """Do one step as the stage of its name does."""
     if step == "ingest":
         outputs = Outputs(out / "log", out / "quarantine.parquet", out / "ingest.json")
-        ingest_changes(settings.ingest, outputs=outputs, engine=settings.engine)
-        shutil.rmtree(cache_folder(outputs.log))  # for the next ingest; in no order
+        ingest(settings.ingest, outputs=outputs, engine=settings.engine)
     elif step == "snapshot":
         snapshot_log(log, settings, out=out)
     elif step == "featurize":

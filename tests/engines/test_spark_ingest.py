@@ -17,7 +17,8 @@ from microconv.engines import spark
 from microconv.engines.engine import Engine, open_engine
 from microconv.engines.spark import bucket_task
 from microconv.errors import SourceError
-from microconv.ingest.incremental import cache_folder, ingest_changes
+from microconv.ingest.cache import cache_folder, open_cache
+from microconv.ingest.ingest import ingest
 from microconv.settings import EngineSettings
 from microconv.storage.files import md5_of
 from worlds.exports import Exports, calls, section
@@ -48,8 +49,9 @@ def bring_up(exports: Exports, engine: EngineSettings) -> str:
     """Ingest what changed; return the line that is said of it."""
     settings = section(*SOURCES, bots={"enabled": True}, buckets=4)
     raw = exports.folder / "raw"
-    _, said = ingest_changes(settings, outputs=exports.outputs, input_dir=raw, engine=engine)
-    return said
+    with open_cache(cache_folder(exports.outputs.log)) as cache:
+        ingest(settings, outputs=exports.outputs, input_dir=raw, engine=engine, cache=cache)
+    return cache.summary()
 
 
 def made(exports: Exports) -> dict[str, str]:

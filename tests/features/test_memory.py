@@ -13,8 +13,7 @@ from microconv.demo import simulate
 from microconv.features import featurize_log as featurizing
 from microconv.histories.snapshot_log import snapshot_log
 from microconv.ingest import memory_budget as memory
-from microconv.ingest.incremental import ingest_changes
-from microconv.ingest.ingest import Outputs
+from microconv.ingest.ingest import Outputs, ingest
 from microconv.settings import Settings, read_settings
 from microconv.storage.log import EventLog
 from worlds.demo import world
@@ -33,7 +32,7 @@ def with_memory(memory_gb: float) -> Settings:
 def features_of(raw: Path, folder: Path, settings: Settings) -> tuple[int, pa.Table]:
     """Ingest, take snapshots, build the features; return buckets and all rows, by question."""
     outputs = Outputs(folder / "log", folder / "quarantine.parquet", folder / "ingest.json")
-    ingest_changes(settings.ingest, outputs=outputs, input_dir=raw, engine=settings.engine)
+    ingest(settings.ingest, outputs=outputs, input_dir=raw, engine=settings.engine)
     log = EventLog.open(outputs.log)
     asked, built = folder / "snapshots", folder / "features"
     asked.mkdir()

@@ -39,7 +39,7 @@ def spilled(folder: Path, drawn: list[tuple[int, ...]]) -> PartitionFile:
     bucket, act, second, late, message, recipient, domain, link, address = columns
     time = second * SECOND
     known = (second + late) * SECOND
-    spill.deal(
+    spill.write_columns(
         {
             "act": act.astype(np.int8),
             "time": time,
@@ -94,7 +94,9 @@ def test_earlier_days_are_those_before_of_the_same_kind_and_domain(
         for n, (bucket, *numbers) in enumerate(drawn):
             names = ("domain", "opened", "day", "machines", "events", "bucket", "place")
             row = zip(names, [*numbers, bucket, place[n]], strict=True)
-            days.deal({k: np.array([v], np.int64) for k, v in row}, np.array([numbers[0] % parts]))
+            days.write_columns(
+                {k: np.array([v], np.int64) for k, v in row}, np.array([numbers[0] % parts])
+            )
         counts = [sum(row[0] == bucket for row in drawn) for bucket in range(BUCKETS)]
         earlier = ColumnFile(Path(folder) / "earlier", EARLIER, counts)
         with ThreadPoolExecutor(2) as pool:
@@ -119,7 +121,7 @@ def test_a_crowd_is_one_whichever_buckets_its_recipients_lie_in(tmp_path: Path) 
     ]:
         row = {"address": address, "time": 0, "seen": 0, "judged_at": 60, "recipient": recipient,
                "bucket": bucket, "place": place}  # fmt: skip
-        clicks.deal({k: np.array([v]) for k, v in row.items()}, np.array([address % 2]))
+        clicks.write_columns({k: np.array([v]) for k, v in row.items()}, np.array([address % 2]))
     with ThreadPoolExecutor(2) as pool:
         count_crowds(clicks, counted, 60, 5, pool)
     assert [counted.of(b).tolist() for b in range(3)] == [[3], [3, 1], [3]]

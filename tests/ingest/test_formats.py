@@ -214,7 +214,7 @@ def test_messages_are_kept_each_once(exports: Exports) -> None:
     assert [(r["message_id"], r["position"], r["sent_at"]) for r in rows] == [
         ("m1", 1, day(1)), ("m2", 2, None),
     ]  # fmt: skip
-    assert facts["sources"][0]["quarantined"] == {"bad_value": 2, "no_message": 1}
+    assert facts["sources"][0]["rejected"] == {"bad_value": 2, "no_message": 1}
     assert facts["sources"][0]["duplicates"] == 1
 
 

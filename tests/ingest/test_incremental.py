@@ -19,8 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microconv.errors import MicroconvError
-from microconv.ingest import cache as parts
-from microconv.ingest.incremental import cache_folder, ingest_changes
+from microconv.ingest import cache as row_cache
+from microconv.ingest.cache import cache_folder, open_cache
+from microconv.ingest.ingest import ingest
 from microconv.settings import EngineSettings
 from microconv.storage.files import md5_of
 from worlds.exports import Exports, calls, iso, section
@@ -32,11 +33,12 @@ TABLE = {"files": "table*.csv"}
 
 def bring_up(exports: Exports, *sources: dict[str, Any], **more: Any) -> str:
     """Ingest what changed; return the line that is said of it."""
-    _, said = ingest_changes(
-        section(*sources, **more), outputs=exports.outputs, input_dir=exports.folder / "raw",
-        engine=EngineSettings(threads=1),
-    )  # fmt: skip
-    return said
+    with open_cache(cache_folder(exports.outputs.log)) as cache:
+        ingest(
+            section(*sources, **more), outputs=exports.outputs, input_dir=exports.folder / "raw",
+            engine=EngineSettings(threads=1), cache=cache,
+        )  # fmt: skip
+    return cache.summary()
 
 
 def all_bytes(exports: Exports) -> dict[str, str]:
@@ -190,7 +192,7 @@ def people_kept(exports: Exports) -> set[str]:
 
 def test_a_file_a_day_does_not_pile_up(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is kept of many days is put together now and then, and nothing is read for it."""
-    monkeypatch.setattr(parts, "MOST", 2)
+    monkeypatch.setattr(row_cache, "MAX_SEGMENTS", 2)
     for day in (3, 1, 4, 2, 5):
         exports.write(f"table{day}.csv", table((f"p{day}", day, "visit"), ("ada", -999, "never")))
         assert bring_up(exports, TABLE).startswith("read ")
@@ -214,12 +216,12 @@ def test_two_files_of_equal_bytes_are_two_files(exports: Exports) -> None:
 def test_other_settings_read_everything_and_say_so(exports: Exports) -> None:
     """A name given by a rule is in every clean row; the number of buckets is in none."""
     exports.write("table1.csv", table(("ada", 1, "visit")))
-    assert bring_up(exports, TABLE) == "read all 1 exports: nothing is kept of an earlier ingest"
+    assert bring_up(exports, TABLE) == "read all 1 exports: there is no cache of an earlier ingest"
     assert bring_up(exports, TABLE, buckets=4).startswith("read 0 of 1 exports")
     assert all_bytes(exports) == fully(exports, TABLE, buckets=4)
     named = TABLE | {"prefix": "web:"}
     said = bring_up(exports, named)
-    assert said == "read all 1 exports: the settings or each of the files changed"
+    assert said == "read all 1 exports: the settings or all of the files changed"
     assert all_bytes(exports) == fully(exports, named)
 
 
@@ -229,9 +231,9 @@ def test_other_code_reads_everything_and_says_so(
     """Rows that an older version cleaned are never mixed with those of a newer one."""
     exports.write("table1.csv", table(("ada", 1, "visit")))
     bring_up(exports, TABLE)
-    monkeypatch.setattr(parts, "version", lambda _: "0")
+    monkeypatch.setattr(row_cache, "version", lambda _: "0")
     said = bring_up(exports, TABLE)
-    assert said == "read all 1 exports: microconv or a library of its own changed"
+    assert said == "read all 1 exports: microconv or one of its libraries changed"
 
 
 @pytest.mark.parametrize("what", ["part", "manifest", "bucket", "log"])
@@ -244,7 +246,7 @@ def test_damage_is_mended_not_passed_on(exports: Exports, what: str) -> None:
         next(kept.glob("*.parquet")).write_bytes(b"PAR1 no more")
         exports.write("table2.csv", table(("bob", 1, "visit")))
     elif what == "manifest":
-        (kept / parts.MANIFEST).write_text('{"segments": {"x": 7}}')
+        (kept / row_cache.MANIFEST).write_text('{"segments": {"x": 7}}')
     elif what == "bucket":
         (exports.outputs.log / "events" / "0000.parquet").write_bytes(b"?")
     else:
@@ -303,7 +305,7 @@ def in_a_child(exports: Exports, module: str = "ingest", die: str = "") -> Any:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "die"),
-    [("parts", "_sha256_of"), ("ingest", "_sort_buckets"), ("incremental", "_sums_of")],
+    [("cache", "_sha256"), ("ingest", "_write_events"), ("ingest", "md5_of")],
 )
 def test_killed_anywhere_the_log_is_whole_and_the_next_ingest_right(
     exports: Exports, module: str, die: str

@@ -56,9 +56,9 @@ def test_rows_in_are_rows_kept_dropped_left_out_or_refused(lines: list[bytes]) -
         facts = exports.ingest({"files": "a.jsonl", "columns": FULL})
         [source] = facts["sources"]
         assert source["rows"] == 1 + sum(bool(line.strip()) for line in lines)
-        dropped = sum(source["ignored"].values()) + sum(source["quarantined"].values())
+        dropped = sum(source["ignored"].values()) + sum(source["rejected"].values())
         assert source["rows"] == source["events"] + source["duplicates"] + dropped
-        assert len(exports.refused()) == sum(source["quarantined"].values())
+        assert len(exports.refused()) == sum(source["rejected"].values())
 
 
 CSV_PARTS = [b'"', b'""', b",", b"\n", b"\r\n", b"x", b"\0", b"\xff", b"a\n",
@@ -73,7 +73,7 @@ def test_csv_of_any_shape_is_accounted_for(data: list[bytes]) -> None:
         exports = Exports(Path(folder))
         exports.write("a.csv", b"who,when,what\n" + b"".join(data))
         facts = exports.ingest({"files": "a.csv"})
-        assert len(exports.refused()) == sum(facts["sources"][0]["quarantined"].values())
+        assert len(exports.refused()) == sum(facts["sources"][0]["rejected"].values())
 
 
 def lay_down(exports: Exports, rows: list[str], files: int) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from microconv.errors import MemoryLimitError
 from microconv.ingest import memory_budget as memory
+from microconv.ingest.cache import cache_folder, open_cache
 from microconv.ingest.duckdb_engine import connect
-from microconv.ingest.incremental import ingest_changes
+from microconv.ingest.ingest import ingest
 from microconv.ingest.memory_budget import buckets_at_once, buckets_for
 from microconv.settings import EngineSettings
 from microconv.storage.log import EventLog
@@ -92,11 +93,12 @@ def test_other_memory_lays_the_log_out_anew_only_where_buckets_follow_from_it(
     write_visits(exports, people=60, each=10)
 
     def bring_up(buckets: int | None, memory_gb: float) -> str:
-        _, said = ingest_changes(
-            section(TABLE, buckets=buckets), outputs=exports.outputs,
-            input_dir=exports.folder / "raw", engine=EngineSettings(memory_gb=memory_gb),
-        )  # fmt: skip
-        return said
+        with open_cache(cache_folder(exports.outputs.log)) as cache:
+            ingest(
+                section(TABLE, buckets=buckets), outputs=exports.outputs, cache=cache,
+                input_dir=exports.folder / "raw", engine=EngineSettings(memory_gb=memory_gb),
+            )  # fmt: skip
+        return cache.summary()
 
     bring_up(None, 4)
     assert bring_up(None, 1).startswith("read 0 of 1 exports")

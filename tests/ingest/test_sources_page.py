@@ -46,7 +46,7 @@ def test_the_worked_example_makes_the_events_it_shows(exports: Exports) -> None:
     ]
     assert shown == table("A vendor of your own")
     assert facts["sources"][0]["ignored"] == {"filtered": 1}
-    assert facts["sources"][0]["quarantined"] == {"bad_time": 1}
+    assert facts["sources"][0]["rejected"] == {"bad_time": 1}
 
 
 def test_every_format_field_and_option_is_on_the_page() -> None:

@@ -142,7 +142,7 @@ def test_segments_examples_are_refused_for_what_they_leave_out(exports: Exports)
         ("AiUGstSDIg", "Course Clicked", "2015-12-12T19:11:01.249000+00:00",
          "2015-12-12T19:11:01.266000+00:00", "https://segment.com/academy/"),
     ]  # fmt: skip
-    assert [(s["rows"], s["quarantined"]) for s in facts["sources"]] == [
+    assert [(s["rows"], s["rejected"]) for s in facts["sources"]] == [
         (2, {"no_prospect": 1}),
         (25, {"no_prospect": 25}),
         (6, {"no_time": 6}),

@@ -98,7 +98,7 @@ class Exports:
             engine=EngineSettings(threads=threads, memory_gb=memory_gb),
         )
         for source in facts["sources"]:
-            ignored, refused = source["ignored"].values(), source["quarantined"].values()
+            ignored, refused = source["ignored"].values(), source["rejected"].values()
             kept = source["events"] + source["duplicates"]
             assert source["rows"] == kept + sum(ignored) + sum(refused), source
         assert facts["events"] == len(self.events())

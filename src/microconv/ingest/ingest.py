@@ -1,9 +1,18 @@
-"""From every export of the settings to one sorted log, with nothing lost on the way."""
+"""From the exports named in the settings to one sorted log, with every row accounted for.
+
+The path of a row, top to bottom: find the files → take their clean rows from the cache, or read
+and clean them → count and drop duplicates, find out whose each event is → partition by bucket →
+estimate who made each click → sort and write each bucket → report. The cache and the engine are
+parameters of this one path: a first ingest, one after new files came, and one on a cluster
+differ in nothing else.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -13,7 +22,8 @@ from uuid import uuid4
 import ibis
 
 from microconv.engines.engine import JSON_CODEC, open_engine
-from microconv.ingest.bots.detect import Judged, judge
+from microconv.ingest.bots.detect import judge
+from microconv.ingest.cache import RowCache
 from microconv.ingest.clean.prospects import (
     gather_prospects,
     prospects_of_events,
@@ -41,22 +51,19 @@ from microconv.ingest.memory_budget import (
 )
 from microconv.ingest.partition_files import PartitionFile
 from microconv.ingest.row_counts import (
-    Tally,
-    count_staged,
-    refuse_if_too_many,
+    RowCounts,
+    check_rejected_share,
+    count_rows,
     write_json,
     write_quarantine,
 )
-from microconv.ingest.staging import Staged, refuse_twins, stage
+from microconv.ingest.source_rows import SourceReader, find_source_files
 from microconv.settings import EngineSettings, IngestSettings
 from microconv.storage.buckets import write_bucket
-from microconv.storage.files import atomic_write
-from microconv.storage.log import FORMAT
+from microconv.storage.files import atomic_write, md5_of
+from microconv.storage.schema import LOG_FORMAT
 
-ONE_MACHINE = EngineSettings()
-
-Staging = Callable[..., Staged]
-"""Called like :func:`microconv.ingest.staging.stage`."""
+LOCAL = EngineSettings()
 
 
 @dataclass(frozen=True)
@@ -67,14 +74,19 @@ class Outputs:
     quarantine: Path
     report: Path
 
+    def checksums(self) -> list[str] | None:
+        """Return the MD5 of each output; None if one does not exist."""
+        paths = [self.log, self.quarantine, self.report]
+        return [md5_of(path) for path in paths] if all(path.exists() for path in paths) else None
+
 
 def ingest(
     settings: IngestSettings,
     *,
     outputs: Outputs,
     input_dir: str | Path | None = None,
-    engine: EngineSettings = ONE_MACHINE,
-    staging: Staging = stage,
+    engine: EngineSettings = LOCAL,
+    cache: RowCache | None = None,
 ) -> dict[str, Any]:
     """Read every source and write one log, sorted, in hash buckets.
 
@@ -83,18 +95,21 @@ def ingest(
     settings : IngestSettings
         The section `ingest` of params.yaml.
     outputs : Outputs
-        What is there stays whole until the new log is complete.
+        What exists there stays complete until the new log is.
     input_dir : path, optional
-        Takes the place of `settings.input_dir`.
+        Replaces `settings.input_dir`.
     engine : EngineSettings
-        Its `threads` change no byte; its `memory_gb` none if the settings say `buckets`.
-    staging : function, optional
-        Gives the clean rows of a source; by default reads every file of it.
+        A cluster reads files and sorts buckets. `threads` change no byte; `memory_gb` none if
+        the settings give `buckets`.
+    cache : RowCache, optional
+        From :func:`microconv.ingest.cache.open_cache`: files that have not changed since its
+        last ingest are not read, and nothing is done if none has. Changes no byte. By default
+        everything is read.
 
     Returns
     -------
     dict
-        The report: per source, rows = events + duplicates + ignored + quarantined.
+        The report: per source, rows = events + duplicates + ignored + rejected.
 
     Raises
     ------
@@ -103,216 +118,261 @@ def ingest(
     SettingsError
         If two sources read the same file in the same way.
     RejectedRowsError
-        If a source has more refused rows than the settings allow; the quarantine
+        If a source has more rejected rows than the settings allow; the quarantine
         is written, the log is not.
     MemoryLimitError
         If a bucket cannot be sorted within `engine.memory_gb`.
     """
     folder = expand(settings.input_dir) if input_dir is None else Path(input_dir)
-    with atomic_write(outputs.log) as log:
-        log = log.absolute()  # other machines may stand elsewhere
+    files = find_source_files(settings.sources, folder)
+    inputs = "" if cache is None else _hash_inputs(settings, engine, cache, files)
+    if cache is not None and _is_current(cache, inputs, outputs):
+        cache.unchanged = True
+        saved: dict[str, Any] = json.loads((outputs.log / "log.json").read_text(encoding="utf-8"))
+        return saved
+    with atomic_write(outputs.log) as log, open_engine(engine) as machines:
+        log = log.absolute()  # other machines may run in other folders
         work = log.parent / "work"
-        work.mkdir()
-        log.mkdir()
+        for new in (log, log / "events", work, work / "rows"):
+            new.mkdir()
         with connect(work, threads=engine.threads, memory_gb=engine.memory_gb) as connection:
-            refuse_twins(settings.sources, folder)
-            tallies = [
-                count_staged(
-                    staging(place, settings, input_dir=folder, connection=connection), connection
-                )
-                for place in range(len(settings.sources))
+            reader = SourceReader(
+                settings,
+                folder,
+                RowCache(work / "rows") if cache is None else cache,
+                connection,
+                cluster=None if engine.master is None else machines,
+                memory_gb=engine.memory_gb,
+            )
+            sources = [
+                count_rows(reader.read(source, paths), connection)
+                for source, paths in zip(settings.sources, files, strict=True)
             ]
-            run = _Run(settings, work, connection, tallies, engine.memory_gb)
-            run.resolve()
-            write_quarantine(run.tallies, outputs.quarantine)
-            refuse_if_too_many(run.tallies, settings, outputs.quarantine)
-            prospects = run.write_people(log)
-        at_once = buckets_at_once(run.events.rows, run.buckets, engine.memory_gb)
-        threads = min(engine.threads or 2, 2, at_once)
-        judged = None
-        if settings.bots.enabled:
-            parts = parts_of(run.events.rows.total(), engine.memory_gb)
-            judged = judge(run.events, settings.bots, work, parts=parts, threads=threads)
-        events = _sort_buckets(
-            run.events, log / "events", judged, engine.model_copy(update={"threads": threads})
-        )
-        facts = run.facts(events, prospects)
-        if judged is not None:
-            facts["bots"] = judged.facts
-        write_json(facts, log / "log.json")
-    with atomic_write(outputs.report) as report:
-        write_json(facts | {"unit": settings.unit}, report)
-    return facts
+            job = _Job(settings, sources, connection, work, engine.memory_gb)
+            events = job.partition_events()
+            write_quarantine(sources, outputs.quarantine)
+            check_rejected_share(
+                sources,
+                settings,
+                remedy=f"All rejected rows are in {outputs.quarantine}; the log was not written. "
+                "Fix the export, or raise the limit.",
+            )
+            prospects = job.write_prospects_and_messages(log)
+        written, bots = _write_events(events, log / "events", settings, engine)
+        report = _report(sources, buckets=events.buckets, events=written, prospects=prospects)
+        if bots is not None:
+            report["bots"] = bots
+        write_json(report, log / "log.json")
+    with atomic_write(outputs.report) as path:
+        write_json(report | {"unit": settings.unit}, path)
+    if cache is not None:
+        cache.save(inputs=inputs, outputs=outputs.checksums())
+    return report
 
 
-def _sort_buckets(
-    events: PartitionFile, folder: Path, judged: Judged | None, engine: EngineSettings
-) -> int:
-    """Sort each bucket, on all machines of the engine; return how many events there are."""
-    folder.mkdir()
-    work = events.path.parent
+def _hash_inputs(
+    settings: IngestSettings, engine: EngineSettings, cache: RowCache, files: list[list[Path]]
+) -> str:
+    """Hash everything that the outputs depend on; the cache learns which exports there are."""
+    cache.files.update(file for paths in files for file in paths)
+    checksums = [
+        [source.name, str(file), cache.checksum(file)]
+        for source, paths in zip(settings.sources, files, strict=True)
+        for file in paths
+    ]
+    memory_gb = engine.memory_gb if settings.buckets is None else None
+    content = [cache.code, memory_gb, settings.model_dump(mode="json"), checksums]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
-    def sort(bucket: int) -> int:
-        rows, fresh = events.read(bucket), work / f"{uuid4()}"  # a lost task may run twice
-        human_probability = (
-            None if rows is None or judged is None else judged.human_probability(bucket, len(rows))
-        )
-        count = write_bucket(rows, fresh, human_probability=human_probability)
-        fresh.replace(folder / f"{bucket:04d}.parquet")
-        return count
 
-    with open_engine(engine) as machines:
-        return sum(machines.map_buckets(sort, events.buckets, codec=JSON_CODEC))
+def _is_current(cache: RowCache, inputs: str, outputs: Outputs) -> bool:
+    """Return whether the outputs are those of the cache's last ingest, of the same inputs."""
+    return cache.last.get("inputs") == inputs and cache.last.get("outputs") == outputs.checksums()
 
 
 @dataclass
-class _Run:
-    """One ingest between reading and sorting: who is who, and where each row goes."""
+class _Job:
+    """An ingest between reading and sorting: whose each event is, and which bucket it goes to."""
 
     settings: IngestSettings
-    work: Path
+    sources: Sequence[RowCounts]
     connection: Any
-    tallies: list[Tally]
+    work: Path
     memory_gb: float
 
     def __post_init__(self) -> None:
-        rows = sum(tally.events for tally in self._making("events"))
+        rows = sum(counts.events for counts in self._sources_of("events"))
         self.buckets = self.settings.buckets or buckets_for(rows, self.memory_gb)
-        self.events = self._spill("events")
 
-    def _spill(self, name: str) -> PartitionFile:
-        return PartitionFile(self.work / f"{name}.arrows", self.buckets, batch_rows(self.memory_gb))
+    def partition_events(self) -> PartitionFile:
+        """Drop duplicates, find whose every event is, and partition the events by bucket."""
+        events = self._partition_file("events")
+        identities = Identities(self._find_links(), self._find_merges())
+        for counts in self._sources_of("events"):
+            if counts.events:
+                self._resolve_source(counts, identities, events)
+        return events
 
-    def _making(self, makes: str) -> list[Tally]:
-        return [tally for tally in self.tallies if tally.staged.format.makes == makes]
+    def _partition_file(self, name: str) -> PartitionFile:
+        path = self.work / f"{name}.arrows"
+        return PartitionFile(path, self.buckets, batch_rows(self.memory_gb))
 
-    def resolve(self) -> None:
-        """Find whose every event is, and partition them by bucket."""
-        identities = Identities(self._links(), self._spans())
-        for tally in self._making("events"):
-            if tally.events:
-                self._resolve_source(tally, identities)
+    def _sources_of(self, table: str) -> list[RowCounts]:
+        return [counts for counts in self.sources if counts.rows_of.format.makes == table]
 
-    def _links(self) -> Any | None:
-        said = [links_of_events(tally.staged.table) for tally in self._making("events")]
-        said += [links_of_prospects(tally.staged.table) for tally in self._making("prospects")]
-        if not said:
+    def _find_links(self) -> Any | None:
+        """Collect which ids mean whom, and from when to when."""
+        found = [links_of_events(counts.rows_of.table) for counts in self._sources_of("events")]
+        found += [links_of_prospects(c.rows_of.table) for c in self._sources_of("prospects")]
+        if not found:
             return None
-        links = in_intervals(reduce(lambda one, other: one.union(other), said))
+        links = in_intervals(reduce(lambda one, other: one.union(other), found))
         links = self.connection.create_table("links", links)
         return links if self._count(links) else None
 
-    def _spans(self) -> Any | None:
-        said: dict[Merge, list[tuple[Tally, int]]] = {}
-        for tally in self._making("events"):
-            for merge, row in self._merges(tally):
-                said.setdefault(merge, []).append((tally, row))
-        spans, cycles = follow_merges(said)
+    def _find_merges(self) -> Any | None:
+        """Collect the merges of known prospects; reject the rows of those that form a cycle."""
+        found: dict[Merge, list[tuple[RowCounts, int]]] = {}
+        for counts in self._sources_of("events"):
+            rows = counts.rows_of.table
+            merges = rows.filter(
+                rows.reason.isnull() & rows.merged_id.notnull() & rows.prospect_id.notnull()
+            ).select("row", "merged_id", "prospect_id", at=ibis.greatest(rows.time, rows.known_at))
+            for row in self.connection.to_pyarrow(merges).to_pylist():
+                merge = Merge(row["at"], row["merged_id"], row["prospect_id"])
+                found.setdefault(merge, []).append((counts, row["row"]))
+        spans, cycles = follow_merges(found)
         for merge in cycles:
-            for tally, row in said[merge]:
-                detail = f"{merge.loser} into {merge.winner}, which is already a part of it"
-                tally.refuse(row, "merge_cycle", detail)
-                tally.ignored["identity"] -= 1
+            for counts, number in found[merge]:
+                detail = f"{merge.loser} into {merge.winner}, which was merged into it before"
+                counts.reject(number, "merge_cycle", detail)
+                counts.ignored["identity"] -= 1
         self.connection.con.register("spans", spans)
         return self.connection.table("spans") if len(spans) else None
 
-    def _merges(self, tally: Tally) -> Iterator[tuple[Merge, int]]:
-        rows = tally.staged.table
-        said = rows.filter(
-            rows.reason.isnull() & rows.merged_id.notnull() & rows.prospect_id.notnull()
-        ).select("row", "merged_id", "prospect_id", at=ibis.greatest(rows.time, rows.known_at))
-        for row in self.connection.to_pyarrow(said).to_pylist():
-            yield Merge(row["at"], row["merged_id"], row["prospect_id"]), row["row"]
-
-    def _resolve_source(self, tally: Tally, identities: Identities) -> None:
-        staged, connection = tally.staged, self.connection
-        rows = staged.table.filter(staged.table.reason.isnull() & staged.table.ignored.isnull())
-        passes = passes_over(tally.events, self.memory_gb)
-        losers = find_duplicates(rows, connection, passes=passes)
-        if losers is not None:
-            losers = connection.create_table(f"losers_{staged.place}", losers)
-            tally.duplicates = self._count(losers)
-            rows = rows.anti_join(losers, "row")
-        deals = staged.source.format == "deals"
+    def _resolve_source(
+        self, counts: RowCounts, identities: Identities, partition: PartitionFile
+    ) -> None:
+        """Write the events of one source to their buckets, and count where its rows went."""
+        table, connection = counts.rows_of.table, self.connection
+        rows = table.filter(table.reason.isnull() & table.ignored.isnull())
+        passes = passes_over(counts.events, self.memory_gb)
+        duplicates = find_duplicates(rows, connection, passes=passes)
+        if duplicates is not None:
+            duplicates = connection.create_table(f"duplicates_{uuid4().hex}", duplicates)
+            counts.duplicates = self._count(duplicates)
+            rows = rows.anti_join(duplicates, "row")
+        deals = counts.rows_of.source.format == "deals"
         events = resolve(rows, identities, self.settings, deals=deals)
         names: Counter[str] = Counter()
-        for batch in self.events.add(events.drop("row"), connection):
+        for batch in partition.write_query(events.drop("row"), connection):
             for count in batch["event_name"].value_counts().to_pylist():
                 names[count["values"]] += count["counts"]
-        self._count_events(tally, names, rows, events, identities)
-
-    def _count_events(
-        self, tally: Tally, names: Counter[str], rows: Any, events: Any, identities: Identities
-    ) -> None:
-        """Tell events from copies of them, and say where the rows without an event went."""
-        written = sum(names.values())
-        kept = tally.events - tally.duplicates
-        deals = tally.staged.source.format == "deals"
+        written, kept = names.total(), counts.events - counts.duplicates
         if identities.spans is not None or deals:
-            counts = events.group_by("event_name").agg(n=events.row.nunique())
-            counted = self.connection.to_pyarrow(counts).to_pylist()
-            names = Counter({count["event_name"]: count["n"] for count in counted})
-        tally.event_names, tally.events = dict(names), sum(names.values())
-        tally.copies = written - tally.events
-        if tally.events == kept:
+            distinct = events.group_by("event_name").agg(n=events.row.nunique())
+            found = connection.to_pyarrow(distinct).to_pylist()
+            names = Counter({count["event_name"]: count["n"] for count in found})
+        counts.event_names, counts.events = dict(names), names.total()
+        counts.copies = written - counts.events
+        if counts.events < kept:
+            self._count_lost(counts, kept - counts.events, rows, events, identities)
+
+    def _count_lost(
+        self, counts: RowCounts, lost: int, rows: Any, events: Any, identities: Identities
+    ) -> None:
+        """Count the rows without an event: deals without a contact, and unknown visitors."""
+        if counts.rows_of.source.format == "deals" and self.settings.unit == "prospect":
+            deals = rows.anti_join(events, "row").select("row", "account_id")
+            for row in self.connection.to_pyarrow(deals).to_pylist():
+                detail = f"account {row['account_id']} had no contact at that time"
+                counts.reject(row["row"], "no_contact", detail)
             return
-        if deals and self.settings.unit == "prospect":
-            lost = rows.anti_join(events, "row").select("row", "account_id")
-            for row in self.connection.to_pyarrow(lost).to_pylist():
-                detail = f"account {row['account_id']} had no contact by then"
-                tally.refuse(row["row"], "no_contact", detail)
-            return
-        strangers = rows.filter(
+        unknown = rows.filter(
             rows.prospect_id.isnull() & rows.email.isnull() & rows.account_id.isnull()
         )
         if identities.links is not None:
             known = identities.links.filter(identities.links.kind == ANONYMOUS)
-            strangers = strangers.anti_join(known, strangers.anonymous_id == known["alias"])
-        tally.ignored["anonymous"] += self._count(strangers)
-        tally.ignored["no_account"] += kept - tally.events - tally.ignored["anonymous"]
+            unknown = unknown.anti_join(known, unknown.anonymous_id == known["alias"])
+        counts.ignored["anonymous"] += self._count(unknown)
+        counts.ignored["no_account"] += lost - counts.ignored["anonymous"]
 
     def _count(self, table: Any) -> int:
         return int(self.connection.to_pyarrow(table.count()).as_py())
 
-    def write_people(self, log: Path) -> int:
-        """Write the prospects and the messages, where there are any; count the prospects."""
-        messages = [_accepted(tally.staged.table) for tally in self._making("messages")]
+    def write_prospects_and_messages(self, log: Path) -> int:
+        """Write both tables, where there are any; return the number of prospects."""
+        messages = [_accepted(counts) for counts in self._sources_of("messages")]
         if messages:
             write_messages(messages, log / "messages.parquet", self.connection)
-        sources = {name: None for t in self.tallies for name in t.staged.source.attributes}
-        attributes = list(sources)
-        staged = [_accepted(tally.staged.table) for tally in self._making("prospects")]
-        staged += [
-            prospects_of_events(_accepted(tally.staged.table))
-            for tally in self._making("events")
-            if tally.staged.source.attributes
+        attributes = list({a: None for c in self.sources for a in c.rows_of.source.attributes})
+        tables = [_accepted(counts) for counts in self._sources_of("prospects")]
+        tables += [
+            prospects_of_events(_accepted(counts))
+            for counts in self._sources_of("events")
+            if counts.rows_of.source.attributes
         ]
-        if not staged:
+        if not tables:
             return 0
-        people = gather_prospects(staged, attributes, self.settings)
+        people = gather_prospects(tables, attributes, self.settings)
         people = self.connection.create_table("people", people)
         return write_prospects(
             type_attributes(people, attributes, self.connection),
             log / "prospects",
-            self._spill("prospects"),
+            self._partition_file("prospects"),
             self.connection,
         )
 
-    def facts(self, events: int, prospects: int) -> dict[str, Any]:
-        """Say what the log holds."""
-        names: Counter[str] = Counter()
-        for tally in self.tallies:
-            names.update(tally.event_names)
-        return {
-            "format": FORMAT,
-            "buckets": self.buckets,
-            "events": events,
-            "copies": sum(tally.copies for tally in self.tallies),
-            "prospects": prospects,
-            "event_names": dict(sorted(names.items())),
-            "sources": [tally.facts() for tally in self.tallies],
-        }
 
-
-def _accepted(table: Any) -> Any:
+def _accepted(counts: RowCounts) -> Any:
+    table = counts.rows_of.table
     return table.filter(table.reason.isnull())
+
+
+def _write_events(
+    events: PartitionFile, folder: Path, settings: IngestSettings, engine: EngineSettings
+) -> tuple[int, dict[str, int] | None]:
+    """Estimate who made each click, then sort and write each bucket, in parallel.
+
+    Returns
+    -------
+    written : int
+        Number of events.
+    bots : dict of str to int, or None
+        What bots did, for the report; None without bot detection.
+    """
+    at_once = buckets_at_once(events.rows, events.buckets, engine.memory_gb)
+    threads = min(engine.threads or 2, 2, at_once)
+    work, bots = events.path.parent, None
+    if settings.bots.enabled:
+        parts = parts_of(events.rows.total(), engine.memory_gb)
+        bots = judge(events, settings.bots, work, parts=parts, threads=threads)
+
+    def sort_bucket(bucket: int) -> int:
+        rows, fresh = events.read(bucket), work / f"{uuid4()}"  # a lost task may run twice
+        human = None if rows is None or not bots else bots.human_probability(bucket, len(rows))
+        count = write_bucket(rows, fresh, human_probability=human)
+        fresh.replace(folder / f"{bucket:04d}.parquet")
+        return count
+
+    with open_engine(engine.model_copy(update={"threads": threads})) as machines:
+        written = sum(machines.map_buckets(sort_bucket, events.buckets, codec=JSON_CODEC))
+    return written, None if bots is None else bots.facts
+
+
+def _report(
+    sources: Sequence[RowCounts], *, buckets: int, events: int, prospects: int
+) -> dict[str, Any]:
+    """Return what the log holds, and what became of every row."""
+    names: Counter[str] = Counter()
+    for counts in sources:
+        names.update(counts.event_names)
+    return {
+        "format": LOG_FORMAT,
+        "buckets": buckets,
+        "events": events,
+        "copies": sum(counts.copies for counts in sources),
+        "prospects": prospects,
+        "event_names": dict(sorted(names.items())),
+        "sources": [counts.report() for counts in sources],
+    }

@@ -20,7 +20,7 @@ MAX_LINE = 64 << 20
 RAW_LENGTH = 500
 """How much of a refused row the quarantine keeps."""
 
-ROWS_OF_A_FILE = 1 << 40
+ROWS_PER_FILE = 1 << 40
 """More than any file has lines."""
 
 _GZIP = b"\x1f\x8b"
@@ -39,7 +39,7 @@ class InputFile:
     @property
     def rows_before(self) -> int:
         """What is added to the line number of a row to tell it from those of other files."""
-        return self.number * ROWS_OF_A_FILE
+        return self.number * ROWS_PER_FILE
 
 
 def expand(text: str) -> Path:

@@ -58,7 +58,7 @@ class PartitionFile:
     rows: Counter[int] = field(default_factory=Counter)
     _places: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
-    def add(self, rows: Any, connection: Any) -> Iterator[pa.RecordBatch]:
+    def write_query(self, rows: Any, connection: Any) -> Iterator[pa.RecordBatch]:
         """Write the rows of a query with `prospect_id`; yield them, batch by batch, as they go."""
         rows = rows.mutate(bucket=bucket_of_column(rows.prospect_id, self.buckets))
         with self.path.open("ab") as file:
@@ -67,7 +67,7 @@ class PartitionFile:
                 self._write(batch.drop_columns(["bucket"]), bucket, file)
                 yield batch
 
-    def deal(self, columns: Mapping[str, np.ndarray], bucket: np.ndarray) -> None:
+    def write_columns(self, columns: Mapping[str, np.ndarray], bucket: np.ndarray) -> None:
         """Write rows to the bucket each belongs to; from any thread."""
         batch = pa.record_batch({name: pa.array(column) for name, column in columns.items()})
         with _ALONE, self.path.open("ab") as file:

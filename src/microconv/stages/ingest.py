@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from microconv.ingest.incremental import ingest_changes
+from microconv.ingest.cache import cache_folder, open_cache
 from microconv.ingest.ingest import Outputs
+from microconv.ingest.ingest import ingest as ingest_exports
 from microconv.settings import Settings
 from microconv.stages.runner import run
 
 
 def ingest(settings: Settings, *, inputs: Path, log: Path, quarantine: Path, summary: Path) -> str:
     """Read the exports that are new or changed, and write the event log."""
-    facts, said = ingest_changes(
-        settings.ingest,
-        outputs=Outputs(log, quarantine, summary),
-        input_dir=inputs,
-        engine=settings.engine,
-    )
-    lines = [f"{facts['events']:,} events", f"  {said}"]
-    for source in facts["sources"]:
-        ignored, refused = sum(source["ignored"].values()), sum(source["quarantined"].values())
+    with open_cache(cache_folder(log)) as cache:
+        report = ingest_exports(
+            settings.ingest,
+            outputs=Outputs(log, quarantine, summary),
+            input_dir=inputs,
+            engine=settings.engine,
+            cache=cache,
+        )
+    lines = [f"{report['events']:,} events", f"  {cache.summary()}"]
+    for source in report["sources"]:
+        ignored, rejected = sum(source["ignored"].values()), sum(source["rejected"].values())
         lines.append(
             f"  {source['name']}: {source['rows']:,} rows = {source['events']:,} kept + "
-            f"{source['duplicates']:,} duplicates + {ignored:,} ignored + {refused:,} rejected"
+            f"{source['duplicates']:,} duplicates + {ignored:,} ignored + {rejected:,} rejected"
         )
-    if "bots" in facts:
-        lines.append(_bot_summary(facts["bots"]))
+    if "bots" in report:
+        lines.append(_bot_summary(report["bots"]))
     return "\n".join(lines)
 
 

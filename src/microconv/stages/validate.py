@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 
-from microconv.errors import MicroconvError, MissingInputError, RejectedRowsError, TimeError
+from microconv.errors import MicroconvError, MissingInputError, TimeError
 from microconv.histories.timeline import Fold, plan_as_ofs, plan_folds
 from microconv.ingest.input_files import expand, find_files
 from microconv.journey import JourneyMap
@@ -53,7 +53,7 @@ def validate(settings: Settings, *, inputs: Path | None, log: Path | None) -> It
     yield from attempt(lambda: _texts(settings))
     for place in range(len(settings.ingest.sources)):
         yield from attempt(lambda place=place: _source(settings, place, inputs))  # type: ignore[misc]
-    yield from attempt(lambda: _twins(settings, inputs))
+    yield from attempt(lambda: _duplicate_sources(settings, inputs))
     yield from attempt(lambda: _folds(settings, log))
     if problems:
         raise MicroconvError(" ".join(problems))
@@ -89,39 +89,38 @@ def _texts(settings: Settings) -> Iterator[str]:
 
 def _source(settings: Settings, place: int, inputs: Path | None) -> Iterator[str]:
     """Find the files of a source, and read their first rows as ingest would."""
+    from microconv.ingest.cache import RowCache
     from microconv.ingest.duckdb_engine import connect
-    from microconv.ingest.row_counts import count_staged, too_many_refused
-    from microconv.ingest.staging import stage
+    from microconv.ingest.row_counts import check_rejected_share, count_rows
+    from microconv.ingest.source_rows import SourceReader
 
     folder = inputs or expand(settings.ingest.input_dir)
     source = settings.ingest.sources[place]
     with TemporaryDirectory() as work, connect(Path(work), threads=1) as connection:
-        staged = stage(
-            place, settings.ingest, input_dir=folder, connection=connection, most=SAMPLE_ROWS
-        )
-        tally = count_staged(staged, connection)
-    size = sum(file.stat().st_size for file in find_files(source, folder)) / 1e6
-    good = tally.rows - len(tally.refused) - sum(tally.ignored.values())
-    counts = {
-        "good": good,
-        **{f"ignored ({reason})": n for reason, n in sorted(tally.ignored.items()) if n},
-        **{f"refused ({reason})": n for reason, n in tally.quarantined.items()},
+        cache = RowCache(Path(work))
+        reader = SourceReader(settings.ingest, folder, cache, connection, max_rows=SAMPLE_ROWS)
+        files = find_files(source, folder)
+        counts = count_rows(reader.read(source, files), connection)
+    size = sum(file.stat().st_size for file in files) / 1e6
+    ignored = {reason: n for reason, n in sorted(counts.ignored.items()) if n}
+    shown = {
+        "good": counts.rows - len(counts.rejected_rows) - sum(ignored.values()),
+        **{f"ignored ({reason})": n for reason, n in ignored.items()},
+        **{f"rejected ({reason})": n for reason, n in counts.rejected.items()},
     }
     yield (
-        f"source {source.name}: {len(staged.files)} {source.format} file(s), {size:,.1f} MB; of "
-        f"{tally.rows:,} rows checked " + ", ".join(f"{n:,} {what}" for what, n in counts.items())
+        f"source {source.name}: {len(files)} {source.format} file(s), {size:,.1f} MB; of "
+        f"{counts.rows:,} rows checked " + ", ".join(f"{n:,} {what}" for what, n in shown.items())
     )
-    refused = too_many_refused([tally], settings.ingest)
-    if refused is not None:
-        raise RejectedRowsError(f"{refused} Fix the export, or raise the limit.")
+    check_rejected_share([counts], settings.ingest, remedy="Fix the export, or raise the limit.")
 
 
-def _twins(settings: Settings, inputs: Path | None) -> Iterator[str]:
+def _duplicate_sources(settings: Settings, inputs: Path | None) -> Iterator[str]:
     """Check that no two sources read the same file in the same way."""
-    from microconv.ingest.staging import refuse_twins
+    from microconv.ingest.source_rows import find_source_files
 
     with suppress(MissingInputError):
-        refuse_twins(settings.ingest.sources, inputs or expand(settings.ingest.input_dir))
+        find_source_files(settings.ingest.sources, inputs or expand(settings.ingest.input_dir))
     yield from ()
 
 

@@ -14,10 +14,7 @@ import pyarrow.parquet as pq
 
 from microconv.errors import EventLogError, MissingInputError, TimeError, listed
 from microconv.journey import JourneyMap
-from microconv.storage.schema import MESSAGES
-
-FORMAT = 2
-"""Version of the folder layout that this code reads and writes."""
+from microconv.storage.schema import LOG_FORMAT, MESSAGES
 
 HISTORY_COLUMNS = (
     "prospect_id",
@@ -91,10 +88,10 @@ class EventLog:
             raise EventLogError(
                 f"{path / 'log.json'} does not describe a log. Ingest the exports again."
             )
-        if facts.get("format") != FORMAT:
+        if facts.get("format") != LOG_FORMAT:
             raise EventLogError(
                 f"The log at {path} has the format {facts.get('format')!r}; this version reads "
-                f"format {FORMAT}. Ingest the exports again (the stage `ingest`)."
+                f"format {LOG_FORMAT}. Ingest the exports again (the stage `ingest`)."
             )
         missing = [name for name in ("buckets", "event_names", "sources") if name not in facts]
         if missing:

@@ -6,6 +6,9 @@ import hashlib
 
 import pyarrow as pa
 
+LOG_FORMAT = 2
+"""Version of the layout and columns of a log that this code writes and reads."""
+
 INSTANT = pa.timestamp("us", tz="UTC")
 NAME = pa.dictionary(pa.int32(), pa.string())
 

@@ -144,12 +144,12 @@ def _weigh(
     client = rows["client"].combine_chunks().take(pa.array(row[asked]))
     odds += client_odds(client, opened=opened, bots=bots)
     told = {"row": row, "act": act, "links": links, "day": judged_at // DAY, "domain": domain}
-    mail.deal(_take(told, asked) | {"odds": odds}, np.full(len(asked), bucket))
+    mail.write_columns(_take(told, asked) | {"odds": odds}, np.full(len(asked), bucket))
     place = np.flatnonzero((act[asked] == Act.CLICKED) & (address[asked] != 0))
     around = {"address": address, "time": time, "seen": seen, "judged_at": judged_at}
     around = _take(around | {"recipient": recipient}, asked[place])
     whose = {"bucket": np.full(len(place), bucket), "place": place}
-    clicks.deal(around | whose, around["address"] % clicks.buckets)
+    clicks.write_columns(around | whose, around["address"] % clicks.buckets)
 
 
 def _take(columns: Arrays, rows: np.ndarray) -> Arrays:
@@ -193,7 +193,7 @@ class _Mail:
             "events": np.bincount(day_of, minlength=n),
         }
         whose = {"bucket": np.full(n, bucket), "place": np.arange(n)}
-        days.deal(keys | counts | whose, keys["domain"] % days.buckets)
+        days.write_columns(keys | counts | whose, keys["domain"] % days.buckets)
         return n
 
     def conclude(

@@ -138,7 +138,7 @@ def write_prospects(people: Any, folder: Path, spill: PartitionFile, connection:
         + [(n, people[n].type().to_pyarrow()) for n in people.columns[len(PROSPECT_COLUMNS) :]]
     ).set(PROSPECT_COLUMNS.index("known_at"), pa.field("known_at", INSTANT))
     folder.mkdir()
-    rows = sum(int(batch.num_rows) for batch in spill.add(people, connection))
+    rows = sum(int(batch.num_rows) for batch in spill.write_query(people, connection))
     for bucket in range(spill.buckets):
         table = spill.read(bucket)
         table = schema.empty_table() if table is None else table.select(schema.names).cast(schema)
