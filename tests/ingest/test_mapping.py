@@ -118,7 +118,7 @@ def test_a_key_that_is_nowhere_is_named_and_runs_nothing(exports: Exports, key: 
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"constants": {"chanel": "chat"}}, "`chanel`.*Did you mean `channel`"),
-    ({"constants": {"time": iso(1)}}, "each row's own to say"),
+    ({"constants": {"time": iso(1)}}, "every row has its own"),
     ({"constants": {"event": "visit"}}, "`prefix` names every row"),
     ({"columns": TABLE | {"link": "what"}, "constants": {"link": "x"}}, "fills `link` twice"),
     ({"columns": TABLE | {"link": "a.b"}}, r"ambiguous.*Write `/a\.b` or `/a/b`"),

@@ -11,7 +11,7 @@ import yaml
 
 from microconv.databases.extract import extract
 from microconv.ingest.sources.formats import FORMATS
-from microconv.ingest.sources.rows import EVENT_FIELDS
+from microconv.ingest.sources.raw_rows import EVENT_FIELDS
 from microconv.settings import ExtractedTable, SourceSettings
 from worlds.exports import Exports
 

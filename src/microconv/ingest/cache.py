@@ -302,7 +302,8 @@ def _hash_code() -> str:
     for library in LIBRARIES:
         digest.update(f"{library} {version(library)}\n".encode())
     for folder in ("ingest", "settings", "storage"):
-        for file in sorted((package / folder).rglob("*.py")):
+        files = [f for kind in ("py", "yaml") for f in (package / folder).rglob(f"*.{kind}")]
+        for file in sorted(files):
             digest.update(f"{file.relative_to(package)} {_sha256(file)}\n".encode())
     return digest.hexdigest()
 

@@ -218,7 +218,7 @@ class _Job:
         return PartitionFile(path, self.buckets, batch_rows(self.memory_gb))
 
     def _sources_of(self, table: str) -> list[RowCounts]:
-        return [counts for counts in self.sources if counts.rows_of.format.makes == table]
+        return [counts for counts in self.sources if counts.rows_of.format.output == table]
 
     def _find_links(self) -> Any | None:
         """Collect which ids mean whom, and from when to when."""

@@ -149,7 +149,7 @@ def count_rows(rows_of: SourceRows, connection: Any) -> RowCounts:
     rejected = table.filter(table.reason.notnull()).select("row", "reason", "detail", "raw")
     for row in connection.to_pyarrow(rejected.order_by("row")).to_pylist():
         counts.reject(**row)
-    if rows_of.format.makes != "events":
+    if rows_of.format.output != "events":
         kept = table.filter(table.reason.isnull()).drop("row").distinct()
         distinct = connection.to_pyarrow(kept.count()).as_py()
         counts.events, counts.duplicates = distinct, counts.events - distinct

@@ -21,9 +21,9 @@ from microconv.ingest.clean.prospects import clean_messages, clean_prospects
 from microconv.ingest.clean.synthetic_times import add_synthetic_times
 from microconv.ingest.duckdb_engine import connect
 from microconv.ingest.input_files import InputFile, find_files
-from microconv.ingest.sources.formats import FORMATS, Format, check_mapping, fill_constants
-from microconv.ingest.sources.keys import require_keys
-from microconv.ingest.sources.rows import Rows
+from microconv.ingest.sources.formats import FORMATS, Format
+from microconv.ingest.sources.mapping import check_mapping, fill_constants, require_keys
+from microconv.ingest.sources.raw_rows import RawRows
 from microconv.settings import IngestSettings, SourceSettings
 
 
@@ -103,7 +103,7 @@ class SourceReader:
         check_mapping(source)
         cache, kind = self.cache, FORMATS[source.format]
         files = [InputFile(path, number) for number, path in enumerate(paths)]
-        units = kind.alike(files) if kind.together else [[file] for file in files]
+        units = kind.group_files(files) if kind.joins_files else [[file] for file in files]
         keys = {cache.key(unit, source, self.settings): unit for unit in units}
         cache.find(keys)
         missing = {key: unit for key, unit in keys.items() if not cache.holds(key)}
@@ -111,7 +111,7 @@ class SourceReader:
             cache.add(segment)
         cache.files_read.update(file.path for unit in missing.values() for file in unit)
         offsets = {key: _row_offset(unit) for key, unit in keys.items()}
-        if not kind.together:
+        if not kind.joins_files:
             cache.compact(offsets, self.connection)
         table = cache.read(offsets, self.connection)
         require_keys(source, paths, table, self.connection)
@@ -155,11 +155,11 @@ def _batches(
 ) -> list[_Batch]:
     """Group files into batches: as large as the files allow, or small ones for a cluster."""
     offsets = {key: _row_offset(unit) for key, unit in units.items()}
-    if kind.together:
+    if kind.joins_files:
         return [_Batch(unit, {key: offsets[key]}) for key, unit in units.items()]
     key_of = {unit[0]: key for key, unit in units.items()}
     size = math.ceil(len(key_of) / MAX_SEGMENTS) if split else len(key_of)
-    groups = kind.alike(list(key_of)) if key_of else []
+    groups = kind.group_files(list(key_of)) if key_of else []
     batches = [group[n : n + size] for group in groups for n in range(0, len(group), size)]
     return [_Batch(files, {key_of[f]: offsets[key_of[f]] for f in files}) for files in batches]
 
@@ -190,15 +190,15 @@ def _cluster_task(
     return task
 
 
-def _clean(rows: Rows, source: SourceSettings, settings: IngestSettings) -> Any:
+def _clean(rows: RawRows, source: SourceSettings, settings: IngestSettings) -> Any:
     """Check and normalise what a reader returned, as the format of the source requires."""
     kind = FORMATS[source.format]
     rows = replace(rows, table=fill_constants(add_synthetic_times(rows.table, source), source))
-    if kind.makes == "prospects":
+    if kind.output == "prospects":
         return clean_prospects(rows, source, settings)
-    if kind.makes == "messages":
+    if kind.output == "messages":
         return clean_messages(rows, source, settings)
-    return clean_events(rows, source, settings, nobody=kind.nobody)
+    return clean_events(rows, source, settings, no_identity=kind.no_identity)
 
 
 def _relative_name(file: Path, input_dir: Path) -> str:

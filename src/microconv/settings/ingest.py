@@ -13,6 +13,11 @@ from microconv.settings.bots import BotSettings
 from microconv.settings.section import Days, Section, Share, require_zone
 from microconv.settings.time_formats import require_day
 
+FormatName = Literal[
+    "table", "sendgrid", "mailgun", "segment", "ga4", "hubspot", "xes", "deals", "prospects",
+    "messages",
+]  # fmt: skip
+
 
 class NamingRule(Section):
     """One line of a source's naming rules: if all that is given matches, the row is called `name`.
@@ -99,10 +104,7 @@ class SourceSettings(Section):
     """
 
     name: str
-    format: Literal[
-        "table", "sendgrid", "mailgun", "segment", "ga4", "hubspot", "xes", "deals", "prospects",
-        "messages",
-    ]  # fmt: skip
+    format: FormatName
     files: str
     timezone: str | None = None
     complete_until: datetime | None = None

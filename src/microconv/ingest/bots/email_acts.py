@@ -8,7 +8,7 @@ from typing import Any
 import ibis
 
 from microconv.ingest.clean.naming import matches_any
-from microconv.ingest.sources.rows import joined
+from microconv.ingest.sources.raw_rows import join_fields
 from microconv.settings import BotSettings
 
 
@@ -72,7 +72,7 @@ def keyed(rows: Any) -> Any:
 def grouped(events: Any) -> Any:
     """Add `group_key`, equal for the mail rows of one prospect, recipient and message."""
     says = [events.prospect_id, events.recipient.cast("string"), events.message_id]
-    return events.mutate(group_key=_key(joined(says)))
+    return events.mutate(group_key=_key(join_fields(says)))
 
 
 def _key(text: Any) -> Any:

@@ -13,7 +13,7 @@ from microconv.ingest.clean.naming import bears_names, is_wanted, matches_any, n
 from microconv.ingest.clean.times import Clock, micros_of, read_instants
 from microconv.ingest.duckdb_engine import any_of, trimmed
 from microconv.ingest.input_files import RAW_LENGTH
-from microconv.ingest.sources.rows import ATTRIBUTE, PROPERTY, Rows
+from microconv.ingest.sources.raw_rows import ATTRIBUTE, PROPERTY, RawRows
 from microconv.settings import IngestSettings, SourceSettings
 
 IDS = ("prospect_id", "anonymous_id", "account_id", "merged_id", "email")
@@ -30,16 +30,16 @@ _NUMBER = r"^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
 
 
 def clean_events(
-    rows: Rows, source: SourceSettings, settings: IngestSettings, *, nobody: str
+    rows: RawRows, source: SourceSettings, settings: IngestSettings, *, no_identity: str
 ) -> Any:
     """Judge and normalise the rows of a source of events.
 
     Parameters
     ----------
-    rows : Rows
+    rows : RawRows
         What the source's reader made of a file.
-    nobody : str
-        Reason code of a row that names nobody who could be the prospect.
+    no_identity : str
+        Reason for rejecting a row without any id.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def clean_events(
         (nameless & is_event, "no_event", NOTHING),
         (table.ignored.isin(["name", "filtered"]).fill_null(False), NOTHING, NOTHING),
         *((table[name].re_search(_NESTED), "bad_id", quoted(table, name)) for name in IDS),
-        (~anyone & is_event, nobody, NOTHING),
+        (~anyone & is_event, no_identity, NOTHING),
         *plausibility(table, "time", settings),
         (table.time_us.isnull(), "no_time", NOTHING),
         *plausibility(table, "known_at", settings),
@@ -88,7 +88,7 @@ def clean_events(
     )  # fmt: skip
 
 
-def clocks_of(rows: Rows, source: SourceSettings, names: Sequence[str]) -> dict[str, Clock]:
+def clocks_of(rows: RawRows, source: SourceSettings, names: Sequence[str]) -> dict[str, Clock]:
     """Say how columns write instants: as the source says, else as the vendor always does."""
     return {name: _clock_of(name, rows.clocks.get(name, Clock()), source) for name in names}
 
@@ -102,7 +102,7 @@ def _clock_of(name: str, vendors: Clock, source: SourceSettings) -> Clock:
     )
 
 
-def _normalise(rows: Rows, source: SourceSettings) -> Any:
+def _normalise(rows: RawRows, source: SourceSettings) -> Any:
     """Bring every field to its type; fields the file does not have become null."""
     table = read_instants(rows.table, clocks_of(rows, source, ("time", "known_at")))
     value = table["value"] if "value" in table.columns else ibis.null("float64")

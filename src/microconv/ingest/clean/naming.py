@@ -10,7 +10,7 @@ from typing import Any
 import ibis
 
 from microconv.ingest.duckdb_engine import any_of
-from microconv.ingest.sources.rows import PROPERTY, SEPARATOR
+from microconv.ingest.sources.raw_rows import PROPERTY, SEPARATOR
 from microconv.settings import NamingRule, SourceSettings
 
 _SCHEME_QUERY_FRAGMENT = r"^(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?|[?#].*$"

@@ -21,7 +21,7 @@ from microconv.ingest.clean.events import (
 from microconv.ingest.clean.times import read_instants
 from microconv.ingest.input_files import RAW_LENGTH
 from microconv.ingest.partition_files import PartitionFile
-from microconv.ingest.sources.rows import ATTRIBUTE, Rows
+from microconv.ingest.sources.raw_rows import ATTRIBUTE, RawRows
 from microconv.settings import IngestSettings, SourceSettings
 from microconv.storage.buckets import CODEC, LEVEL
 from microconv.storage.schema import INSTANT, MESSAGES, PROSPECT_COLUMNS
@@ -29,7 +29,7 @@ from microconv.storage.schema import INSTANT, MESSAGES, PROSPECT_COLUMNS
 _LEADING_ZERO = r"^[+-]?0\d"
 
 
-def clean_prospects(rows: Rows, source: SourceSettings, settings: IngestSettings) -> Any:
+def clean_prospects(rows: RawRows, source: SourceSettings, settings: IngestSettings) -> Any:
     """Judge and normalise the rows of a prospects table; attributes stay text for now."""
     attributes = [ATTRIBUTE + name for name in source.attributes]
     table = _with_texts(rows.table, [*PROSPECT_COLUMNS, *attributes], but="known_at")
@@ -47,7 +47,7 @@ def clean_prospects(rows: Rows, source: SourceSettings, settings: IngestSettings
     )
 
 
-def clean_messages(rows: Rows, source: SourceSettings, settings: IngestSettings) -> Any:
+def clean_messages(rows: RawRows, source: SourceSettings, settings: IngestSettings) -> Any:
     """Judge and normalise the rows of a table of messages."""
     names = [name for name in MESSAGES.names if name not in ("position", "sent_at")]
     table = _with_texts(rows.table, names)
@@ -74,7 +74,7 @@ def _with_texts(table: Any, names: list[str] | tuple[str, ...], *, but: str = ""
     return table.mutate(**texts)
 
 
-def _judged(table: Any, rows: Rows) -> Any:
+def _judged(table: Any, rows: RawRows) -> Any:
     refused = table.refusal.notnull()
     raw = ibis.coalesce(table.raw, rows.text(table)).left(RAW_LENGTH)
     return table.mutate(reason=table.refusal, raw=refused.ifelse(raw, NOTHING))

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from microconv.ingest.bots.email_acts import KEYS, grouped, keyed, visible_from
 from microconv.ingest.identity.links import ANONYMOUS, EMAIL, MEMBER, linked
-from microconv.ingest.sources.rows import joined
+from microconv.ingest.sources.raw_rows import join_fields
 from microconv.settings import IngestSettings
 
 EVENT_COLUMNS = (
@@ -58,7 +58,7 @@ def find_duplicates(rows: Any, connection: Any, *, passes: int = 1) -> Any | Non
         return None
     doubtful = rows.semi_join(ibis.memtable(twice), "key")
     says = [doubtful[name] for name in sorted(rows.columns) if name not in ("row", "raw", "act")]
-    doubtful = doubtful.mutate(content=joined(says).hexdigest("md5"))
+    doubtful = doubtful.mutate(content=join_fields(says).hexdigest("md5"))
     best = ibis.window(group_by="event_id", order_by=["known_at", "content", "row"])
     placed = doubtful.mutate(place=ibis.row_number().over(best))
     return placed.filter(placed.place > 0).select("row")

@@ -1,109 +1,151 @@
-"""Any table: CSV, Parquet, JSON lines or a JSON list, gzipped or not, by a column mapping."""
+"""Any table of CSV, Parquet or JSON, read by a column mapping; deals are such a table."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from microconv.errors import SourceError, listed
 from microconv.ingest.input_files import InputFile
-from microconv.ingest.sources.delimited import read_delimited, read_header
-from microconv.ingest.sources.jsonl import Payload, read_json_lines
-from microconv.ingest.sources.parquet import columns_of_parquet, read_parquet
-from microconv.ingest.sources.rows import ATTRIBUTE, PROPERTY, Rows, wanted_properties
+from microconv.ingest.sources.csv_files import read_csv, read_header
+from microconv.ingest.sources.json_fields import FieldPaths, read_json
+from microconv.ingest.sources.parquet_files import parquet_columns, read_parquet
+from microconv.ingest.sources.raw_rows import (
+    ATTRIBUTE,
+    CSV_SUFFIXES,
+    JSON_SUFFIXES,
+    PARQUET_SUFFIXES,
+    PROPERTY,
+    RawRows,
+    suffix_of,
+    wanted_properties,
+)
 from microconv.settings import SourceSettings
-
-DELIMITED = (".csv", ".tsv", ".txt")
-PARQUET = (".parquet", ".pq")
-JSON_LINES = (".jsonl", ".ndjson", ".json")
 
 
 @contextmanager
 def read_table(
     files: Sequence[InputFile], source: SourceSettings, connection: Any
-) -> Iterator[Rows]:
-    """Read tables of whatever kind their names say; all of them :func:`alike`."""
+) -> Iterator[RawRows]:
+    """Read tables with the same columns, in the format of their suffix.
+
+    Parameters
+    ----------
+    files : sequence of InputFile
+        One of the groups of :func:`group_by_columns`.
+    source : SourceSettings
+    connection : Ibis connection
+
+    Yields
+    ------
+    RawRows
+    """
     with open_table(files, mapped_fields(source), source, connection) as rows:
         yield rows
 
 
 @contextmanager
+def read_deals(
+    files: Sequence[InputFile], source: SourceSettings, connection: Any
+) -> Iterator[RawRows]:
+    """Read a table of deals, one row per stage reached: `Closed Won` is the event `closed_won`.
+
+    Parameters
+    ----------
+    files : sequence of InputFile
+        One of the groups of :func:`group_by_columns`.
+    source : SourceSettings
+    connection : Ibis connection
+
+    Yields
+    ------
+    RawRows
+    """
+    with read_table(files, source, connection) as rows:
+        stage = rows.table.event.cast("string").strip().lower().re_replace(r"\s+", "_")
+        yield replace(rows, table=rows.table.mutate(event=stage))
+
+
+@contextmanager
 def open_table(
     files: Sequence[InputFile], fields: dict[str, str], source: SourceSettings, connection: Any
-) -> Iterator[Rows]:
-    """Read given columns of tables that are :func:`alike`: field → column, key or pointer."""
-    kind = kind_of(files[0].path)
-    if kind in DELIMITED:
-        reading = read_delimited(files, fields, source, connection)
-    elif kind in PARQUET:
+) -> Iterator[RawRows]:
+    """Read some columns of tables with the same columns.
+
+    Parameters
+    ----------
+    files : sequence of InputFile
+        One of the groups of :func:`group_by_columns`.
+    fields : dict of str to str
+        Field → column, key or JSON pointer.
+    source : SourceSettings
+    connection : Ibis connection
+
+    Yields
+    ------
+    RawRows
+    """
+    suffix = suffix_of(files[0].path)
+    if suffix in CSV_SUFFIXES:
+        reading = read_csv(files, fields, source, connection)
+    elif suffix in PARQUET_SUFFIXES:
         reading = read_parquet(files, fields, source, connection)
     else:
         known = (fields["known_at"],) if "known_at" in fields else ()
         lists = tuple(field for field in ("category",) if field in fields)
-        payload = Payload({field: (key,) for field, key in fields.items()}, lists, known)
-        reading = read_json_lines(files, payload, connection)
+        paths = FieldPaths({field: (key,) for field, key in fields.items()}, lists, known)
+        reading = read_json(files, paths, connection)
     with reading as rows:
         yield rows
 
 
-def alike(files: Sequence[InputFile]) -> list[list[InputFile]]:
-    """Put together the files that can be read as one: same kind, same columns.
+def group_by_columns(files: Sequence[InputFile]) -> list[list[InputFile]]:
+    """Group the files that can be read as one: same kind, same columns.
 
     Raises
     ------
     SourceError
-        If a name ends in no kind that can be read, or a file has no columns.
+        If a suffix is unknown, or a file has no columns.
     """
     groups: dict[Hashable, list[InputFile]] = {}
     for file in files:
-        groups.setdefault(_columns_of(file.path), []).append(file)
+        groups.setdefault(_kind_and_columns(file.path), []).append(file)
     return list(groups.values())
 
 
-def _columns_of(path: Path) -> Hashable:
-    kind = kind_of(path)
-    if kind in DELIMITED:
+def _kind_and_columns(path: Path) -> Hashable:
+    suffix = suffix_of(path)
+    if suffix in CSV_SUFFIXES:
         header = read_header(path)
-        return ("delimited", header.delimiter, *header.names)
-    if kind in PARQUET:
-        return ("parquet", *columns_of_parquet(path))
-    if kind in JSON_LINES:
+        return ("csv", header.delimiter, *header.names)
+    if suffix in PARQUET_SUFFIXES:
+        return ("parquet", *parquet_columns(path))
+    if suffix in JSON_SUFFIXES:
         return ("json",)
+    suffixes = [*CSV_SUFFIXES, *PARQUET_SUFFIXES, *JSON_SUFFIXES]
     raise SourceError(
         f"{path} is of no kind that can be read. A table's name ends in "
-        f"{listed([*DELIMITED, *PARQUET, *JSON_LINES], most=9)}, with or without `.gz`."
+        f"{listed(suffixes, most=9)}, with or without `.gz`."
     )
 
 
 def columns_of(path: Path) -> list[str]:
-    """List the columns that a file's header or schema names; none of JSON, which has neither."""
-    kind = kind_of(path)
-    if kind in DELIMITED:
+    """Return the columns of a file's header or schema; none for JSON, which has neither."""
+    suffix = suffix_of(path)
+    if suffix in CSV_SUFFIXES:
         return read_header(path).names
-    if kind in PARQUET:
-        return [column.partition(" ")[0] for column in columns_of_parquet(path)]
+    if suffix in PARQUET_SUFFIXES:
+        return [column.partition(" ")[0] for column in parquet_columns(path)]
     return []
 
 
-def kind_of(path: Path) -> str:
-    """Take the ending of a name, without `.gz`.
-
-    Examples
-    --------
-    >>> kind_of(Path("crm.CSV.gz"))
-    '.csv'
-    """
-    name = path.name.lower().removesuffix(".gz")
-    return Path(name).suffix
-
-
 def mapped_fields(source: SourceSettings) -> dict[str, str]:
-    """List the columns that a source needs: field of the common table → column.
+    """Return the columns that a source needs: field of the common table → column.
 
-    What `columns` says of an attribute is where it stands; by default under its
-    own name.
+    An attribute is in the column of its name, unless `columns` maps it.
     """
     fields = {f: column for f, column in source.columns.items() if f not in source.attributes}
     fields |= {PROPERTY + name: name for name in wanted_properties(source)}

@@ -1,4 +1,4 @@
-"""XES event logs, streamed: a trace is a prospect, its events are events."""
+"""XES event logs, streamed: each trace is a prospect."""
 
 from __future__ import annotations
 
@@ -14,36 +14,48 @@ import pyarrow as pa
 from microconv.errors import SourceError
 from microconv.ingest.duckdb_engine import Stream
 from microconv.ingest.input_files import Content, InputFile
-from microconv.ingest.sources.rows import REFUSED, Rows, joined, written_out
+from microconv.ingest.sources.raw_rows import ROW_COLUMNS, RawRows, format_rows, join_fields
 from microconv.ingest.sources.table import mapped_fields
 from microconv.settings import SourceSettings
 
 BATCH = 16_384
 TRACE = "case:"
-"""What the name of a trace's attribute begins with in a column mapping."""
+"""Prefix of the attributes of a trace in a column mapping."""
 
-PLACES = {"prospect_id": f"{TRACE}concept:name", "time": "time:timestamp"}
-NAME, TRANSITION = "concept:name", "lifecycle:transition"
+DEFAULT_KEYS = {"prospect_id": f"{TRACE}concept:name", "time": "time:timestamp"}
+EVENT_NAME, TRANSITION = "concept:name", "lifecycle:transition"
 
 
 @contextmanager
-def read_xes(files: Sequence[InputFile], source: SourceSettings, connection: Any) -> Iterator[Rows]:
-    """Read a log; an event is called `concept:name|lifecycle:transition`.
+def read_xes(
+    files: Sequence[InputFile], source: SourceSettings, connection: Any
+) -> Iterator[RawRows]:
+    """Read event logs; the name of an event is `concept:name|lifecycle:transition`.
 
-    XES gives events no id and may list truly identical ones, so the place of an
-    event in its trace is part of its identity.
+    XES events have no id and may be identical, so the position of an event in its trace is
+    part of its id.
+
+    Parameters
+    ----------
+    files : sequence of InputFile
+    source : SourceSettings
+    connection : Ibis connection
+
+    Yields
+    ------
+    RawRows
 
     Raises
     ------
     SourceError
-        If the file is not XML, holds a document type declaration, or no log.
+        If a file is not XML, has a document type declaration, or has no log.
     """
-    keys = PLACES | mapped_fields(source)
+    keys = DEFAULT_KEYS | mapped_fields(source)
     for name in source.attributes:
         column = keys[f"attribute:{name}"]
         keys[f"attribute:{name}"] = TRACE + column.removeprefix(TRACE)
     schema = pa.schema(
-        [*REFUSED, pa.field("position", pa.int64()), pa.field("vendor_name", pa.string())]
+        [*ROW_COLUMNS, pa.field("position", pa.int64()), pa.field("vendor_name", pa.string())]
         + [pa.field(name, pa.string()) for name in keys]
     )
     batches = (batch for file in files for batch in _batches(file, keys, schema))
@@ -51,12 +63,12 @@ def read_xes(files: Sequence[InputFile], source: SourceSettings, connection: Any
         if "event" not in keys:
             table = table.mutate(event=table.vendor_name)
         place = table.position.cast("string").lpad(6, "0")
-        says = joined([table.vendor_name, *(table[name] for name in keys), place])
+        content = join_fields([table.vendor_name, *(table[name] for name in keys), place])
         if "event_id" not in keys:
-            table = table.mutate(event_id=place + "-" + says.hexdigest("md5").left(16))
+            table = table.mutate(event_id=place + "-" + content.hexdigest("md5").left(16))
         shown = {"event": "vendor_name"} | {key: name for name, key in keys.items()}
-        yield Rows(
-            table, text=lambda rows: written_out(rows, shown), content=lambda rows: rows.event_id
+        yield RawRows(
+            table, text=lambda rows: format_rows(rows, shown), content=lambda rows: rows.event_id
         )
 
 
@@ -79,10 +91,10 @@ def _batches(file: InputFile, keys: dict[str, str], schema: pa.Schema) -> Iterat
 
 
 def _feed(log: _Log, chunk: bytes, path: Path, *, final: bool) -> str | None:
-    """Give bytes to the parser; say how the document ends if it ends too early."""
+    """Parse some bytes; return the fault of a document that ends too early."""
     try:
         log.parser.Parse(chunk, final)
-    except LookupError as error:  # of an encoding that nobody knows
+    except LookupError as error:  # unknown encoding
         raise SourceError(f"{path} cannot be read: {error}. Export it as UTF-8.") from error
     except xml.parsers.expat.ExpatError as error:
         if final:
@@ -99,9 +111,9 @@ def _batch(rows: list[list[Any]], schema: pa.Schema) -> pa.RecordBatch:
 
 @dataclass
 class _Log:
-    """The state of the parser: one trace and one event at a time, nothing more.
+    """State of the parser, which holds one trace and one event at a time.
 
-    Only attributes that stand directly in a trace or an event are kept.
+    Only attributes directly in a trace or an event are kept.
     """
 
     keys: list[str]
@@ -148,6 +160,6 @@ class _Log:
         self.number += 1
         self._position += 1
         event = self._trace | self._event
-        name = "|".join(event[key] for key in (NAME, TRANSITION) if event.get(key))
+        name = "|".join(event[key] for key in (EVENT_NAME, TRANSITION) if event.get(key))
         values = [event.get(key) for key in self.keys]
         self.rows.append([self.number, None, None, None, self._position, name or None, *values])

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microconv.ingest.sources.json_array import Element, split
+from microconv.ingest.sources.json_files import Element, split_list
 from worlds.exports import Exports, iso
 
 VALUES = st.recursive(
@@ -24,7 +24,7 @@ def test_the_elements_of_a_list_are_what_json_says_they_are(
     """However it is written, and wherever the bytes are cut into blocks."""
     text = json.dumps(values, indent=indent, ensure_ascii=False).encode()
     chunks = [text[place : place + cut] for place in range(0, len(text), cut)]
-    elements = list(split(chunks))
+    elements = list(split_list(chunks))
     assert [json.loads(element.data) for element in elements] == values
     assert not [element for element in elements if element.fault]
 
@@ -32,13 +32,15 @@ def test_the_elements_of_a_list_are_what_json_says_they_are(
 def test_a_list_that_breaks_off_keeps_what_came_before() -> None:
     """What is left of the last element is shown, and called the end."""
     cut = "the list ends before its last bracket"
-    assert list(split([b'[{"a": 1}, {"a": "]']))[1:] == [Element(b' {"a": "]', "truncated", cut)]
+    assert list(split_list([b'[{"a": 1}, {"a": "]']))[1:] == [
+        Element(b' {"a": "]', "truncated", cut)
+    ]
 
 
 def test_text_behind_a_list_is_not_lost_unseen() -> None:
     """Another list is read on; anything else is one refused row."""
-    assert [e.data for e in split([b"[1]\n[2", b",3] "])] == [b"1", b"2", b"3"]
-    assert [e.fault for e in split([b'[1] {"a": 2}'])] == [None, "truncated"]
+    assert [e.data for e in split_list([b"[1]\n[2", b",3] "])] == [b"1", b"2", b"3"]
+    assert [e.fault for e in split_list([b'[1] {"a": 2}'])] == [None, "truncated"]
 
 
 def test_an_element_that_is_no_object_costs_itself(exports: Exports) -> None:

@@ -1,10 +1,11 @@
-"""The common raw table: what every reader makes of a file, before anything is judged."""
+"""The common table that every reader makes of a source's files, before rows are checked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import ibis
@@ -16,13 +17,13 @@ from microconv.ingest.duckdb_engine import epoch_us
 from microconv.ingest.input_files import InputFile
 from microconv.settings import SourceSettings
 
-REFUSED = (
+ROW_COLUMNS = (
     pa.field("row", pa.int64()),
     pa.field("reason", pa.string()),
     pa.field("detail", pa.string()),
     pa.field("raw", pa.string()),
 )
-"""Columns that every stream of rows begins with: all but `row` null for a readable row."""
+"""First columns of every stream of rows; all but `row` are null for a readable row."""
 
 EVENT_FIELDS = (
     "prospect_id", "email", "anonymous_id", "account_id", "time", "known_at", "event", "value",
@@ -33,27 +34,31 @@ EVENT_FIELDS = (
 
 PROPERTY = "property:"
 ATTRIBUTE = "attribute:"
-"""What the names of property and attribute columns begin with in the common table."""
+"""Prefixes of the names of property and attribute columns in the common table."""
 
 SEPARATOR = "\x1f"
 """Stands between the categories of one row, and between fields that are hashed together."""
 
+CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+PARQUET_SUFFIXES = (".parquet", ".pq")
+JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+
 
 @dataclass(frozen=True)
-class Rows:
+class RawRows:
     """The rows of some files: `row`, `reason`, `detail`, `raw`, and one column per field.
 
     Attributes
     ----------
     table : Ibis table
-        Fields the file cannot have are absent; a refused row has its reason.
+        Fields that the files cannot have are absent; a rejected row has its reason.
     text : function of a table → Ibis string
-        Writes a row out for the quarantine. Only called for refused rows.
+        Writes a row out for the quarantine. Only called for rejected rows.
     content : function of a table → Ibis string
-        All that a row says, but not when it became known: what makes two rows
-        without an id of their own the same row.
+        Everything in a row except when it became known. Two rows without an id of
+        their own are duplicates if it is equal.
     clocks : mapping of str to Clock
-        Field → how the vendor writes its instant, where that is always the same.
+        Field → how the vendor writes its times, where that is always the same.
     """
 
     table: Any
@@ -67,17 +72,28 @@ class Reader(Protocol):
 
     def __call__(
         self, files: Sequence[InputFile], source: SourceSettings, connection: Any
-    ) -> AbstractContextManager[Rows]:
-        """Read files that are alike as one :class:`Rows`, usable inside the context."""
+    ) -> AbstractContextManager[RawRows]:
+        """Read a group of files as one :class:`RawRows`, usable inside the context."""
         ...
 
 
+def suffix_of(path: Path) -> str:
+    """Return the suffix of a file name in lower case, without `.gz`.
+
+    Examples
+    --------
+    >>> suffix_of(Path("crm.CSV.gz"))
+    '.csv'
+    """
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
 def wanted_properties(source: SourceSettings) -> list[str]:
-    """List the properties that the source's naming rules and its `only` look at, sorted."""
+    """Return the properties that the source's naming rules and its `only` use, sorted."""
     return sorted({name for rule in source.rules for name in rule.property} | set(source.only))
 
 
-def joined(values: list[Any]) -> Any:
+def join_fields(values: list[Any]) -> Any:
     """Join columns into one text, so that different rows give different texts."""
     counted = [
         epoch_us(value.cast("timestamp('UTC')")) if value.type().is_timestamp() else value
@@ -87,13 +103,18 @@ def joined(values: list[Any]) -> Any:
     return ibis.literal(SEPARATOR).join(texts)
 
 
-def written_out(rows: Any, columns: dict[str, str]) -> Any:
-    """Write a row out as `name=value name=value`.
+def format_rows(rows: Any, columns: dict[str, str]) -> Any:
+    """Return each row as a text like `name=value name=value`.
 
     Parameters
     ----------
+    rows : Ibis table
     columns : dict of str to str
         Name to show → column of `rows`.
+
+    Returns
+    -------
+    Ibis string
     """
     texts = [
         ibis.literal(f"{name}=") + rows[column].cast("string").fill_null("")
@@ -105,19 +126,22 @@ def written_out(rows: Any, columns: dict[str, str]) -> Any:
 def require_columns(
     wanted: dict[str, str], there: list[str], *, source: SourceSettings, file: str
 ) -> None:
-    """Check that a file has every column that is mapped.
+    """Check that a file has every column that the source maps.
 
     Parameters
     ----------
     wanted : dict of str to str
-        What it is needed for → the column.
+        Field → column.
     there : list of str
         The columns of the file.
+    source : SourceSettings
+    file : str
+        Its name.
 
     Raises
     ------
     MissingColumnError
-        Naming the missing columns and the ones there are.
+        Names the missing columns and the existing ones.
     """
     missing = {field: column for field, column in wanted.items() if column not in there}
     if missing:
