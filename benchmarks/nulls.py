@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from microconv.demo import simulate
-from microconv.histories.arrays import DAY
+from microconv.histories.arrays import DAY, NEVER
 from microconv.ingest.ingest import Outputs, ingest
 from microconv.journey import JourneyMap
 from microconv.measurement.impact.person_time import (
@@ -31,7 +31,7 @@ from microconv.measurement.impact.person_time import (
 from microconv.measurement.stats.intervals import Ratio, pooled_rate_ratio, rate_ratio
 from microconv.measurement.study.human_events import select_human_events
 from microconv.measurement.study.load import load_study
-from microconv.measurement.study.study import NEVER, Study
+from microconv.measurement.study.study import Study
 from microconv.settings import Settings, read_settings
 from microconv.storage.log import EventLog
 

@@ -82,7 +82,7 @@ def check_confounded(rows, least):
 
 
 def check_null(rows):
-    """Count benjamini_hochberg, and landmark intervals that hold 1."""
+    """Count significant results, and landmark intervals that contain 1."""
     tests = sum(row["tests"] for row in rows)
     assert sum(row["significant"] for row in rows) <= 0.05 * tests
     landmarks = sum(row["landmarks"] for row in rows)

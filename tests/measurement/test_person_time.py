@@ -7,14 +7,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from microconv.histories.arrays import DAY
+from microconv.histories.arrays import DAY, NEVER
 from microconv.measurement.impact.person_time import (
     ever_completed,
     follow_sequence,
     total_person_time,
 )
 from microconv.measurement.study.human_events import DONE_BANDS, OPEN_BANDS, select_human_events
-from microconv.measurement.study.study import NEVER
 from worlds.logs import JOURNEY, event, instant
 from worlds.studies import HOUR, LENGTH, at, study_of
 

@@ -7,7 +7,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import beta, betabinom
 
-from microconv.measurement.stats.shrinkage import STRONGEST, fit_prior_strength, shrink_rates
+from microconv.measurement.stats.shrinkage import MAX_STRENGTH, fit_prior_strength, shrink_rates
 
 
 def drawn(strength, groups, seed):
@@ -49,7 +49,7 @@ def test_groups_that_differ_by_chance_alone_are_taken_for_one():
 
 def test_one_group_shows_nothing_of_differences():
     """A strength from a single group would be an invention."""
-    assert fit_prior_strength(np.array([3.0]), np.array([10.0]), np.array([0.2])) == STRONGEST
+    assert fit_prior_strength(np.array([3.0]), np.array([10.0]), np.array([0.2])) == MAX_STRENGTH
 
 
 def test_shrunk_rates_are_nearer_to_the_truth_than_raw_ones():

@@ -22,26 +22,26 @@ COUNTS = {"blog": 9, "guide": 2, "pricing": 5, "reference": 1, "sent": 7, "opene
 
 def test_the_commonest_stay_and_the_rest_of_a_stage_is_one_step():
     """Two micro steps and two exposures stay; guide and reference are rare and of two stages."""
-    journey, says = group_rare_steps(JOURNEY, COUNTS, named=(), most=2)
+    journey, note = group_rare_steps(JOURNEY, COUNTS, named=(), max_steps=2)
     others = {step.name: step for step in journey.steps if step.name.startswith("(other")}
     assert set(journey.step_names) - set(others) == {
         "sent", "opened", "blog", "pricing", "won", "left",
     }  # fmt: skip
     assert others["(other consideration)"].events == ("guide",)
     assert others["(other decision)"].commitment == 4
-    assert says.startswith("2 of the 8 steps are measured together")
+    assert note.startswith("2 of the 8 steps are grouped")
 
 
 def test_a_step_that_the_settings_name_stays_however_rare():
     """Whoever asks about a sequence is answered."""
-    journey, _ = group_rare_steps(JOURNEY, COUNTS, named={"reference"}, most=2)
+    journey, _ = group_rare_steps(JOURNEY, COUNTS, named={"reference"}, max_steps=2)
     assert "reference" in journey.step_names
     assert "guide" not in journey.step_names
 
 
 def test_a_short_journey_is_left_alone():
     """The same object, and nothing to say."""
-    assert group_rare_steps(JOURNEY, COUNTS, named=(), most=4) == (JOURNEY, "")
+    assert group_rare_steps(JOURNEY, COUNTS, named=(), max_steps=4) == (JOURNEY, "")
 
 
 def test_what_the_shipped_settings_name_is_found():
@@ -58,7 +58,7 @@ def test_no_stage_loses_anybody():
         event("bob", "pricing", at(2)),
         event("cy", "blog", at(3)),
     ]
-    gathered, _ = group_rare_steps(JOURNEY, {}, named=(), most=1)
+    gathered, _ = group_rare_steps(JOURNEY, {}, named=(), max_steps=1)
     apart, order_prospects = (
         completion(study, sends_of(study), MeasureSettings()).tables["stages"]
         for study in (study_of(*rows, journey=journey) for journey in (JOURNEY, gathered))
@@ -86,5 +86,5 @@ def test_5000_steps_are_measured_in_bounded_time_and_memory(tmp_path):
     places = {"log": tmp_path / "log", "journey": tmp_path / "journey.json"}
     measure(check_settings(given), **places, tables=tmp_path / "tables")
     report = json.loads((tmp_path / "journey.json").read_text(encoding="utf-8"))
-    assert "4,800 of the 5,001 steps are measured together" in report["completion"]["missing"][0]
+    assert "4,800 of the 5,001 steps are grouped" in report["completion"]["missing"][0]
     assert len(report["completion"]["tables"]["steps"]) == MOST_STEPS + 1

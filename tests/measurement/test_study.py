@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 
 from microconv.errors import NotEnoughDataError
-from microconv.histories.arrays import microseconds
-from microconv.measurement.study.load import load_study, mining_halves
-from microconv.measurement.study.study import NEVER
+from microconv.histories.arrays import NEVER, microseconds
+from microconv.measurement.study.load import assign_mining_half, load_study
 from microconv.storage.log import MemoryLog
 from microconv.storage.schema import MESSAGES
 from worlds.logs import AS_OF, JOURNEY, event, event_rows, instant, log_of
@@ -126,9 +125,9 @@ def test_a_number_is_cut_at_its_quartiles():
 def test_the_two_halves_are_about_equal_and_do_not_depend_on_the_company_kept():
     """A prospect that changed sides would be mined and tested on."""
     ids = pa.array([f"p{k}" for k in range(4000)])
-    half = mining_halves(ids)
+    half = assign_mining_half(ids)
     assert abs(half.mean() - 0.5) < 0.03
-    assert mining_halves(ids.slice(100, 50)).tolist() == half[100:150].tolist()
+    assert assign_mining_half(ids.slice(100, 50)).tolist() == half[100:150].tolist()
 
 
 def test_nothing_to_measure_is_one_sentence():

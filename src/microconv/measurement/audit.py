@@ -10,7 +10,7 @@ import pandas as pd
 
 from microconv.errors import listed
 from microconv.journey import JourneyMap
-from microconv.measurement.section import MOST_NAMED, Section
+from microconv.measurement.section import MAX_NAMED, Section
 from microconv.measurement.stats.intervals import wilson_interval
 from microconv.measurement.study.message_sends import (
     MessageSends,
@@ -223,7 +223,7 @@ def _summary(table: pd.DataFrame) -> tuple[str, ...]:
     for kind, rows in table.groupby("kind", sort=False):
         if kind == "step_without_message":
             steps = (text.rpartition(":")[0] for text in rows["detail"])
-            summary.append(f"No message asks for {listed(steps, most=MOST_NAMED)}.")
+            summary.append(f"No message asks for {listed(steps, most=MAX_NAMED)}.")
             continue
         names = ", ".join(
             f"`{message}`" + (f" ({detail})" if detail else "")

@@ -15,7 +15,7 @@ import pandas as pd
 from microconv.errors import listed
 from microconv.histories.arrays import Int64
 from microconv.journey import JourneyMap
-from microconv.measurement.section import MOST_NAMED, Section
+from microconv.measurement.section import MAX_NAMED, Section
 from microconv.measurement.stats.intervals import wilson_interval
 from microconv.measurement.stats.shrinkage import fit_prior_strength, shrink_rates
 from microconv.measurement.study.message_sends import MessageSends
@@ -67,7 +67,7 @@ def benchmarks(
     without = [name for name in study.names_of("micro") if study.journey.code_of(name) not in goals]
     if without:
         missing.append(
-            f"No message asks for {listed(without, most=MOST_NAMED)}: these steps have no "
+            f"No message asks for {listed(without, most=MAX_NAMED)}: these steps have no "
             "benchmark of their own."
         )
     if table["expected_rate"].isna().any():

@@ -1,15 +1,16 @@
-"""The measurement as a whole: every section of the journey's report, and the files they go to."""
+"""The measurement: all sections of the journey report, and the files they are written to."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
+from microconv.histories.arrays import EPOCH
 from microconv.ingest.dataframes import as_arrow
 from microconv.measurement.audit import audit
 from microconv.measurement.benchmarks import benchmarks
@@ -26,25 +27,23 @@ from microconv.measurement.study.study import Study
 from microconv.settings import Settings
 from microconv.storage.files import atomic_write
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 
 def measure(study: Study, settings: Settings, *, threads: int | None = None) -> dict[str, Section]:
-    """Measure the journey.
+    """Compute all sections of the journey report.
 
     Parameters
     ----------
     study : Study
     settings : Settings
-        Its sections `measure`, `experiments`, `audit`, `benchmarks` and `bottlenecks`.
+        Uses `measure`, `experiments`, `audit`, `benchmarks` and `bottlenecks`.
     threads : int, optional
-        Every core when None; changes no value.
+        All cores when None; does not change any value.
 
     Returns
     -------
     dict of str to Section
-        In the order in which they are to be read. What a section lacks it says
-        in `missing`; the others are not touched by it.
+        Section name → section, in the order of the report. What data a section lacks is in
+        its `missing`; the other sections are not affected.
     """
     own, confidence = settings.measure, settings.measure.confidence
     sends = list_message_sends(
@@ -68,7 +67,7 @@ def measure(study: Study, settings: Settings, *, threads: int | None = None) -> 
 
 
 def overview(study: Study) -> dict[str, Any]:
-    """Say what was looked at: period, prospects, events, conversions."""
+    """Return the period and the numbers of events, prospects and conversions."""
     follow_up = study.follow_up
     instants = (EPOCH + timedelta(microseconds=at) for at in (study.start, study.until))
     start, until = (instant.isoformat() for instant in instants)
@@ -86,14 +85,16 @@ def overview(study: Study) -> dict[str, Any]:
 def write_measurement(
     study: Study, sections: Mapping[str, Section], *, report: Path, tables: Path
 ) -> None:
-    """Write every figure as JSON, and every table as Parquet.
+    """Write all figures to one JSON file and all tables to Parquet.
 
     Parameters
     ----------
+    study : Study
+    sections : mapping of str to Section
     report : Path
-        One file: `overview`, then section → `summary`, `missing`, `tables`.
+        JSON file: `overview`, then section → `summary`, `missing`, `tables`.
     tables : Path
-        A folder, replaced as a whole: one file `section.table.parquet` per table.
+        Folder of one file `section.table.parquet` per table; replaced as a whole.
     """
     content = {"overview": overview(study)}
     content |= {name: section.report() for name, section in sections.items()}

@@ -1,4 +1,4 @@
-"""What every part of the measurement hands over: sentences, gaps, and tidy tables."""
+"""One section of the journey report: summary sentences, what is missing, tables."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-MOST_NAMED = 20
-"""A sentence names so many steps, and counts the others."""
+MAX_NAMED = 20
+"""Maximum number of names that a sentence lists; it counts the others."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """One part of the measurement.
+    """One section of the journey report.
 
     Attributes
     ----------
     summary : tuple of str
-        What was found, in plain language, the most important first.
+        Findings as sentences, the most important first.
     missing : tuple of str
-        What could not be said, why, and what would have to be brought.
+        What could not be measured, why, and which data it needs.
     tables : mapping of str to DataFrame
-        The figures, one fact per row; intervals as `…_low` and `…_high`.
+        Tidy tables of the figures; intervals as columns `…_low` and `…_high`.
     """
 
     summary: tuple[str, ...] = ()
@@ -34,13 +34,13 @@ class Section:
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
-        """Put the section into what JSON can hold: tables as lists of rows, nan as null."""
+        """Return the section as JSON values: tables as lists of rows, nan as null."""
         tables = {name: as_rows(table) for name, table in self.tables.items()}
         return {"summary": list(self.summary), "missing": list(self.missing), "tables": tables}
 
 
 def as_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Turn a table into rows of plain Python values.
+    """Return the rows of a table as plain Python values.
 
     Examples
     --------

@@ -22,7 +22,7 @@ def measure(settings: Settings, *, log: Path, journey: Path, tables: Path) -> st
     messages = opened.read_messages()
     goals = [] if messages is None else messages["goal"].unique().to_pylist()
     named = named_steps(settings, whole) | {step for goal in goals for step in parse_goals(goal)}
-    steps, gathered = group_rare_steps(whole, opened.event_names, named=named)
+    steps, note = group_rare_steps(whole, opened.event_names, named=named)
     study = load_study(
         opened,
         steps,
@@ -31,9 +31,9 @@ def measure(settings: Settings, *, log: Path, journey: Path, tables: Path) -> st
         threads=settings.engine.threads,
     )
     sections = measure_all(study, settings, threads=settings.engine.threads)
-    if gathered:
+    if note:
         first = sections["completion"]
-        sections["completion"] = replace(first, missing=(gathered, *first.missing))
+        sections["completion"] = replace(first, missing=(note, *first.missing))
     write_measurement(study, sections, report=journey, tables=tables)
     gaps = sum(len(section.missing) for section in sections.values())
     said = sections["impact"].summary[0] if sections["impact"].summary else "nothing to compare"

@@ -1,9 +1,8 @@
-"""Completion: of those who could have done a micro-conversion, how many did.
+"""Completion rates of micro-conversions: by step, stage, message, segment and month.
 
-Counted while at risk: what a customer does after buying, or somebody
-disqualified does, completes nothing here. Beside each raw count stands the
-expected number of *people* among those who completed: one minus the
-probability that a machine made all of a prospect's clicks.
+Only events while at risk count, not those after a purchase or a disqualification. Next to each
+raw count is the expected number of *people* among the prospects who completed the step: one
+minus the probability that a machine did all of a prospect's events.
 """
 
 from __future__ import annotations
@@ -18,20 +17,27 @@ from numba import njit
 
 from microconv.errors import listed
 from microconv.histories.arrays import Int64
-from microconv.measurement.section import MOST_NAMED, Section
+from microconv.journey import MICRO
+from microconv.measurement.section import MAX_NAMED, Section
 from microconv.measurement.stats.intervals import wilson_interval
 from microconv.measurement.study.message_sends import NO_GOAL, MessageSends, message_goals
 from microconv.measurement.study.study import NO_CODE, Floats, Int32, Study
 from microconv.settings import MeasureSettings
 
-MOST_STEPS = 30
-"""Segments and months are shown for so many steps, the most completed ones."""
+MAX_STEPS = 30
+"""Segments and months are shown for this many steps, the most completed ones."""
 
-NO_VALUE = "(unknown)"
+UNKNOWN_VALUE = "(unknown)"
 
 
 def completion(study: Study, sends: MessageSends, settings: MeasureSettings) -> Section:
-    """Count who completed what: by step, stage, campaign, position, segment and month.
+    """Measure completion rates.
+
+    Parameters
+    ----------
+    study : Study
+    sends : MessageSends
+    settings : MeasureSettings
 
     Returns
     -------
@@ -42,7 +48,7 @@ def completion(study: Study, sends: MessageSends, settings: MeasureSettings) -> 
     at_risk = sends.time < study.follow_up.ended_at[sends.prospect]
     sends = sends.where(at_risk & study.follow_up.at_risk[sends.prospect]).with_outcome()
     steps = _steps(study, micro, sends, settings)
-    shown = list(steps.sort_values("completed", ascending=False)["step"])[:MOST_STEPS]
+    shown = list(steps.sort_values("completed", ascending=False)["step"])[:MAX_STEPS]
     groups = {name: (codes.codes, codes.labels) for name, codes in study.segments.items()}
     segments = _by_groups(study, groups.items(), shown, settings)
     months = _by_groups(study, [("month", arrival_months(study))], shown, settings)
@@ -61,7 +67,7 @@ def _steps(
     study: Study, micro: npt.NDArray[np.int16], sends: MessageSends, settings: MeasureSettings
 ) -> pd.DataFrame:
     everybody = np.zeros(len(study), np.int32)
-    count = count_completions(study, everybody, 1, np.arange(len(study.journey), dtype=np.int32))
+    count = _count_completions(study, everybody, 1, np.arange(len(study.journey), dtype=np.int32))
     steps = [study.journey.steps[code] for code in micro]
     table = pd.DataFrame(
         {
@@ -83,23 +89,24 @@ def _steps(
 
 
 def _reached(study: Study) -> Int64:
-    """Count, for each stage, the prospects who had come as far as the one before it."""
+    """Count, for each stage, the prospects who had reached the stage before it."""
     stages, everybody = study.journey.stage_codes, np.zeros(len(study), np.int32)
-    micro = np.isin(np.arange(len(study.journey)), study.journey.codes_of_kind("micro"))
+    micro = study.journey.kinds == MICRO
     reached = [int(study.follow_up.at_risk.sum())]
     for stage in range(1, len(study.journey.stages)):
         target = np.where(micro & (stages >= stage - 1), 0, NO_CODE).astype(np.int32)
         reached.append(
-            int(count_completions(study, everybody, 1, target, n_targets=1).completed[0, 0])
+            int(_count_completions(study, everybody, 1, target, n_targets=1).completed[0, 0])
         )
     return np.array(reached, np.int64)
 
 
 def _stages(study: Study, settings: MeasureSettings) -> pd.DataFrame:
-    micro = np.isin(np.arange(len(study.journey)), study.journey.codes_of_kind("micro"))
-    target = np.where(micro, study.journey.stage_codes, NO_CODE).astype(np.int32)
+    target = np.where(study.journey.kinds == MICRO, study.journey.stage_codes, NO_CODE).astype(
+        np.int32
+    )
     size = len(study.journey.stages)
-    count = count_completions(study, np.zeros(len(study), np.int32), 1, target, n_targets=size)
+    count = _count_completions(study, np.zeros(len(study), np.int32), 1, target, n_targets=size)
     table = pd.DataFrame(
         {
             "stage": study.journey.stages,
@@ -124,9 +131,9 @@ def _by_groups(
     target[micro] = np.arange(len(micro))
     parts = [pd.DataFrame(columns=["attribute", "group", "step", "prospects", "completed"])]
     for attribute, (codes, labels) in groups:
-        names = [*labels, NO_VALUE]
+        names = [*labels, UNKNOWN_VALUE]
         own = np.where(codes < 0, len(labels), codes).astype(np.int32)
-        count = count_completions(study, own, len(names), target, n_targets=len(micro))
+        count = _count_completions(study, own, len(names), target, n_targets=len(micro))
         part = pd.DataFrame(
             {
                 "attribute": attribute,
@@ -143,7 +150,7 @@ def _by_groups(
 
 
 def arrival_months(study: Study) -> tuple[Int32, tuple[str, ...]]:
-    """Group prospects by the month in which they were first seen."""
+    """Return the month in which each prospect was first seen, as codes and labels."""
     month = study.follow_up.first_seen.astype("datetime64[us]").astype("datetime64[M]")
     labels, codes = np.unique(month, return_inverse=True)
     return codes.astype(np.int32), tuple(str(label) for label in labels)
@@ -174,7 +181,21 @@ def _by_message(
 def add_rate(
     table: pd.DataFrame, count: str, total: str, settings: MeasureSettings, *, name: str = ""
 ) -> pd.DataFrame:
-    """Add a rate with Wilson's interval, named after what is counted."""
+    """Add the columns of a rate with Wilson's confidence interval.
+
+    Parameters
+    ----------
+    table : DataFrame
+    count, total : str
+        Columns of the numerator and the denominator.
+    settings : MeasureSettings
+    name : str
+        Prefix of the new columns `…_rate`, `…_low` and `…_high`; `count` when empty.
+
+    Returns
+    -------
+    DataFrame
+    """
     counts, totals = (table[column].to_numpy(np.float64) for column in (count, total))
     low, high = wilson_interval(counts, totals, confidence=settings.confidence)
     rate = np.divide(counts, totals, out=np.full(len(table), np.nan), where=totals > 0)
@@ -207,33 +228,33 @@ def _missing(study: Study, steps: pd.DataFrame) -> tuple[str, ...]:
     missing = []
     never = steps.loc[steps["completed"] == 0, "step"].tolist()
     if never:
-        missing.append(f"Nobody completed {listed(never, most=MOST_NAMED)} while at risk.")
+        missing.append(f"Nobody completed {listed(never, most=MAX_NAMED)} while at risk.")
     if study.messages is None:
         missing.append(
-            "The log has no table of messages, so it is unknown which step a message asks for: no "
-            "responses, campaigns or positions. Add a source of the format `messages`."
+            "The log has no messages table, so response rates by campaign and position cannot be "
+            "measured. Add a source of the format `messages`."
         )
     elif not steps["messaged"].any():
         missing.append(
             "No event belongs to a message with a micro step as its goal, so no response is "
-            "counted. Map `message_id` in the source of the emails, and give messages a `goal`."
+            "counted. Map `message_id` in the email source, and give the messages a `goal`."
         )
     if not study.segments:
-        missing.append("No attribute was known of prospects when first seen: no segments.")
+        missing.append("No attribute was known when prospects were first seen: no segments.")
     return tuple(missing)
 
 
 @dataclass(frozen=True)
-class CompletionCounts:
-    """Prospects at risk of each group, and completions of each group and target.
+class _CompletionCounts:
+    """Prospects at risk by group, and completions by group and target.
 
     Attributes
     ----------
     prospects : ndarray of int64, shape (n_groups,)
     completed : ndarray of float64, shape (n_groups, n_targets)
     by_people : ndarray of float64, shape (n_groups, n_targets)
-        Expected number of completers who are people: one minus the probability
-        that a machine made every one of a prospect's events, summed.
+        Expected number of people among them: the sum of one minus the probability that a
+        machine did all of a prospect's events.
     """
 
     prospects: Int64
@@ -241,19 +262,13 @@ class CompletionCounts:
     by_people: Floats
 
 
-def count_completions(
+def _count_completions(
     study: Study, group: Int32, n_groups: int, target: Int32, *, n_targets: int | None = None
-) -> CompletionCounts:
-    """Count the prospects who did each target while at risk, by group.
+) -> _CompletionCounts:
+    """Count the prospects of each group who did each target while at risk.
 
-    Parameters
-    ----------
-    group : ndarray of int32, shape (n_prospects,)
-        From 0 to `n_groups` − 1.
-    target : ndarray of int32, shape (n_steps,)
-        What each step of the journey counts as; -1 for nothing.
-    n_targets : int, optional
-        As many as there are steps when None.
+    `group` holds the group of each prospect, `target` that of each step of the journey (-1 for
+    none); there are as many targets as steps when `n_targets` is None.
     """
     follow_up = study.follow_up
     size = len(target) if n_targets is None else n_targets
@@ -265,7 +280,7 @@ def count_completions(
         (n_groups, size),
     )
     prospects = np.bincount(group[follow_up.at_risk], minlength=n_groups)
-    return CompletionCounts(prospects, completed, by_people)
+    return _CompletionCounts(prospects, completed, by_people)
 
 
 @njit(cache=True, nogil=True)

@@ -1,8 +1,8 @@
-"""Drop-off: where prospects stop, within a micro-conversion of several parts and on the journey.
+"""Drop-off: where prospects stop, within multi-step micro-conversions and on the journey.
 
-Whoever did nothing more for `stall_days` has stopped. Whoever did something more
-recently than that, before the end of the study, a conversion or an exit, may
-still have been on the way: censored, not lost, and left out of the rate.
+A prospect who did nothing more for `stall_days` has stopped. One who was active more recently
+before the end of the study, a conversion or an exit may still have gone on: they are censored
+and left out of the rate.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pandas as pd
 from numba import njit
 
 from microconv.histories.arrays import DAY, Int64
+from microconv.journey import MICRO
 from microconv.measurement.funnel.completion import add_rate
 from microconv.measurement.section import Section
 from microconv.measurement.study.study import Bools, Study
@@ -25,7 +26,12 @@ NOTHING_YET = "(nothing yet)"
 
 
 def drop_off(study: Study, settings: MeasureSettings) -> Section:
-    """Say where prospects stop, how many, and how long they had been there.
+    """Measure where prospects stop, how many, and for how long.
+
+    Parameters
+    ----------
+    study : Study
+    settings : MeasureSettings
 
     Returns
     -------
@@ -40,13 +46,11 @@ def _parts(study: Study, settings: MeasureSettings) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     first = 0
     for name, parts in study.journey.multi_step:
-        place, labels = _way(study, name, parts, first)
-        progress = measure_progress(
-            study, place, min_human_probability=settings.min_human_probability
-        )
-        inactive = progress.inactive_for(round(settings.stall_days * DAY))
+        position, labels = _part_positions(study, name, parts, first)
+        progress = _measure_progress(study, position, settings)
         for k, part in enumerate(labels):
-            here = progress.furthest == k
+            stopped = (progress.furthest == k) & progress.inactive
+            censored = (progress.furthest == k) & ~progress.inactive
             last = k == len(labels) - 1
             rows.append(
                 {
@@ -55,11 +59,9 @@ def _parts(study: Study, settings: MeasureSettings) -> pd.DataFrame:
                     "position": k + 1,
                     "reached": int((progress.furthest >= k).sum()),
                     "moved_on": int((progress.furthest > k).sum()),
-                    "stopped": 0 if last else int((here & inactive).sum()),
-                    "censored": 0 if last else int((here & ~inactive).sum()),
-                    "median_days_stopped": np.nan
-                    if last
-                    else _days_here(progress, here & inactive),
+                    "stopped": 0 if last else int(stopped.sum()),
+                    "censored": 0 if last else int(censored.sum()),
+                    "median_days_stopped": np.nan if last else progress.median_days(stopped),
                 }
             )
         first += len(parts)
@@ -76,43 +78,32 @@ def _parts(study: Study, settings: MeasureSettings) -> pd.DataFrame:
     return add_rate(table, "stopped", "outcome_known", settings)
 
 
-def _way(
+def _part_positions(
     study: Study, name: str, parts: tuple[str, ...], first: int
 ) -> tuple[npt.NDArray[np.int16], tuple[str, ...]]:
-    """Place each event on the way of one micro-conversion; its own step is the end of the way.
+    """Return the position of each event in one micro-conversion, and the names of the positions.
 
-    Parameters
-    ----------
-    first : int
-        Position of the first of `parts` among the parts of all.
+    `first` is the position of the first of `parts` among the parts of all micro-conversions. The
+    micro-conversion itself is the last position, unless its event is one of the parts.
     """
     own = (study.part >= first) & (study.part < first + len(parts))
-    place = np.where(own, study.part - first, -1).astype(np.int16)
+    position = np.where(own, study.part - first, -1).astype(np.int16)
     step = next((step for step in study.journey.steps if step.name == name), None)
     if step is None or not set(step.events).isdisjoint(parts):
-        return place, parts
-    place[study.step == study.journey.code_of(name)] = len(parts)
-    return place, (*parts, name)
-
-
-def _days_here(progress: Progress, who: Bools) -> float:
-    """Give the median of the days since the place was reached, to the end of the time at risk."""
-    days = (progress.ended_at - progress.since)[who] / DAY
-    return float(np.median(days)) if len(days) else float("nan")
+        return position, parts
+    position[study.step == study.journey.code_of(name)] = len(parts)
+    return position, (*parts, name)
 
 
 def _stages(study: Study, settings: MeasureSettings) -> pd.DataFrame:
-    """Divide prospects by the furthest stage reached and by what became of them there."""
-    micro = np.isin(np.arange(len(study.journey)), study.journey.codes_of_kind("micro"))
-    stage = np.where(micro, study.journey.stage_codes, -1).astype(np.int16)
-    progress = measure_progress(
-        study, stage[study.step], min_human_probability=settings.min_human_probability
-    )
-    inactive = progress.inactive_for(round(settings.stall_days * DAY))
-    waiting = ~progress.converted & ~progress.exited
+    """Count prospects by the furthest stage reached and by outcome."""
+    stage = np.where(study.journey.kinds == MICRO, study.journey.stage_codes, -1).astype(np.int16)
+    progress = _measure_progress(study, stage[study.step], settings)
+    no_outcome = ~progress.converted & ~progress.exited
     rows = []
     for k, name in enumerate([NOTHING_YET, *study.journey.stages], start=-1):
         here = progress.furthest == k
+        stopped = here & no_outcome & progress.inactive
         rows.append(
             {
                 "stage": name,
@@ -120,9 +111,9 @@ def _stages(study: Study, settings: MeasureSettings) -> pd.DataFrame:
                 "moved_on": int((progress.furthest > k).sum()),
                 "converted": int((here & progress.converted).sum()),
                 "exited": int((here & progress.exited).sum()),
-                "stopped": int((here & waiting & inactive).sum()),
-                "still_active": int((here & waiting & ~inactive).sum()),
-                "median_days_stopped": _days_here(progress, here & waiting & inactive),
+                "stopped": int(stopped.sum()),
+                "still_active": int((here & no_outcome & ~progress.inactive).sum()),
+                "median_days_stopped": progress.median_days(stopped),
             }
         )
     table = pd.DataFrame(rows)
@@ -153,8 +144,8 @@ def _missing(study: Study, tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
     missing = []
     if not study.journey.multi_step:
         missing.append(
-            "The journey names no micro-conversion of several parts. Name the event names of the "
-            "parts of a video, an assessment or a form under `journey.multi_step`."
+            "The journey has no multi-step micro-conversions. List the event names of the parts of "
+            "a video, an assessment or a form in `journey.multi_step`."
         )
     never = [
         name
@@ -167,61 +158,60 @@ def _missing(study: Study, tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """One entry per prospect at risk.
+class _Progress:
+    """Furthest position of each prospect at risk on an ordered path.
 
     Attributes
     ----------
     furthest : ndarray of int64, shape (n,)
-        Position on the way of the furthest place reached; -1 for none.
-    since, last : ndarray of int64, shape (n,)
-        When that place was first reached, and when anything on the way was
-        last done (µs since 1970); when first seen, where nothing was.
+        -1 for none.
+    since : ndarray of int64, shape (n,)
+        When it was reached, µs since 1970; when first seen, if none was.
     ended_at : ndarray of int64, shape (n,)
         End of the time at risk.
+    inactive : ndarray of bool, shape (n,)
+        Nothing on the path was done in the last `stall_days` of the time at risk.
     converted, exited : ndarray of bool, shape (n,)
-        How it ended; neither: at the end of the study.
+        How it ended; neither at the end of the study.
     """
 
     furthest: Int64
     since: Int64
-    last: Int64
     ended_at: Int64
+    inactive: Bools
     converted: Bools
     exited: Bools
 
-    def inactive_for(self, span: int) -> Bools:
-        """Say who had done nothing on the way for so long when their time at risk ended."""
-        return np.asarray(self.ended_at - self.last >= span)
+    def median_days(self, chosen: Bools) -> float:
+        """Return the median days at the furthest position, until the end of the time at risk."""
+        days = (self.ended_at - self.since)[chosen] / DAY
+        return float(np.median(days)) if len(days) else float("nan")
 
 
-def measure_progress(
-    study: Study, place: npt.NDArray[np.int16], *, min_human_probability: float
-) -> Progress:
-    """Find how far each prospect at risk came.
-
-    Parameters
-    ----------
-    place : ndarray of int16, shape (n_events,)
-        Position on the way of each event; -1 for none.
-    """
-    follow_up = study.follow_up
-    own = np.where(study.human_probability >= min_human_probability, place, -1).astype(np.int16)
-    found = _furthest(study.offsets, study.time, own, follow_up.first_seen, follow_up.ended_at)
-    furthest, since, last = (column[follow_up.at_risk] for column in found)
+def _measure_progress(
+    study: Study, position: npt.NDArray[np.int16], settings: MeasureSettings
+) -> _Progress:
+    """Measure the progress of each prospect; `position` is that of each event, -1 for none."""
+    follow_up, at_risk = study.follow_up, study.follow_up.at_risk
+    human = study.human_probability >= settings.min_human_probability
+    position = np.where(human, position, -1).astype(np.int16)
+    ends = follow_up.first_seen, follow_up.ended_at
+    columns = _furthest(study.offsets, study.time, position, *ends)
+    furthest, since, last = (column[at_risk] for column in columns)
+    ended_at = follow_up.ended_at[at_risk]
     exited = (follow_up.exited_at == follow_up.ended_at) & ~follow_up.converted
-    return Progress(
-        furthest,
-        since,
-        last,
-        follow_up.ended_at[follow_up.at_risk],
-        follow_up.converted[follow_up.at_risk],
-        exited[follow_up.at_risk],
+    return _Progress(
+        furthest=furthest,
+        since=since,
+        ended_at=ended_at,
+        inactive=ended_at - last >= round(settings.stall_days * DAY),
+        converted=follow_up.converted[at_risk],
+        exited=exited[at_risk],
     )
 
 
 @njit(cache=True, nogil=True)
-def _furthest(offsets, time, place, first_seen, ended_at):  # type: ignore[no-untyped-def]
+def _furthest(offsets, time, position, first_seen, ended_at):  # type: ignore[no-untyped-def]
     n = len(first_seen)
     furthest = np.full(n, -1, np.int64)
     since, last = first_seen.copy(), first_seen.copy()
@@ -229,9 +219,9 @@ def _furthest(offsets, time, place, first_seen, ended_at):  # type: ignore[no-un
         for i in range(offsets[p], offsets[p + 1]):
             if time[i] >= ended_at[p]:
                 break
-            if place[i] < 0:
+            if position[i] < 0:
                 continue
-            if place[i] > furthest[p]:
-                furthest[p], since[p] = place[i], time[i]
+            if position[i] > furthest[p]:
+                furthest[p], since[p] = position[i], time[i]
             last[p] = time[i]
     return furthest, since, last

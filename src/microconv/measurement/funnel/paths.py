@@ -1,7 +1,7 @@
-"""Paths: in what order micro-conversions come, where they begin, end and go round.
+"""Paths: the order of micro-conversions, entry steps, last steps, repetitions, removal effects.
 
-Everything here describes; nothing here says that a path *makes* anybody
-convert. That is the part `impact`.
+Everything here is descriptive: it does not show that a path *causes* conversions. Comparisons
+of completers with comparable prospects are in `impact`.
 """
 
 from __future__ import annotations
@@ -25,12 +25,25 @@ from microconv.measurement.study.human_events import select_human_events
 from microconv.measurement.study.study import Bools, Floats, Study
 from microconv.settings import MeasureSettings
 
-MOST_TRANSITIONS = 2000
-MOST_SEQUENCES = 200
+MAX_TRANSITIONS = 2000
+MAX_SEQUENCES = 200
+
+TREE_DEPTH = 4
+"""Number of first steps in the path tree."""
+
+MIN_BRANCH_SHARE = 0.005
+"""Branches of the path tree with a smaller share of the prospects are grouped."""
+
+OTHER = "(other)"
 
 
 def paths(study: Study, settings: MeasureSettings) -> Section:
     """Describe the order of micro-conversions.
+
+    Parameters
+    ----------
+    study : Study
+    settings : MeasureSettings
 
     Returns
     -------
@@ -39,7 +52,7 @@ def paths(study: Study, settings: MeasureSettings) -> Section:
         `sequences` and `removal_effects`.
     """
     if not len(study.journey.codes_of_kind("micro")):
-        return Section(missing=("The journey has no micro step, so there are no paths.",))
+        return Section(missing=("The journey has no micro-conversion, so there are no paths.",))
     trajectories = build_trajectories(study, min_human_probability=settings.min_human_probability)
     counts = count_transitions(trajectories)
     tables = {
@@ -47,7 +60,7 @@ def paths(study: Study, settings: MeasureSettings) -> Section:
         "entries": _ends(trajectories, settings, first=True),
         "last_touches": _ends(trajectories, settings, first=False),
         "loops": _loops(trajectories),
-        "tree": path_tree(trajectories, settings),
+        "tree": _path_tree(trajectories, settings),
         "sequences": _sequences(study, settings),
         "removal_effects": removal_effects(trajectories, counts, study.journey.kinds == MAJOR),
     }
@@ -55,7 +68,7 @@ def paths(study: Study, settings: MeasureSettings) -> Section:
 
 
 def _transitions(trajectories: Trajectories, counts: Int64) -> pd.DataFrame:
-    """List transitions with the share of what leads on, its base rate and the lift."""
+    """List the transitions with their share of all steps after a step, base rate and lift."""
     both = counts.sum(axis=0)
     start, to = np.nonzero(both)
     total = both.sum()
@@ -75,14 +88,14 @@ def _transitions(trajectories: Trajectories, counts: Int64) -> pd.DataFrame:
         }
     )
     table = table.sort_values(["count", "step", "next"], ascending=[False, True, True])
-    return table.head(MOST_TRANSITIONS).reset_index(drop=True)
+    return table.head(MAX_TRANSITIONS).reset_index(drop=True)
 
 
 def _ends(trajectories: Trajectories, settings: MeasureSettings, *, first: bool) -> pd.DataFrame:
-    """Count walks by their first, or by their last, micro step."""
+    """Count prospects by their first, or by their last, micro-conversion."""
     some = np.diff(trajectories.offsets) > 0
-    place = trajectories.offsets[:-1][some] if first else trajectories.offsets[1:][some] - 1
-    step, converted = trajectories.step[place], trajectories.converted[some]
+    row = trajectories.offsets[:-1][some] if first else trajectories.offsets[1:][some] - 1
+    step, converted = trajectories.step[row], trajectories.converted[some]
     size = len(trajectories.names)
     table = pd.DataFrame(
         {
@@ -106,7 +119,7 @@ def _loops(trajectories: Trajectories) -> pd.DataFrame:
 
 
 def _sequences(study: Study, settings: MeasureSettings) -> pd.DataFrame:
-    """Compare how common the frequent sequences are among converters and the others."""
+    """Compare how common frequent sequences are among converters and other prospects."""
     follow_up = study.follow_up
     human_events = select_human_events(study, min_human_probability=settings.min_human_probability)
 
@@ -147,7 +160,7 @@ def _sequences(study: Study, settings: MeasureSettings) -> pd.DataFrame:
     table = table.assign(prospects=both).sort_values(
         ["prospects", "sequence"], ascending=[False, True]
     )
-    return table.head(MOST_SEQUENCES).reset_index(drop=True)
+    return table.head(MAX_SEQUENCES).reset_index(drop=True)
 
 
 def _counted(level: FrequentSequences) -> list[tuple[tuple[int, ...], int]]:
@@ -184,40 +197,27 @@ def _summary(trajectories: Trajectories, tables: dict[str, pd.DataFrame]) -> tup
 def _missing(tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
     missing = []
     if not len(tables["removal_effects"]):
-        missing.append("Nobody converted while at risk, so no step can be removed from a path.")
+        missing.append("Nobody converted while at risk, so there are no removal effects.")
     if not len(tables["sequences"]):
         missing.append(
-            "No sequence is frequent among converters and the others alike, so they cannot be "
-            "compared."
+            "No sequence is frequent among both converters and other prospects, so sequences "
+            "cannot be compared."
         )
     return tuple(missing)
 
 
-DEPTH = 4
-"""Steps of the tree."""
+def _path_tree(trajectories: Trajectories, settings: MeasureSettings) -> pd.DataFrame:
+    """Aggregate the first distinct steps of all trajectories into a tree, rare branches grouped.
 
-SMALLEST_BRANCH = 0.005
-"""Branches of the tree with a smaller share of the prospects are cut, and counted together."""
-
-PRUNED = "(other)"
-
-
-def path_tree(trajectories: Trajectories, settings: MeasureSettings) -> pd.DataFrame:
-    """Aggregate the first distinct steps of all walks into a tree, small branches cut.
-
-    Returns
-    -------
-    DataFrame
-        One row per branch: `path`, `depth`, `prospects`, `converted` and their
-        rate; what was cut from a branch stands together as "(other)".
+    One row per branch: `path`, `depth`, `prospects`, `converted` and their rate.
     """
-    steps = first_steps(trajectories, DEPTH)
-    least = max(1.0, SMALLEST_BRANCH * len(trajectories))
+    steps = first_steps(trajectories, TREE_DEPTH)
+    least = max(1.0, MIN_BRANCH_SHARE * len(trajectories))
     size = len(trajectories.names) + 1
     key = np.zeros(len(trajectories), np.int64)
     rows: list[dict[str, object]] = []
     kept: dict[int, tuple[str, ...]] = {0: ()}
-    for depth in range(DEPTH):
+    for depth in range(TREE_DEPTH):
         inside = np.isin(key, list(kept)) & (steps[:, depth] >= 0)
         key = np.where(inside, key * size + steps[:, depth] + 1, -1)
         found, where, count = np.unique(key[inside], return_inverse=True, return_counts=True)
@@ -232,7 +232,7 @@ def path_tree(trajectories: Trajectories, settings: MeasureSettings) -> pd.DataF
             else:
                 others = cut.get(code // size, (0, 0))
                 cut[code // size] = others[0] + n, others[1] + int(converted)
-        rows += [_branch((*kept[p], PRUNED), n, won) for p, (n, won) in sorted(cut.items())]
+        rows += [_branch((*kept[p], OTHER), n, won) for p, (n, won) in sorted(cut.items())]
         kept = following
     table = pd.DataFrame(rows, columns=["path", "depth", "prospects", "converted"])
     return add_rate(table, "converted", "prospects", settings)
@@ -248,42 +248,44 @@ def _branch(path: tuple[str, ...], prospects: int, converted: int) -> dict[str, 
 
 
 def removal_effects(trajectories: Trajectories, counts: Int64, major: Bools) -> pd.DataFrame:
-    """Say how many fewer conversions a Markov chain of the walks has without each step.
+    """Compute the share of conversions that a Markov chain loses when each step is removed.
 
-    With Q the chance of going from state to state and r of converting next, the
-    chance of converting from each state is B = (I − Q)⁻¹ r. A step s is met with
-    chance N(start, s) / N(s, s), N = (I − Q)⁻¹, and whoever meets it converts by
-    way of it with chance B(s): removed, that is lost. The chain has no memory and
-    knows no causes: a descriptive figure.
+    With Q the transition probabilities between the steps and r the probability of converting
+    next, the probability of converting from each step is B = (I - Q)⁻¹ r. A step s is visited
+    with probability N(start, s) / N(s, s), where N = (I - Q)⁻¹. Removing it loses the
+    conversions from s on, B(s). The chain has no memory and describes no causes.
 
     Parameters
     ----------
+    trajectories : Trajectories
     counts : ndarray of int64, shape (2, n_states, n_states)
+        Transitions, as :func:`count_transitions` returns them.
     major : ndarray of bool, shape (n_steps,)
+        True for major conversions.
 
     Returns
     -------
     DataFrame
-        Columns `step`, `removal_effect` (share of conversions), the largest first.
+        Columns `step` and `removal_effect` (share of conversions), largest first.
     """
     nothing = pd.DataFrame({"step": [], "removal_effect": []})
     if not len(trajectories):
         return nothing
     both = counts.sum(axis=0).astype(np.float64)
     visited = np.flatnonzero(both.sum(axis=1) > 0)
-    chance = both[visited] / both[visited].sum(axis=1, keepdims=True)
-    won = np.append(major, [False, False])
-    fundamental: Floats = np.linalg.inv(np.eye(len(visited)) - chance[:, visited])
-    converting = fundamental @ chance[:, won].sum(axis=1)
+    probability = both[visited] / both[visited].sum(axis=1, keepdims=True)
+    is_major = np.append(major, [False, False])
+    fundamental: Floats = np.linalg.inv(np.eye(len(visited)) - probability[:, visited])
+    converting = fundamental @ probability[:, is_major].sum(axis=1)
     start = int(np.flatnonzero(visited == trajectories.start)[0])
     if converting[start] <= 0:
         return nothing
-    met = fundamental[start] / np.diag(fundamental)
+    visit = fundamental[start] / np.diag(fundamental)
     inner = visited != trajectories.start
     table = pd.DataFrame(
         {
             "step": np.array(trajectories.names, dtype=object)[visited[inner]],
-            "removal_effect": (met * converting / converting[start])[inner],
+            "removal_effect": (visit * converting / converting[start])[inner],
         }
     )
     return table.sort_values(["removal_effect", "step"], ascending=[False, True], ignore_index=True)

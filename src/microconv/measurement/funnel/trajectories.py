@@ -1,4 +1,4 @@
-"""Walks: the micro-conversions of each prospect while at risk, and how the walk ended."""
+"""Trajectories: each prospect's micro-conversions while at risk, and how they ended."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy.typing as npt
 from numba import njit
 
 from microconv.histories.arrays import Int64
+from microconv.journey import EXIT, MAJOR, MICRO
 from microconv.measurement.study.study import Bools, Int32, Study
 
 START, STILL_OPEN = "(start)", "(still open)"
@@ -16,18 +17,18 @@ START, STILL_OPEN = "(start)", "(still open)"
 
 @dataclass(frozen=True)
 class Trajectories:
-    """One walk per prospect at risk.
+    """One trajectory per prospect at risk.
 
     Attributes
     ----------
     names : tuple of str
-        Of the states: the journey's steps, then the start and "still open".
+        States: the journey's steps, then :data:`START` and :data:`STILL_OPEN`.
     offsets : ndarray of int64, shape (n_trajectories + 1,)
-    step : ndarray of int32, shape (n_taken,)
-        Micro steps by a person, in order, repetitions included.
-    time : ndarray of int64, shape (n_taken,)
+    step : ndarray of int32, shape (n_done,)
+        Micro-conversions by people, in order, repetitions included.
+    time : ndarray of int64, shape (n_done,)
     end : ndarray of int32, shape (n_trajectories,)
-        State in which each walk ended: a major, an exit, or still open.
+        Final state: a major conversion, an exit, or still open.
     converted : ndarray of bool, shape (n_trajectories,)
     """
 
@@ -39,74 +40,85 @@ class Trajectories:
     converted: Bools
 
     def __len__(self) -> int:
-        """Return the number of walks."""
+        """Return the number of trajectories."""
         return len(self.end)
 
     @property
     def start(self) -> int:
-        """State in which every walk begins."""
+        """State in which every trajectory begins."""
         return len(self.names) - 2
 
 
 def build_trajectories(study: Study, *, min_human_probability: float) -> Trajectories:
-    """Read the walks of a study."""
-    follow_up = study.follow_up
-    micro = study.journey.kinds == study.journey.kinds[study.journey.codes_of_kind("micro")[0]]
-    owner = np.repeat(np.arange(len(study)), np.diff(study.offsets))
-    taken = micro[study.step] & (study.human_probability >= min_human_probability)
-    taken &= (study.time < follow_up.ended_at[owner]) & follow_up.at_risk[owner]
-    count = np.bincount(owner[taken], minlength=len(study))[follow_up.at_risk]
-    closing = np.full(len(study), len(study.journey) + 1, np.int32)
-    closes = (study.time == follow_up.ended_at[owner]) & np.isin(
-        study.step, np.append(study.journey.codes_of_kind("major"), _exits(study))
-    )
-    rows = np.flatnonzero(closes)[::-1]  # the first of an instant is written last, and stays
-    rows = rows[np.argsort(_is_major(study)[study.step[rows]], kind="stable")]  # outcomes win
-    closing[owner[rows]] = study.step[rows]
+    """Build the trajectories of all prospects at risk.
+
+    Parameters
+    ----------
+    study : Study
+    min_human_probability : float
+        Steps less likely to be done by a person are left out.
+
+    Returns
+    -------
+    Trajectories
+    """
+    follow_up, owner, kind = study.follow_up, study.owners(), study.journey.kinds[study.step]
+    done = (kind == MICRO) & (study.human_probability >= min_human_probability)
+    done &= (study.time < follow_up.ended_at[owner]) & follow_up.at_risk[owner]
+    count = np.bincount(owner[done], minlength=len(study))[follow_up.at_risk]
+    end = np.full(len(study), len(study.journey) + 1, np.int32)
+    ends = (study.time == follow_up.ended_at[owner]) & ((kind == MAJOR) | (kind == EXIT))
+    rows = np.flatnonzero(ends)[::-1]  # of several at one instant, the first is written last
+    rows = rows[np.argsort(kind[rows] == MAJOR, kind="stable")]  # a conversion overwrites an exit
+    end[owner[rows]] = study.step[rows]
     return Trajectories(
         names=(*study.journey.step_names, START, STILL_OPEN),
         offsets=np.concatenate([[0], np.cumsum(count)]).astype(np.int64),
-        step=study.step[taken].astype(np.int32),
-        time=study.time[taken],
-        end=closing[follow_up.at_risk],
+        step=study.step[done].astype(np.int32),
+        time=study.time[done],
+        end=end[follow_up.at_risk],
         converted=follow_up.converted[follow_up.at_risk],
     )
 
 
-def _exits(study: Study) -> npt.NDArray[np.int16]:
-    return study.journey.codes_of_kind("exit")
-
-
-def _is_major(study: Study) -> Bools:
-    return np.isin(np.arange(len(study.journey)), study.journey.codes_of_kind("major"))
-
-
 def count_transitions(trajectories: Trajectories) -> Int64:
-    """Count direct transitions, shape (2, n_states, n_states): by others, by converters."""
-    counts: Int64 = _transitions(
-        trajectories.offsets,
-        trajectories.step,
-        trajectories.end,
-        trajectories.converted,
-        len(trajectories.names),
-    )
+    """Count direct transitions between states.
+
+    Returns
+    -------
+    ndarray of int64, shape (2, n_states, n_states)
+        Of the prospects who did not convert, then of the converters.
+    """
+    t = trajectories
+    counts: Int64 = _transitions(t.offsets, t.step, t.end, t.converted, len(t.names))
     return counts
 
 
 def first_steps(trajectories: Trajectories, depth: int) -> npt.NDArray[np.int32]:
-    """List each walk's first `depth` distinct steps; -1 where there are fewer."""
+    """Return the first distinct steps of each trajectory.
+
+    Parameters
+    ----------
+    trajectories : Trajectories
+    depth : int
+
+    Returns
+    -------
+    ndarray of int32, shape (n_trajectories, depth)
+        Step codes; -1 where there are fewer.
+    """
     found: npt.NDArray[np.int32] = _first_steps(trajectories.offsets, trajectories.step, depth)
     return found
 
 
 def count_returns(trajectories: Trajectories) -> Int64:
-    """Count, for each state, walks that did it, that did it again, and repetitions.
+    """Count how often each step is repeated.
 
     Returns
     -------
     ndarray of int64, shape (4, n_states)
-        Walks with the step, walks with it twice or more, immediate repetitions,
-        and returns to it after something else.
+        Prospects with the step, prospects with it twice or more, immediate repetitions, and
+        returns after another step.
     """
     counts: Int64 = _returns(trajectories.offsets, trajectories.step, len(trajectories.names))
     return counts

@@ -1,8 +1,7 @@
-"""Velocity: how long it takes from one step to the next, and to the conversion.
+"""Velocity: how long prospects take from one step to the next, and to the conversion.
 
-The median of those who made it is the median of the fast. Here the slow count
-too: whoever has not made it yet is censored, and where fewer than half ever
-make it there is no median.
+The median of the prospects who got there ignores the slow ones. Here the others are censored
+(Kaplan-Meier), so there is no median where fewer than half ever get there.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.histories.arrays import DAY
+from microconv.journey import MICRO
 from microconv.measurement.funnel.completion import arrival_months
 from microconv.measurement.funnel.trajectories import (
     Trajectories,
@@ -24,8 +24,8 @@ from microconv.measurement.funnel.trajectories import (
 )
 from microconv.measurement.section import Section
 from microconv.measurement.stats.durations import (
-    SEEN,
-    WON,
+    CONVERTED,
+    FIRST_SEEN,
     Durations,
     kaplan_meier,
     measure_durations,
@@ -33,31 +33,40 @@ from microconv.measurement.stats.durations import (
 from microconv.measurement.study.study import NO_CODE, Int32, Study
 from microconv.settings import MeasureSettings
 
-MOST_PAIRS = 200
-FIRST_SEEN, CONVERTED = "(first seen)", "(converted)"
+MAX_TRANSITIONS = 200
+"""Durations are measured for this many of the most common transitions."""
+
+FIRST_SEEN_NAME, CONVERTED_NAME = "(first seen)", "(converted)"
 
 
 def velocity(study: Study, settings: MeasureSettings) -> Section:
-    """Measure how long everything takes.
+    """Measure the durations between steps, stages and conversions.
+
+    Parameters
+    ----------
+    study : Study
+    settings : MeasureSettings
 
     Returns
     -------
     Section
         Tables `transitions` (between steps that follow each other), `first_steps`
-        (from being first seen), `to_conversion` (from the first time a step is
-        done), `stages`, `cohorts` (stages by month of arrival) and `last_steps`
-        (converters alone: from their last step to the conversion).
+        (from being first seen), `to_conversion` (from the first time of each step), `stages`,
+        `cohorts` (stages by month of arrival) and `last_steps` (of converters, from their
+        last step to the conversion).
     """
     micro = study.journey.codes_of_kind("micro")
     if not len(micro):
-        return Section(missing=("The journey has no micro step, so nothing takes any time.",))
-    names = [FIRST_SEEN, CONVERTED, *(study.journey.step_names[code] for code in micro)]
+        return Section(
+            missing=("The journey has no micro-conversion, so no duration can be measured.",)
+        )
+    names = [FIRST_SEEN_NAME, CONVERTED_NAME, *(study.journey.step_names[code] for code in micro)]
     target = np.full(len(study.journey), NO_CODE, np.int32)
     target[micro] = np.arange(len(micro)) + 2
     trajectories = build_trajectories(study, min_human_probability=settings.min_human_probability)
     following, n = _following(trajectories, micro), len(micro)
     own = range(2, n + 2)
-    pairs = [*following, *((SEEN, k) for k in own), *((k, WON) for k in own)]
+    pairs = [*following, *((FIRST_SEEN, k) for k in own), *((k, CONVERTED) for k in own)]
     durations = measure_durations(
         study,
         np.array(pairs, np.int64),
@@ -81,23 +90,23 @@ def velocity(study: Study, settings: MeasureSettings) -> Section:
 
 
 def _following(trajectories: Trajectories, micro: npt.NDArray[np.int16]) -> list[tuple[int, int]]:
-    """List the commonest transitions between different steps, as codes of waiting times."""
+    """List the most common transitions between different steps, as target codes."""
     counts = count_transitions(trajectories).sum(axis=0)[np.ix_(micro, micro)]
     np.fill_diagonal(counts, 0)
     start, to = np.nonzero(counts)
-    order = np.lexsort((to, start, -counts[start, to]))[:MOST_PAIRS]
+    order = np.lexsort((to, start, -counts[start, to]))[:MAX_TRANSITIONS]
     return [(int(start[k]) + 2, int(to[k]) + 2) for k in order]
 
 
 def _stages(study: Study, settings: MeasureSettings) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Measure the way from stage to stage, of all and of each month's arrivals."""
-    micro = np.isin(np.arange(len(study.journey)), study.journey.codes_of_kind("micro"))
+    """Measure the durations from stage to stage, of all prospects and by month of arrival."""
+    micro = study.journey.kinds == MICRO
     target = np.where(micro, study.journey.stage_codes + 2, NO_CODE).astype(np.int32)
-    names = [FIRST_SEEN, CONVERTED, *study.journey.stages]
-    way = [SEEN, *(int(code) for code in np.unique(target[micro])), WON]
-    pairs = list(pairwise(way))
+    names = [FIRST_SEEN_NAME, CONVERTED_NAME, *study.journey.stages]
+    targets = [FIRST_SEEN, *(int(code) for code in np.unique(target[micro])), CONVERTED]
+    pairs = list(pairwise(targets))
 
-    def measured(group: Int32, groups: Sequence[str]) -> pd.DataFrame:
+    def measure(group: Int32, groups: Sequence[str]) -> pd.DataFrame:
         durations = measure_durations(
             study,
             np.array(pairs, np.int64),
@@ -109,8 +118,8 @@ def _stages(study: Study, settings: MeasureSettings) -> tuple[pd.DataFrame, pd.D
 
     month, labels = arrival_months(study)
     return (
-        measured(np.zeros(len(study), np.int32), [""]).drop(columns="month"),
-        measured(month, labels),
+        measure(np.zeros(len(study), np.int32), [""]).drop(columns="month"),
+        measure(month, labels),
     )
 
 
@@ -182,15 +191,15 @@ def _last_steps(study: Study, trajectories: Trajectories) -> pd.DataFrame:
 def _summary(tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
     sentences = []
     for row in tables["stages"].to_dict("records"):
-        way = f"from {row['step']} to {row['next']}"
+        transition = f"from {row['step']} to {row['next']}"
         if np.isfinite(row["median_days"]):
             sentences.append(
-                f"Half of the {row['started']:,} prospects got {way} within "
-                f"{row['median_days']:.1f} days, those not there yet counted."
+                f"Half of the {row['started']:,} prospects got {transition} within "
+                f"{row['median_days']:.1f} days, counting those who are not there yet."
             )
         elif row["done"]:
             sentences.append(
-                f"Fewer than half of the {row['started']:,} prospects get {way}; the "
+                f"Fewer than half of the {row['started']:,} prospects get {transition}; the "
                 f"{row['done']:,} who did took {row['median_days_of_completers']:.1f} days "
                 "(median), which says nothing about the others."
             )
@@ -200,7 +209,7 @@ def _summary(tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
 def _missing(tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
     missing = []
     if not len(tables["transitions"]):
-        missing.append("No prospect did two different steps, so no transition can be timed.")
+        missing.append("No prospect did two different steps, so no transition can be measured.")
     if not len(tables["last_steps"]):
-        missing.append("Nobody converted after a step, so the way from a last step is unknown.")
+        missing.append("Nobody converted after a step, so there is no time from the last step.")
     return tuple(missing)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from microconv.histories.arrays import DAY
+from microconv.histories.arrays import DAY, NEVER
 from microconv.measurement.impact.landmark import (
     BootstrapDraws,
     LandmarkCohort,
@@ -24,7 +24,7 @@ from microconv.measurement.impact.person_time import (
 )
 from microconv.measurement.stats.intervals import Ratio, pooled_rate_ratio, rate_ratio
 from microconv.measurement.study.human_events import HumanEvents
-from microconv.measurement.study.study import NEVER, Bools, Study
+from microconv.measurement.study.study import Bools, Study
 from microconv.settings import MeasureSettings
 
 Codes16 = npt.NDArray[np.int16]

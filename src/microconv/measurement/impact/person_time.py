@@ -24,9 +24,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from microconv.histories.arrays import DAY, Int64
-from microconv.measurement.study.human_events import N_STRATA, NOT_YET, HumanEvents
-from microconv.measurement.study.study import NEVER, Bools, Floats, FollowUp
+from microconv.histories.arrays import DAY, NEVER, NOT_YET, Int64
+from microconv.measurement.study.human_events import N_STRATA, HumanEvents
+from microconv.measurement.study.study import Bools, Floats, FollowUp
 
 RECENT = np.array([7 * DAY, 30 * DAY], np.int64)
 """Ends of the bands of time since the last micro-conversion, in µs."""

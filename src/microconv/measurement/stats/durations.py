@@ -1,9 +1,8 @@
-"""Waiting times from one thing to the next, with those still waiting counted (Kaplan & Meier).
+"""Durations from one step to the next, and their Kaplan-Meier curves.
 
-A clock starts when a prospect first does the one, and stops when the other is
-first done after it. Who has not done it when their time at risk ends is
-censored then. Times are held to the hour, so that any number of prospects fits
-into two small tables per pair.
+The clock starts when a prospect first does one step and stops when they first do the other
+after it. Prospects who have not done it when their time at risk ends are censored then.
+Durations are counted by whole hours, so memory does not grow with the number of prospects.
 """
 
 from __future__ import annotations
@@ -18,21 +17,21 @@ from microconv.histories.arrays import Int64
 from microconv.measurement.study.study import Floats, Int32, Study
 
 HOUR = 3_600_000_000
-"""In µs; the resolution of waiting times."""
+"""Microseconds in an hour, the resolution of durations."""
 
-SEEN, WON = 0, 1
-"""CodedColumn of being first seen and of converting, before those of the targets."""
+FIRST_SEEN, CONVERTED = 0, 1
+"""Target codes of being first seen and of converting; those of steps begin at 2."""
 
 
 @dataclass(frozen=True)
 class Durations:
-    """How many waited how long, for each pair and group, in hours.
+    """Numbers of prospects by duration, pair and group.
 
     Attributes
     ----------
     done, censored : ndarray of int32, shape (n_pairs, n_groups, n_hours)
-        By whole hours waited: those who then did the other, and those who were
-        last seen waiting.
+        By whole hours from the first step: prospects who then did the second one, and those
+        whose time at risk ended without it.
     """
 
     done: Int32
@@ -47,26 +46,31 @@ def measure_durations(
     groups: tuple[Int32, int],
     min_human_probability: float,
 ) -> Durations:
-    """Measure the waiting times of some pairs.
+    """Measure the durations of some pairs of targets.
 
     Parameters
     ----------
+    study : Study
     pairs : ndarray of int64, shape (n_pairs, 2)
-        From target, to target, as codes.
+        Codes of the targets at the start and the end.
     target : ndarray of int32, shape (n_steps,)
-        What each step of the journey counts as, from 2 on; -1 for nothing. The code
-        :data:`SEEN` stands for being first seen, :data:`WON` for converting.
+        Target code of each step of the journey, 2 or above; -1 for none. The code
+        :data:`FIRST_SEEN` stands for being first seen, :data:`CONVERTED` for converting.
     groups : tuple of ndarray of int32, shape (n_prospects,), and int
-        The group of each prospect, and how many there are.
+        Group of each prospect, and number of groups.
     min_human_probability : float
-        Steps by people only.
+        Steps less likely to be done by a person are ignored.
+
+    Returns
+    -------
+    Durations
     """
     follow_up, (group, n_groups) = study.follow_up, groups
     hours = int((study.until - min(study.start, int(follow_up.first_seen.min()))) // HOUR) + 1
     order = np.argsort(pairs[:, 1], kind="stable")
-    n = int(max(target.max(initial=WON), pairs.max())) + 1
+    n = int(max(target.max(initial=CONVERTED), pairs.max())) + 1
     bounds = np.searchsorted(pairs[order, 1], np.arange(n + 1))
-    done, censored = _wait(
+    done, censored = _count_durations(
         (
             study.offsets,
             study.time,
@@ -80,21 +84,21 @@ def measure_durations(
 
 
 @njit(cache=True, nogil=True)
-def _wait(events, follow_up, pairs, size):  # type: ignore[no-untyped-def]
+def _count_durations(events, follow_up, pairs, size):  # type: ignore[no-untyped-def]
     offsets, time, target = events
     first_seen, ended_at, converted, at_risk, group = follow_up
     pair, order, bounds = pairs
     n, n_groups, hours = size
     done = np.zeros((len(pair), n_groups, hours), np.int32)
     censored = np.zeros((len(pair), n_groups, hours), np.int32)
-    begun = np.empty(n, np.int64)
-    answered = np.zeros(len(pair), np.bool_)
+    first_at = np.empty(n, np.int64)
+    done_before = np.zeros(len(pair), np.bool_)
     for p in range(len(offsets) - 1):
         if not at_risk[p]:
             continue
-        begun[:] = -1
-        answered[:] = False
-        begun[0] = first_seen[p]
+        first_at[:] = -1
+        done_before[:] = False
+        first_at[0] = first_seen[p]
         for i in range(offsets[p], offsets[p + 1]):
             if time[i] >= ended_at[p]:
                 break
@@ -103,45 +107,56 @@ def _wait(events, follow_up, pairs, size):  # type: ignore[no-untyped-def]
                 continue
             for o in range(bounds[k], bounds[k + 1]):
                 q = order[o]
-                since = begun[pair[q, 0]]
-                if since >= 0 and not answered[q]:
-                    answered[q] = True
+                since = first_at[pair[q, 0]]
+                if since >= 0 and not done_before[q]:
+                    done_before[q] = True
                     done[q, group[p], max(0, time[i] - since) // 3_600_000_000] += 1
-            if begun[k] < 0:
-                begun[k] = time[i]
+            if first_at[k] < 0:
+                first_at[k] = time[i]
         for q in range(len(pair)):
-            since = begun[pair[q, 0]]
-            if since < 0 or answered[q]:
+            since = first_at[pair[q, 0]]
+            if since < 0 or done_before[q]:
                 continue
-            waited = max(0, ended_at[p] - since) // 3_600_000_000
+            hours_taken = max(0, ended_at[p] - since) // 3_600_000_000
             if pair[q, 1] == 1 and converted[p]:
-                done[q, group[p], waited] += 1
+                done[q, group[p], hours_taken] += 1
             else:
-                censored[q, group[p], waited] += 1
+                censored[q, group[p], hours_taken] += 1
     return done, censored
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A Kaplan–Meier curve: the share still waiting after each hour, with its interval."""
+    """Kaplan-Meier curve: share of prospects without the second step after each hour."""
 
     waiting: Floats
     low: Floats
     high: Floats
 
     def days_until(self, share: float) -> float:
-        """Say after how many days so large a share had done it; nan if it never did."""
+        """Return the days until a share of the prospects had done it; nan if it never had."""
         return _first_day(self.waiting, 1 - share)
 
     def interval_of(self, share: float) -> tuple[float, float]:
-        """Give the interval of that, by where the interval of the curve crosses it."""
+        """Return the confidence interval of :meth:`days_until`, by inverting that of the curve."""
         return _first_day(self.low, 1 - share), _first_day(self.high, 1 - share)
 
 
 def kaplan_meier(
     done: npt.NDArray[np.int32], censored: npt.NDArray[np.int32], *, confidence: float
 ) -> Curve:
-    """Estimate a curve from counts by hour (interval: Greenwood's, on the log–log scale)."""
+    """Estimate a Kaplan-Meier curve with Greenwood's interval on the log-log scale.
+
+    Parameters
+    ----------
+    done, censored : ndarray of int32, shape (n_hours,)
+        One pair and group of :class:`Durations`.
+    confidence : float
+
+    Returns
+    -------
+    Curve
+    """
     from scipy.stats import norm
 
     leaving = done + censored

@@ -1,4 +1,4 @@
-"""Ratios and shares with their intervals: the four estimators that the measurement rests on."""
+"""Estimators of shares and ratios with their confidence intervals."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from microconv.measurement.study.study import Floats
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio, its interval, and the two-sided p-value of the ratio being 1.
+    """A ratio, its confidence interval, and the two-sided p-value of the ratio being 1.
 
-    All nan where the data can say nothing, which is not the same as a ratio of 1.
+    All nan where the data do not determine a ratio.
     """
 
     ratio: float
@@ -25,7 +25,7 @@ class Ratio:
 
     @property
     def conservative(self) -> float:
-        """The end of the interval that lies nearer to 1, and 1 if the interval holds it."""
+        """The end of the interval nearer to 1; 1 if the interval contains 1."""
         return self.low if self.low > 1 else self.high if self.high < 1 else 1.0
 
 
@@ -35,12 +35,12 @@ UNKNOWN = Ratio(nan, nan, nan, nan)
 def wilson_interval(
     count: npt.ArrayLike, total: npt.ArrayLike, *, confidence: float
 ) -> tuple[Floats, Floats]:
-    """Give Wilson's interval of shares; nan where there is nothing to count.
+    """Compute Wilson's confidence interval of shares; nan where the total is 0.
 
     Parameters
     ----------
     count, total : array_like, shape (n,)
-        May be sums of weights.
+        Successes and trials; may be sums of weights.
     confidence : float
 
     Returns
@@ -61,17 +61,22 @@ def wilson_interval(
 def rate_ratio(
     events: tuple[float, float], time: tuple[float, float], *, confidence: float
 ) -> Ratio:
-    """Compare two Poisson rates, exactly, given their sum (Przyborowski & Wilenski 1940).
+    """Compute the exact ratio of two Poisson rates, conditional on the total count.
 
     Parameters
     ----------
     events, time : tuple of float
         Events and person-time of the exposed, and of the comparator.
+    confidence : float
 
     Returns
     -------
     Ratio
-        With Clopper and Pearson's interval of the exposed share of the events.
+        With the Clopper-Pearson interval of the exposed share of the events.
+
+    References
+    ----------
+    Przyborowski & Wilenski (1940), Biometrika 31, 313-323.
     """
     from scipy.stats import beta, binom
 
@@ -94,12 +99,17 @@ def rate_ratio(
 def pooled_rate_ratio(
     events: tuple[Floats, Floats], time: tuple[Floats, Floats], *, confidence: float
 ) -> Ratio:
-    """Compare rates within strata and pool (Mantel–Haenszel; Greenland & Robins 1985).
+    """Compute the Mantel-Haenszel ratio of rates (variance: Greenland & Robins 1985).
 
     Parameters
     ----------
     events, time : tuple of ndarray of float64, shape (n_strata,)
         Events and person-time of the exposed, and of the comparator.
+    confidence : float
+
+    Returns
+    -------
+    Ratio
     """
     (a, b), (exposed, other) = events, time
     both = (exposed > 0) & (other > 0)
@@ -113,12 +123,17 @@ def pooled_rate_ratio(
 def pooled_risk_ratio(
     cases: tuple[Floats, Floats], people: tuple[Floats, Floats], *, confidence: float
 ) -> Ratio:
-    """Compare risks within strata and pool (Mantel–Haenszel; Greenland & Robins 1985).
+    """Compute the Mantel-Haenszel ratio of risks (variance: Greenland & Robins 1985).
 
     Parameters
     ----------
     cases, people : tuple of ndarray of float64, shape (n_strata,)
         Cases, and all people, among the exposed and the comparator.
+    confidence : float
+
+    Returns
+    -------
+    Ratio
     """
     (a, c), (exposed, other) = cases, people
     both = (exposed > 0) & (other > 0)
@@ -130,7 +145,7 @@ def pooled_risk_ratio(
 
 
 def _log_normal(over: float, under: float, variance: float, confidence: float) -> Ratio:
-    """Make the ratio of two pooled sums; its logarithm is about normal."""
+    """Build the ratio of two pooled sums, with a normal interval of its logarithm."""
     from scipy.stats import norm
 
     if over <= 0 or under <= 0:
@@ -142,9 +157,19 @@ def _log_normal(over: float, under: float, variance: float, confidence: float) -
 
 
 def benjamini_hochberg(p: Floats, *, rate: float) -> tuple[npt.NDArray[np.bool_], Floats]:
-    """Say which of many tests are benjamini_hochberg (Benjamini & Hochberg), and their q-values.
+    """Correct p-values for multiple tests (Benjamini & Hochberg).
 
-    Tests that could not be made (nan) are not counted among the many.
+    Parameters
+    ----------
+    p : ndarray of float64, shape (n_tests,)
+        Tests with nan are not counted.
+    rate : float
+        False discovery rate.
+
+    Returns
+    -------
+    significant : ndarray of bool, shape (n_tests,)
+    q_value : ndarray of float64, shape (n_tests,)
     """
     from statsmodels.stats.multitest import multipletests
 

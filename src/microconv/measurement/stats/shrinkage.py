@@ -1,9 +1,8 @@
-"""Empirical Bayes: how far to believe a rate that few were asked for.
+"""Empirical Bayes shrinkage of the response rates of groups (beta-binomial model).
 
-A group's count is beta-binomial: its own rate is drawn from a beta distribution
-of mean m and strength κ (worth κ asks), and answers are drawn from that rate. The
-strength is found by maximum likelihood from how much groups differ beyond
-chance; a group's rate is then (κ m + done) / (κ + asked).
+A group's rate is drawn from a beta distribution with mean m and strength κ (as many trials as
+the prior counts for); its successes are binomial. κ is estimated by maximum likelihood. The
+shrunk rate of a group is (κ m + successes) / (κ + trials).
 """
 
 from __future__ import annotations
@@ -14,18 +13,18 @@ import numpy as np
 
 from microconv.measurement.study.study import Floats
 
-WEAKEST, STRONGEST = 1.0, 1e6
-"""Limits of the strength: groups that differ less than by chance have the strongest."""
+MIN_STRENGTH, MAX_STRENGTH = 1.0, 1e6
+"""Bounds of the prior strength; groups that differ no more than by chance get the upper one."""
 
 
 @dataclass(frozen=True)
 class ShrunkRates:
-    """Rates of groups, drawn towards what was expected of them.
+    """Shrunk rates of groups.
 
     Attributes
     ----------
     rate, low, high : ndarray of float64, shape (n_groups,)
-        Posterior mean, and the ends of the posterior's central interval.
+        Posterior mean and central posterior interval.
     """
 
     rate: Floats
@@ -33,47 +32,60 @@ class ShrunkRates:
     high: Floats
 
 
-def fit_prior_strength(done: Floats, asked: Floats, mean: Floats) -> float:
-    """Find the strength that makes the counts of the groups likeliest.
+def fit_prior_strength(successes: Floats, trials: Floats, mean: Floats) -> float:
+    """Estimate the prior strength by maximum likelihood.
 
     Parameters
     ----------
-    done, asked : ndarray of float64, shape (n_groups,)
+    successes, trials : ndarray of float64, shape (n_groups,)
     mean : ndarray of float64, shape (n_groups,)
-        What is expected of each group, strictly between 0 and 1.
+        Expected rate of each group, strictly between 0 and 1.
 
     Returns
     -------
     float
-        :data:`STRONGEST` where fewer than two groups were asked anything, as
-        nothing shows that they differ.
+        :data:`MAX_STRENGTH` with fewer than two groups with trials.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import betaln
 
-    some = (asked > 0) & np.isfinite(mean)
+    some = (trials > 0) & np.isfinite(mean)
     if some.sum() < 2:
-        return STRONGEST
-    done, asked, mean = done[some], asked[some], mean[some]
+        return MAX_STRENGTH
+    successes, trials, mean = successes[some], trials[some], mean[some]
 
-    def against(log_strength: float) -> float:
+    def negative_log_likelihood(log_strength: float) -> float:
         a, b = np.exp(log_strength) * mean, np.exp(log_strength) * (1 - mean)
-        return -float((betaln(a + done, b + asked - done) - betaln(a, b)).sum())
+        return -float((betaln(a + successes, b + trials - successes) - betaln(a, b)).sum())
 
-    grid = np.linspace(np.log(WEAKEST), np.log(STRONGEST), 60)
-    best = int(np.argmin([against(x) for x in grid]))
+    grid = np.linspace(np.log(MIN_STRENGTH), np.log(MAX_STRENGTH), 60)
+    best = int(np.argmin([negative_log_likelihood(x) for x in grid]))
     around = (grid[max(0, best - 1)], grid[min(len(grid) - 1, best + 1)])
-    return float(np.exp(minimize_scalar(against, bounds=around, method="bounded").x))
+    return float(
+        np.exp(minimize_scalar(negative_log_likelihood, bounds=around, method="bounded").x)
+    )
 
 
 def shrink_rates(
-    done: Floats, asked: Floats, mean: Floats, *, strength: Floats | float, confidence: float
+    successes: Floats, trials: Floats, mean: Floats, *, strength: Floats | float, confidence: float
 ) -> ShrunkRates:
-    """Draw the rates of groups towards what was expected of them.
+    """Shrink the rates of groups towards their expected rates.
+
+    Parameters
+    ----------
+    successes, trials, mean : ndarray of float64, shape (n_groups,)
+        As for :func:`fit_prior_strength`.
+    strength : ndarray or float
+        Prior strength, as the number of trials that it counts for.
+    confidence : float
+
+    Returns
+    -------
+    ShrunkRates
 
     Examples
     --------
-    >>> one = shrink(
+    >>> one = shrink_rates(
     ...     np.array([1.0]), np.array([10.0]), np.array([0.3]), strength=20, confidence=0.95
     ... )
     >>> round(float(one.rate[0]), 4)  # (20 × 0.3 + 1) / (20 + 10)
@@ -81,6 +93,6 @@ def shrink_rates(
     """
     from scipy.stats import beta
 
-    a, b = strength * mean + done, strength * (1 - mean) + asked - done
+    a, b = strength * mean + successes, strength * (1 - mean) + trials - successes
     tail = (1 - confidence) / 2
     return ShrunkRates(a / (a + b), beta.ppf(tail, a, b), beta.ppf(1 - tail, a, b))

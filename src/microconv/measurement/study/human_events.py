@@ -1,9 +1,8 @@
-"""What people did: micro-conversions and opens by a person, with the state they put one into.
+"""Human events: micro-conversions and opens by people, with the stratum that they lead to.
 
-A *stratum* is what is alike about two prospects at an instant, as far as it was
-known then: how many emails they had opened and how many micro-conversions they
-had done so far. Comparisons are made within strata, so that neither activity
-nor open rates explain a difference.
+A stratum groups prospects with similar activity at an instant, as far as it was known then:
+the number of emails opened and of micro-conversions done so far. Comparisons are made within
+strata, so that neither activity nor open rates explain a difference.
 """
 
 from __future__ import annotations
@@ -14,39 +13,36 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from microconv.histories.arrays import Int64
+from microconv.histories.arrays import NOT_YET, Int64
 from microconv.measurement.study.study import Study
 
 OPENED = -1
-"""Code of an open among the steps."""
+"""Step code of an open."""
 
 OPEN_BANDS = np.array([1, 3, 6], np.int64)
 DONE_BANDS = np.array([1, 2, 4, 7, 12], np.int64)
-"""Lower ends of the bands after the first, which is none at all."""
+"""Lower ends of the bands of counts; below the first the count is 0."""
 
 N_STRATA = (len(OPEN_BANDS) + 1) * (len(DONE_BANDS) + 1)
-
-NOT_YET = np.iinfo(np.int64).min
-"""Time of the last micro-conversion of somebody who did none."""
 
 
 @dataclass(frozen=True)
 class HumanEvents:
-    """Micro-conversions and opens by people, in two orders.
+    """Micro-conversions and opens by people, by time and by when they became known.
 
     Attributes
     ----------
     offsets : ndarray of int64, shape (n_prospects + 1,)
     time, seen_at : ndarray of int64, shape (n_events,)
-        By prospect and time.
+        When it happened and when it was known; ordered by prospect and time.
     step : ndarray of int16, shape (n_events,)
-        Code of the micro step; :data:`OPENED` for an open.
+        Step code; :data:`OPENED` for an open.
     changed_at : ndarray of int64, shape (n_events,)
-        By prospect and the instant at which each became known.
+        When each became known; ordered by prospect and this instant.
     stratum : ndarray of int16, shape (n_events,)
-        The stratum that the prospect is in from `changed_at` on; 0 before the first.
+        Stratum of the prospect from `changed_at` on; 0 before the first.
     last : ndarray of int64, shape (n_events,)
-        Time of the latest micro-conversion known at `changed_at`, or :data:`NOT_YET`.
+        Time of the latest micro-conversion known at `changed_at`, or `NOT_YET`.
     """
 
     offsets: Int64
@@ -59,7 +55,7 @@ class HumanEvents:
 
 
 def open_step_codes(study: Study) -> npt.NDArray[np.int16]:
-    """List the codes of the exposures that are opens: those with "open" in their name."""
+    """Return the codes of the exposures with "open" in their name."""
     steps = study.journey.steps
     codes = [k for k, step in enumerate(steps) if step.kind == "exposure" and "open" in step.name]
     return np.array(codes, np.int16)
@@ -68,17 +64,20 @@ def open_step_codes(study: Study) -> npt.NDArray[np.int16]:
 def select_human_events(
     study: Study, *, min_human_probability: float, at_risk: bool = True
 ) -> HumanEvents:
-    """Keep what people did; leave out machines, and what was done to people.
+    """Select the micro-conversions and opens that people did.
 
     Parameters
     ----------
     study : Study
     min_human_probability : float
-        Least probability that a person did it.
+        Lowest probability that a person did it.
     at_risk : bool
-        Leave out what became known only after a prospect's time at risk: a
-        visit credited to somebody because they bought would explain the
-        purchase. A dashboard leaves it in.
+        Leave out events that became known after the time at risk: a visit credited to a
+        prospect because they bought would explain the purchase.
+
+    Returns
+    -------
+    HumanEvents
     """
     kept_as = np.full(len(study.journey), OPENED - 1, np.int16)
     micro = study.journey.codes_of_kind("micro")
@@ -97,10 +96,7 @@ def select_human_events(
 
 @njit(cache=True, nogil=True)
 def _order_known(offsets, seen_at):  # type: ignore[no-untyped-def]
-    """Order by prospect and the instant of becoming known; ties stay in order of time.
-
-    By insertion: nearly everything is known in the order in which it happened.
-    """
+    """Sort by prospect and when known, ties by time; insertion sort, as nearly all is in order."""
     order = np.arange(len(seen_at))
     for p in range(len(offsets) - 1):
         for i in range(offsets[p] + 1, offsets[p + 1]):

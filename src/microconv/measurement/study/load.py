@@ -1,4 +1,4 @@
-"""Read a log into a :class:`~microconv.measurement.study.study.Study`, bucket by bucket."""
+"""Loading of the study from the event log, bucket by bucket."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -30,8 +31,11 @@ from microconv.measurement.study.study import (
 from microconv.storage.log import HISTORY_COLUMNS, Log
 from microconv.storage.schema import INSTANT
 
-EXTRAS = ("campaign_id", "variant", "client")
-"""Columns of text kept as codes, beside what histories are made of."""
+TEXT_COLUMNS = ("campaign_id", "variant", "client")
+"""Text columns of the events that a study keeps, besides the columns of histories."""
+
+MAX_SEGMENT_VALUES = 50
+"""Text attributes with more values than this (names, free text) make no segments."""
 
 
 def load_study(
@@ -42,7 +46,7 @@ def load_study(
     messages: pa.Table | None = None,
     threads: int | None = None,
 ) -> Study:
-    """Read everything that happened before an instant and could be known then.
+    """Read all events that happened before an instant and were known by then.
 
     Parameters
     ----------
@@ -53,37 +57,39 @@ def load_study(
     messages : Table, optional
         With :data:`~microconv.storage.schema.MESSAGES`.
     threads : int, optional
-        Every core when None.
+        All cores when None.
+
+    Returns
+    -------
+    Study
 
     Raises
     ------
     NotEnoughDataError
-        If no placed event happened before `observed_until`.
+        If no event with a step in the journey happened before `observed_until`.
     """
     until = microseconds(observed_until)
     ids = None if messages is None else messages["message_id"].combine_chunks()
 
     def read(bucket: int) -> _Part | None:
-        events = log.read_events(bucket, (*HISTORY_COLUMNS, "known_at", "message_id", *EXTRAS))
-        return _read(_used(events, journey, until), journey, ids, log.read_prospects(bucket))
+        events = log.read_events(
+            bucket, (*HISTORY_COLUMNS, "known_at", "message_id", *TEXT_COLUMNS)
+        )
+        return _read_part(
+            _select_events(events, journey, until), journey, ids, log.read_prospects(bucket)
+        )
 
     found = map_buckets(read, log.buckets, threads=threads)
     parts = [part for part in found if part is not None]
     if not parts:
         raise NotEnoughDataError(
             f"No event with a step in the journey happened before {observed_until:%Y-%m-%d %H:%M}, "
-            "so there is nothing to measure. Bring an earlier export, or place the log's event "
-            "names in `journey.steps`."
+            "so there is nothing to measure. Use an export with earlier events, or map the log's "
+            "event names to steps in `journey.steps`."
         )
     histories = concat_histories([part.histories for part in parts])
     seen_at = np.maximum(histories.time, histories.visible_at)
-    follow_up = find_follow_up(
-        journey,
-        histories.offsets,
-        histories.time,
-        seen_at,
-        (histories.step, histories.value, until),
-    )
+    follow_up = find_follow_up(histories, seen_at, journey=journey, until=until)
     return Study(
         journey=journey,
         start=int(histories.time.min()),
@@ -97,19 +103,19 @@ def load_study(
         value=histories.value,
         human_probability=histories.human_probability,
         message=np.concatenate([part.message for part in parts]),
-        campaign=join_codes([part.extras[0] for part in parts]),
-        variant=join_codes([part.extras[1] for part in parts]),
-        client=join_codes([part.extras[2] for part in parts]),
+        campaign=_join_codes([part.extras[0] for part in parts]),
+        variant=_join_codes([part.extras[1] for part in parts]),
+        client=_join_codes([part.extras[2] for part in parts]),
         follow_up=follow_up,
-        mining_half=mining_halves(histories.prospect_ids),
-        segments=segment_prospects(histories.attributes, follow_up.first_seen),
+        mining_half=assign_mining_half(histories.prospect_ids),
+        segments=_segment_prospects(histories.attributes, follow_up.first_seen),
         messages=None if messages is None else messages.to_pandas(),
     )
 
 
 @dataclass(frozen=True)
 class _Part:
-    """What one bucket adds."""
+    """The study data of one bucket."""
 
     histories: Histories
     part: npt.NDArray[np.int16]
@@ -117,11 +123,10 @@ class _Part:
     extras: list[pa.DictionaryArray]
 
 
-def _used(events: pa.Table, journey: JourneyMap, until: int) -> pa.Table:
-    """Keep the placed events that were visible, and the outcomes that had happened, by the end.
+def _select_events(events: pa.Table, journey: JourneyMap, until: int) -> pa.Table:
+    """Keep the visible events with a step and the outcomes that had happened by the end.
 
-    An outcome that was written down late counts all the same; the copy of one
-    under the id of a later merge does not.
+    Outcomes count even if recorded late; their copies under a later merged id do not.
     """
     events = events.unify_dictionaries().combine_chunks()
     names = _column(events, "event_name")
@@ -136,7 +141,7 @@ def _used(events: pa.Table, journey: JourneyMap, until: int) -> pa.Table:
     return events if keep.all() else events.filter(pa.array(keep))
 
 
-def _read(
+def _read_part(
     events: pa.Table, journey: JourneyMap, ids: pa.Array | None, prospects: pa.Table | None
 ) -> _Part | None:
     if events.num_rows == 0:
@@ -147,32 +152,34 @@ def _read(
     return _Part(
         histories=replace(histories, visible_until=np.empty(0, np.int64)),
         part=part[_indices(names)],
-        message=_rows_of(_column(events, "message_id"), ids),
-        extras=[_column(events, name) for name in EXTRAS],
+        message=_message_rows(_column(events, "message_id"), ids),
+        extras=[_column(events, name) for name in TEXT_COLUMNS],
     )
 
 
-def _rows_of(column: pa.DictionaryArray, ids: pa.Array | None) -> Int32:
-    """Find the row of the table of messages that each event's message has."""
+def _message_rows(column: pa.DictionaryArray, ids: pa.Array | None) -> Int32:
+    """Return the row of the messages table for each event; -1 for none."""
     if ids is None:
         return np.full(len(column), NO_CODE, np.int32)
     rows = pc.index_in(column.dictionary, value_set=ids).fill_null(NO_CODE).to_numpy()
     return np.append(rows, NO_CODE).astype(np.int32)[_indices(column)]
 
 
-def join_codes(chunks: Sequence[pa.DictionaryArray]) -> CodedColumn:
-    """Join the columns of several buckets under one sorted list of labels."""
+def _join_codes(chunks: Sequence[pa.DictionaryArray]) -> CodedColumn:
     column = pa.chunked_array(chunks).unify_dictionaries()
-    labels = column.chunk(0).dictionary.to_pylist()
-    order = np.argsort(np.array(labels, dtype=object)) if labels else np.empty(0, np.int64)
-    place = np.full(len(labels) + 1, NO_CODE, np.int32)  # the last stands for no value
-    place[order] = np.arange(len(labels))
     codes = np.concatenate([_indices(chunk) for chunk in column.chunks])
-    return CodedColumn(place[codes], tuple(labels[k] for k in order))
+    return _sort_labels(codes, column.chunk(0).dictionary.to_pylist())
 
 
-def mining_halves(prospect_ids: pa.Array) -> Bools:
-    """Put each prospect into one of two halves by a hash of the id."""
+def _sort_labels(codes: npt.NDArray[np.integer[Any]], labels: list[str]) -> CodedColumn:
+    order = sorted(range(len(labels)), key=labels.__getitem__)
+    new_code = np.full(len(labels) + 1, NO_CODE, np.int32)  # the last is that of a missing value
+    new_code[order] = np.arange(len(labels))
+    return CodedColumn(new_code[codes], tuple(labels[k] for k in order))
+
+
+def assign_mining_half(prospect_ids: pa.Array) -> Bools:
+    """Assign each prospect to the mining half or the other one, by a hash of the id."""
     ids = prospect_ids.to_numpy(zero_copy_only=False)
     return np.asarray(pd.util.hash_array(ids, categorize=False) & np.uint64(1), dtype=bool)
 
@@ -194,30 +201,13 @@ def _instants(events: pa.Table, name: str, missing: int = 0) -> Int64:
     return np.asarray(column.fill_null(missing))
 
 
-MOST_VALUES = 50
-"""An attribute with more values than this (a name, a free text) makes no segments."""
-
-QUARTERS = 4
-
-
-def segment_prospects(
+def _segment_prospects(
     attributes: Attributes | None, first_seen: Int64
 ) -> Mapping[str, CodedColumn]:
-    """Put every prospect into a group by each attribute, as known when first seen.
+    """Group the prospects by each attribute, as known when they were first seen.
 
-    What became known later is not used: a property filled in after the fact
-    would explain the outcome by itself.
-
-    Parameters
-    ----------
-    attributes : Attributes or None
-    first_seen : ndarray of int64, shape (n_prospects,)
-
-    Returns
-    -------
-    dict of str to CodedColumn
-        Numbers with more than four values are cut at their quartiles; text with
-        more than :data:`MOST_VALUES` values is left out.
+    Values that became known later are not used: an attribute filled in after the fact would
+    explain the outcome by itself.
     """
     if attributes is None:
         return {}
@@ -226,40 +216,38 @@ def segment_prospects(
     found = {}
     for name in attributes.table.column_names:
         column = attributes.table[name].combine_chunks().take(known)
-        groups = _quarters(column) if pa.types.is_floating(column.type) else _words(column)
+        groups = (
+            _number_groups(column) if pa.types.is_floating(column.type) else _text_groups(column)
+        )
         if groups is not None:
             found[name] = groups
     return found
 
 
-def _words(column: pa.Array) -> CodedColumn | None:
+def _text_groups(column: pa.Array) -> CodedColumn | None:
     encoded = column.cast(pa.string()).dictionary_encode()
     labels = encoded.dictionary.to_pylist()
-    if not 0 < len(labels) <= MOST_VALUES:
+    if not 0 < len(labels) <= MAX_SEGMENT_VALUES:
         return None
-    order = sorted(range(len(labels)), key=labels.__getitem__)
-    place = np.full(len(labels) + 1, NO_CODE, np.int32)
-    place[order] = np.arange(len(labels))
-    codes = encoded.indices.fill_null(NO_CODE).to_numpy()
-    return CodedColumn(place[codes], tuple(labels[k] for k in order))
+    return _sort_labels(encoded.indices.fill_null(NO_CODE).to_numpy(), labels)
 
 
-def _quarters(column: pa.Array) -> CodedColumn | None:
+def _number_groups(column: pa.Array) -> CodedColumn | None:
     values = column.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    there = np.isfinite(values)
-    if not there.any():
+    known = np.isfinite(values)
+    if not known.any():
         return None
-    distinct = np.unique(values[there])
-    if len(distinct) <= QUARTERS:
-        codes = np.where(there, np.searchsorted(distinct, values), NO_CODE)
+    distinct = np.unique(values[known])
+    if len(distinct) <= 4:
+        codes = np.where(known, np.searchsorted(distinct, values), NO_CODE)
         return CodedColumn(codes.astype(np.int32), tuple(f"{value:g}" for value in distinct))
-    cuts = np.unique(np.quantile(values[there], [0.25, 0.5, 0.75]))
-    codes = np.where(there, np.searchsorted(cuts, values, side="left"), NO_CODE)
+    cuts = np.unique(np.quantile(values[known], [0.25, 0.5, 0.75]))
+    codes = np.where(known, np.searchsorted(cuts, values, side="left"), NO_CODE)
     return CodedColumn(codes.astype(np.int32), _ranges(cuts))
 
 
 def _ranges(cuts: npt.NDArray[np.float64]) -> tuple[str, ...]:
-    """Name the groups between cuts.
+    """Return the labels of the groups between cuts.
 
     Examples
     --------
@@ -272,7 +260,7 @@ def _ranges(cuts: npt.NDArray[np.float64]) -> tuple[str, ...]:
 
 @njit(cache=True, nogil=True)
 def _row_known_at(offsets, known_at, instant):  # type: ignore[no-untyped-def]
-    """Find each prospect's latest row known at an instant; -1 where there is none."""
+    """Return each prospect's latest row known at an instant; -1 where there is none."""
     found = np.full(len(instant), -1, np.int64)
     for p in range(len(instant)):
         for i in range(offsets[p], offsets[p + 1]):

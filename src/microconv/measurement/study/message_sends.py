@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from microconv.histories.arrays import DAY, Int64
+from microconv.histories.arrays import DAY, NEVER, Int64
 from microconv.journey import EXPOSURE, MICRO, JourneyMap
-from microconv.measurement.study.study import NEVER, Bools, Study
+from microconv.measurement.study.study import Bools, Study
 
 NO_GOAL = -1
 """Goal of a message that asks for no step, or for none that the journey knows."""

@@ -1,10 +1,8 @@
-"""Journeys of very many steps: the commonest are measured one by one, the others together.
+"""Grouping of rare steps, so that journeys of thousands of steps can be measured.
 
-Transitions, sequences and velocities are about pairs of steps, and impact compares
-prospects anew for every step: what is fine for a hundred steps takes gigabytes and days for
-thousands. So the rarest micro steps of each stage become one step, ``(other STAGE)``,
-of the smallest commitment among them, and exposures beyond as many become
-``(other exposure)``. Stages and kinds lose no event.
+Time and memory grow with the number of pairs of steps. The rarest micro-conversions of each
+stage become one step ``(other STAGE)`` with the lowest commitment among them, and the rarest
+exposures become ``(other exposure)``. No event of a stage or kind is lost.
 """
 
 from __future__ import annotations
@@ -16,8 +14,8 @@ from typing import Any
 from microconv.journey import JourneyMap, Step
 from microconv.settings import Settings
 
-MOST_STEPS = 200
-"""So many micro steps, and so many exposures, are measured one by one."""
+MAX_STEPS = 200
+"""Maximum number of micro-conversions, and of exposures, that are measured one by one."""
 
 SECTIONS = ("measure", "experiments", "audit", "benchmarks", "bottlenecks")
 
@@ -27,57 +25,57 @@ def group_rare_steps(
     event_names: Mapping[str, int],
     *,
     named: Collection[str],
-    most: int = MOST_STEPS,
+    max_steps: int = MAX_STEPS,
 ) -> tuple[JourneyMap, str]:
-    """Let the rarest steps of a journey that is too long count together.
+    """Group the rarest steps of a journey with too many steps.
 
     Parameters
     ----------
     journey : JourneyMap
     event_names : mapping of str to int
-        Event name → events in the log.
+        Event name → number of events in the log.
     named : collection of str
-        Steps that are asked about by name, and stay.
-    most : int
-        How many of each kind are left as they are, those named among them.
+        Steps that are never grouped.
+    max_steps : int
+        How many steps of each kind are not grouped, those in `named` included.
 
     Returns
     -------
     journey : JourneyMap
-        The same one if it is short enough.
-    says : str
-        How many count together; empty if none do.
+        With grouped steps; unchanged if it is short enough.
+    note : str
+        How many steps are grouped; empty if none are.
     """
-    gathered: dict[str, list[Step]] = {}
+    groups: dict[str, list[Step]] = {}
     for kind in ("micro", "exposure"):
         steps = [step for step in journey.steps if step.kind == kind]
         events = {step.name: sum(event_names.get(e, 0) for e in step.events) for step in steps}
         steps.sort(key=lambda step: (step.name not in named, -events[step.name], step.name))
-        for step in steps[most:]:
+        for step in steps[max_steps:]:
             if step.name not in named:
-                gathered.setdefault(f"(other {step.stage or kind})", []).append(step)
-    rare = {step.name for steps in gathered.values() for step in steps}
+                groups.setdefault(f"(other {step.stage or kind})", []).append(step)
+    rare = {step.name for steps in groups.values() for step in steps}
     if not rare:
         return journey, ""
     kept = [step for step in journey.steps if step.name not in rare]
-    others = [_together(name, steps) for name, steps in gathered.items()]
-    says = (
-        f"{len(rare):,} of the {len(journey):,} steps are measured together, as "
-        f"{', '.join(gathered)}: of each kind the {most:,} commonest, and those that the settings "
-        "name, are measured one by one."
+    others = [_group(name, steps) for name, steps in groups.items()]
+    note = (
+        f"{len(rare):,} of the {len(journey):,} steps are grouped as "
+        f"{', '.join(groups)}: the {max_steps:,} most common steps of each kind and the steps "
+        "named in the settings are measured one by one."
     )
-    return replace(journey, steps=(*kept, *others)), says
+    return replace(journey, steps=(*kept, *others)), note
 
 
 def named_steps(settings: Settings, journey: JourneyMap) -> set[str]:
-    """List the steps that the settings of the measurement, or multi-step conversions, name."""
+    """Return the steps named in the settings of the measurement or with parts of their own."""
     words = {word for name in SECTIONS for word in _words(getattr(settings, name).model_dump())}
     parts = set(journey.parts)
     owners = {step.name for step in journey.steps if parts.intersection(step.events)}
     return words.intersection(journey.step_names) | owners
 
 
-def _together(name: str, steps: list[Step]) -> Step:
+def _group(name: str, steps: list[Step]) -> Step:
     return Step(
         name=name,
         kind=steps[0].kind,

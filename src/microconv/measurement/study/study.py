@@ -1,14 +1,12 @@
-"""The study: all that happened up to one instant, as flat arrays, one pass to read.
+"""Study data: all events up to one instant as flat arrays, with each prospect's follow-up.
 
-Every part of the measurement looks back from `until`, the log's
-`observed_until`, and sees what could be known then: an event is used if it was
-visible before `until` and not yet merged away. An outcome is used if it
-*happened* before `until`, whenever it was written down: up to there the outcomes
-are complete.
+The measurement looks back from `until`, the log's `observed_until`. An event counts if it was
+visible before `until` and not merged into another prospect by then. An outcome counts if it
+*happened* before `until`, even if it was recorded later: outcomes are complete up to there.
 
-A prospect is at risk in ``[first_seen, ended_at)``: from the first instant at
-which anything of theirs was visible, until the conversion, an exit or `until`,
-whichever comes first. Whoever is still at risk at `until` is censored, not lost.
+A prospect is at risk in ``[first_seen, ended_at)``: from the first visible event until the
+conversion, an exit or `until`, whichever comes first. Prospects still at risk at `until` are
+censored.
 """
 
 from __future__ import annotations
@@ -22,28 +20,25 @@ import pandas as pd
 import pyarrow as pa
 from numba import njit
 
-from microconv.histories.arrays import Int64
+from microconv.histories.arrays import NEVER, Histories, Int64
 from microconv.journey import EXIT, MAJOR, JourneyMap
 
 Int32 = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
-NEVER = np.iinfo(np.int64).max
-"""An instant that did not come before the study's end."""
-
 NO_CODE = -1
-"""Code of a value that is not there."""
+"""Code of a missing value."""
 
 
 @dataclass(frozen=True)
 class CodedColumn:
-    """A column of text: a code per row, and what the codes mean.
+    """A text column as integer codes and their labels.
 
     Attributes
     ----------
     codes : ndarray of int32, shape (n_rows,)
-        Position in `labels`; -1 where there is no value.
+        Position in `labels`; -1 where the value is missing.
     labels : tuple of str
         Sorted.
     """
@@ -52,26 +47,28 @@ class CodedColumn:
     labels: tuple[str, ...]
 
     def text(self) -> npt.NDArray[np.object_]:
-        """Spell the column out; None where there is no value."""
+        """Return the labels row by row; None where the value is missing."""
         return np.array([*self.labels, None], dtype=object)[self.codes]
 
 
 @dataclass(frozen=True)
 class FollowUp:
-    """When each prospect came, converted, left and stopped being followed (µs since 1970).
+    """Follow-up of each prospect: first seen, converted, exited, end of time at risk.
+
+    All instants are in microseconds since 1970.
 
     Attributes
     ----------
     first_seen : ndarray of int64, shape (n_prospects,)
-        The first instant at which anything was visible.
+        The first instant at which any event was visible.
     converted_at, exited_at : ndarray of int64, shape (n_prospects,)
-        The first conversion and exit; :data:`NEVER` without one.
+        First conversion and first exit; `NEVER` without one.
     ended_at : ndarray of int64, shape (n_prospects,)
-        End of the time at risk, never before `first_seen`.
+        End of the time at risk, at or after `first_seen`.
     value : ndarray of float64, shape (n_prospects,)
-        Money of the first conversion; nan without one, or where it has none.
+        Value of the first conversion; nan without one or where it has no value.
     lifetime_value : ndarray of float64, shape (n_prospects,)
-        Money of every conversion before the end of the study; 0 without any.
+        Value of all conversions before the end of the study; 0 without any.
     """
 
     first_seen: Int64
@@ -83,18 +80,18 @@ class FollowUp:
 
     @property
     def converted(self) -> Bools:
-        """Who converted while at risk."""
+        """True for prospects who converted while at risk."""
         return np.asarray((self.converted_at == self.ended_at) & self.at_risk)
 
     @property
     def at_risk(self) -> Bools:
-        """Who was at risk for any time at all."""
+        """True for prospects with any time at risk."""
         return np.asarray(self.ended_at > self.first_seen)
 
 
 @dataclass(frozen=True)
 class Study:
-    """What every part of the measurement reads.
+    """The events and prospects that every section of the measurement reads.
 
     Attributes
     ----------
@@ -105,12 +102,11 @@ class Study:
     offsets : ndarray of int64, shape (n_prospects + 1,)
         Events ``offsets[p]:offsets[p + 1]`` belong to prospect ``p``, in time order.
     time, seen_at : ndarray of int64, shape (n_events,)
-        When it happened, and from when on it was visible (never before `time`).
+        When it happened, and since when it was visible (never before `time`).
     step : ndarray of int16, shape (n_events,)
         Position of the event's step in the journey's `steps`.
     part : ndarray of int16, shape (n_events,)
-        Position in the journey's `parts`, of an event that is a part of a
-        multi-step micro-conversion; else -1.
+        Position in the journey's `parts` of a part of a multi-step micro-conversion; else -1.
     value : ndarray of float64, shape (n_events,)
         Money, or nan.
     human_probability : ndarray of float32, shape (n_events,)
@@ -121,11 +117,11 @@ class Study:
         One code per event.
     follow_up : FollowUp
     mining_half : ndarray of bool, shape (n_prospects,)
-        True for the half on which patterns are mined; the other tests them. By
-        a hash of the prospect's id, so the same in every run.
+        True for the half of the prospects on which sequences are mined; the other half tests
+        them. Assigned by a hash of the prospect id, so the same in every run.
     segments : mapping of str to CodedColumn
-        What each prospect was, as far as known when first seen: attribute → one
-        code per prospect. Numbers are cut into quarters.
+        Attribute → one code per prospect, as known when first seen. Numbers are cut at their
+        quartiles.
     messages : DataFrame or None
         The table of messages, where the log has one.
     """
@@ -155,31 +151,35 @@ class Study:
         return len(self.offsets) - 1
 
     def owners(self) -> Int64:
-        """Say which prospect each event belongs to."""
+        """Return the position of the prospect that each event belongs to."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
     def names_of(self, kind: str) -> list[str]:
-        """List the names of the steps of one kind, in the order of their codes."""
+        """Return the names of the steps of one kind, in the order of their codes."""
         return [self.journey.step_names[code] for code in self.journey.codes_of_kind(kind)]
 
 
 def find_follow_up(
-    journey: JourneyMap,
-    offsets: Int64,
-    time: Int64,
-    seen_at: Int64,
-    event: tuple[npt.NDArray[np.int16], Floats, int],
+    histories: Histories, seen_at: Int64, *, journey: JourneyMap, until: int
 ) -> FollowUp:
-    """Find when each prospect came, converted, left and stopped being followed.
+    """Compute the follow-up of each prospect.
 
     Parameters
     ----------
-    event : tuple
-        Step and value of each event, and the end of the study.
+    histories : Histories
+    seen_at : ndarray of int64, shape (n_events,)
+        Since when each event was visible, µs since 1970.
+    journey : JourneyMap
+    until : int
+        End of the study, µs since 1970.
+
+    Returns
+    -------
+    FollowUp
     """
-    step, value, until = event
-    kind = journey.kinds[step]
-    return FollowUp(*_find_follow_up(offsets, time, seen_at, kind, value, until, MAJOR, EXIT))
+    kind = journey.kinds[histories.step]
+    arrays = histories.offsets, histories.time, seen_at, kind, histories.value
+    return FollowUp(*_find_follow_up(*arrays, until, MAJOR, EXIT))
 
 
 @njit(cache=True, nogil=True)

@@ -37,7 +37,7 @@ RANK, EXPLORATION = "rank", "exploration"
 BELOW, SAME_ACCOUNT, AT_CAPACITY = "below_the_limit", "same_account", "{}_at_capacity"
 """Why one is not."""
 
-MOST_NAMED = 3
+MAX_NAMED = 3
 """Of an account's other contacts so many are named, and the rest counted."""
 
 UNLIMITED = np.iinfo(np.int64).max
@@ -182,7 +182,7 @@ def _others(
     if len(rest) == 0:
         return words
     of_account = pd.Series(rest).groupby(account[rest])
-    named = of_account.head(MOST_NAMED)
+    named = of_account.head(MAX_NAMED)
     names = ids.iloc[named].groupby(account[named]).agg(list)
     counts = of_account.size()
     for position, code in enumerate(account[everyone]):
