@@ -128,6 +128,6 @@ def test_what_is_missing_is_said():
     """No messages, no attributes."""
     found = completed(study_of(event("ada", "guide", day(9))))
     sentences = " ".join(found.missing)
-    assert "table of messages" in sentences
+    assert "messages table" in sentences
     assert "No attribute" in sentences
     assert found.report()["tables"]["campaigns"] == []

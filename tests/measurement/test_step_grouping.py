@@ -9,7 +9,7 @@ import pytest
 
 from microconv.journey import JourneyMap
 from microconv.measurement.funnel.completion import completion
-from microconv.measurement.study.step_grouping import MOST_STEPS, group_rare_steps, named_steps
+from microconv.measurement.study.step_grouping import MAX_STEPS, group_rare_steps, named_steps
 from microconv.settings import MeasureSettings, check_settings
 from microconv.stages.measure import measure
 from worlds.logs import JOURNEY, event
@@ -87,4 +87,4 @@ def test_5000_steps_are_measured_in_bounded_time_and_memory(tmp_path):
     measure(check_settings(given), **places, tables=tmp_path / "tables")
     report = json.loads((tmp_path / "journey.json").read_text(encoding="utf-8"))
     assert "4,800 of the 5,001 steps are grouped" in report["completion"]["missing"][0]
-    assert len(report["completion"]["tables"]["steps"]) == MOST_STEPS + 1
+    assert len(report["completion"]["tables"]["steps"]) == MAX_STEPS + 1
