@@ -23,9 +23,9 @@ from microconv.demo import simulate
 from microconv.features.training_set import TrainingSet, load_training_set
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
+from microconv.ranking.bucket import model_features
 from microconv.ranking.explanations.reasons import by_subject, sum_by
 from microconv.ranking.explanations.wording import ReasonWriter
-from microconv.ranking.selection.top_k import model_features
 from microconv.settings import Settings, read_settings
 from microconv.stages.featurize import featurize
 from microconv.stages.ingest import ingest

@@ -35,8 +35,7 @@ from microconv.ingest.ingest import Outputs, ingest
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.bucket import ScoringTask, score_bucket
-from microconv.ranking.selection.top_k import merge
-from microconv.ranking.serialization import SCORES
+from microconv.ranking.selection.top_k import SCORES, merge_buckets
 from microconv.settings import EngineSettings, Settings, read_settings
 from microconv.storage.files import md5_of
 from microconv.storage.log import EventLog
@@ -146,10 +145,10 @@ def run_step(step: str, log: EventLog, model: ProspectModel, settings: Settings,
     elif step == "featurize":
         featurize_log(log, settings, snapshots=out.parent / "snapshot", out=out)
     else:
-        question = ScoringTask(model, START + timedelta(days=DAYS), LIMIT, reasons=3, threads=1)
-        ask = partial(score_bucket, log, question=question)
+        task = ScoringTask(model, START + timedelta(days=DAYS), LIMIT, reasons=3, threads=1)
+        ask = partial(score_bucket, log, task=task)
         with open_engine(settings.engine) as engine:
-            found = merge(engine.map_buckets(ask, log.buckets, codec=SCORES), LIMIT)
+            found = merge_buckets(engine.map_buckets(ask, log.buckets, codec=SCORES), LIMIT)
         best = found.candidates.explained(model, most=3, texts=None)
         np.save(out / "probability.npy", found.probability)
         best.rows.to_parquet(out / "list.parquet")

@@ -13,7 +13,7 @@ import yaml
 
 import microconv
 from microconv import cli
-from microconv.ranking.explanations.details_schema import DETAIL_COLUMNS
+from microconv.ranking.list_columns import DETAIL_COLUMNS
 from worlds.ranking import END, trained, world
 
 ROOT = Path(__file__).parents[1]
@@ -270,7 +270,7 @@ def test_score_does_not_guess_where_as_of_is_empty(command, events, tmp_path):
     words = ["--events", events / "events.parquet", "--model", events / "model", "--as-of", ""]
     code, _, err = command("score", *words, "--out", tmp_path)
     assert code == 2
-    assert "`as_of` is '', which is no instant" in err
+    assert "`as_of` is '', which is not an instant" in err
 
 
 def test_score_of_raw_exports_asks_how_they_are_read(command, events, tmp_path):

@@ -99,7 +99,7 @@ def test_a_list_that_was_made_earlier_is_delivered_later(
         said = deliver_list(tmp_path, params=place / "params.yaml", now=END)
         assert said.endswith("90 rows in table calls")
     assert postgres.execute("SELECT count(*) FROM calls_current").fetchall() == [(90,)]
-    with pytest.raises(ListError, match="could be used until"):
+    with pytest.raises(ListError, match="was valid until"):
         deliver_list(tmp_path, params=place / "params.yaml", now=END + timedelta(days=8))
 
 

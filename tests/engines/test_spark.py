@@ -22,8 +22,7 @@ from microconv.features.featurize_log import featurize_log
 from microconv.histories.snapshot_log import snapshot_log
 from microconv.ranking.bucket import ScoringTask, score_bucket
 from microconv.ranking.rank import ListOptions, rank_prospects
-from microconv.ranking.selection.top_k import merge
-from microconv.ranking.serialization import SCORES
+from microconv.ranking.selection.top_k import SCORES, merge_buckets
 from microconv.settings import EngineSettings
 from worlds.ranking import END, settings, trained
 
@@ -113,7 +112,7 @@ def test_spark_ranks_the_same_list(log, limit):
 
 def test_a_lost_partition_is_worked_out_again_to_the_same_list(log, cluster, tmp_path):
     """The process of one task dies at its first attempt; the list does not know."""
-    question = ScoringTask(trained(), END, 10, reasons=3, threads=1)
+    task = ScoringTask(trained(), END, 10, reasons=3, threads=1)
 
     def dies_once(bucket):
         tried = tmp_path / f"tried-{bucket}"
@@ -121,10 +120,10 @@ def test_a_lost_partition_is_worked_out_again_to_the_same_list(log, cluster, tmp
             tried.touch()
             if bucket == 2:
                 os._exit(1)
-        return score_bucket(log, bucket, question)
+        return score_bucket(log, bucket, task)
 
-    found = merge(cluster.map_buckets(dies_once, BUCKETS, codec=SCORES), 10)
-    expected = merge(map(partial(score_bucket, log, question=question), range(BUCKETS)), 10)
+    found = merge_buckets(cluster.map_buckets(dies_once, BUCKETS, codec=SCORES), 10)
+    expected = merge_buckets(map(partial(score_bucket, log, task=task), range(BUCKETS)), 10)
     assert (tmp_path / "tried-2").exists()
     pd.testing.assert_frame_equal(found.candidates.rows, expected.candidates.rows, check_exact=True)
     assert found.probability.tobytes() == expected.probability.tobytes()

@@ -16,7 +16,7 @@ from microconv.engines.spark_session import check_java
 from microconv.errors import EngineError, EventLogError, SettingsError
 from microconv.ranking.bucket import ScoringTask, score_bucket
 from microconv.ranking.rank import rank_prospects
-from microconv.ranking.serialization import pack, unpack
+from microconv.ranking.selection.top_k import decode, encode
 from microconv.settings import EngineSettings, engine_named
 from microconv.storage.files import atomic_write, remove_leftovers
 from worlds.ranking import END, trained, world
@@ -94,7 +94,7 @@ def test_a_part_of_a_ranking_crosses_the_wire_to_the_bit(tmp_path, limit):
     """Probabilities, features, missing contacts, counts and instants come back as they went."""
     log = hard_log(tmp_path / "log", buckets=2)
     part = score_bucket(log, 1, ScoringTask(trained(), END, limit, reasons=2, threads=1))
-    back = unpack(pack(part))
+    back = decode(encode(part))
     pd.testing.assert_frame_equal(back.candidates.rows, part.candidates.rows, check_exact=True)
     assert back.candidates.features.tobytes() == part.candidates.features.tobytes()
     assert back.candidates.features.shape == part.candidates.features.shape
@@ -108,7 +108,7 @@ def test_a_bucket_in_which_nobody_is_asked_crosses_the_wire(tmp_path):
     log = hard_log(tmp_path / "log", buckets=2)
     early = world().events["time"].to_pandas().min().to_pydatetime()
     part = score_bucket(log, 0, ScoringTask(trained(), early, 5, reasons=2, threads=1))
-    back = unpack(pack(part))
+    back = decode(encode(part))
     pd.testing.assert_frame_equal(back.candidates.rows, part.candidates.rows, check_exact=True)
     assert len(back.probability) == 0
     assert back.candidates.features.shape == part.candidates.features.shape

@@ -117,7 +117,7 @@ def test_a_list_that_was_changed_is_named_and_left_out(tmp_path):
     lists, refused = read_past_lists(tmp_path)
     assert [past.manifest["list_id"] for past in lists] == [f"{MONDAY:%Y%m%d}-1"]
     assert list(refused) == ["bad"]
-    assert "does not vouch for" in refused["bad"]
+    assert "does not match the manifest" in refused["bad"]
 
 
 def test_a_list_that_lies_there_twice_counts_once(tmp_path):

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 
 from microconv.histories.arrays import microseconds
-from microconv.ranking.explanations.details import LATEST, latest_steps
-from microconv.ranking.explanations.details_schema import DETAIL_COLUMNS
+from microconv.ranking.explanations.details import MAX_STEPS, recent_steps
+from microconv.ranking.list_columns import DETAIL_COLUMNS
 from microconv.ranking.output.lists import ListFiles, Provenance, write_list
 from microconv.ranking.rank import ListOptions, rank_prospects
 from microconv.settings import EngineSettings
@@ -42,7 +42,7 @@ def rank(log=None, *, as_of=END, limit=20, threads=None, **rules):
 def told(*rows, prospect="ada"):
     """Tell the latest steps of one prospect of a hand-made log."""
     listed = {0: [prospect]}
-    return latest_steps(log_of(*rows), 0, journey=JOURNEY, as_of=AS_OF, listed=listed)[prospect]
+    return recent_steps(log_of(*rows), 0, journey=JOURNEY, as_of=AS_OF, listed=listed)[prospect]
 
 
 def test_the_steps_are_told_the_latest_first_with_what_they_came_through() -> None:
@@ -97,7 +97,7 @@ def test_many_steps_are_cut_and_counted() -> None:
     rows = [event("ada", "blog", AS_OF - k * DAY) for k in range(1, 24)]
     its = told(*rows)
     assert [step[0] for step in its["steps"]] == [
-        microseconds(AS_OF - k * DAY) for k in range(1, LATEST + 1)
+        microseconds(AS_OF - k * DAY) for k in range(1, MAX_STEPS + 1)
     ]
     assert its["earlier"] == 3
 
@@ -107,7 +107,7 @@ def test_what_is_told_is_what_was_visible(rows) -> None:
     """A slow and obvious oracle over any log: late, merged and future events among the others."""
     log = log_of(*rows)
     names = ["ada", "bob", "cy"]
-    found = latest_steps(log, 0, journey=JOURNEY, as_of=AS_OF, listed={0: names})
+    found = recent_steps(log, 0, journey=JOURNEY, as_of=AS_OF, listed={0: names})
     for name in names:
         seen = [
             row
@@ -118,9 +118,9 @@ def test_what_is_told_is_what_was_visible(rows) -> None:
         ]
         mine = [row for row in seen if row["event_name"] not in ("sent", "opened")]
         assert found[name]["exposures"] == len(seen) - len(mine)
-        assert found[name]["earlier"] == max(0, len(mine) - LATEST)
+        assert found[name]["earlier"] == max(0, len(mine) - MAX_STEPS)
         assert [(step[0], step[1]) for step in found[name]["steps"]] == [
-            (microseconds(row["time"]), row["event_name"]) for row in mine[::-1][:LATEST]
+            (microseconds(row["time"]), row["event_name"]) for row in mine[::-1][:MAX_STEPS]
         ]
 
 

@@ -126,7 +126,7 @@ def test_the_frame_carries_the_account_of_who_is_left_out(expected: pd.DataFrame
 def test_what_a_reader_must_know_is_warned_of() -> None:
     """A log that stopped ten days ago still gives a list, not silently."""
     rows = [event("ada", "pricing", END - timedelta(days=10))]
-    with pytest.warns(UserWarning, match="does not know what happened since"):
+    with pytest.warns(UserWarning, match="what happened since is missing"):
         frame = score(log_of(*rows))
     assert frame.attrs["notes"] == [frame.attrs["notes"][0]]
 

@@ -11,7 +11,7 @@ import numpy as np
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.output.lists import ListFiles, Provenance, write_list
 from microconv.ranking.rank import rank_prospects
-from microconv.ranking.ranked import Ranking
+from microconv.ranking.ranked_list import Ranking
 from microconv.settings import ReadinessSettings
 from worlds.ranking import END, on_disk, settings, train_with, world
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from microconv.ranking.explanations.formatting import FORMATS, clean, days, number, times
+from microconv.ranking.explanations.formatting import FORMATS, days, number, one_line, times
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_half_an_event_is_perhaps_one() -> None:
 )
 def test_words_from_data_become_one_visible_line(word: str, expected: str) -> None:
     """A category of 5 MB, or one that reverses the line, must not wreck the list."""
-    assert clean(word) == expected
+    assert one_line(word) == expected

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from microconv.ranking.grades import grade
+from microconv.ranking.ranked_list import grade
 
 THRESHOLDS = {"A": 0.20, "B": 0.10, "C": 0.04, "D": 0.0}
 

@@ -37,14 +37,14 @@ def test_an_instant_is_taken_in_any_zone(as_of: datetime | str) -> None:
     [
         pytest.param("2024-06-03", "no time zone", id="naive text"),
         pytest.param(datetime(2024, 6, 3), "no time zone", id="naive"),  # noqa: DTZ001
-        pytest.param("next Monday", "no instant", id="no instant"),
-        pytest.param("", "no instant", id="empty"),
-        pytest.param(None, "no instant", id="none"),
-        pytest.param(np.datetime64("2024-06-03"), "no instant", id="numpy"),
-        pytest.param(date(2024, 6, 3), "no instant", id="date"),
-        pytest.param(pd.NaT, "no instant", id="not a time"),
-        pytest.param("0001-01-01T00:00:00+05:00", "no instant", id="before the year 1"),
-        pytest.param("9999-12-31T23:00:00-05:00", "no instant", id="after the year 9999"),
+        pytest.param("next Monday", "not an instant", id="not an instant"),
+        pytest.param("", "not an instant", id="empty"),
+        pytest.param(None, "not an instant", id="none"),
+        pytest.param(np.datetime64("2024-06-03"), "not an instant", id="numpy"),
+        pytest.param(date(2024, 6, 3), "not an instant", id="date"),
+        pytest.param(pd.NaT, "not an instant", id="not a time"),
+        pytest.param("0001-01-01T00:00:00+05:00", "not an instant", id="before the year 1"),
+        pytest.param("9999-12-31T23:00:00-05:00", "not an instant", id="after the year 9999"),
     ],
 )
 def test_no_instant_is_guessed(as_of: datetime | str, says: str) -> None:
@@ -87,7 +87,7 @@ def test_a_few_unknown_names_are_named_and_counted() -> None:
 
 def test_asking_before_anything_was_known_is_refused() -> None:
     """The first event at that very instant is not before it."""
-    with pytest.raises(TimeError, match="nothing was known of anybody"):
+    with pytest.raises(TimeError, match="nothing was known about anybody"):
         list_checks.require_after_first_event(AS_OF, AS_OF)
     list_checks.require_after_first_event(AS_OF, AS_OF + timedelta(microseconds=1))
     list_checks.require_after_first_event(None, AS_OF)
@@ -96,19 +96,19 @@ def test_asking_before_anything_was_known_is_refused() -> None:
 def test_a_model_that_knows_the_future_is_doubted() -> None:
     """The last closed window ended on 22 May, but open ones taught it until 3 June."""
     model = trained()
-    assert list_checks.doubts(model, END, latest=None, valid_for=None) == ()
-    (note,) = list_checks.doubts(model, END - timedelta(days=1), latest=None, valid_for=None)
+    assert list_checks.list_warnings(model, END, latest=None, valid_for=None) == ()
+    (note,) = list_checks.list_warnings(model, END - timedelta(days=1), latest=None, valid_for=None)
     assert "until 2024-06-03 00:00" in note
 
 
 def test_an_old_log_is_doubted() -> None:
     """A list is used for 7 days; events that stop 8 days before are stale by the same measure."""
     week = timedelta(days=7)
-    assert list_checks.doubts(trained(), END, latest=END - week, valid_for=week) == ()
-    (note,) = list_checks.doubts(
+    assert list_checks.list_warnings(trained(), END, latest=END - week, valid_for=week) == ()
+    (note,) = list_checks.list_warnings(
         trained(), END, latest=END - week - timedelta(hours=1), valid_for=week
     )
-    assert "does not know what happened since" in note
+    assert "what happened since is missing" in note
 
 
 def test_columns_of_another_version_are_refused() -> None:
@@ -118,7 +118,7 @@ def test_columns_of_another_version_are_refused() -> None:
     model = trained()
     list_checks.require_columns(model)
     renamed = dataclasses.replace(model, columns=("counts.old.7d", *model.columns[1:]))
-    with pytest.raises(OtherJourneyError, match=r"does not make `counts\.old\.7d`"):
+    with pytest.raises(OtherJourneyError, match=r"does not build `counts\.old\.7d`"):
         list_checks.require_columns(renamed)
 
 
@@ -132,5 +132,7 @@ def test_a_list_from_thirty_conversions_says_so():
     """It looks like any other list; only the note tells."""
     counts = {"conversions": 30, "prospects": 5000, "days": 200}
     facts = replace(trained().facts, readiness=readiness(counts, ReadinessSettings()))
-    notes = list_checks.doubts(replace(trained(), facts=facts), END, latest=END, valid_for=None)
+    notes = list_checks.list_warnings(
+        replace(trained(), facts=facts), END, latest=END, valid_for=None
+    )
     assert any("not enough to learn from: 30 conversions" in note for note in notes)

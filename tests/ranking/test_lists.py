@@ -13,8 +13,8 @@ import pytest
 
 from microconv.errors import MicroconvError
 from microconv.ranking.output.lists import ListFiles, Provenance, write_list
-from microconv.ranking.output.spreadsheet import as_csv, inert
-from microconv.ranking.ranked import Ranking
+from microconv.ranking.output.spreadsheets import as_csv, escape_formula
+from microconv.ranking.ranked_list import Ranking
 from worlds.logs import AS_OF
 
 HOSTILE = [
@@ -102,7 +102,7 @@ def test_reasons_made_of_hostile_words_are_inert(provenance: Provenance, files: 
 
 def test_numbers_are_not_mistaken_for_formulas() -> None:
     """A negative number stays a number."""
-    assert inert(-1.5) == -1.5
+    assert escape_formula(-1.5) == -1.5
     assert as_csv(pd.DataFrame({"expected_value": [-1.5]})) == "expected_value\r\n-1.5\r\n"
 
 

@@ -12,7 +12,7 @@ import pytest
 from microconv.errors import ListError, MissingInputError, TimeError
 from microconv.ranking.output.lists import ListFiles, Provenance, write_list
 from microconv.ranking.output.past_lists import MANIFEST, read_list
-from microconv.ranking.ranked import Ranking
+from microconv.ranking.ranked_list import Ranking
 from microconv.storage.files import md5_of
 from worlds.logs import AS_OF
 
@@ -52,7 +52,7 @@ def test_a_list_is_valid_until_its_last_instant_and_no_longer(folder: Path) -> N
     """By hand: asked on 3 June for a week, [3 June, 10 June)."""
     end = AS_OF + timedelta(days=7)
     read_list(folder, at=end - timedelta(microseconds=1))
-    with pytest.raises(ListError, match=r"could be used until 2024-06-10T00:00:00Z"):
+    with pytest.raises(ListError, match=r"was valid until 2024-06-10T00:00:00Z"):
         read_list(folder, at=end)
 
 
@@ -72,7 +72,7 @@ def test_a_file_that_is_not_the_one_vouched_for_is_refused(folder: Path, name: s
     """A run cut short between two files, or somebody's edit in a spreadsheet."""
     with (folder / name).open("ab") as content:
         content.write(b" ")
-    with pytest.raises(ListError, match=f"does not vouch for `{name}`"):
+    with pytest.raises(ListError, match=f"`{name}` in .* does not match the manifest"):
         read_list(folder, at=None)
 
 
@@ -85,10 +85,12 @@ def test_the_other_formats_need_not_be_there(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        pytest.param({"format": 99}, "layout 99, and this version", id="another layout"),
-        pytest.param({"format": None}, "layout None", id="no layout"),
-        pytest.param({"as_of": None}, "does not say `as_of`", id="no instant"),
-        pytest.param({"files": {}}, "does not vouch for `prospects.parquet`", id="no sums"),
+        pytest.param({"format": 99}, "format 99, and this version", id="another layout"),
+        pytest.param({"format": None}, "format None", id="no layout"),
+        pytest.param({"as_of": None}, "has no `as_of`", id="no instant"),
+        pytest.param(
+            {"files": {}}, "`prospects.parquet` in .* does not match the manifest", id="no sums"
+        ),
     ],
 )
 def test_another_manifest_is_refused(folder: Path, changes: dict[str, object], says: str) -> None:

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from microconv.errors import MicroconvError, SettingsError
+from microconv.ranking.next_step import NO_EVIDENCE
 from microconv.ranking.output.past_lists import PastList
 from microconv.ranking.rank import ListOptions, rank_prospects
-from microconv.ranking.step_evidence import NO_EVIDENCE
 from microconv.settings import ScoreSettings
 from microconv.storage.log import MemoryLog
 from worlds.logs import JOURNEY
@@ -97,10 +97,10 @@ def test_the_order_may_be_that_of_expected_value():
 
 def test_a_column_that_nobody_mapped_is_refused():
     """Sharing out by a column that is not there would give everybody to everybody."""
-    with pytest.raises(SettingsError, match="shares places out by `territory`"):
+    with pytest.raises(SettingsError, match="limits capacity by `territory`"):
         ranked(under(capacities={"territory": {"each": 3}}))
     nameless = MemoryLog(world().events, None)
-    with pytest.raises(SettingsError, match="the prospects table is not there"):
+    with pytest.raises(SettingsError, match="the prospects table does not exist"):
         rank_prospects(
             nameless, model=trained(), as_of=END, settings=under(capacities={"owner": {"each": 1}})
         )
@@ -211,5 +211,5 @@ def test_a_measurement_of_later_is_not_used(tmp_path):
 def test_a_file_that_is_no_measurement_is_refused(tmp_path):
     """One sentence, before anything is scored."""
     (tmp_path / "journey.json").write_text("[]")
-    with pytest.raises(MicroconvError, match="is no measurement of the journey"):
+    with pytest.raises(MicroconvError, match="is not a measurement of the journey"):
         ranked(under(), options=ListOptions(measurement=tmp_path / "journey.json"))

@@ -10,7 +10,7 @@ import pytest
 
 from microconv.errors import SettingsError
 from microconv.ranking.rank import rank_prospects
-from microconv.ranking.ranked import Ranking
+from microconv.ranking.ranked_list import Ranking
 from microconv.settings import EngineSettings
 from worlds.logs import AS_OF, event, log_of
 from worlds.ranking import END, SplitLog, settings, trained, world
@@ -91,7 +91,7 @@ def test_exits_are_counted_by_step_and_a_machines_apart() -> None:
         event("later", "left", AS_OF + DAY),
     ]
     found = rank(log_of(*rows), as_of=AS_OF)
-    assert found.exits == {"left": 2, "left by a machine, perhaps": 1}
+    assert found.exits == {"left": 2, "left (probably an automated scan)": 1}
     assert found.left_out["exited"] == 3
     assert found.frame["prospect_id"].tolist() == ["later"]
 

@@ -10,9 +10,9 @@ from microconv.histories.load import load_histories
 from microconv.histories.visible import visible_events
 from microconv.model.calibration import UNCALIBRATED
 from microconv.model.ensemble import BASE_MODELS, EQUAL_WEIGHTS
+from microconv.ranking.bucket import model_features
 from microconv.ranking.explanations.reasons import by_subject, explain, reasons_of, sum_by
 from microconv.ranking.explanations.wording import ReasonWriter
-from microconv.ranking.selection.top_k import model_features
 from worlds.logs import JOURNEY
 from worlds.ranking import END, trained, world
 

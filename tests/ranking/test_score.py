@@ -16,7 +16,7 @@ from microconv.histories.snapshots import cohort_snapshots
 from microconv.histories.timeline import plan_as_ofs
 from microconv.histories.visible import visible_events
 from microconv.ranking.rank import rank_prospects
-from microconv.ranking.ranked import Ranking
+from microconv.ranking.ranked_list import Ranking
 from microconv.settings import EngineSettings
 from microconv.storage.log import MemoryLog
 from microconv.storage.schema import EVENT_ORDER

@@ -15,7 +15,7 @@ from microconv.ranking import bucket as ranking_bucket
 from microconv.ranking import rank
 from microconv.ranking.bucket import ScoringTask, score_bucket
 from microconv.ranking.score import score
-from microconv.ranking.selection.top_k import merge
+from microconv.ranking.selection.top_k import merge_buckets
 from microconv.settings import EngineSettings
 from microconv.stages.featurize import featurize
 from microconv.stages.snapshot import snapshot
@@ -118,9 +118,9 @@ def test_of_very_many_prospects_only_the_listed_and_eight_bytes_of_the_others_ar
     log = EventLog.open(
         write_log(tmp_path / "log", *(table[k : k + 10_000] for k in range(0, 40_000, 10_000)))
     )
-    question = ScoringTask(trained(), END, 50, reasons=1)
-    parts = [score_bucket(log, bucket, question) for bucket in range(log.buckets)]
-    whole = merge(iter(parts), 50)
+    task = ScoringTask(trained(), END, 50, reasons=1)
+    parts = [score_bucket(log, bucket, task) for bucket in range(log.buckets)]
+    whole = merge_buckets(iter(parts), 50)
     assert [len(part.candidates.rows) for part in (*parts, whole)] == [50] * 5
     assert all(part.candidates.features.shape[1] == 50 for part in (*parts, whole))
     assert whole.probability.nbytes == 8 * 40_000

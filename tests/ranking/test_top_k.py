@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microconv.histories.snapshots import STATUSES
-from microconv.ranking.contacts import contacts
+from microconv.ranking.bucket import contacts
 from microconv.ranking.next_step import NO_ACTIVITY
-from microconv.ranking.selection.top_k import BucketScores, Candidates, merge
+from microconv.ranking.selection.top_k import BucketScores, Candidates, merge_buckets
 from worlds.logs import AS_OF
 
 
@@ -72,7 +72,7 @@ def test_bucket_by_bucket_is_the_same_as_all_at_once(people, buckets, limit) -> 
     """Only `limit` rows are ever kept, and they are those that sorting everyone would keep."""
     rows = [(*row, f"p{number:02d}") for number, row in enumerate(people)]
     parts = [bucket(rows_of(*rows[start::buckets]), limit) for start in range(buckets)]
-    merged = merge(parts, limit)
+    merged = merge_buckets(parts, limit)
     by_hand = sorted(rows, key=lambda row: (-row[0], -row[1], -row[2], row[3]))
     assert ids(merged.candidates) == [row[3] for row in by_hand][:limit]
     assert len(merged.probability) == len(rows)

@@ -10,8 +10,7 @@ from xml.etree import ElementTree
 import pandas as pd
 import pytest
 
-from microconv.ranking.output.spreadsheet import as_json_lines
-from microconv.ranking.output.workbook import write_workbook
+from microconv.ranking.output.spreadsheets import as_json_lines, write_workbook
 
 AS_OF = datetime(2024, 6, 3, tzinfo=UTC)
 HOSTILE = ['=HYPERLINK("evil.example")', "http://evil.example", "007", "<script>", "🦊 אדה"]

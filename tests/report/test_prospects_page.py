@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from microconv.ranking.step_evidence import NO_EVIDENCE
+from microconv.ranking.next_step import NO_EVIDENCE
 from microconv.report.prospects_page import prospects_page
 from worlds.reports import FACTS, HOSTILE, evaluation, list_of, manifest_of, told, with_details
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from microconv.evaluation.backtest import PREDICTIONS, Backtest
 from microconv.evaluation.evaluate import Evaluation, evaluate
 from microconv.model.training_facts import TrainingFacts
-from microconv.ranking.explanations.details_schema import DETAIL_COLUMNS
+from microconv.ranking.list_columns import DETAIL_COLUMNS
 from microconv.report.model_card_text import ModelScope
 from microconv.settings import EvaluateSettings
 from worlds.logs import AS_OF

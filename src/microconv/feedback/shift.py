@@ -16,7 +16,7 @@ from microconv.histories.load import load_histories
 from microconv.histories.snapshots import IN_COHORT, cohort_snapshots, cohort_status
 from microconv.histories.visible import visible_events
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.selection.top_k import model_features
+from microconv.ranking.bucket import model_features
 from microconv.storage.log import EventLog
 
 ENOUGH = 20_000

@@ -1,1 +1,1 @@
-"""From scores to lists: whom to call, why, and what to ask for next."""
+"""From a model and events to a prospect list with reasons and next steps."""

@@ -1,4 +1,4 @@
-"""One bucket of the log: whom to ask about there, what the model says of them, and who they are."""
+"""Scoring one bucket of the log: cohort, features, probabilities, contacts."""
 
 from __future__ import annotations
 
@@ -13,65 +13,62 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from microconv.features.matrix import DEFAULT_CELLS, row_blocks
+from microconv.errors import SettingsError, listed
+from microconv.features.family import Columns
+from microconv.features.matrix import DEFAULT_CELLS, build_features, row_blocks
 from microconv.histories.arrays import EPOCH, Histories, VisibleEvents, microseconds
 from microconv.histories.load import load_histories
-from microconv.histories.snapshots import (
-    EXITED,
-    IN_COHORT,
-    STATUSES,
-    cohort_status,
-)
+from microconv.histories.snapshots import EXITED, IN_COHORT, STATUSES, cohort_status
 from microconv.histories.visible import visible_events
-from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.contacts import CONTACT, contacts, require_capacity_columns
-from microconv.ranking.explanations.text_table import ReasonText
-from microconv.ranking.list_changes import done_since
-from microconv.ranking.next_step import journey_progress
-from microconv.ranking.selection.suppression import cooling, exits
-from microconv.ranking.selection.top_k import BucketScores, Candidates, join, model_features
+from microconv.ranking.explanations.reason_texts import ReasonText
+from microconv.ranking.list_columns import CONTACT_COLUMNS
+from microconv.ranking.next_step import journey_progress, latest_action_since
+from microconv.ranking.selection.suppression import count_exits, in_cool_off
+from microconv.ranking.selection.top_k import BucketScores, Candidates, concat_candidates
 from microconv.settings import CoolOffSettings
 from microconv.storage.log import Log
 
-SLIM = ("prospect_id", "probability", "expected_value", "last_activity", "events", "bucket")
-"""What is kept of everyone where the places have to be shared out, besides by whom."""
+SELECTION_COLUMNS = (
+    "prospect_id", "probability", "expected_value", "last_activity", "events", "bucket",
+)  # fmt: skip
+"""What is kept of every candidate where selection has to see all of them."""
 
 
 @dataclass(frozen=True)
 class ScoringTask:
-    """What is asked of every bucket.
+    """What is to be done with every bucket.
 
     Attributes
     ----------
     model : ProspectModel
-        Its journey, cohort rule and features are used, nobody else's.
+        Its journey, cohort rule and features are used.
     as_of : datetime
         Only what was visible strictly before it is used.
     limit : int or None
-        At most so many rows are kept; everyone when None.
+        Number of rows that are kept; everyone when None.
     reasons : int
-        How many each row gets.
+        Number of reasons per row.
     by : {"probability", "expected_value"}
-        What comes first.
-    slim : bool
-        Keep everyone, of whom little is said: :data:`SLIM` and the columns `shared`.
-    shared : tuple of str
-        Columns of the prospects table by which places are shared out.
+        What the list is ranked by.
+    keep_everyone : bool
+        Keep every candidate, with :data:`SELECTION_COLUMNS` and `capacity_columns` only.
+    capacity_columns : tuple of str
+        Columns of the prospects table by which capacity is limited.
     cool_off : CoolOffSettings or None
-        Who was spoken to so recently is left out.
+        Prospects contacted recently are left out.
     since : datetime or None
-        When the last list was asked for: the rows say what was done in between.
+        `as_of` of the previous list.
     evidence : tuple of (str, float)
-        Steps that are worth asking for, and the near end of what they are worth.
+        Step → lower confidence bound of its rate ratio.
     threads : int or None
-        For the trees of one bucket; changes no bit.
+        For predicting one bucket; does not change results.
     cells : int
-        Of columns and events that are held at once; changes no bit.
+        Columns × events that are held at once; does not change results.
     texts : tuple of ReasonText or None
-        How reasons read; the package's table when None.
-    weighed : bool
-        Whether all reasons of the listed are told, with their weights.
+        The built-in texts when None.
+    all_reasons : bool
+        Whether rows get all reasons with their weights, for the details.
     """
 
     model: ProspectModel
@@ -79,183 +76,248 @@ class ScoringTask:
     limit: int | None
     reasons: int
     by: Literal["probability", "expected_value"] = "probability"
-    slim: bool = False
-    shared: tuple[str, ...] = ()
+    keep_everyone: bool = False
+    capacity_columns: tuple[str, ...] = ()
     cool_off: CoolOffSettings | None = None
     since: datetime | None = None
     evidence: tuple[tuple[str, float], ...] = ()
     threads: int | None = None
     cells: int = DEFAULT_CELLS
     texts: tuple[ReasonText, ...] | None = field(default=None, repr=False)
-    weighed: bool = False
+    all_reasons: bool = False
+
+    def explain(self, candidates: Candidates) -> Candidates:
+        """Add the reasons, and drop the features."""
+        return candidates.explained(
+            self.model, most=self.reasons, texts=self.texts, all_reasons=self.all_reasons
+        )
 
 
-def score_bucket(log: Log, bucket: int, question: ScoringTask) -> BucketScores:
-    """Ask about every prospect of a bucket who belongs to the cohort."""
+def score_bucket(log: Log, bucket: int, task: ScoringTask) -> BucketScores:
+    """Score every prospect of a bucket who belongs to the cohort.
+
+    Parameters
+    ----------
+    log : Log
+    bucket : int
+    task : ScoringTask
+    """
     events, prospects = log.read_events(bucket).unify_dictionaries(), log.read_prospects(bucket)
-    require_capacity_columns(prospects, question.shared)
-    as_of, journey = question.as_of, question.model.journey
+    require_capacity_columns(prospects, task.capacity_columns)
+    as_of, journey = task.as_of, task.model.journey
     histories = load_histories(events, journey, prospects)
-    status = cohort_status(histories, journey, question.model.snapshot_settings, [as_of])[:, 0]
-    statuses = _count(status, _everyone(events, prospects) - len(histories))
-    probabilities, listed, cold = [], [], 0
-    for everyone, resting in _by_block(
-        histories, np.flatnonzero(status == IN_COHORT), bucket, question
-    ):
-        probabilities.append(everyone.rows["probability"].to_numpy())
-        cold += int(resting.sum())
-        able = everyone.only(~resting) if resting.any() else everyone
-        if question.slim:
-            rows = able.rows[[name for name in SLIM if name in able.rows]]
-            listed.append(able.with_rows(_known(rows, prospects, question, question.shared)).slim())
-        elif question.limit is None:  # everyone is listed: their features need not be kept
-            listed.append(_explained(_told(able.best(None), prospects, question), question))
+    status = cohort_status(histories, journey, task.model.snapshot_settings, [as_of])[:, 0]
+    counts = np.bincount(status, minlength=len(STATUSES)).tolist()
+    cohort = np.flatnonzero(status == IN_COHORT)
+    probabilities, kept, cooling_off = [], [], 0
+    for block, resting in _score_blocks(histories, cohort, bucket, task):
+        probabilities.append(block.rows["probability"].to_numpy())
+        cooling_off += int(resting.sum())
+        available = block.only(~resting) if resting.any() else block
+        if task.keep_everyone:
+            rows = available.rows[[name for name in SELECTION_COLUMNS if name in available.rows]]
+            rows = _with_contacts(rows, prospects, task, task.capacity_columns)
+            kept.append(available.with_rows(rows).without_features())
+        elif task.limit is None:  # everyone is listed: their features need not be kept
+            kept.append(task.explain(_with_value(available.best(None), prospects, task)))
         else:
-            listed.append(able)
-            listed = [join(listed).best(question.limit, by=question.by)]
-    candidates = join(listed)
-    if not question.slim and question.limit is not None:
-        candidates = _told(candidates, prospects, question)
+            kept.append(available)
+            kept = [concat_candidates(kept).best(task.limit, by=task.by)]
+    candidates = concat_candidates(kept)
+    if not task.keep_everyone and task.limit is not None:
+        candidates = _with_value(candidates, prospects, task)
+    without_step = _count_prospects(events, prospects) - len(histories)
+    statuses = dict(zip(STATUSES, counts, strict=True))
+    names = pc.value_counts(events.column("event_name")).to_pylist()
     return BucketScores(
-        statuses={**statuses, "cooling_off": cold},
-        exits=exits(histories, journey, np.flatnonzero(status == EXITED), as_of),
-        event_names=_names(events),
+        statuses={**statuses, "no_step": without_step, "cooling_off": cooling_off},
+        exits=count_exits(histories, journey, np.flatnonzero(status == EXITED), as_of),
+        event_names={entry["values"]: entry["counts"] for entry in names},
         probability=np.concatenate(probabilities),
         candidates=candidates,
         seen=_seen(histories, microseconds(as_of)),
     )
 
 
-def _by_block(
-    histories: Histories, asked: npt.NDArray[np.intp], bucket: int, question: ScoringTask
-) -> Iterator[tuple[Candidates, npt.NDArray[np.bool_]]]:
-    """Score prospects, so many at a time as fit into memory."""
-    for rows in row_blocks(
-        histories, asked, n_columns=len(question.model.columns), cells=question.cells
-    ):
-        yield _ask(histories, asked[rows], bucket, question)
-
-
-def _explained(told: Candidates, question: ScoringTask) -> Candidates:
-    return told.explained(
-        question.model, most=question.reasons, texts=question.texts, weighed=question.weighed
-    )
-
-
 def describe_bucket(
-    log: Log, bucket: int, question: ScoringTask, listed: Mapping[int, Sequence[str]]
+    log: Log, bucket: int, task: ScoringTask, selected: Mapping[int, Sequence[str]]
 ) -> BucketScores:
-    """Say all there is to say of those of a bucket who are listed, reasons included.
+    """Compute the full rows of the selected prospects of a bucket, reasons included.
 
-    The rows are the same, to the last bit, as if nobody else had been asked about.
+    The rows are identical to those of a list without selection rules.
 
     Parameters
     ----------
-    listed : mapping of int to sequence of str
+    log : Log
+    bucket : int
+    task : ScoringTask
+    selected : mapping of int to sequence of str
         Bucket → prospect ids.
     """
-    wanted = pa.array(listed.get(bucket, ()), pa.string())
+    wanted = pa.array(selected.get(bucket, ()), pa.string())
     events, prospects = log.read_events(bucket).unify_dictionaries(), log.read_prospects(bucket)
     events = rows_of(events, wanted)
     if prospects is not None:
         prospects = rows_of(prospects, wanted)
-    histories = load_histories(events, question.model.journey, prospects)
-    told = [
-        _explained(_told(chosen, prospects, question), question)
-        for chosen, _ in _by_block(histories, np.arange(len(histories)), bucket, question)
+    histories = load_histories(events, task.model.journey, prospects)
+    explained = [
+        task.explain(_with_value(block, prospects, task))
+        for block, _ in _score_blocks(histories, np.arange(len(histories)), bucket, task)
     ]
     nobody = np.empty(0, np.float64)
-    return BucketScores({}, {}, {}, probability=nobody, candidates=join(told), seen=(None, None))
+    candidates = concat_candidates(explained)
+    return BucketScores({}, {}, {}, probability=nobody, candidates=candidates, seen=(None, None))
+
+
+def model_features(visible: VisibleEvents, model: ProspectModel) -> Columns:
+    """Build the model's columns from visible events.
+
+    Parameters
+    ----------
+    visible : VisibleEvents
+    model : ProspectModel
+
+    Returns
+    -------
+    ndarray of float32, shape (n_columns, n_rows)
+    """
+    journey, settings = model.journey, model.feature_settings
+    return np.concatenate(
+        [
+            build_features(visible, journey, settings, model.states, fitted=fitted)
+            for fitted in (False, True)
+        ]
+    )
 
 
 def rows_of(table: pa.Table, ids: pa.Array) -> pa.Table:
-    """Take the rows of some prospects, in their order."""
+    """Return the rows of some prospects, in their order."""
     return table.filter(pc.is_in(table.column("prospect_id").cast(pa.string()), ids))
 
 
-def _ask(
-    histories: Histories, asked: npt.NDArray[np.intp], bucket: int, question: ScoringTask
-) -> tuple[Candidates, npt.NDArray[np.bool_]]:
-    """Score prospects, and say of each whether somebody spoke to them a moment ago."""
-    model = question.model
-    visible = visible_events(histories, asked, np.full(len(asked), microseconds(question.as_of)))
-    features = model_features(visible, model)
-    probability = model.predict(features, threads=question.threads)
-    rows = _rows(visible, probability, model.journey, dict(question.evidence))
-    rows = rows.assign(bucket=np.int32(bucket))
-    if question.since is not None:
-        done = done_since(visible, model.journey, question.since)
-        rows = rows.assign(done_since=pd.Series(done, dtype="str"))
-    if question.by == "expected_value":
-        amount = model.expected_amount(features)
-        rows = rows.assign(expected_value=rows["probability"] * amount)
-    cold = np.zeros(len(asked), dtype=bool)
-    if question.cool_off is not None:
-        steps = np.array([model.journey.code_of(step) for step in question.cool_off.steps])
-        cold = cooling(visible, steps, timedelta(days=question.cool_off.days))
-    return Candidates(rows, features), cold
+def contacts(
+    prospects: pa.Table,
+    ids: pd.Series,
+    *,
+    before: datetime,
+    columns: Sequence[str] = CONTACT_COLUMNS,
+) -> pd.DataFrame:
+    """Look up what was known of some prospects: owner, account, name, email.
 
+    Parameters
+    ----------
+    prospects : Table
+        Sorted by prospect and `known_at`.
+    ids : Series of str, shape (n_rows,)
+    before : datetime
+        Rows known at this instant or later are not used.
+    columns : sequence of str
 
-def _told(candidates: Candidates, prospects: pa.Table | None, question: ScoringTask) -> Candidates:
-    """Add what a conversion would be worth, and whom to call."""
-    amount = question.model.expected_amount(candidates.features)
-    columns = [*CONTACT, *(name for name in question.shared if name not in CONTACT)]
-    return candidates.with_rows(
-        _known(candidates.rows.assign(amount=amount), prospects, question, columns)
+    Returns
+    -------
+    DataFrame of shape (n_rows, …)
+        Those of the columns that the table has, each with the last known value.
+    """
+    names = [name for name in columns if name in prospects.column_names]
+    known = pc.less(
+        prospects.column("known_at"), pa.scalar(before, prospects.field("known_at").type)
     )
+    wanted = pc.is_in(prospects.column("prospect_id").cast(pa.string()), pa.array(ids, pa.string()))
+    rows = prospects.select(["prospect_id", *names]).filter(pc.and_(known, wanted)).to_pandas()
+    last: pd.DataFrame = rows.astype("str").groupby("prospect_id")[names].last()
+    return last.reindex(ids).reset_index(drop=True)
 
 
-def _known(
-    rows: pd.DataFrame, prospects: pa.Table | None, question: ScoringTask, columns: Sequence[str]
+def require_capacity_columns(prospects: pa.Table | None, columns: Sequence[str]) -> None:
+    """Require that the prospects table has the columns by which capacity is limited.
+
+    Parameters
+    ----------
+    prospects : Table or None
+    columns : sequence of str
+
+    Raises
+    ------
+    SettingsError
+    """
+    there = [] if prospects is None else prospects.column_names
+    missing = [name for name in columns if name not in there]
+    if missing:
+        raise SettingsError(
+            f"The section `score` limits capacity by {listed(missing)}, and the prospects table "
+            + (f"has only {listed(there, most=12)}." if there else "does not exist.")
+            + " Map the column in the source of the prospects, or remove it from the section."
+        )
+
+
+def _score_blocks(
+    histories: Histories, cohort: npt.NDArray[np.intp], bucket: int, task: ScoringTask
+) -> Iterator[tuple[Candidates, npt.NDArray[np.bool_]]]:
+    """Score as many prospects at a time as fit into memory; tell which are in their cool-off."""
+    for rows in row_blocks(histories, cohort, n_columns=len(task.model.columns), cells=task.cells):
+        yield _score(histories, cohort[rows], bucket, task)
+
+
+def _score(
+    histories: Histories, cohort: npt.NDArray[np.intp], bucket: int, task: ScoringTask
+) -> tuple[Candidates, npt.NDArray[np.bool_]]:
+    model = task.model
+    visible = visible_events(histories, cohort, np.full(len(cohort), microseconds(task.as_of)))
+    features = model_features(visible, model)
+    progress = journey_progress(visible, model.journey, dict(task.evidence))
+    ids = histories.prospect_ids.take(pa.array(visible.prospect))
+    rows = pd.DataFrame(
+        {
+            "prospect_id": pd.Series(ids.to_pandas(), dtype="str"),
+            "probability": model.predict(features, threads=task.threads),
+            "last_activity": progress.last_activity,
+            "events": visible.end - visible.start,
+            "stage": pd.Series(progress.stage, dtype="str"),
+            "next_step": pd.Series(progress.next_step, dtype="str"),
+        }
+    ).assign(bucket=np.int32(bucket))
+    if task.since is not None:
+        action = latest_action_since(visible, model.journey, task.since)
+        rows = rows.assign(latest_action=pd.Series(action, dtype="str"))
+    if task.by == "expected_value":
+        rows = rows.assign(expected_value=rows["probability"] * model.expected_amount(features))
+    resting = np.zeros(len(cohort), dtype=bool)
+    if task.cool_off is not None:
+        steps = np.array([model.journey.code_of(step) for step in task.cool_off.steps])
+        resting = in_cool_off(visible, steps, timedelta(days=task.cool_off.days))
+    return Candidates(rows, features), resting
+
+
+def _with_value(
+    candidates: Candidates, prospects: pa.Table | None, task: ScoringTask
+) -> Candidates:
+    """Add the expected value of a conversion, and whom to contact."""
+    amount = task.model.expected_amount(candidates.features)
+    more = [name for name in task.capacity_columns if name not in CONTACT_COLUMNS]
+    rows = candidates.rows.assign(amount=amount)
+    return candidates.with_rows(_with_contacts(rows, prospects, task, [*CONTACT_COLUMNS, *more]))
+
+
+def _with_contacts(
+    rows: pd.DataFrame, prospects: pa.Table | None, task: ScoringTask, columns: Sequence[str]
 ) -> pd.DataFrame:
     if prospects is None:
         return rows
-    known = contacts(prospects, rows["prospect_id"], before=question.as_of, columns=columns)
-    return rows.join(known)
+    return rows.join(contacts(prospects, rows["prospect_id"], before=task.as_of, columns=columns))
 
 
-def _rows(
-    visible: VisibleEvents,
-    probability: npt.NDArray[np.float64],
-    journey: JourneyMap,
-    evidence: Mapping[str, float],
-) -> pd.DataFrame:
-    ids = visible.histories.prospect_ids.take(pa.array(visible.prospect))
-    stands = journey_progress(visible, journey, evidence)
-    return pd.DataFrame(
-        {
-            "prospect_id": pd.Series(ids.to_pandas(), dtype="str"),
-            "probability": probability,
-            "last_activity": stands.last_activity,
-            "events": visible.end - visible.start,
-            "stage": pd.Series(stands.stage, dtype="str"),
-            "next_step": pd.Series(stands.next_step, dtype="str"),
-        }
-    )
-
-
-def _count(status: npt.NDArray[np.int8], without_step: int) -> dict[str, int]:
-    counts = np.bincount(status, minlength=len(STATUSES)).tolist()
-    return {**dict(zip(STATUSES, counts, strict=True)), "no_step": without_step}
-
-
-def _everyone(events: pa.Table, prospects: pa.Table | None) -> int:
+def _count_prospects(events: pa.Table, prospects: pa.Table | None) -> int:
     tables = [events] if prospects is None else [events, prospects]
     ids = [table.column("prospect_id").unique().cast(pa.string()) for table in tables]
     return len(pa.concat_arrays(ids).unique())
 
 
-def _names(events: pa.Table) -> dict[str, int]:
-    counts = pc.value_counts(events.column("event_name"))
-    return {entry["values"]: entry["counts"] for entry in counts.to_pylist()}
-
-
 def _seen(histories: Histories, cut: int) -> tuple[datetime | None, datetime | None]:
+    """Return when the first event became visible, and the last one before the cut."""
     instants = histories.visible_at
     past = instants[instants < cut]
-    first = _instant(instants.min()) if len(instants) else None
-    return first, _instant(past.max()) if len(past) else None
-
-
-def _instant(microseconds: np.int64) -> datetime:
-    return EPOCH + timedelta(microseconds=int(microseconds))
+    first, last = (
+        EPOCH + timedelta(microseconds=int(pick(found))) if len(found) else None
+        for pick, found in ((np.min, instants), (np.max, past))
+    )
+    return first, last

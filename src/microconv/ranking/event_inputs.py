@@ -1,4 +1,4 @@
-"""Events from wherever a caller has them: a log, a file, a table in memory, raw exports."""
+"""Opening events of any kind as a log: a folder, a file, a table in memory, raw exports."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from microconv.settings import IngestSettings
 from microconv.storage.log import EventLog, Log, MemoryLog
 from microconv.storage.schema import INSTANT
 
-KEPT = ".ingested-"
-"""What the folder of a kept log begins with; the rest says of which exports it is."""
+KEPT_PREFIX = ".ingested-"
+"""Prefix of the folder of a kept log; the rest is the fingerprint of its exports."""
 
 
 @dataclass(frozen=True)
 class RawExports:
-    """Exports that are yet to be ingested.
+    """Exports to be ingested.
 
     Attributes
     ----------
     folder : Path
-        Takes the place of `ingest.input_dir`.
+        Replaces `ingest.input_dir`.
     ingest : IngestSettings
         Describes the sources.
     keep_log_in : Path or None
@@ -45,29 +45,29 @@ class RawExports:
     keep_log_in: Path | None = None
 
     def delete_kept_logs(self) -> None:
-        """Remove every log that was kept."""
+        """Delete every kept log."""
         if self.keep_log_in is not None:
-            for kept in self.keep_log_in.glob(f"{KEPT}*"):
+            for kept in self.keep_log_in.glob(f"{KEPT_PREFIX}*"):
                 shutil.rmtree(kept, ignore_errors=True)
 
 
 @contextmanager
 def open_events(events: Any, *, prospects: Any = None) -> Iterator[Log]:
-    """Make a log of whatever holds events; what had to be ingested is gone afterwards.
+    """Open events of any kind as a log; a temporary one is deleted afterwards.
 
     Parameters
     ----------
     events : path, DataFrame, Table, Ibis table, Log or RawExports
         As for :func:`microconv.score`.
     prospects : DataFrame or Table, optional
-        Belongs to events in memory or to a Parquet file; a log brings its own.
+        For events in memory or in a Parquet file; a log has its own.
 
     Raises
     ------
     MissingInputError
         If there is no such file.
     EventLogError
-        If it is no table of events.
+        If it is not a table of events.
     """
     if isinstance(events, RawExports) and events.keep_log_in is not None:
         yield _kept(events, events.keep_log_in)
@@ -84,14 +84,14 @@ def open_events(events: Any, *, prospects: Any = None) -> Iterator[Log]:
 
 
 def as_table(rows: Any) -> pa.Table:
-    """Read a table of any of the kinds that are accepted, or a Parquet file, as an Arrow table."""
+    """Return a table of any accepted kind, or a Parquet file, as an Arrow table."""
     return _read_parquet(Path(rows)) if isinstance(rows, str | Path) else as_arrow(rows)
 
 
 def _kept(exports: RawExports, folder: Path) -> EventLog:
-    """Take up the log of the very same exports and settings, or ingest; others are removed."""
-    mine = folder / f"{KEPT}{_fingerprint(exports)}"
-    for other in folder.glob(f"{KEPT}*"):
+    """Open the kept log of the same exports and settings, or ingest; delete other kept logs."""
+    mine = folder / f"{KEPT_PREFIX}{_fingerprint(exports)}"
+    for other in folder.glob(f"{KEPT_PREFIX}*"):
         if other != mine:
             shutil.rmtree(other, ignore_errors=True)
     if (mine / "log" / "log.json").exists():  # written whole or not at all
@@ -100,15 +100,15 @@ def _kept(exports: RawExports, folder: Path) -> EventLog:
 
 
 def _fingerprint(exports: RawExports) -> str:
-    """Tell exports apart by name, size and time of each file: reading them takes too long."""
+    """Hash name, size and time of each file: reading the exports takes too long."""
     files = sorted(file for file in exports.folder.rglob("*") if file.is_file())
-    seen = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    facts = f"{version('microconv')} {exports.ingest.model_dump_json()} {seen}"
+    stats = [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    facts = f"{version('microconv')} {exports.ingest.model_dump_json()} {stats}"
     return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 
 def _ingested(exports: RawExports, folder: Path, *, reports: Path) -> EventLog:
-    from microconv.ingest.ingest import Outputs, ingest  # brings the database with it
+    from microconv.ingest.ingest import Outputs, ingest  # imports the database
 
     outputs = Outputs(folder / "log", reports / "quarantine.parquet", reports / "ingest.json")
     ingest(exports.ingest, outputs=outputs, input_dir=exports.folder)
@@ -125,18 +125,18 @@ def _read_parquet(path: Path) -> pa.Table:
     except (OSError, pa.ArrowInvalid) as error:
         raise EventLogError(
             f"{path} is not a readable Parquet file of events ({error}). Raw exports have to be "
-            "ingested: name their folder, and how they are read (`--params params.yaml`, or in "
+            "ingested: name their folder and their settings (`--params params.yaml`, or in "
             "Python RawExports(folder, settings.ingest))."
         ) from None
 
 
 def _canonical_prospects(rows: pa.Table) -> pa.Table:
-    """Check and sort what is known of prospects."""
+    """Check and sort a prospects table."""
     missing = [name for name in ("prospect_id", "known_at") if name not in rows.column_names]
     if missing:
         raise EventLogError(
             f"The prospects table has no column {listed(missing)}; it has "
-            f"{listed(rows.column_names)}. `known_at` says since when a row was known."
+            f"{listed(rows.column_names)}. `known_at` is when a row became known."
         )
     known_at = rows.schema.field("known_at").type
     if not pa.types.is_timestamp(known_at) or known_at.tz is None:
@@ -145,7 +145,7 @@ def _canonical_prospects(rows: pa.Table) -> pa.Table:
             "like `frame['known_at'].dt.tz_localize('UTC')`."
         )
     fields = [
-        (field.name, _plain(field))  # what pandas calls large strings are strings here
+        (field.name, _plain(field))  # large strings of pandas become strings
         for field in rows.schema
     ]
     table = rows.cast(pa.schema(fields))

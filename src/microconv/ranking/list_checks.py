@@ -1,4 +1,4 @@
-"""What makes a list wrong, and what makes it doubtful: the first is refused, the second is said."""
+"""Checks of a list: what is wrong raises an error, what is doubtful becomes a note."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ from microconv.storage.log import EventLog, Log
 
 
 def require_instant(as_of: datetime | str, *, called: str = "`as_of`") -> datetime:
-    """Take the instant a list is asked for: there is no default, and no guess at its zone.
+    """Return the `as_of` of a list as a UTC instant.
+
+    Parameters
+    ----------
+    as_of : datetime or str
+    called : str
+        Its name in the error message.
 
     Raises
     ------
     TimeError
-        If it is no instant, has no time zone, or lies outside the years 1 to 9999.
+        If it is not an instant, has no time zone, or lies outside the years 1 to 9999.
 
     Examples
     --------
@@ -30,43 +36,49 @@ def require_instant(as_of: datetime | str, *, called: str = "`as_of`") -> dateti
         instant = datetime.fromisoformat(as_of) if isinstance(as_of, str) else as_of
         if not isinstance(instant, datetime) or instant != instant:  # pandas' NaT is not itself
             raise ValueError
-        microseconds(instant)  # refuses a naive one
+        microseconds(instant)  # raises for a naive one
         return instant.astimezone(UTC)
     except (ValueError, OverflowError):
         raise TimeError(
-            f"{called} is {as_of!r}, which is no instant. Write it like 2024-06-03T00:00:00Z."
+            f"{called} is {as_of!r}, which is not an instant with a time zone. Write it like "
+            "2024-06-03T00:00:00Z."
         ) from None
 
 
 def require_columns(model: ProspectModel) -> None:
-    """Refuse a model whose columns this version of the features does not make.
+    """Require that this version of the features builds the columns of a model.
 
     Raises
     ------
     OtherJourneyError
     """
     journey, settings = model.journey, model.feature_settings
-    made = [
+    built = [
         name
         for fitted in (False, True)
         for name in column_names(journey, settings, model.states, fitted=fitted)
     ]
-    if tuple(made) != model.columns:
-        missing = [name for name in model.columns if name not in set(made)]
+    if tuple(built) != model.columns:
+        missing = [name for name in model.columns if name not in set(built)]
         raise OtherJourneyError(
             f"The model was trained on {len(model.columns)} columns, and this version of microconv "
-            f"makes {len(made)} of its journey and settings"
-            + (f"; it does not make {listed(missing, most=4)}" if missing else "")
+            f"builds {len(built)} from its journey and settings"
+            + (f"; it does not build {listed(missing, most=4)}" if missing else "")
             + ". Train it again with this version."
         )
 
 
 def require_observed(log: Log, as_of: datetime, journey: JourneyMap) -> tuple[str, ...]:
-    """Refuse to ask later than outcomes are complete: new customers would be on the list.
+    """Require that outcomes are complete until `as_of`: else new customers would be on the list.
 
-    Asking at the very end, ``as_of = observed_until``, is the normal case. Only a
-    log on disk says until when it is complete; of a table in memory the caller
-    has to know.
+    ``as_of = observed_until`` is the normal case. Only a log on disk says until when it is
+    complete.
+
+    Parameters
+    ----------
+    log : Log
+    as_of : datetime
+    journey : JourneyMap
 
     Returns
     -------
@@ -83,20 +95,20 @@ def require_observed(log: Log, as_of: datetime, journey: JourneyMap) -> tuple[st
         until = log.observed_until(journey)
     except TimeError:
         return (
-            "The log does not say until when its outcomes are complete: whoever converted "
-            "recently may still be on the list.",
+            "The log does not say until when its outcomes are complete: prospects who "
+            "converted recently may still be on the list.",
         )
     if as_of > until:
         raise TimeError(
             f"`as_of` is {as_of:%Y-%m-%d %H:%M}, but outcomes are complete only until "
-            f"{until:%Y-%m-%d %H:%M}: whoever became a customer in between would be on the list. "
-            f"Ask at {until:%Y-%m-%dT%H:%M:%SZ} or earlier, or ingest a newer export."
+            f"{until:%Y-%m-%d %H:%M}: prospects who converted in between would be on the list. "
+            f"Set it to {until:%Y-%m-%dT%H:%M:%SZ} or earlier, or ingest a newer export."
         )
     return ()
 
 
 def require_known_events(names: Mapping[str, int], journey: JourneyMap) -> tuple[str, ...]:
-    """Refuse a log of which the model knows not a single event name.
+    """Require that the model knows at least one event name of the log.
 
     Parameters
     ----------
@@ -122,7 +134,7 @@ def require_known_events(names: Mapping[str, int], journey: JourneyMap) -> tuple
         raise OtherJourneyError(
             f"The model knows none of the {len(names)} event names of the log "
             f"({listed(unmapped, most=4)}); it expects names like {listed(expected, most=4)}. "
-            "Score with a model that was trained on this journey, or mend the naming rules of "
+            "Score with a model that was trained on this journey, or fix the naming rules of "
             "the sources."
         )
     events = sum(names[name] for name in unmapped)
@@ -133,7 +145,12 @@ def require_known_events(names: Mapping[str, int], journey: JourneyMap) -> tuple
 
 
 def require_after_first_event(earliest: datetime | None, as_of: datetime) -> None:
-    """Refuse to ask before anything was known of anybody.
+    """Require that `as_of` is after the first event of the log.
+
+    Parameters
+    ----------
+    earliest : datetime or None
+    as_of : datetime
 
     Raises
     ------
@@ -142,33 +159,35 @@ def require_after_first_event(earliest: datetime | None, as_of: datetime) -> Non
     if earliest is not None and as_of <= earliest:
         raise TimeError(
             f"`as_of` is {as_of:%Y-%m-%d %H:%M}, and the first event of the log became known at "
-            f"{earliest:%Y-%m-%d %H:%M}: nothing was known of anybody. Ask later."
+            f"{earliest:%Y-%m-%d %H:%M}: nothing was known about anybody. Set a later `as_of`."
         )
 
 
-def doubts(
+def list_warnings(
     model: ProspectModel, as_of: datetime, *, latest: datetime | None, valid_for: timedelta | None
 ) -> tuple[str, ...]:
-    """Say what makes a list less than its figures promise.
+    """Return warnings about the reliability of a list.
 
     Parameters
     ----------
+    model : ProspectModel
+    as_of : datetime
     latest : datetime or None
         When the last event became visible before `as_of`.
     valid_for : timedelta or None
-        How long the team uses a list; a log that old is stale by the same measure.
+        How long a list is used; a log that old is out of date by the same measure.
     """
     notes = []
     learnt_until = model.facts.learnt_until
     if as_of < learnt_until:
         notes.append(
-            f"The model learnt from outcomes until {learnt_until:%Y-%m-%d %H:%M}, after `as_of`: "
-            "its probabilities look better here than they are."
+            f"The model was trained on outcomes until {learnt_until:%Y-%m-%d %H:%M}, after "
+            "`as_of`: its probabilities look better here than they are."
         )
     if latest is not None and valid_for is not None and as_of - latest > valid_for:
         notes.append(
-            f"The last event before `as_of` is of {latest:%Y-%m-%d %H:%M}, more than "
-            f"{valid_for.days} days earlier: the list does not know what happened since."
+            f"The last event before `as_of` is from {latest:%Y-%m-%d %H:%M}, more than "
+            f"{valid_for.days} days earlier: what happened since is missing from the list."
         )
     if model.facts.readiness["state"] != "ready":
         notes.append(model.facts.readiness["summary"])

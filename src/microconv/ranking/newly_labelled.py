@@ -1,4 +1,4 @@
-"""Snapshots whose outcome became known after a model was trained: what it would have said."""
+"""Predictions of a model for snapshots whose outcome became known after its training."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from microconv.histories.snapshots import cohort_snapshots
 from microconv.histories.timeline import closed_as_ofs, plan_as_ofs
 from microconv.histories.visible import visible_events
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.selection.top_k import model_features
+from microconv.ranking.bucket import model_features
 from microconv.storage.log import EventLog, Log
 
 ROWS = ["prospect_id", "as_of", "probability", "converted", "value"]
-"""What is said of a row: who, when, what the model said, what came."""
+"""Columns of a prediction with its outcome."""
 
 
 def out_of_time_predictions(model: ProspectModel) -> pd.DataFrame:
-    """Read the out-of-time predictions that a model carries."""
+    """Return the out-of-time predictions that a model carries."""
     rows: pd.DataFrame = model.out_of_time.select(ROWS).to_pandas()
     return rows
 
 
 def rescore(log: Log, model: ProspectModel, rows: pd.DataFrame) -> pd.DataFrame:
-    """Ask a model about rows that came after all it learnt from, open windows included.
+    """Predict rows from after all that a model was trained on, including its open windows.
 
     Parameters
     ----------
     log : Log
     model : ProspectModel
     rows : DataFrame
-        Of another model; `prospect_id`, `as_of`, `converted` and `value` are kept.
+        Predictions of another model; `prospect_id`, `as_of`, `converted` and `value` are kept.
 
     Returns
     -------
     DataFrame
-        The later rows with this model's `probability`. Prospects that the log does
-        not know are left out.
+        The later rows with this model's `probability`. Prospects that are not
+        in the log are left out.
     """
     later = rows[rows["as_of"] >= pd.Timestamp(model.facts.learnt_until)]
     parts = list(_scored_buckets(log, model, later)) if len(later) else []
@@ -65,7 +65,12 @@ def _scored_buckets(log: Log, model: ProspectModel, rows: pd.DataFrame) -> Itera
 
 
 def newly_labelled_rows(log: EventLog, model: ProspectModel) -> pd.DataFrame:
-    """Ask about every instant that came after all a model learnt from, and closed since.
+    """Predict every snapshot from after a model's training whose window has closed since.
+
+    Parameters
+    ----------
+    log : EventLog
+    model : ProspectModel
 
     Returns
     -------
@@ -77,8 +82,8 @@ def newly_labelled_rows(log: EventLog, model: ProspectModel) -> pd.DataFrame:
     if settings.first > until:
         return nothing
     as_ofs = plan_as_ofs(settings, observed_until=until)
-    ripe = closed_as_ofs(as_ofs, until, window=settings.horizon)
-    later = [as_of for as_of in ripe if as_of >= model.facts.learnt_until]
+    closed = closed_as_ofs(as_ofs, until, window=settings.horizon)
+    later = [as_of for as_of in closed if as_of >= model.facts.learnt_until]
     if not later:
         return nothing
     tables = []
@@ -87,6 +92,6 @@ def newly_labelled_rows(log: EventLog, model: ProspectModel) -> pd.DataFrame:
         table, _ = cohort_snapshots(histories, model.journey, settings, later, until)
         tables.append(table.filter(table["observed"]).select(["prospect_id", "as_of", "converted",
                                                               "value"]))  # fmt: skip
-    asked = pa.concat_tables(tables).to_pandas()
-    asked["converted"] = asked["converted"].astype(bool)
-    return rescore(log, model, asked.assign(probability=np.nan))
+    snapshots = pa.concat_tables(tables).to_pandas()
+    snapshots["converted"] = snapshots["converted"].astype(bool)
+    return rescore(log, model, snapshots.assign(probability=np.nan))

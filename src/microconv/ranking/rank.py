@@ -1,10 +1,10 @@
-"""From a log to a ranking: everyone asked, the best listed, the others accounted for.
+"""Ranking the prospects of a log: score everyone, select, explain, and count the others.
 
-A plain list takes one pass over the log. A bucket is read, its cohort asked and scored,
-and only the rows that can still be among the listed are kept; reasons are worked out for
-the listed alone. Where places have to be shared out (capacities, one contact per account,
-exploration) anybody may still be listed: of everyone the little is kept that decides it,
-and a second pass looks up those who are. The rows are the same, to the last bit.
+A plain list takes one pass over the log. A bucket is read, its cohort scored, and only the
+rows that can still be listed are kept; reasons are computed for the listed rows alone. With
+selection rules (capacities, one contact per account, exploration) anybody may still be
+listed: the first pass keeps the few columns that selection needs of everyone, and a second
+pass computes the full rows of the selected. The rows are identical.
 """
 
 from __future__ import annotations
@@ -24,21 +24,19 @@ from microconv.features.matrix import block_cells
 from microconv.model.prospect_model import OUT_OF_TIME, ProspectModel
 from microconv.ranking import list_checks
 from microconv.ranking.bucket import ScoringTask, describe_bucket, score_bucket
-from microconv.ranking.explanations.details import MOST_ROWS, tell_details
-from microconv.ranking.explanations.text_table import read_texts
-from microconv.ranking.list_changes import changed
+from microconv.ranking.explanations.details import MAX_ROWS, build_details
+from microconv.ranking.explanations.reason_texts import read_texts
+from microconv.ranking.next_step import StepEvidence, read_step_evidence
 from microconv.ranking.output.past_lists import PastList
-from microconv.ranking.ranked import Ranking, finish, rules_of
-from microconv.ranking.selection.allocate import BELOW, RANK, allocate
-from microconv.ranking.selection.top_k import BucketScores, merge
-from microconv.ranking.serialization import SCORES
-from microconv.ranking.step_evidence import Evidence, read_evidence
+from microconv.ranking.ranked_list import Ranking, add_changes, build_list, selection_rules
+from microconv.ranking.selection.allocation import BELOW, RANK, allocate
+from microconv.ranking.selection.top_k import SCORES, BucketScores, merge_buckets
 from microconv.settings import EngineSettings, ScoreSettings
 from microconv.storage.files import md5_of
 from microconv.storage.log import EventLog, Log
 
-REASONS = 3
-"""How many reasons a row gets where no settings say."""
+DEFAULT_REASONS = 3
+"""Reasons per row where no settings say."""
 
 ONE_MACHINE = EngineSettings()
 """Every core of this machine."""
@@ -51,22 +49,22 @@ LEFT_OUT = {
     "merged": "merged_away",
     "no_step": "no_step",
 }
-"""Status of a prospect who is not asked about → the reason the list gives."""
+"""Status of a prospect who is not scored → the reason in `left_out`."""
 
 
 @dataclass(frozen=True)
 class ListOptions:
-    """What a ranking may look at besides the log, and tell besides its rows.
+    """What a ranking uses besides log, model and settings.
 
     Attributes
     ----------
     previous_list : PastList or None
-        To say what has changed since.
+        Rows say what has changed since.
     measurement : Path or None
         The measurement, `journey.json`, for the evidence behind next steps.
     details : bool
-        Whether to tell of each row every reason and the latest steps, for a list of a
-        known length up to :data:`~microconv.ranking.explanations.details.MOST_ROWS`.
+        Whether to add all reasons and the latest steps of each row, for a list with a limit
+        of up to :data:`~microconv.ranking.explanations.details.MAX_ROWS`.
     """
 
     previous_list: PastList | None = field(default=None, repr=False)
@@ -84,164 +82,159 @@ def rank_prospects(
     engine: EngineSettings = ONE_MACHINE,
     options: ListOptions = ListOptions(),
 ) -> Ranking:
-    """Rank the prospects of a log, and account for everyone left out.
+    """Rank the prospects of a log, and count everyone left out by reason.
 
-    The parameters are those of :func:`~microconv.ranking.score.score`; `engine` changes no
-    bit, and `options` adds columns.
+    Parameters
+    ----------
+    log : Log
+    model, as_of, limit, settings
+        As for :func:`~microconv.ranking.score.score`.
+    engine : EngineSettings
+        Does not change results.
+    options : ListOptions
 
     Raises
     ------
     EngineError
-        If Spark is asked for and cannot be had, or `log` is not one on disk.
+        If the engine is Spark, and it is not available or `log` is not on disk.
     """
     _require_on_disk(log, engine)
     instant = list_checks.require_instant(as_of)
     limit = _limit(limit, settings)
     list_checks.require_columns(model)
     notes = list_checks.require_observed(log, instant, model.journey)
-    evidence = read_evidence(options.measurement, as_of=instant)
-    question = _question(model, instant, limit, settings, options, evidence)
+    evidence = read_step_evidence(options.measurement, as_of=instant)
+    task = _task(model, instant, limit, settings, options, evidence)
     alone = engine.name == "local" and log.buckets == 1  # else the buckets are the threads
-    question = replace(
-        question,
-        threads=engine.threads if alone else 1,
-        cells=block_cells(engine),
-    )
+    task = replace(task, threads=engine.threads if alone else 1, cells=block_cells(engine))
     with open_engine(engine) as cluster:
-        ask = partial(score_bucket, log, question=question)
-        parts = cluster.map_buckets(ask, log.buckets, codec=SCORES)
-        everyone = merge(parts, None if question.slim else limit, by=question.by)
-        best, others, more = _listed(log, cluster, everyone, question, settings)
-        details = tell_details(log, cluster, best, question) if question.weighed else None
-    earliest, latest = everyone.seen
-    notes += list_checks.require_known_events(everyone.event_names, model.journey)
+        parts = cluster.map_buckets(
+            partial(score_bucket, log, task=task), log.buckets, codec=SCORES
+        )
+        scores = merge_buckets(parts, None if task.keep_everyone else limit, by=task.by)
+        rows, not_selected, more = _select(log, cluster, scores, task, settings)
+        details = build_details(log, cluster, rows, task) if task.all_reasons else None
+    earliest, latest = scores.seen
+    notes += list_checks.require_known_events(scores.event_names, model.journey)
     list_checks.require_after_first_event(earliest, instant)
     valid_for = None if settings is None else timedelta(days=settings.valid_days)
-    notes += list_checks.doubts(model, instant, latest=latest, valid_for=valid_for)
-    enough = model.facts.readiness["state"] != "not enough"
-    grades = dict(settings.grades) if settings is not None and enough else None
-    if options.previous_list is not None:
-        best = changed(best, options.previous_list, as_of=instant)
-    because = [evidence.because(step) for step in best["next_step"]]
-    best = best.assign(next_step_reason=pd.Series(because, best.index, dtype="str"))
-    left_out = {reason: everyone.statuses[status] for status, reason in LEFT_OUT.items()}
-    scored = len(everyone.probability)
+    notes += list_checks.list_warnings(model, instant, latest=latest, valid_for=valid_for)
+    previous = options.previous_list
+    if previous is not None:
+        rows = add_changes(rows, previous, as_of=instant)
+    reasons = [evidence.reason_for(step) for step in rows["next_step"]]
+    rows = rows.assign(next_step_reason=pd.Series(reasons, rows.index, dtype="str"))
+    graded = settings is not None and model.facts.readiness["state"] != "not enough"
+    grades = dict(settings.grades) if settings is not None and graded else None
+    left_out = {reason: scores.statuses[status] for status, reason in LEFT_OUT.items()}
+    scored = len(scores.probability)
     return Ranking(
-        frame=finish(
-            _with_horizons(best, model, settings),
-            everyone.probability,
+        frame=build_list(
+            _with_horizons(rows, model, settings),
+            scores.probability,
             grades=grades,
-            shared=question.shared,
+            capacity_columns=task.capacity_columns,
         ),
         as_of=instant,
         horizon=model.snapshot_settings.horizon,
         scored=scored,
-        left_out={**left_out, **others},
-        exits=everyone.exits,
+        left_out={**left_out, **not_selected},
+        exits=scores.exits,
         limit=limit,
         grades=grades,
-        notes=notes + more + evidence.notes + _nobody(scored, left_out),
+        notes=notes + more + evidence.notes + _empty_cohort(scored, left_out),
         readiness=model.facts.readiness,
-        selection_rules=rules_of(settings),
+        selection_rules=selection_rules(settings),
         measurement_md5=None if options.measurement is None else md5_of(options.measurement),
-        previous_list=None
-        if options.previous_list is None
-        else options.previous_list.manifest["list_id"],
+        previous_list=None if previous is None else previous.manifest["list_id"],
         learnt_until=model.facts.learnt_until,
         details=details,
     )
 
 
-def _question(
+def _task(
     model: ProspectModel,
     as_of: datetime,
     limit: int | None,
     settings: ScoreSettings | None,
     options: ListOptions,
-    evidence: Evidence,
+    evidence: StepEvidence,
 ) -> ScoringTask:
-    since = None if options.previous_list is None else options.previous_list.as_of
     plain = ScoringTask(
         replace(model, out_of_time=OUT_OF_TIME.empty_table()),  # no bucket needs it
         as_of,
         limit,
-        reasons=REASONS,
-        since=since,
+        reasons=DEFAULT_REASONS,
+        since=None if options.previous_list is None else options.previous_list.as_of,
         evidence=tuple(sorted(evidence.lower_bound.items())),
-        weighed=options.details and limit is not None and limit <= MOST_ROWS,
+        all_reasons=options.details and limit is not None and limit <= MAX_ROWS,
     )
     if settings is None:
         return plain
     if settings.rank_by == "expected_value" and model.amount is None:
         raise SettingsError(
-            "`score.rank_by` is expected_value, and the model knows of no conversion with a value. "
-            "Rank by probability, or map `value` in the source of the conversions."
+            "`score.rank_by` is expected_value, and no conversion in the training data had a "
+            "value. Rank by probability, or map `value` in the source of the conversions."
         )
     slots = 0 if settings.exploration is None else settings.exploration.slots
     if limit is not None and slots >= limit:
         raise SettingsError(
             f"The list has {limit} rows and `score.exploration.slots` takes {slots} of them, which "
-            "leaves none for the best. Ask for more rows or fewer slots."
+            "leaves none for the best. Set a higher limit or fewer slots."
         )
-    _require_steps(settings, model)
-    return replace(
-        plain,
-        reasons=settings.reasons,
-        texts=read_texts(settings.reason_texts),
-        by=settings.rank_by,
-        slim=settings.shares_out,
-        shared=settings.shared,
-        cool_off=settings.cool_off,
-    )
-
-
-def _require_steps(settings: ScoreSettings, model: ProspectModel) -> None:
     steps = () if settings.cool_off is None else settings.cool_off.steps
     names = [step.name for step in model.journey.steps]
     for step in steps:
         if step not in names:
             raise SettingsError(
-                f"`score.cool_off` waits after `{step}`, which is no step of the model's journey."
+                f"`score.cool_off` names the step `{step}`, which is not in the model's journey."
                 f"{did_you_mean(step, names)}"
             )
+    return replace(
+        plain,
+        reasons=settings.reasons,
+        texts=read_texts(settings.reason_texts),
+        by=settings.rank_by,
+        keep_everyone=settings.needs_allocation,
+        capacity_columns=settings.capacity_columns,
+        cool_off=settings.cool_off,
+    )
 
 
-def _listed(
+def _select(
     log: Log,
     cluster: Engine,
-    everyone: BucketScores,
-    question: ScoringTask,
+    scores: BucketScores,
+    task: ScoringTask,
     settings: ScoreSettings | None,
 ) -> tuple[pd.DataFrame, dict[str, int], tuple[str, ...]]:
-    """Say who is listed, what became of the other candidates, and what to note."""
-    cold = {"cooling_off": everyone.statuses["cooling_off"]} if question.cool_off else {}
-    candidates = everyone.candidates
-    asked = len(everyone.probability) - everyone.statuses["cooling_off"]
-    if not question.slim or settings is None:
-        if question.limit is not None:
-            candidates = candidates.explained(
-                question.model,
-                most=question.reasons,
-                texts=question.texts,
-                weighed=question.weighed,
-            )
+    """Return the selected rows, why other candidates were not selected, and notes."""
+    cooling_off = scores.statuses["cooling_off"]
+    left_out = {"cooling_off": cooling_off} if task.cool_off else {}
+    candidates = scores.candidates
+    if not task.keep_everyone or settings is None:
+        if task.limit is not None:
+            candidates = task.explain(candidates)
         rows = candidates.rows.assign(selection_reason=RANK, selection_probability=1.0)
-        return rows, {**cold, BELOW: asked - len(rows)}, ()
-    told = allocate(candidates.rows, settings, limit=question.limit, as_of=question.as_of)
-    chosen = candidates.rows.iloc[told.listed].reset_index(drop=True)
-    wanted: dict[int, list[str]] = {}
+        below = len(scores.probability) - cooling_off - len(rows)
+        return rows, {**left_out, BELOW: below}, ()
+    selection = allocate(candidates.rows, settings, limit=task.limit, as_of=task.as_of)
+    chosen = candidates.rows.iloc[selection.listed].reset_index(drop=True)
+    selected: dict[int, list[str]] = {}
     for bucket, prospect in zip(chosen["bucket"].tolist(), chosen["prospect_id"], strict=True):
-        wanted.setdefault(bucket, []).append(prospect)
-    plain = replace(question, slim=False, limit=None, by="probability", cool_off=None)
-    describe = partial(describe_bucket, log, question=plain, listed=wanted)
-    rows = merge(cluster.map_buckets(describe, log.buckets, codec=SCORES), None).candidates.rows
-    rows = rows.set_index("prospect_id").loc[chosen["prospect_id"]].reset_index()
+        selected.setdefault(bucket, []).append(prospect)
+    plain = replace(task, keep_everyone=False, limit=None, by="probability", cool_off=None)
+    describe = partial(describe_bucket, log, task=plain, selected=selected)
+    full = merge_buckets(cluster.map_buckets(describe, log.buckets, codec=SCORES), None)
+    rows = full.candidates.rows.set_index("prospect_id").loc[chosen["prospect_id"]].reset_index()
     rows = rows.assign(
-        selection_reason=told.because, selection_probability=told.selection_probability
+        selection_reason=selection.selection_reason,
+        selection_probability=selection.selection_probability,
     )
     if settings.one_per_account:
-        rows = rows.assign(other_contacts=pd.Series(told.other_contacts, rows.index, dtype="str"))
-    return rows, {**cold, **told.left_out}, told.notes
+        others = pd.Series(selection.other_contacts, rows.index, dtype="str")
+        rows = rows.assign(other_contacts=others)
+    return rows, {**left_out, **selection.left_out}, selection.notes
 
 
 def _require_on_disk(log: Log, engine: EngineSettings) -> None:
@@ -256,7 +249,7 @@ def _require_on_disk(log: Log, engine: EngineSettings) -> None:
 def _with_horizons(
     rows: pd.DataFrame, model: ProspectModel, settings: ScoreSettings | None
 ) -> pd.DataFrame:
-    """Add the probability of each further horizon that the settings ask for."""
+    """Add the probability of each further horizon in the settings."""
     days = () if settings is None else settings.horizons_days
     probability = rows["probability"].to_numpy()
     return rows.assign(
@@ -269,13 +262,13 @@ def _limit(limit: int | None, settings: ScoreSettings | None) -> int | None:
         return None if settings is None else settings.limit
     if not isinstance(limit, Integral) or isinstance(limit, bool) or limit < 1:
         raise SettingsError(
-            f"`limit` is {limit!r}; a list has at least one row, and a whole number of them. Leave "
-            "it out to list everyone."
+            f"`limit` is {limit!r}; it must be a whole number of at least 1. Leave it out to list "
+            "everyone."
         )
     return int(limit)
 
 
-def _nobody(scored: int, left_out: Mapping[str, int]) -> tuple[str, ...]:
+def _empty_cohort(scored: int, left_out: Mapping[str, int]) -> tuple[str, ...]:
     if scored:
         return ()
     why = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in left_out.items() if count]

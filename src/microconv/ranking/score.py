@@ -1,4 +1,4 @@
-"""The scoring function: events in, a ranked list with reasons out, at an instant somebody named."""
+"""The scoring function: events in, a ranked list with reasons out."""
 
 from __future__ import annotations
 
@@ -30,16 +30,15 @@ def score(
     ----------
     events : path, DataFrame, Table, Ibis table, Log or RawExports
         The folder of an event log, a Parquet file of canonical events, such
-        events in memory in any order, or exports that are yet to be ingested. A row
-        that is there twice counts once.
+        events in memory in any order, or exports to be ingested. Duplicate rows count once.
     model : path or ProspectModel
     as_of : datetime or str
-        The instant to ask at, with its time zone: only what was visible
+        The instant of the list, with its time zone: only what was visible
         strictly before it is used. There is no default.
     limit : int, optional
-        How many prospects to list; else the settings', else everyone asked.
+        Number of prospects to list; else the settings', else everyone scored.
     prospects : DataFrame or Table, optional
-        With events in memory: what is known of the prospects, one row per
+        With events in memory: attributes of the prospects, one row per
         `prospect_id` and `known_at`.
     settings : ScoreSettings, optional
         Grades, number of reasons and limit; without them there is no grade.
@@ -47,8 +46,8 @@ def score(
     Returns
     -------
     DataFrame
-        The table `ranked`, best first. Ties go to whoever was active most
-        recently, then to whoever has more events, then to the smaller id.
+        The table `ranked`, best first. Ties go to the most recently active,
+        then to the one with more events, then to the smaller id.
         ``attrs`` holds `as_of`, `scored`, `left_out` (reason → prospects) and
         `notes`.
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from microconv.ranking.explanations.formatting import clean
+from microconv.ranking.explanations.formatting import one_line
 from microconv.report.charts import kept_chart
 from microconv.report.pages import render
 
@@ -30,7 +30,7 @@ def audit_page(findings: Mapping[str, Any]) -> str:
         {
             **findings,
             "unreadable": {
-                clean(place): clean(why)
+                one_line(place): one_line(why)
                 for place, why in list(findings["unreadable"].items())[:MOST_REFUSED]
             },
             "unreadable_count": len(findings["unreadable"]),

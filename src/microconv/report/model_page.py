@@ -9,7 +9,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from microconv.model.training_facts import TrainingFacts
-from microconv.ranking.explanations.formatting import clean
+from microconv.ranking.explanations.formatting import one_line
 from microconv.report.charts import folds_chart, gain_chart, reliability_chart
 from microconv.report.model_card_text import ModelScope, limits
 from microconv.report.pages import render
@@ -118,8 +118,8 @@ def _by_split(segments: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[s
     """Group the segments by what splits them."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for entry in segments:
-        segment = clean(entry["segment"]).replace("_", " ")
-        groups.setdefault(clean(entry["by"]).replace("_", " "), []).append(
+        segment = one_line(entry["segment"]).replace("_", " ")
+        groups.setdefault(one_line(entry["by"]).replace("_", " "), []).append(
             {**entry, "segment": segment}
         )
     return groups

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from microconv.model.training_facts import TrainingFacts
-from microconv.ranking.explanations.details_schema import DETAIL_COLUMNS
 from microconv.ranking.explanations.formatting import FORMATS, days
 from microconv.ranking.explanations.reasons import LOWERS, RAISES
-from microconv.ranking.step_evidence import NO_EVIDENCE
+from microconv.ranking.list_columns import DETAIL_COLUMNS
+from microconv.ranking.next_step import NO_EVIDENCE
 from microconv.report.pages import inline_script, percent, render
 from microconv.report.reliability_text import summarize_reliability
 from microconv.report.row_details import embedded_details

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from microconv.ranking.explanations.details_schema import DETAIL_COLUMNS
+from microconv.ranking.list_columns import DETAIL_COLUMNS
 
 NOTHING = -1
 """Position of a word that is not there."""

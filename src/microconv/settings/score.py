@@ -1,4 +1,4 @@
-"""`score`: who is called on Monday, how many each can take, and how the list is graded."""
+"""Section `score`: length of the list, grades, capacities, exploration."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from microconv.settings.section import Count, Days, Section, Seed, require_zone
 
-Places = Annotated[int, Field(ge=0)]
-"""How many prospects somebody can take; 0 takes nobody."""
+Capacity = Annotated[int, Field(ge=0)]
+"""How many prospects somebody can take."""
 
 
 class CapacitySettings(Section):
@@ -20,24 +20,24 @@ class CapacitySettings(Section):
     Attributes
     ----------
     each : int or None
-        Places of whoever is not named; None for as many as come.
+        Capacity of those who are not named; None for no limit.
     named : dict of str to int
-        Name, as the prospects table spells it → places.
+        Name in the prospects table → capacity.
     """
 
-    each: Places | None = None
-    named: dict[str, Places] = Field(default_factory=dict)
+    each: Capacity | None = None
+    named: dict[str, Capacity] = Field(default_factory=dict)
 
 
 class CoolOffSettings(Section):
-    """Leave alone for a while whoever was spoken to.
+    """Leave out prospects who were contacted recently.
 
     Attributes
     ----------
     steps : tuple of str
-        Steps of the journey, like a logged call.
+        Steps of the journey, such as a logged call.
     days : float
-        A prospect with one of them less than so many days before `as_of` is not listed.
+        A prospect with one of them within this many days before `as_of` is not listed.
     """
 
     steps: tuple[str, ...] = Field(min_length=1)
@@ -45,10 +45,17 @@ class CoolOffSettings(Section):
 
 
 class ExplorationSettings(Section):
-    """Places of the list that are drawn from those below the cut.
+    """Rows of the list that are drawn at random from the prospects below the cut.
 
-    Without them the next model only ever learns what became of those whom the last one
-    liked. The draw follows from `seed`, the instant and the prospects' ids alone.
+    Without them the next model is trained only on outcomes of those whom the last one ranked
+    high. The draw depends on `seed`, `as_of` and the prospects' ids alone.
+
+    Attributes
+    ----------
+    slots : int
+        Number of rows.
+    seed : int
+        Of the draw.
     """
 
     slots: Count
@@ -56,33 +63,37 @@ class ExplorationSettings(Section):
 
 
 class ScoreSettings(Section):
-    """The list: how long, how graded, for how long it may be used.
+    """The prospect list: its length, grades, validity and selection rules.
 
     Attributes
     ----------
     as_of : datetime or None
-        When to ask; None takes the log's `observed_until`, and says so.
+        Instant of the list; None uses the log's `observed_until`.
     rank_by : {"probability", "expected_value"}
-        What comes first. Percentile and grade are of the probability, either way.
+        Order of the list. Percentile and grade are of the probability, either way.
     limit : int
-        Rows, those for exploration among them.
+        Number of rows, including those for exploration.
+    valid_days : float
+        How long the list may be used after `as_of`.
     max_age_hours : float or None
-        `microconv score` makes no list of a log that ended longer ago; None takes any.
+        `microconv score` refuses a log that ended longer ago; None accepts any.
+    reasons : int
+        Reasons per row.
     reason_texts : Path or None
-        A CSV table of one's own words for reasons, read before the one that comes with
-        the package: see :mod:`microconv.ranking.explanations.text_table`.
+        A CSV table with your own reason texts; its rows come before the built-in ones: see
+        :mod:`microconv.ranking.explanations.reason_texts`.
     horizons_days : tuple of float
-        Further horizons, each a column (`probability_7d`): from the same model, never
-        falling from a shorter to a longer one.
+        Further horizons, each a column (`probability_7d`), from the same model.
     grades : dict of str to float
-        Grade → smallest probability that earns it, best grade first. The last
-        grade must start at 0.
+        Grade → smallest probability, best grade first. The last grade must start at 0.
     capacities : dict of str to CapacitySettings
-        Column of the prospects table (`owner`, `team`, …) → how many each can take.
+        Column of the prospects table (`owner`, `team`, …) → capacity of each value.
     one_per_account : bool
-        Of each account only the best is listed; the column `other_contacts` names others.
+        List only the best prospect of each account; `other_contacts` names the others.
     cool_off : CoolOffSettings or None
+        Prospects contacted recently are not listed.
     exploration : ExplorationSettings or None
+        Rows drawn at random.
     """
 
     as_of: datetime | None = None
@@ -126,12 +137,12 @@ class ScoreSettings(Section):
         return exploration
 
     @property
-    def shared(self) -> tuple[str, ...]:
-        """Columns of the prospects table by which places are shared out."""
+    def capacity_columns(self) -> tuple[str, ...]:
+        """Columns of the prospects table by which capacity is limited."""
         columns = (*self.capacities, *(("account_id",) if self.one_per_account else ()))
         return tuple(dict.fromkeys(columns))
 
     @property
-    def shares_out(self) -> bool:
-        """Whether anybody may be listed, however far down: not only the best come first."""
-        return bool(self.shared) or self.exploration is not None
+    def needs_allocation(self) -> bool:
+        """Whether prospects below the best `limit` may be listed."""
+        return bool(self.capacity_columns) or self.exploration is not None

@@ -73,7 +73,7 @@ def _journey(settings: Settings) -> Iterator[str]:
 def _texts(settings: Settings) -> Iterator[str]:
     """Check the table of reason texts, if the settings name one."""
     from microconv.features.matrix import column_names
-    from microconv.ranking.explanations.text_table import built_in_texts, read_texts
+    from microconv.ranking.explanations.reason_texts import built_in_texts, read_texts
     from microconv.ranking.explanations.wording import unused_patterns
 
     if settings.score.reason_texts is None:

@@ -1,7 +1,7 @@
-"""What there is to say of a listed prospect besides its row: every reason, the latest steps.
+"""Details of the listed prospects: all reasons, the latest steps.
 
-Told of the listed alone: their buckets are read once more, with the columns that no feature
-needs. A step is told if it was visible strictly before `as_of`, as for every feature.
+The buckets of the listed prospects are read once more, with columns that no feature needs. A
+step is included if it was visible strictly before `as_of`, as for every feature.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from microconv.engines.engine import JSON_CODEC, Engine
 from microconv.histories.arrays import NEVER, microseconds
 from microconv.journey import EXPOSURE, JourneyMap
 from microconv.ranking.bucket import ScoringTask, rows_of
-from microconv.ranking.explanations.details_schema import DETAIL_COLUMNS
-from microconv.ranking.explanations.formatting import clean
-from microconv.ranking.explanations.reasons import WEIGHED
+from microconv.ranking.explanations.formatting import one_line
+from microconv.ranking.explanations.reasons import ALL_REASONS
+from microconv.ranking.list_columns import DETAIL_COLUMNS
 from microconv.storage.log import EventLog, Log
 
-MOST_ROWS = 5_000
-"""Longer lists carry no details: nobody opens row 5,001, and they stay small."""
+MAX_ROWS = 5_000
+"""Longer lists have no details: nobody opens row 5,001."""
 
-LATEST = 20
-"""So many steps of a prospect are told, and the earlier ones counted."""
+MAX_STEPS = 20
+"""Steps per prospect; earlier ones are counted."""
 
 COLUMNS = (
     "prospect_id",
@@ -42,11 +42,11 @@ COLUMNS = (
     "message_id",
     "campaign_id",
 )
-"""What is read of the log."""
+"""Columns of the log that are read."""
 
 
-def tell_details(log: Log, cluster: Engine, rows: pd.DataFrame, question: ScoringTask) -> pa.Table:
-    """Tell the details of the listed rows.
+def build_details(log: Log, cluster: Engine, rows: pd.DataFrame, task: ScoringTask) -> pa.Table:
+    """Build the details of the listed rows.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ def tell_details(log: Log, cluster: Engine, rows: pd.DataFrame, question: Scorin
     cluster : Engine
         Runs over the buckets of the log.
     rows : DataFrame
-        The listed, with `prospect_id`, `bucket` and the weighed reasons.
-    question : ScoringTask
+        With `prospect_id`, `bucket` and `all_reasons`.
+    task : ScoringTask
 
     Returns
     -------
@@ -65,20 +65,20 @@ def tell_details(log: Log, cluster: Engine, rows: pd.DataFrame, question: Scorin
     listed: dict[int, list[str]] = {}
     for bucket, prospect in zip(rows["bucket"].tolist(), rows["prospect_id"], strict=True):
         listed.setdefault(bucket, []).append(prospect)
-    journey, as_of = question.model.journey, question.as_of
-    tell = partial(latest_steps, log, journey=journey, as_of=as_of, listed=listed)
+    journey, as_of = task.model.journey, task.as_of
+    find = partial(recent_steps, log, journey=journey, as_of=as_of, listed=listed)
     found: dict[str, dict[str, Any]] = {}
-    for part in cluster.map_buckets(tell, log.buckets, codec=JSON_CODEC):
+    for part in cluster.map_buckets(find, log.buckets, codec=JSON_CODEC):
         found |= part
     subjects = _subjects(log, as_of)
-    told = [
-        {**_reasons(weighed), **_steps(found[prospect], subjects)}
-        for prospect, weighed in zip(rows["prospect_id"], rows[WEIGHED], strict=True)
+    details = [
+        {**_reasons(reasons), **_steps(found[prospect], subjects)}
+        for prospect, reasons in zip(rows["prospect_id"], rows[ALL_REASONS], strict=True)
     ]
-    return pa.Table.from_pylist(told, DETAIL_COLUMNS)
+    return pa.Table.from_pylist(details, DETAIL_COLUMNS)
 
 
-def latest_steps(
+def recent_steps(
     log: Log,
     bucket: int,
     *,
@@ -86,10 +86,14 @@ def latest_steps(
     as_of: datetime,
     listed: Mapping[int, Sequence[str]],
 ) -> dict[str, dict[str, Any]]:
-    """Look up what the listed prospects of a bucket did last, and count the rest.
+    """Look up the latest steps of the listed prospects of a bucket, and count the others.
 
     Parameters
     ----------
+    log : Log
+    bucket : int
+    journey : JourneyMap
+    as_of : datetime
     listed : mapping of int to sequence of str
         Bucket → prospect ids.
 
@@ -99,22 +103,22 @@ def latest_steps(
         Prospect → `steps`, the latest first: time (microseconds since 1970, UTC), name of the
         step, message, campaign, probability that a person did it; `earlier`; `exposures`.
     """
-    told: dict[str, dict[str, Any]] = {
+    found: dict[str, dict[str, Any]] = {
         prospect: {"steps": [], "earlier": 0, "exposures": 0} for prospect in listed.get(bucket, ())
     }
-    if not told:
-        return told
-    events = rows_of(log.read_events(bucket, COLUMNS), pa.array(told, pa.string()))
+    if not found:
+        return found
+    events = rows_of(log.read_events(bucket, COLUMNS), pa.array(found, pa.string()))
     for prospect, step, *facts in _visible(events, journey, microseconds(as_of)):
-        its = told[prospect]
+        its = found[prospect]
         if journey.kinds[step] == EXPOSURE:
             its["exposures"] += 1
         else:
             its["steps"].append([facts[0], journey.step_names[step], *facts[1:]])
-    for its in told.values():
-        its["earlier"] = max(0, len(its["steps"]) - LATEST)
-        its["steps"] = its["steps"][: -LATEST - 1 : -1]
-    return told
+    for its in found.values():
+        its["earlier"] = max(0, len(its["steps"]) - MAX_STEPS)
+        its["steps"] = its["steps"][: -MAX_STEPS - 1 : -1]
+    return found
 
 
 def _visible(events: pa.Table, journey: JourneyMap, cut: int) -> list[tuple[Any, ...]]:
@@ -148,10 +152,10 @@ def _subjects(log: Log, as_of: datetime) -> dict[str, str]:
     }
 
 
-def _reasons(weighed: str) -> dict[str, Any]:
-    content = json.loads(weighed)
+def _reasons(text: str) -> dict[str, Any]:
+    content = json.loads(text)
     reasons = [{"text": text, "log_odds": weight} for text, weight in content["reasons"]]
-    return {"reasons": reasons, "other_reasons_log_odds": content["weaker"]}
+    return {"reasons": reasons, "other_reasons_log_odds": content["other"]}
 
 
 def _steps(its: Mapping[str, Any], subjects: Mapping[str, str]) -> dict[str, Any]:
@@ -159,8 +163,8 @@ def _steps(its: Mapping[str, Any], subjects: Mapping[str, str]) -> dict[str, Any
         {
             "time": time,
             "step": step,
-            "message": None if message is None else clean(subjects.get(message, message)),
-            "campaign": None if campaign is None else clean(campaign),
+            "message": None if message is None else one_line(subjects.get(message, message)),
+            "campaign": None if campaign is None else one_line(campaign),
             "human_probability": human_probability,
         }
         for time, step, message, campaign, human_probability in its["steps"]

@@ -1,12 +1,12 @@
-"""How values and words from data are written: the formats that the table of texts may use."""
+"""Formats of values and of text from data, as the table of reason texts may use them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
-LONGEST = 60
-"""Words from data are cut to so many characters."""
+MAX_LENGTH = 60
+"""Text from data is cut to this many characters."""
 
 
 def number(value: float) -> str:
@@ -25,7 +25,7 @@ def number(value: float) -> str:
 
 
 def times(value: float) -> str:
-    """Write how often; robots make halves of events.
+    """Write a count; bot detection makes it fractional.
 
     Examples
     --------
@@ -56,20 +56,20 @@ FORMATS: dict[str, Callable[[float], str]] = {
     "days": days,
     "ago": lambda value: f"{days(value)} ago",
     "within": lambda value: f"within {'a day' if value <= 1 else f'{math.ceil(value):,} days'}",
-    "percent": lambda value: f"{100 * value:.0f} %",
+    "percent": lambda value: f"{100 * value:.0f}%",
     "s": lambda value: "" if value == 1 else "s",
     "es": lambda value: "" if value == 1 else "es",
 }
 """How a value is written; ``stage``, which needs the journey, comes besides."""
 
 
-def clean(word: str) -> str:
-    r"""Make one short line of a word from data, without anything invisible.
+def one_line(text: str) -> str:
+    r"""Return text from data as one short line, without invisible characters.
 
     Examples
     --------
-    >>> clean("two\nlines"), clean("x" * 100) == "x" * 59 + "…"
+    >>> one_line("two\nlines"), one_line("x" * 100) == "x" * 59 + "…"
     ('two lines', True)
     """
-    line = " ".join("".join(c if c.isprintable() else " " for c in word).split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= MAX_LENGTH else f"{line[: MAX_LENGTH - 1]}…"

@@ -1,9 +1,8 @@
-"""Reasons: what speaks most for and against each listed prospect, exactly, in plain words.
+"""Reasons: what raises and lowers the probability of each listed prospect most, in plain words.
 
-The model's logit is the sum of its columns' contributions, so a reason's weight
-is no estimate. Columns about the same thing (how often pricing was visited in 7
-days, in 30, when last) are added up to one reason: three ways of saying the same
-would leave no room for the second thing that matters.
+The model's log-odds are the sum of its columns' contributions, so a reason's weight is exact.
+Columns about the same subject (how often pricing was visited in 7 days, in 30 days, when last)
+are added up to one reason: three variants of it would leave no room for the second one.
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ import pandas as pd
 
 from microconv.features.family import Columns
 from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.explanations.text_table import ReasonText, built_in_texts
+from microconv.ranking.explanations.reason_texts import ReasonText, built_in_texts
 from microconv.ranking.explanations.wording import ReasonWriter
 
 RAISES, LOWERS = "↑ ", "↓ "
-"""How a reason begins that raises the probability above the average prospect's, or lowers it."""
+"""Prefix of a reason that raises the probability above the average prospect's, or lowers it."""
 
 FAINT = 0.01
-"""Reasons that move the logit by less, and the odds by less than one percent, are added up."""
+"""Reasons that change the log-odds by less, and the odds by less than one percent, are summed."""
 
-WEIGHED = "weighed"
-"""The column with every reason and its weight, on its way to a list's details."""
+ALL_REASONS = "all_reasons"
+"""The column with all reasons and their weights, for the details of a list."""
 
 BLOCK = 4096
 """Rows explained at a time: contributions are twice as wide as features."""
@@ -39,9 +38,9 @@ def explain(
     *,
     most: int,
     texts: tuple[ReasonText, ...] | None = None,
-    weighed: bool = False,
+    all_reasons: bool = False,
 ) -> pd.DataFrame:
-    """Say what moves each row's probability away from that of the average prospect.
+    """Return the reasons why each row's probability differs from the average prospect's.
 
     Parameters
     ----------
@@ -49,39 +48,41 @@ def explain(
         The model's columns.
     model : ProspectModel
     most : int
-        How many reasons a row gets, the heaviest first, for and against alike.
+        Number of reasons per row, strongest first, raising and lowering alike.
     texts : tuple of ReasonText, optional
-        The table of words; the package's when None.
-    weighed : bool
-        Whether to tell all reasons with their weights, too.
+        The built-in texts when None.
+    all_reasons : bool
+        Whether to add :data:`ALL_REASONS`.
 
     Returns
     -------
     DataFrame of shape (n_rows, most)
         Columns `reason_1`, `reason_2`, …: text that begins with :data:`RAISES` or
-        :data:`LOWERS`; null where nothing else moves the probability. If asked for,
-        :data:`WEIGHED`: JSON text, ``{"reasons": [[text, weight], …], "weaker": weight}``.
+        :data:`LOWERS`; null where nothing else changes the probability. With `all_reasons`,
+        :data:`ALL_REASONS`: JSON text, ``{"reasons": [[text, weight], …], "other": weight}``.
     """
     writer = ReasonWriter(
         model.columns, model.journey, built_in_texts() if texts is None else texts
     )
     reasons: list[list[str | None]] = []
-    told: list[str] = []
+    all_of_row: list[str] = []
     for begin in range(0, features.shape[1], BLOCK):
         block = features[:, begin : begin + BLOCK]
         contributions = model.logit_contributions(block)[:, :-1]
         reasons += reasons_of(block, contributions, writer, most=most)
-        if weighed:
-            told += map(json.dumps, weighed_reasons(block, contributions, writer))
+        if all_reasons:
+            all_of_row += map(json.dumps, all_reasons_of(block, contributions, writer))
     names = [f"reason_{number}" for number in range(1, most + 1)]
     frame = pd.DataFrame(reasons, columns=names, dtype="str")
-    return frame.assign(**{WEIGHED: pd.Series(told, dtype="str")}) if weighed else frame
+    if not all_reasons:
+        return frame
+    return frame.assign(**{ALL_REASONS: pd.Series(all_of_row, dtype="str")})
 
 
 def reasons_of(
     features: Columns, contributions: npt.NDArray[np.float64], writer: ReasonWriter, *, most: int
 ) -> list[list[str | None]]:
-    """Choose and word the reasons of some rows.
+    """Choose the strongest reasons of some rows.
 
     Parameters
     ----------
@@ -96,17 +97,17 @@ def reasons_of(
     list of list of str or None
         `most` per row.
     """
-    found = _heaviest(features, contributions, writer, most=most)
-    said = [
-        [(RAISES if weight > 0 else LOWERS) + words for words, weight in row] for row, _ in found
+    found = _strongest(features, contributions, writer, most=most)
+    texts = [
+        [(RAISES if weight > 0 else LOWERS) + text for text, weight in row] for row, _ in found
     ]
-    return [[*row, *[None] * (most - len(row))] for row in said]
+    return [[*row, *[None] * (most - len(row))] for row in texts]
 
 
-def weighed_reasons(
+def all_reasons_of(
     features: Columns, contributions: npt.NDArray[np.float64], writer: ReasonWriter
 ) -> list[dict[str, Any]]:
-    """Word all reasons of some rows that move the logit by :data:`FAINT` or more.
+    """Return all reasons of some rows that change the log-odds by :data:`FAINT` or more.
 
     Parameters
     ----------
@@ -118,14 +119,14 @@ def weighed_reasons(
     Returns
     -------
     list of dict
-        `reasons`, pairs of text and weight, the heaviest first; and `weaker`, the weight
-        of all others together. With the intercept they sum to the row's logit.
+        `reasons`, pairs of text and weight, strongest first; and `other`, the weight
+        of all others together. With the intercept they sum to the row's log-odds.
     """
-    found = _heaviest(features, contributions, writer, least=FAINT)
-    return [{"reasons": reasons, "weaker": weaker} for reasons, weaker in found]
+    found = _strongest(features, contributions, writer, least=FAINT)
+    return [{"reasons": reasons, "other": other} for reasons, other in found]
 
 
-def _heaviest(
+def _strongest(
     features: Columns,
     contributions: npt.NDArray[np.float64],
     writer: ReasonWriter,
@@ -133,28 +134,28 @@ def _heaviest(
     most: int | None = None,
     least: float = 0.0,
 ) -> list[tuple[list[tuple[str, float]], float]]:
-    """Word each row's heaviest reasons with their weights, and add the others up."""
+    """Return the text and weight of each row's strongest reasons, and the sum of the others."""
     subject = by_subject(writer)
     columns_of = list(subject.values())
     weights = sum_by(subject, contributions)
-    heaviest = np.argsort(-np.abs(weights), axis=1, kind="stable")
+    order_of = np.argsort(-np.abs(weights), axis=1, kind="stable")
     found = []
     for row in range(len(contributions)):
-        heavy = [
-            p for p in heaviest[row, :most] if abs(weights[row, p]) >= least and weights[row, p]
+        chosen = [
+            p for p in order_of[row, :most] if abs(weights[row, p]) >= least and weights[row, p]
         ]
-        said = []
-        for position in heavy:
+        texts = []
+        for position in chosen:
             weight, columns = weights[row, position], columns_of[position]
             order = columns[np.argsort(-np.sign(weight) * contributions[row, columns])]
-            said.append((_first_strong(writer, order, features[:, row]), float(weight)))
-        rest = np.delete(weights[row], heavy)
-        found.append((said, float(rest.sum())))
+            texts.append((_first_strong(writer, order, features[:, row]), float(weight)))
+        rest = np.delete(weights[row], chosen)
+        found.append((texts, float(rest.sum())))
     return found
 
 
 def by_subject(writer: ReasonWriter) -> dict[str, npt.NDArray[np.intp]]:
-    """List the positions of the columns about each subject; every column has one."""
+    """Return the positions of the columns of each subject; every column has one."""
     named = np.array(writer.subjects)
     return {name: np.flatnonzero(named == name) for name in dict.fromkeys(writer.subjects)}
 
@@ -162,7 +163,7 @@ def by_subject(writer: ReasonWriter) -> dict[str, npt.NDArray[np.intp]]:
 def sum_by(
     subject: dict[str, npt.NDArray[np.intp]], contributions: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Add the contributions of each subject's columns up.
+    """Sum the contributions of each subject's columns.
 
     Parameters
     ----------
@@ -173,7 +174,7 @@ def sum_by(
     Returns
     -------
     ndarray of float64, shape (n_rows, n_subjects)
-        With the intercept a row sums to its logit.
+        With the intercept a row sums to its log-odds.
     """
     return np.stack([contributions[:, columns].sum(axis=1) for columns in subject.values()], axis=1)
 
@@ -181,11 +182,11 @@ def sum_by(
 def _first_strong(
     writer: ReasonWriter, columns: npt.NDArray[np.intp], row: npt.NDArray[np.float32]
 ) -> str:
-    """Take the words of the column that weighs most and has something to say."""
-    words = ""
+    """Return the text of the strongest column that does not say little, else the strongest."""
+    strongest = ""
     for column in columns:
         text, weak = writer.describe(column, row)
         if not weak:
             return text
-        words = words or text
-    return words
+        strongest = strongest or text
+    return strongest

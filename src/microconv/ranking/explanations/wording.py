@@ -1,4 +1,4 @@
-"""Saying what a column's value means: the table of texts applied to a model's columns."""
+"""What a column's value means in words: the reason texts applied to a model's columns."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ import numpy.typing as npt
 
 from microconv.features.rare_steps import OTHER
 from microconv.journey import KINDS, JourneyMap
-from microconv.ranking.explanations.formatting import FORMATS, clean, number
-from microconv.ranking.explanations.text_rules import SLOT, WORD, Condition
-from microconv.ranking.explanations.text_table import ReasonText, built_in_texts
+from microconv.ranking.explanations.formatting import FORMATS, number, one_line
+from microconv.ranking.explanations.reason_texts import (
+    NAME,
+    SLOT,
+    Condition,
+    ReasonText,
+    built_in_texts,
+)
 
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "=": operator.eq,
@@ -29,14 +34,14 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True)
 class ReasonWriter:
-    """The table applied to the columns of a model.
+    """Reason texts for the columns of a model.
 
     Attributes
     ----------
     columns : tuple of str
     journey : JourneyMap
     texts : tuple of ReasonText
-        The rows of the table; the package's by default.
+        The built-in texts by default.
     """
 
     columns: tuple[str, ...]
@@ -45,32 +50,32 @@ class ReasonWriter:
 
     @cached_property
     def subjects(self) -> tuple[str, ...]:
-        """What each column is about."""
-        return tuple(_put_in(texts[0][0].subject, texts[0][1]) for texts in self._texts)
+        """Subject of each column."""
+        return tuple(_insert(texts[0][0].subject, texts[0][1]) for texts in self._texts)
 
     def describe(self, column: int, row: npt.NDArray[np.float32]) -> tuple[str, bool]:
-        """Put one column's value into words.
+        """Describe one column's value.
 
         Parameters
         ----------
         column : int
             Position of the column.
         row : ndarray of float32, shape (n_columns,)
-            The row it stands in.
+            All columns of its row.
 
         Returns
         -------
         text : str
         weak : bool
-            Whether it says little.
+            Whether the text says little.
         """
         for text, found in self._texts[column]:
             if all(self._holds(condition, column, row, found) for condition in text.conditions):
                 try:
                     return SLOT.sub(partial(self._slot, column, row, found), text.text), text.weak
-                except LookupError:  # it speaks of a column that is missing
+                except LookupError:  # it needs a column that is missing
                     continue
-        return clean(self.columns[column]), True
+        return one_line(self.columns[column]), True
 
     @cached_property
     def _texts(self) -> list[list[tuple[ReasonText, dict[str, str]]]]:
@@ -98,7 +103,7 @@ class ReasonWriter:
     ) -> bool:
         other, comparison, bound = condition
         if other is not None:
-            position = self._position.get(_put_in(other, found))
+            position = self._position.get(_insert(other, found))
             if position is None:
                 return False
             column = position
@@ -114,14 +119,14 @@ class ReasonWriter:
         found: Mapping[str, str],
         slot: re.Match[str],
     ) -> str:
-        """Write what stands in one pair of braces or brackets."""
+        """Return what replaces one pair of braces or brackets."""
         how, what, other_how, other = slot.groups()
         if how is not None:
-            return self._word(how, found[what])
+            return self._name(how, found[what])
         if what is not None and what in found:
-            return self._word(what, found[what])
+            return self._name(what, found[what])
         if what is None:
-            how, column = other_how, self._position[_put_in(other, found)]
+            how, column = other_how, self._position[_insert(other, found)]
         value = float(row[column])
         if not math.isfinite(value):
             raise LookupError
@@ -129,26 +134,33 @@ class ReasonWriter:
             return self.journey.stages[int(value) - 1].replace("_", " ")
         return FORMATS[how or what](value)
 
-    def _word(self, how: str, word: str) -> str:
-        """Write a word that the pattern found."""
+    def _name(self, how: str, name: str) -> str:
+        """Format a name that the pattern matched."""
         if how == "label":
-            if word == OTHER:
+            if name == OTHER:
                 return "did another step"
-            return self.journey.steps[self.journey.code_of(word)].label
+            return self.journey.steps[self.journey.code_of(name)].label
         if how == "chain":
-            return ", then ".join(step.replace("_", " ") for step in word.split(">"))
+            return ", then ".join(step.replace("_", " ") for step in name.split(">"))
         if how in ("window", "longer"):
-            length = float(word.removesuffix("d"))
+            length = float(name.removesuffix("d"))
             return "24 hours" if length == 1 else f"{number(length)} days"
         if how == "name":
-            word = re.sub(r"[._=]+", " ", word)
-        return clean(word)
+            name = re.sub(r"[._=]+", " ", name)
+        return one_line(name)
 
 
 def unused_patterns(
     columns: Iterable[str], journey: JourneyMap, texts: Iterable[ReasonText]
 ) -> list[str]:
-    """List the patterns of a table that fit none of the columns: their texts are never used."""
+    """Return the patterns that match none of the columns: their texts are never used.
+
+    Parameters
+    ----------
+    columns : iterable of str
+    journey : JourneyMap
+    texts : iterable of ReasonText
+    """
     names = list(columns)
     steps = _steps_in(names, journey)
     patterns = dict.fromkeys(text.pattern for text in texts)
@@ -156,13 +168,13 @@ def unused_patterns(
 
 
 def _steps_in(columns: Iterable[str], journey: JourneyMap) -> list[str]:
-    """List the steps that a column may be about: of thousands most are in no column's name."""
-    said = "\n".join(columns)
-    return [name for name in (*journey.step_names, OTHER) if name in said]
+    """Return the steps that are in a column's name: of thousands, most are in none."""
+    text = "\n".join(columns)
+    return [name for name in (*journey.step_names, OTHER) if name in text]
 
 
 def _regex(pattern: str, journey: JourneyMap, names: Iterable[str]) -> re.Pattern[str]:
-    steps = "|".join(re.escape(name) for name in names) or "(?!)"  # which fits nothing
+    steps = "|".join(re.escape(name) for name in names) or "(?!)"  # which matches nothing
     known = {
         "step": steps,
         "sequence": f"(?:{steps})(?:>(?:{steps}))+",
@@ -175,13 +187,13 @@ def _regex(pattern: str, journey: JourneyMap, names: Iterable[str]) -> re.Patter
         "category": ".*",
         "column": ".*",
     }
-    words = WORD.split(pattern)  # literal, word, literal, word, …, literal
+    parts = NAME.split(pattern)  # literal, name, literal, name, …, literal
     regex = "".join(
-        f"(?P<{word}>{known.get(word, '[^.]+')})" if place % 2 else re.escape(word)
-        for place, word in enumerate(words)
+        f"(?P<{part}>{known.get(part, '[^.]+')})" if place % 2 else re.escape(part)
+        for place, part in enumerate(parts)
     )
     return re.compile(regex, re.DOTALL)
 
 
-def _put_in(template: str, found: Mapping[str, str]) -> str:
-    return WORD.sub(lambda match: found.get(match[1], match[0]), template)
+def _insert(template: str, found: Mapping[str, str]) -> str:
+    return NAME.sub(lambda match: found.get(match[1], match[0]), template)

@@ -1,4 +1,4 @@
-"""Lists as files: CSV for people, Parquet for programs, and the manifest that vouches for both."""
+"""Writing a list: CSV and Excel for people, Parquet and JSON lines for programs, a manifest."""
 
 from __future__ import annotations
 
@@ -13,26 +13,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from microconv.ranking.event_inputs import as_table
-from microconv.ranking.grades import version_of
 from microconv.ranking.output.past_lists import FORMAT, MANIFEST, NAMES
-from microconv.ranking.output.spreadsheet import as_csv, as_json_lines
-from microconv.ranking.output.workbook import write_workbook
-from microconv.ranking.ranked import Ranking
+from microconv.ranking.output.spreadsheets import as_csv, as_json_lines, write_workbook
+from microconv.ranking.ranked_list import Ranking, grades_version
 from microconv.storage.files import atomic_write, md5_of
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a list was made from, and how far it may be trusted.
+    """What a list was made from.
 
     Attributes
     ----------
     log, model : Path
-        The folders whose md5 the manifest records.
+        Folders whose md5 the manifest records.
     status : {"preview", "champion"}
-        A preview comes from a model that nobody has promoted: not for calling.
+        A preview comes from a model that was not promoted: not for calling.
     version : str or None
-        The model's version in the registry, where it came from there.
+        The model's version, if it comes from the registry.
     """
 
     log: Path
@@ -43,7 +41,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class ListFiles:
-    """Where a list is written."""
+    """The files of a list."""
 
     prospects: Path
     csv: Path
@@ -53,7 +51,7 @@ class ListFiles:
 
     @classmethod
     def in_folder(cls, folder: Path) -> ListFiles:
-        """Name the files of a list that has a folder of its own."""
+        """Return the files of a list in a folder of its own."""
         files = {kind: folder / name for kind, name in NAMES.items()}
         return cls(manifest=folder / MANIFEST, **files)
 
@@ -61,11 +59,10 @@ class ListFiles:
 def write_list(
     ranking: Ranking, provenance: Provenance, files: ListFiles, *, valid_for: timedelta
 ) -> dict[str, Any]:
-    """Write a list in every format, and last the manifest that holds their md5.
+    """Write a list in every format, and last the manifest with their md5.
 
-    What a row tells in detail is in Parquet and JSON lines alone: a cell of a spreadsheet
-    has no room for it. Each file is replaced as a whole. Whoever reads them can tell a list that
-    was interrupted between two files: its manifest has other sums.
+    The details are in Parquet and JSON lines only. Each file is replaced as a whole. A run
+    interrupted between two files is detected by its manifest, which has other md5 sums.
 
     Parameters
     ----------
@@ -100,10 +97,16 @@ def write_list(
 def manifest_of(
     ranking: Ranking, provenance: Provenance, *, valid_for: timedelta
 ) -> dict[str, Any]:
-    """Say all that must be known of a list before it is used.
+    """Return the manifest of a list, without the md5 of its files.
 
-    The list's id follows from its inputs alone: the same log, model and
-    question make the same id on every machine.
+    The list id is a hash of its inputs: the same log, model and options give the same id on
+    every machine.
+
+    Parameters
+    ----------
+    ranking : Ranking
+    provenance : Provenance
+    valid_for : timedelta
     """
     log, model = md5_of(provenance.log), md5_of(provenance.model)
     shape = {
@@ -141,7 +144,7 @@ def manifest_of(
         "previous_list": ranking.previous_list,
         "measurement": {"md5": ranking.measurement_md5},
         "grades": ranking.grades,
-        "grades_version": None if ranking.grades is None else version_of(ranking.grades),
+        "grades_version": None if ranking.grades is None else grades_version(ranking.grades),
         "readiness": ranking.readiness,
         "columns": _with_details(ranking).column_names,
         "notes": list(ranking.notes),

@@ -1,4 +1,4 @@
-"""Reading a list that was made earlier: only whole, only as its manifest vouches for it."""
+"""Reading a list that was made earlier, after checking it against its manifest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from microconv.errors import ListError, MissingInputError, TimeError, listed
 from microconv.storage.files import md5_of
 
 FORMAT = 2
-"""Version of the manifest's layout."""
+"""Version of the manifest format."""
 
 NAMES = {
     "prospects": "prospects.parquet",
@@ -23,12 +23,12 @@ NAMES = {
     "xlsx": "prospects.xlsx",
     "json_lines": "prospects.jsonl",
 }
-"""Kind of file, as the manifest calls it → its name beside the manifest."""
+"""Kind of file in the manifest → file name."""
 
 MANIFEST = "prospects_manifest.json"
 
-NEEDED = ("rank", "prospect_id", "probability")
-"""Columns that a list has, whoever made it."""
+REQUIRED = ("rank", "prospect_id", "probability")
+"""Columns that every list has."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class PastList:
     frame : DataFrame
         The table `ranked`, best first.
     manifest : dict
-        What vouches for it.
+        Its inputs, counts, validity and md5 sums.
     """
 
     frame: pd.DataFrame = field(repr=False)
@@ -48,28 +48,28 @@ class PastList:
 
     @property
     def as_of(self) -> datetime:
-        """When it was asked for."""
+        """The instant of the list."""
         return datetime.fromisoformat(self.manifest["as_of"])
 
 
 def read_list(folder: str | Path, *, at: datetime | None) -> PastList:
-    """Read a list, if it is the one its manifest vouches for and has not expired.
+    """Read a list that matches its manifest and has not expired.
 
     Parameters
     ----------
     folder : path
-        Holds `prospects_manifest.json` and `prospects.parquet`, perhaps the other files.
+        With `prospects_manifest.json` and `prospects.parquet`.
     at : datetime or None
-        The instant at which the list is to be used, with its time zone; None reads an
-        expired one too, as those must who look back.
+        When the list is to be used, with its time zone; None also reads an expired list, for
+        looking back.
 
     Raises
     ------
     MissingInputError
         If there is no list.
     ListError
-        If a file is not the one that was vouched for, the layout is another, or the list
-        may no longer be used.
+        If a file does not match the manifest, its format is another one, or the list
+        has expired.
     TimeError
         If `at` is naive.
     """
@@ -82,7 +82,7 @@ def read_list(folder: str | Path, *, at: datetime | None) -> PastList:
         frame = pd.read_parquet(folder / NAMES["prospects"])
     except (OSError, pa.ArrowInvalid) as error:
         raise ListError(f"{folder / NAMES['prospects']} is not readable: {error}.") from None
-    missing = [name for name in NEEDED if name not in frame]
+    missing = [name for name in REQUIRED if name not in frame]
     if missing:
         raise ListError(
             f"The list in {folder} has no column {listed(missing)}: it has "
@@ -92,7 +92,12 @@ def read_list(folder: str | Path, *, at: datetime | None) -> PastList:
 
 
 def require_valid(manifest: dict[str, Any], at: datetime) -> None:
-    """Refuse a list whose time is over at an instant: ``at`` must lie before `valid_until`.
+    """Require that a list has not expired: ``at`` must be before `valid_until`.
+
+    Parameters
+    ----------
+    manifest : dict
+    at : datetime
 
     Raises
     ------
@@ -104,8 +109,8 @@ def require_valid(manifest: dict[str, Any], at: datetime) -> None:
         raise TimeError(f"The instant {at} has no time zone. Write it with one, like {at}+00:00.")
     if datetime.fromisoformat(manifest["valid_until"]) <= at:
         raise ListError(
-            f"The list {manifest['list_id']} could be used until {manifest['valid_until']}, and "
-            f"it is {at:%Y-%m-%dT%H:%M:%SZ}: what happened since is not in it. Make a new one."
+            f"The list {manifest['list_id']} was valid until {manifest['valid_until']}, and it "
+            f"is {at:%Y-%m-%dT%H:%M:%SZ}: what happened since is not in it. Score again."
         )
 
 
@@ -119,22 +124,22 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError) as error:
         raise ListError(f"{path} is not readable as a manifest: {error}.") from None
-    layout = manifest.get("format") if isinstance(manifest, dict) else None
-    if layout != FORMAT:
+    version = manifest.get("format") if isinstance(manifest, dict) else None
+    if version != FORMAT:
         raise ListError(
-            f"{path} has the layout {layout!r}, and this version of microconv reads {FORMAT}. "
-            "Make the list again with this version, or leave it out."
+            f"{path} has format {version!r}, and this version of microconv reads format {FORMAT}. "
+            "Score again with this version, or leave the list out."
         )
     keys = ("list_id", "as_of", "valid_until", "files")
     missing = [name for name in keys if name not in manifest]
     if missing:
-        raise ListError(f"{path} does not say {listed(missing)}. It is no manifest of a list.")
+        raise ListError(f"{path} has no {listed(missing)}: it is not the manifest of a list.")
     content: dict[str, Any] = manifest
     return content
 
 
 def _require_whole(folder: Path, manifest: dict[str, Any]) -> None:
-    """Compare the files with their sums: a run cut short between two files is found here."""
+    """Compare the files with their md5: this detects an interrupted run."""
     if not (folder / NAMES["prospects"]).exists():
         raise MissingInputError(f"There is no {NAMES['prospects']} in {folder}, only its manifest.")
     other = [
@@ -144,6 +149,6 @@ def _require_whole(folder: Path, manifest: dict[str, Any]) -> None:
     ]
     if other or "prospects" not in manifest["files"]:
         raise ListError(
-            f"The manifest in {folder} does not vouch for {listed(other or [NAMES['prospects']])}: "
-            "the md5 is another. The file was changed, or a run was cut short; make the list again."
+            f"{listed(other or [NAMES['prospects']])} in {folder} does not match the manifest: the "
+            "md5 differs. The file was changed, or a run was interrupted; score again."
         )

@@ -1,4 +1,4 @@
-"""Whom nobody should call, and why: those who left, and those who were just spoken to."""
+"""Prospects not to call: those who exited, and those contacted recently."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from microconv.features.family import HUMAN_THRESHOLD
 from microconv.histories.arrays import Histories, VisibleEvents, microseconds
 from microconv.histories.visible import visible_events
 from microconv.journey import EXIT, JourneyMap
-from microconv.ranking.next_step import flat
+from microconv.ranking.next_step import flatten_events
 
-SUSPECT = "{} by a machine, perhaps"
-"""An exit that a scanner more likely made than a person: counted apart, and obeyed all the same."""
+PROBABLY_BOT = "{} (probably an automated scan)"
+"""An exit more likely made by a scanner than by a person: counted separately, and respected."""
 
 
-def exits(
+def count_exits(
     histories: Histories, journey: JourneyMap, exited: npt.NDArray[np.intp], as_of: datetime
 ) -> dict[str, int]:
-    """Count by which exit those left who left, as far as it was visible.
+    """Count the prospects who exited by their exit step, as far as it was visible.
 
-    Who has several is counted by the first that a person made; who has none such, by the
-    first of all, as :data:`SUSPECT`.
+    A prospect with several exits is counted once, by the first that a person made; without
+    one, by the first of all, as :data:`PROBABLY_BOT`.
 
     Parameters
     ----------
+    histories : Histories
+    journey : JourneyMap
     exited : ndarray of int, shape (n_exited,)
         Positions of the prospects.
+    as_of : datetime
 
     Returns
     -------
@@ -37,25 +40,25 @@ def exits(
     """
     cut = np.full(len(exited), microseconds(as_of))
     visible = visible_events(histories, exited, cut)
-    row, event = flat(visible)
+    row, event = flatten_events(visible)
     leaving = journey.kinds[visible.step[event]] == EXIT
     row, event = row[leaving], event[leaving]
-    suspect = visible.human_probability[event] < HUMAN_THRESHOLD
-    order = np.lexsort((visible.time[event], suspect, row))
+    bot = visible.human_probability[event] < HUMAN_THRESHOLD
+    order = np.lexsort((visible.time[event], bot, row))
     first = order[np.unique(row[order], return_index=True)[1]]
     counts: dict[str, int] = {}
     for step in np.unique(visible.step[event[first]]):
         name, mine = journey.step_names[step], visible.step[event[first]] == step
-        for label, chosen in ((name, ~suspect[first]), (SUSPECT.format(name), suspect[first])):
+        for label, chosen in ((name, ~bot[first]), (PROBABLY_BOT.format(name), bot[first])):
             if (mine & chosen).any():
                 counts[label] = int((mine & chosen).sum())
     return counts
 
 
-def cooling(
+def in_cool_off(
     visible: VisibleEvents, steps: npt.NDArray[np.integer], within: timedelta
 ) -> npt.NDArray[np.bool_]:
-    """Say of each row whether it has one of the steps in ``[as_of - within, as_of)``.
+    """Return whether each row has one of the steps in ``[as_of - within, as_of)``.
 
     Parameters
     ----------
@@ -68,7 +71,7 @@ def cooling(
     -------
     ndarray of bool, shape (n_rows,)
     """
-    row, event = flat(visible)
+    row, event = flatten_events(visible)
     width = within // timedelta(microseconds=1)
     recent = visible.time[event] >= visible.as_of[row] - width
     found = np.zeros(len(visible), dtype=bool)

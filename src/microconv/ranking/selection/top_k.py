@@ -1,7 +1,8 @@
-"""Rows that can still be listed, bucket by bucket: the best of what has come so far."""
+"""The best candidates so far, bucket by bucket: what buckets return, and how it is merged."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,13 +11,13 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
+from microconv.engines.engine import Codec
 from microconv.features.family import Columns
-from microconv.features.matrix import build_features
-from microconv.histories.arrays import VisibleEvents
 from microconv.model.prospect_model import ProspectModel
+from microconv.ranking.explanations.reason_texts import ReasonText
 from microconv.ranking.explanations.reasons import explain
-from microconv.ranking.explanations.text_table import ReasonText
 
 BEST_FIRST = {
     "probability": False,
@@ -24,8 +25,8 @@ BEST_FIRST = {
     "events": False,
     "prospect_id": True,
 }
-"""The order of the list, column → ascending: the more probable first; among equals whoever was
-active most recently, then whoever has more events, then the smaller id. No label is needed."""
+"""The order of the list, column → ascending: ties go to the most recently active, then to the
+prospect with more events, then to the smaller id."""
 
 ORDERS = {"probability": BEST_FIRST, "expected_value": {"expected_value": False, **BEST_FIRST}}
 """What the list is ranked by → its order."""
@@ -33,21 +34,27 @@ ORDERS = {"probability": BEST_FIRST, "expected_value": {"expected_value": False,
 
 @dataclass(frozen=True)
 class Candidates:
-    """The best of some prospects.
+    """Prospects that can still be listed.
 
     Attributes
     ----------
     rows : DataFrame
         In the order of :data:`BEST_FIRST`.
     features : ndarray of float32, shape (n_columns, n_rows)
-        What the model saw of each: reasons are worked out from it.
+        What the model was given: reasons are computed from it.
     """
 
     rows: pd.DataFrame
     features: Columns = field(repr=False)
 
     def best(self, limit: int | None, *, by: str = "probability") -> Candidates:
-        """Put the best first and keep at most `limit` of them."""
+        """Sort best first, and keep at most `limit` rows.
+
+        Parameters
+        ----------
+        limit : int or None
+        by : {"probability", "expected_value"}
+        """
         rows, order = self.rows, ORDERS[by]
         if limit is not None and limit < len(rows):  # sort only those who can be among them
             first = rows[by].to_numpy()
@@ -56,7 +63,7 @@ class Candidates:
         return Candidates(rows.reset_index(drop=True), self.features[:, rows.index.to_numpy()])
 
     def only(self, kept: npt.NDArray[np.bool_]) -> Candidates:
-        """Keep some rows, in their order."""
+        """Return some of the rows, in their order."""
         return Candidates(self.rows[kept].reset_index(drop=True), self.features[:, kept])
 
     def explained(
@@ -65,18 +72,29 @@ class Candidates:
         *,
         most: int,
         texts: tuple[ReasonText, ...] | None,
-        weighed: bool = False,
+        all_reasons: bool = False,
     ) -> Candidates:
-        """Give every row its reasons, and let the features go."""
-        reasons = explain(self.features, model, most=most, texts=texts, weighed=weighed)
-        return self.with_rows(self.rows.join(reasons)).slim()
+        """Add the reasons of every row, and drop the features.
+
+        Parameters
+        ----------
+        model : ProspectModel
+        most : int
+            Number of reasons per row.
+        texts : tuple of ReasonText or None
+            The built-in texts when None.
+        all_reasons : bool
+            Whether to add a column with all reasons and their weights.
+        """
+        reasons = explain(self.features, model, most=most, texts=texts, all_reasons=all_reasons)
+        return self.with_rows(self.rows.join(reasons)).without_features()
 
     def with_rows(self, rows: pd.DataFrame) -> Candidates:
-        """Say something else of the same prospects."""
+        """Return the same prospects with other columns."""
         return Candidates(rows, self.features)
 
-    def slim(self) -> Candidates:
-        """Let the features go."""  # a slice would keep them in memory
+    def without_features(self) -> Candidates:
+        """Return the rows alone: an empty slice would keep the features in memory."""
         return Candidates(self.rows, np.empty((0, len(self.rows)), np.float32))
 
 
@@ -87,15 +105,15 @@ class BucketScores:
     Attributes
     ----------
     statuses : dict of str to int
-        Prospects by :data:`~microconv.histories.snapshots.STATUSES`, and `no_step` for
-        those without a single event that has a step. Of those asked, `cooling_off` were
-        spoken to a moment ago.
+        Prospects by :data:`~microconv.histories.snapshots.STATUSES`; `no_step` for those
+        without any event of the journey; `cooling_off` for those of the cohort who were
+        contacted recently.
     exits : dict of str to int
-        Of those who exited: by what.
+        Exit step → prospects who exited.
     event_names : dict of str to int
         Event name → events.
-    probability : ndarray of float64, shape (n_asked,)
-        Of everyone asked, listed or not: percentiles are among all of them.
+    probability : ndarray of float64, shape (n_scored,)
+        Of everyone scored, listed or not: percentiles are among all of them.
     candidates : Candidates
     seen : tuple of datetime or None
         When the first event became visible, and the last one before `as_of`.
@@ -109,46 +127,112 @@ class BucketScores:
     seen: tuple[datetime | None, datetime | None]
 
 
-def model_features(visible: VisibleEvents, model: ProspectModel) -> Columns:
-    """Build the model's columns, shape (n_columns, n_rows), of what questions may see."""
-    journey, settings = model.journey, model.feature_settings
-    parts = [
-        build_features(visible, journey, settings, model.states, fitted=f) for f in (False, True)
-    ]
-    return np.concatenate(parts)
-
-
-def merge(
+def merge_buckets(
     parts: Iterable[BucketScores], limit: int | None, *, by: str = "probability"
 ) -> BucketScores:
-    """Add the buckets up as they come, keeping at most `limit` rows at any time."""
+    """Merge buckets as they arrive, keeping at most `limit` rows at any time.
+
+    Parameters
+    ----------
+    parts : iterable of BucketScores
+    limit : int or None
+    by : {"probability", "expected_value"}
+
+    Returns
+    -------
+    BucketScores
+        Of all buckets together, best first.
+    """
     statuses: Counter[str] = Counter()
-    left: Counter[str] = Counter()
+    exits: Counter[str] = Counter()
     event_names: Counter[str] = Counter()
-    probabilities, candidates_so_far, seen = [], [], []
+    probabilities, best, seen = [], [], []
     for part in parts:
         statuses.update(part.statuses)
-        left.update(part.exits)
+        exits.update(part.exits)
         event_names.update(part.event_names)
         probabilities.append(part.probability)
         seen.append(part.seen)
-        candidates_so_far.append(part.candidates)
+        best.append(part.candidates)
         if limit is not None:
-            candidates_so_far = [join(candidates_so_far).best(limit, by=by)]
+            best = [concat_candidates(best).best(limit, by=by)]
     firsts, lasts = ([instant for instant in side if instant] for side in zip(*seen, strict=True))
     return BucketScores(
         statuses=dict(statuses),
-        exits=dict(left),
+        exits=dict(exits),
         event_names=dict(event_names),
         probability=np.concatenate(probabilities),
-        candidates=join(candidates_so_far).best(limit, by=by),
+        candidates=concat_candidates(best).best(limit, by=by),
         seen=(min(firsts, default=None), max(lasts, default=None)),
     )
 
 
-def join(parts: Sequence[Candidates]) -> Candidates:
-    """Put candidates_so_far one behind the other."""
+def concat_candidates(parts: Sequence[Candidates]) -> Candidates:
+    """Return the rows of several parts, one after the other."""
     if len(parts) == 1:
         return parts[0]
     rows = pd.concat([part.rows for part in parts], ignore_index=True)
     return Candidates(rows, np.concatenate([part.features for part in parts], axis=1))
+
+
+_SCHEMA = pa.schema(
+    [
+        ("facts", pa.string()),
+        ("probability", pa.large_list(pa.float64())),
+        ("rows", pa.binary()),
+        ("features", pa.large_list(pa.float32())),
+        ("columns", pa.int64()),
+    ]
+)
+
+
+def encode(scores: BucketScores) -> bytes:
+    """Write the scores of a bucket as bytes, without any loss: Arrow and JSON, no pickle."""
+    rows = pa.Table.from_pandas(scores.candidates.rows, preserve_index=False)
+    features = scores.candidates.features
+    facts = {
+        "statuses": scores.statuses,
+        "exits": scores.exits,
+        "event_names": scores.event_names,
+        "seen": [None if instant is None else instant.isoformat() for instant in scores.seen],
+    }
+    row = pa.record_batch(
+        [
+            pa.array([json.dumps(facts)]),
+            pa.array([scores.probability], pa.large_list(pa.float64())),
+            pa.array([_stream(rows)], pa.binary()),
+            pa.array([features.ravel()], pa.large_list(pa.float32())),
+            pa.array([len(features)]),
+        ],
+        schema=_SCHEMA,
+    )
+    return _stream(pa.Table.from_batches([row]))
+
+
+def decode(content: bytes) -> BucketScores:
+    """Read what :func:`encode` wrote."""
+    row = pa.ipc.open_stream(content).read_all().combine_chunks()
+    facts = json.loads(row["facts"][0].as_py())
+    rows = pa.ipc.open_stream(row["rows"][0].as_py()).read_all().to_pandas()
+    features = row["features"][0].values.to_numpy().astype(np.float32, copy=False)
+    first, last = (None if at is None else datetime.fromisoformat(at) for at in facts["seen"])
+    return BucketScores(
+        statuses=facts["statuses"],
+        exits=facts["exits"],
+        event_names=facts["event_names"],
+        probability=row["probability"][0].values.to_numpy(),
+        candidates=Candidates(rows, features.reshape(row["columns"][0].as_py(), len(rows))),
+        seen=(first, last),
+    )
+
+
+def _stream(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+SCORES = Codec(encode, decode)
+"""How the scores of a bucket come back from a cluster."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microconv.ranking.selection.allocate import Allocation, allocate
+from microconv.ranking.selection.allocation import Allocation, allocate
 from microconv.settings import ScoreSettings
 from worlds.logs import AS_OF
 
@@ -44,7 +44,7 @@ def test_the_example_of_the_docstring() -> None:
     found = allocate(SIX, rules, limit=3, as_of=AS_OF)
     assert names(found)[:2] == ["ada", "dan"]
     assert names(found)[2] in {"cy", "eve", "fay"}
-    assert found.because.tolist() == ["rank", "rank", "exploration"]
+    assert found.selection_reason.tolist() == ["rank", "rank", "exploration"]
     assert found.selection_probability.tolist() == [1.0, 1.0, 1 / 3]
     assert found.other_contacts.tolist() == ["bob", None, None]
     assert sum(found.left_out.values()) == 3

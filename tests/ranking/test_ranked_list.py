@@ -10,7 +10,7 @@ from scipy.stats import percentileofscore
 
 from microconv.histories.arrays import microseconds
 from microconv.ranking.next_step import NO_ACTIVITY
-from microconv.ranking.ranked import Ranking, finish, percentile
+from microconv.ranking.ranked_list import Ranking, build_list, percentile
 from worlds.logs import AS_OF
 
 ROWS = pd.DataFrame(
@@ -32,7 +32,7 @@ EVERYONE = np.array([0.05, 0.25, 0.01, 0.01])
 
 def test_the_table_by_hand() -> None:
     """Ada is above 3 of 4 and level with herself: (3 + 4) / 2 / 4; a conversion is worth 400."""
-    table = finish(ROWS, EVERYONE, grades={"A": 0.2, "B": 0.0})
+    table = build_list(ROWS, EVERYONE, grades={"A": 0.2, "B": 0.0})
     assert table.columns.tolist() == [
         "rank", "prospect_id", "owner", "probability", "percentile", "grade", "amount",
         "expected_value", "reason_1", "reason_2", "stage", "next_step", "last_activity",
@@ -46,15 +46,15 @@ def test_the_table_by_hand() -> None:
 
 def test_without_values_or_thresholds_nothing_is_made_up() -> None:
     """An expected value of 0 or a grade D would be a statement; null says nobody knows."""
-    table = finish(ROWS.assign(amount=np.nan), EVERYONE, grades=None)
+    table = build_list(ROWS.assign(amount=np.nan), EVERYONE, grades=None)
     assert table["expected_value"].isna().all()
     assert table["grade"].isna().all()
 
 
 def test_the_types_do_not_depend_on_the_rows() -> None:
     """An empty list has the columns and types of a full one, so that readers never break."""
-    full = finish(ROWS, EVERYONE, grades=None)
-    empty = finish(ROWS[:0], EVERYONE[:0], grades=None)
+    full = build_list(ROWS, EVERYONE, grades=None)
+    empty = build_list(ROWS[:0], EVERYONE[:0], grades=None)
     assert len(empty) == 0
     assert empty.dtypes[["rank", "percentile", "last_activity"]].equals(
         full.dtypes[["rank", "percentile", "last_activity"]]

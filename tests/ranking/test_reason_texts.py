@@ -9,7 +9,7 @@ import pytest
 
 from microconv.errors import MissingInputError, SettingsError
 from microconv.ranking.explanations.formatting import FORMATS
-from microconv.ranking.explanations.text_table import built_in_texts, parse_texts, read_texts
+from microconv.ranking.explanations.reason_texts import built_in_texts, parse_texts, read_texts
 from microconv.ranking.explanations.wording import ReasonWriter, unused_patterns
 from microconv.ranking.rank import rank_prospects
 from worlds.logs import JOURNEY
@@ -112,13 +112,14 @@ def test_what_spreadsheets_do_to_a_file_is_put_up_with(content: bytes) -> None:
                      "pattern", id="placeholder of the subject"),
         pytest.param(HEADER + "a.{step},b,[c.{stp}] > 0,,b\n", "`{stp}` in `when` is not in the "
                      "pattern", id="placeholder of a condition"),
-        pytest.param(HEADER + "a,a,,,[agoo b.c]\n", "`agoo` in `[agoo b.c]` is no format. Did you "
+        pytest.param(HEADER + "a,a,,,[agoo b.c]\n",
+                     "`agoo` in `[agoo b.c]` is not a format. Did you "
                      "mean `ago`?", id="unknown format"),
         pytest.param(HEADER + "a.{k},a,,,{lable k}\n", "Did you mean `label`?", id="word's format"),
-        pytest.param(HEADER + "a.{k},a,,,{label k}\n", "only a {step} has words", id="no step"),
+        pytest.param(HEADER + "a.{k},a,,,{label k}\n", "only a {step} has a label", id="no step"),
         pytest.param(HEADER + "a,a,,,b {times\n", "is not closed", id="open brace"),
-        pytest.param(HEADER + "a.{k}.{k},a,,,b\n", "stands there once", id="word twice"),
-        pytest.param(HEADER + "a.{1},a,,,b\n", "begins with a letter", id="no word"),
+        pytest.param(HEADER + "a.{k}.{k},a,,,b\n", "must be there only once", id="word twice"),
+        pytest.param(HEADER + "a.{1},a,,,b\n", "begin with a letter", id="no word"),
         pytest.param(HEADER + "a,a,0,,b\n", "condition `0` is not understood", id="condition"),
         pytest.param(HEADER + "a,a,= 1.2.3,,b\n", "condition `= 1.2.3`", id="number"),
         pytest.param(HEADER + "a,a,,no,b\n", "`weak` is `no`", id="weak"),
