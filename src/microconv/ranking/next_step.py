@@ -103,7 +103,7 @@ def read_step_evidence(path: Path | None, *, as_of: datetime) -> StepEvidence:
         found = [
             row
             for row in steps
-            if row["length"] == 1 and bool(row["significant"]) and row["timed_low"] > 1
+            if row["length"] == 1 and bool(row["significant"]) and row["rate_ratio_low"] > 1
         ]
     except FileNotFoundError:
         raise MissingInputError(f"There is no measurement at {path}. Run `measure`.") from None
@@ -119,15 +119,16 @@ def read_step_evidence(path: Path | None, *, as_of: datetime) -> StepEvidence:
         )
         return StepEvidence(notes=(note,))
     return StepEvidence(
-        {row["sequence"]: row["timed_low"] for row in found},
+        {row["sequence"]: row["rate_ratio_low"] for row in found},
         {row["sequence"]: _summary(row) for row in found},
     )
 
 
 def _summary(row: Mapping[str, Any]) -> str:
     return (
-        f"associated with {row['timed_ratio']:.1f} times the rate of conversion "
-        f"({row['timed_low']:.1f} to {row['timed_high']:.1f}) of those who have not done it yet"
+        f"associated with {row['rate_ratio']:.1f} times the rate of conversion "
+        f"({row['rate_ratio_low']:.1f} to {row['rate_ratio_high']:.1f}) of those who have not done "
+        "it yet"
     )
 
 
