@@ -42,11 +42,11 @@ def findings():
                         "ratio": {"value": 4.0, "low": 0.6, "high": 25.0}},
         "calibration": {"slope": slope, "intercept": slope, "calibration_in_the_large": slope,
                         "ece": 0.01, "ece_chance_limit": 0.02},
-        "drift": {"then": {"as_of": "2024-03-01T00:00:00Z", "prospects": 500},
-                  "now": {"as_of": "2024-05-20T00:00:00Z", "prospects": 600}, "columns": 300,
+        "drift": {"training": {"as_of": "2024-03-01T00:00:00Z", "prospects": 500},
+                  "current": {"as_of": "2024-05-20T00:00:00Z", "prospects": 600}, "columns": 300,
                   "drifted_columns": 4, "largest": {"count.pricing.30d": 0.31},
-                  "base_rate": {"then": 0.02, "now": 0.021, "rows": 900, "index": 0.0001}},
-        "retrain": {"answer": "no", "reasons": ["10.0% were promised and 12.0% came."]},
+                  "base_rate": {"training": 0.02, "current": 0.021, "rows": 900, "psi": 0.0001}},
+        "retrain": {"answer": "no", "reasons": ["Predicted 10.0%; 12.0% converted."]},
     }  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def test_an_audit_before_any_window_has_closed_is_a_page_too(findings):
     """The first audit is made in the first week."""
     nothing = dict.fromkeys(("overall", "exploration", "calibration", "drift"))
     empty = {name: [] for name in ("by_grade", "by_decile", "by_list")}
-    answer = {"answer": "cannot tell", "reasons": ["No list's window has closed yet."]}
+    answer = {"answer": "unknown", "reasons": ["No list's outcome window has closed yet."]}
     page = audit_page(findings | nothing | empty | {"retrain": answer})
-    assert "Train a new model now? Cannot tell." in page
+    assert "Train a new model now? Unknown." in page
     assert "as their windows close later: 1 of the lists, the last on 19 Jun 2024" in page

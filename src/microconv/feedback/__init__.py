@@ -1,1 +1,1 @@
-"""What became of past lists: were promises kept, and is a new model due."""
+"""Feedback: past lists compared with their outcomes, and whether to retrain the model."""

@@ -1,4 +1,4 @@
-"""The audit of past lists as one object: promises, calibration, exploration, shift, verdict."""
+"""The audit of past lists: predicted and observed conversions, drift, and advice to retrain."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from microconv.evaluation.calibration import (
 )
 from microconv.evaluation.metrics import Predictions
 from microconv.feedback.outcomes import find_outcomes
-from microconv.feedback.realised import (
+from microconv.feedback.population_drift import population_drift
+from microconv.feedback.realised_vs_predicted import (
     DECILES,
     by_decile,
     by_grade,
     by_list,
-    explored,
+    exploration_results,
     realised_vs_predicted,
 )
-from microconv.feedback.retraining import retrain
-from microconv.feedback.shift import population_drift
+from microconv.feedback.retraining import advise_retraining
 from microconv.journey import JourneyMap
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.output.past_lists import PastList
 from microconv.settings import Settings
 from microconv.storage.log import EventLog
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout of `audit.json`."""
 
 
 @dataclass(frozen=True)
 class AuditInputs:
-    """What the audit is made from.
+    """What the audit is computed from.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class AuditInputs:
     log : EventLog
         As it is today.
     model : ProspectModel or None
-        The champion; without it nothing is said of shift.
+        The champion; without it drift is not computed.
     """
 
     lists: Sequence[PastList]
@@ -57,17 +57,22 @@ class AuditInputs:
 
 
 def audit_past_lists(
-    inputs: AuditInputs, settings: Settings, *, refused: dict[str, str]
+    inputs: AuditInputs, settings: Settings, *, unreadable: dict[str, str]
 ) -> dict[str, Any]:
-    """Hold past lists against what happened, and say whether a new model is due.
+    """Compare past lists with what happened, and advise whether to retrain.
 
     Parameters
     ----------
     inputs : AuditInputs
     settings : Settings
-        The journey says what a conversion is, `evaluate` the confidence and the seed.
-    refused : dict of str to str
-        Lists that could not be read; they are named in the audit.
+        The journey defines a conversion, `evaluate` the confidence and the seed.
+    unreadable : dict of str to str
+        Lists that could not be read; the audit names them.
+
+    Returns
+    -------
+    dict
+        The content of `audit.json`.
 
     Raises
     ------
@@ -75,37 +80,39 @@ def audit_past_lists(
         If no list could be read.
     """
     if not inputs.lists:
-        raise MissingInputError(f"None of {len(refused)} lists can be used: {_why(refused)}")
+        reasons = "; ".join(f"{place}: {why}" for place, why in unreadable.items())
+        raise MissingInputError(f"None of {len(unreadable)} lists can be used: {reasons}")
     journey = JourneyMap.from_settings(settings.journey)
-    told = find_outcomes(inputs.log, inputs.lists, journey)
-    rows, confidence = told.rows, settings.evaluate.confidence
-    some = len(rows) > 0
+    outcomes = find_outcomes(inputs.log, inputs.lists, journey)
+    rows, confidence = outcomes.rows, settings.evaluate.confidence
+    any_rows = len(rows) > 0
     findings: dict[str, Any] = {
         "format": FORMAT,
         "observed_until": _iso(inputs.log.observed_until(journey)),
         "confidence": confidence,
         "lists": len(inputs.lists),
-        "unreadable": refused,
-        "open_until": {name: _iso(end) for name, end in told.open_until.items()},
-        "without_outcome": told.without_outcome,
-        "trained_later": list(told.trained_later),
-        "overall": realised_vs_predicted(rows, confidence=confidence) if some else None,
-        "by_grade": by_grade(rows, confidence=confidence) if some else [],
-        "by_decile": by_decile(rows, confidence=confidence) if some else [],
+        "unreadable": unreadable,
+        "open_until": {name: _iso(end) for name, end in outcomes.open_until.items()},
+        "without_outcome": outcomes.without_outcome,
+        "trained_later": list(outcomes.trained_later),
+        "overall": realised_vs_predicted(rows, confidence=confidence) if any_rows else None,
+        "by_grade": by_grade(rows, confidence=confidence) if any_rows else [],
+        "by_decile": by_decile(rows, confidence=confidence) if any_rows else [],
         "by_list": (
             by_list(rows, capacity=settings.evaluate.list_size, confidence=confidence)
-            if some
+            if any_rows
             else []
         ),
-        "exploration": explored(rows, confidence=confidence) if some else None,
-        "calibration": _calibration(rows, settings) if some else None,
-        "drift": _shift(inputs, settings),
+        "exploration": exploration_results(rows, confidence=confidence) if any_rows else None,
+        "calibration": _calibration(rows, settings) if any_rows else None,
+        "drift": _drift(inputs, settings),
     }
-    return {**findings, "retrain": retrain(findings, settings.evaluate.leakage_checks)}
+    advice = advise_retraining(findings, settings.evaluate.leakage_checks)
+    return {**findings, "retrain": advice}
 
 
 def _calibration(rows: pd.DataFrame, settings: Settings) -> dict[str, Any] | None:
-    """Fit the recalibration line; None where only one outcome, or one promise, was seen."""
+    """Compute calibration figures; None with only one outcome, or one probability."""
     converted = rows["converted"].to_numpy(bool)
     if converted.all() or not converted.any() or np.ptp(rows["probability"]) == 0:
         return None
@@ -120,7 +127,7 @@ def _calibration(rows: pd.DataFrame, settings: Settings) -> dict[str, Any] | Non
     bins = bin_by_probability(predictions, DECILES)
     ends = ("value", "low", "high")
     return {
-        **{name: dict(zip(ends, figure, strict=True)) for name, figure in line.items()},
+        **{name: dict(zip(ends, values, strict=True)) for name, values in line.items()},
         "ece": bins.ece,
         "ece_chance_limit": ece_chance_limit(
             predictions, bins, seed=settings.evaluate.seed, one_draw_per_prospect=True
@@ -128,17 +135,13 @@ def _calibration(rows: pd.DataFrame, settings: Settings) -> dict[str, Any] | Non
     }
 
 
-def _shift(inputs: AuditInputs, settings: Settings) -> dict[str, Any] | None:
+def _drift(inputs: AuditInputs, settings: Settings) -> dict[str, Any] | None:
     if inputs.model is None:
         return None
     as_ofs = [past.as_of for past in inputs.lists]
     return population_drift(
         inputs.log, inputs.model, as_ofs, threshold=settings.evaluate.leakage_checks.drift
     )
-
-
-def _why(refused: dict[str, str]) -> str:
-    return "; ".join(f"{place}: {why}" for place, why in refused.items())
 
 
 def _iso(instant: Any) -> str:

@@ -1,4 +1,4 @@
-"""Retrain now? Yes, no or cannot tell, and why."""
+"""The advice whether to retrain the model, with reasons."""
 
 from __future__ import annotations
 
@@ -7,81 +7,92 @@ from typing import Any
 
 from microconv.settings import LeakageCheckSettings
 
-FEW = 10
-"""With fewer conversions on past lists nobody can say whether promises come true."""
+MIN_CONVERSIONS = 10
+"""With fewer conversions on past lists, predicted and observed rates are not compared."""
 
-FAR = 0.15
-"""Promises that are off by less than this part are not worth a new model."""
+MIN_DEVIATION = 0.15
+"""A relative deviation of the observed rate below this is no reason to retrain."""
 
-MANY_COLUMNS = 0.1
-"""The share of columns that must have shifted before that alone asks for a new model."""
+MAX_DRIFTED_SHARE = 0.1
+"""Share of columns that must have drifted before drift alone is a reason to retrain."""
 
 
-def retrain(findings: Mapping[str, Any], alarms: LeakageCheckSettings) -> dict[str, Any]:
-    """Say whether a new model is due.
+def advise_retraining(
+    findings: Mapping[str, Any], thresholds: LeakageCheckSettings
+) -> dict[str, Any]:
+    """Decide whether the model should be retrained.
+
+    Parameters
+    ----------
+    findings : mapping
+        Of the audit: `overall`, `calibration` and `drift`.
+    thresholds : LeakageCheckSettings
+        Those of drift are used.
 
     Returns
     -------
     dict
-        `answer`: yes, no, or cannot tell; `reasons`, one sentence each.
+        `answer` (yes, no, unknown) and `reasons`, one sentence each.
     """
-    reasons = [*_promises(findings), *_base_rate(findings, alarms), *_columns(findings, alarms)]
+    reasons = [
+        *_rate_reasons(findings),
+        *_base_rate_reasons(findings["drift"], thresholds),
+        *_column_reasons(findings["drift"], thresholds),
+    ]
     if reasons:
         return {"answer": "yes", "reasons": reasons}
     overall = findings["overall"]
     if overall is None:
-        return {"answer": "cannot tell", "reasons": ["No list's window has closed yet."]}
-    if overall["conversions"] < FEW:
-        says = (
-            f"{overall['conversions']} conversions on past lists are too few to say whether "
-            "promises come true."
+        return {"answer": "unknown", "reasons": ["No list's outcome window has closed yet."]}
+    if overall["conversions"] < MIN_CONVERSIONS:
+        reason = (
+            f"{overall['conversions']} conversions on past lists are too few to compare predicted "
+            f"and observed rates; {MIN_CONVERSIONS} are needed."
         )
-        return {"answer": "cannot tell", "reasons": [says]}
-    says = (
-        f"{overall['predicted_rate']:.1%} were promised and {overall['observed_rate']:.1%} came "
-        f"({overall['low']:.1%} to {overall['high']:.1%})."
+        return {"answer": "unknown", "reasons": [reason]}
+    return {"answer": "no", "reasons": [_rates(overall)]}
+
+
+def _rates(overall: Mapping[str, Any]) -> str:
+    return (
+        f"The lists predicted that {overall['predicted_rate']:.1%} convert; "
+        f"{overall['observed_rate']:.1%} did ({overall['low']:.1%} to {overall['high']:.1%})."
     )
-    return {"answer": "no", "reasons": [says]}
 
 
-def _promises(findings: Mapping[str, Any]) -> list[str]:
-    overall, line = findings["overall"], findings["calibration"]
-    if overall is None or overall["conversions"] < FEW:
+def _rate_reasons(findings: Mapping[str, Any]) -> list[str]:
+    overall, calibration = findings["overall"], findings["calibration"]
+    if overall is None or overall["conversions"] < MIN_CONVERSIONS:
         return []
     out = []
-    if not overall["within_interval"] and abs(overall["ratio"] - 1) > FAR:
-        out.append(
-            f"The lists predicted {overall['predicted_rate']:.1%} conversions; "
-            f"{overall['observed_rate']:.1%} came ({overall['low']:.1%} to {overall['high']:.1%})."
-        )
-    slope = None if line is None else line["slope"]
+    if not overall["within_interval"] and abs(overall["ratio"] - 1) > MIN_DEVIATION:
+        out.append(_rates(overall))
+    slope = None if calibration is None else calibration["slope"]
     if slope is not None and not slope["low"] <= 1 <= slope["high"]:
-        how = "too extreme" if slope["value"] < 1 else "too timid"
+        how = "too extreme" if slope["value"] < 1 else "not extreme enough"
         out.append(
             f"The probabilities are {how}: calibration slope {slope['value']:.2f} "
-            f"({slope['low']:.2f} to {slope['high']:.2f})."
+            f"({slope['low']:.2f} to {slope['high']:.2f}) instead of 1."
         )
     return out
 
 
-def _base_rate(findings: Mapping[str, Any], alarms: LeakageCheckSettings) -> list[str]:
-    shift = findings["drift"]
-    if shift is None or shift["base_rate"]["index"] is None:
-        return []
-    rate = shift["base_rate"]
-    if rate["index"] < alarms.base_rate_drift:
+def _base_rate_reasons(
+    drift: Mapping[str, Any] | None, thresholds: LeakageCheckSettings
+) -> list[str]:
+    rate = None if drift is None else drift["base_rate"]
+    if rate is None or rate["psi"] is None or rate["psi"] < thresholds.base_rate_drift:
         return []
     return [
-        f"{rate['now']:.1%} of everyone asked convert now, and {rate['then']:.1%} did when the "
-        f"model was trained (stability index {rate['index']:.2f})."
+        f"{rate['current']:.1%} of the cohort convert now, compared with {rate['training']:.1%} "
+        f"when the model was trained (stability index {rate['psi']:.2f})."
     ]
 
 
-def _columns(findings: Mapping[str, Any], alarms: LeakageCheckSettings) -> list[str]:
-    shift = findings["drift"]
-    if shift is None or shift["drifted_columns"] <= MANY_COLUMNS * shift["columns"]:
+def _column_reasons(drift: Mapping[str, Any] | None, thresholds: LeakageCheckSettings) -> list[str]:
+    if drift is None or drift["drifted_columns"] <= MAX_DRIFTED_SHARE * drift["columns"]:
         return []
     return [
-        f"{shift['drifted_columns']} of {shift['columns']} columns have shifted since the "
-        f"model was trained (stability index {alarms.drift:g} or more)."
+        f"{drift['drifted_columns']} of {drift['columns']} columns have drifted since the "
+        f"model was trained (stability index {thresholds.drift:g} or more)."
     ]

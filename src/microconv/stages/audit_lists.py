@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from microconv.feedback.list_audit import AuditInputs, audit_past_lists
-from microconv.feedback.past_lists import read_past_lists
+from microconv.feedback.outcomes import read_past_lists
 from microconv.model.prospect_model import ProspectModel
 from microconv.report.audit_page import audit_page
 from microconv.settings import read_settings
@@ -61,11 +61,11 @@ def audit_lists(request: AuditRequest, *, params: Path, out: Path) -> str:
             with phase("audit", "model"):
                 model = ProspectModel.load(stack.enter_context(model_at(request.model)).folder)
         with phase("audit", "lists") as says:
-            lists, refused = read_past_lists(request.lists)
-            says |= {"lists": len(lists), "unreadable": len(refused)}
+            lists, unreadable = read_past_lists(request.lists)
+            says |= {"lists": len(lists), "unreadable": len(unreadable)}
         with phase("audit", "outcomes"):
             inputs = AuditInputs(lists, EventLog.open(request.log), model)
-            findings = audit_past_lists(inputs, settings, refused=refused)
+            findings = audit_past_lists(inputs, settings, unreadable=unreadable)
         with phase("audit", "write"):
             page = audit_page(findings)
             with atomic_write(out / "audit.json") as fresh:

@@ -1,4 +1,4 @@
-"""Promised and come true, checked on numbers that can be counted on paper."""
+"""Realised and predicted conversions, on numbers that can be checked by hand."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import pandas as pd
 import pytest
 from statsmodels.stats.proportion import proportion_confint
 
-from microconv.feedback.realised import (
+from microconv.feedback.realised_vs_predicted import (
     by_decile,
     by_grade,
     by_list,
-    explored,
+    exploration_results,
     realised_vs_predicted,
 )
 
 
 def listed(probability, converted, **more) -> pd.DataFrame:
-    """Make rows of one list; more columns replace the defaults."""
+    """Return rows of one list; more columns replace the defaults."""
     n = len(probability)
     columns = {
         "prospect_id": [f"p{k}" for k in range(n)],
@@ -33,16 +33,16 @@ def listed(probability, converted, **more) -> pd.DataFrame:
     return pd.DataFrame({**columns, **more})
 
 
-def test_what_came_is_held_against_what_was_promised():
-    """100 prospects of 10 % each: 10 are expected, 25 came, and that is no chance."""
+def test_the_observed_rate_is_compared_with_the_predicted_one():
+    """100 prospects of 10 % each: 10 are expected and 25 convert, which chance does not explain."""
     rows = listed([0.1] * 100, [1] * 25 + [0] * 75)
-    told = realised_vs_predicted(rows, confidence=0.95)
-    assert told["expected"] == pytest.approx(10)
-    assert told["observed_rate"] == 0.25
-    assert told["ratio"] == pytest.approx(2.5)
+    result = realised_vs_predicted(rows, confidence=0.95)
+    assert result["expected"] == pytest.approx(10)
+    assert result["observed_rate"] == 0.25
+    assert result["ratio"] == pytest.approx(2.5)
     low, high = proportion_confint(25, 100, method="wilson")
-    assert (told["low"], told["high"]) == pytest.approx((low, high))
-    assert not told["within_interval"]
+    assert (result["low"], result["high"]) == pytest.approx((low, high))
+    assert not result["within_interval"]
     assert realised_vs_predicted(listed([0.24] * 100, [1] * 25 + [0] * 75), confidence=0.95)[
         "within_interval"
     ]
@@ -53,10 +53,10 @@ def test_a_prospect_on_many_lists_counts_once_in_the_interval():
     rows = listed(
         [0.1] * 200, ([1] * 4 + [0] * 36) * 5, prospect_id=[f"p{k}" for k in range(40)] * 5
     )
-    told = realised_vs_predicted(rows, confidence=0.95)
+    result = realised_vs_predicted(rows, confidence=0.95)
     low, high = proportion_confint(4, 40, method="wilson")
-    assert (told["low"], told["high"]) == pytest.approx((low, high))
-    assert told["conversions"] == 20
+    assert (result["low"], result["high"]) == pytest.approx((low, high))
+    assert result["conversions"] == 20
 
 
 def test_grades_are_those_that_were_on_the_list():
@@ -69,26 +69,26 @@ def test_grades_are_those_that_were_on_the_list():
     assert by_grade(rows.assign(grade=None), confidence=0.9) == []
 
 
-def test_tenths_go_from_the_highest_probability_down():
-    """The first tenth is the one that was called first."""
+def test_deciles_go_from_the_highest_probability_down():
+    """The first decile is called first."""
     rows = listed([k / 100 for k in range(1, 101)], [0] * 90 + [1] * 10)
-    tenths = by_decile(rows, confidence=0.95)
-    assert [t["decile"] for t in tenths] == list(range(1, 11))
-    assert (tenths[0]["from"], tenths[0]["to"]) == (0.91, 1.0)
-    assert tenths[0]["conversions"] == 10
-    assert {t["rows"] for t in tenths} == {10}
+    deciles = by_decile(rows, confidence=0.95)
+    assert [t["decile"] for t in deciles] == list(range(1, 11))
+    assert (deciles[0]["from"], deciles[0]["to"]) == (0.91, 1.0)
+    assert deciles[0]["conversions"] == 10
+    assert {t["rows"] for t in deciles} == {10}
 
 
-def test_precision_is_of_those_who_could_be_called():
+def test_precision_is_that_of_the_prospects_within_capacity():
     """A list of 100 is worth what its first 20 are, if 20 can be called."""
-    (told,) = by_list(listed([0.1] * 100, [1] * 5 + [0] * 95), capacity=20, confidence=0.95)
-    assert told["capacity"] == 20
-    assert told["precision"] == 0.25
-    assert told["value"] == 500
-    assert told["observed_rate"] == 0.05
+    (result,) = by_list(listed([0.1] * 100, [1] * 5 + [0] * 95), capacity=20, confidence=0.95)
+    assert result["capacity"] == 20
+    assert result["precision"] == 0.25
+    assert result["value"] == 500
+    assert result["observed_rate"] == 0.05
 
 
-def test_drawn_rows_stand_for_everyone_who_was_not_listed():
+def test_exploration_rows_represent_the_prospects_below_the_cut():
     """Of 1,000 below the cut 10 were drawn: each stands for 100, and 2 of 10 is 20 %."""
     rows = pd.concat(
         [
@@ -97,24 +97,24 @@ def test_drawn_rows_stand_for_everyone_who_was_not_listed():
                    selection_probability=0.01, prospect_id=[f"q{k}" for k in range(10)]),
         ]
     )  # fmt: skip
-    told = explored(rows, confidence=0.95)
-    assert told["represents"] == pytest.approx(1000)
-    assert told["observed_rate"] == pytest.approx(0.2)
+    result = exploration_results(rows, confidence=0.95)
+    assert result["represents"] == pytest.approx(1000)
+    assert result["observed_rate"] == pytest.approx(0.2)
     low, high = proportion_confint(2, 10, method="wilson")
-    assert (told["low"], told["high"]) == pytest.approx((low, high))
-    assert told["ranked"] == 0.4
-    assert told["ratio"]["value"] == pytest.approx(2.0)
-    assert told["ratio"]["low"] < 2 < told["ratio"]["high"]
+    assert (result["low"], result["high"]) == pytest.approx((low, high))
+    assert result["ranked"] == 0.4
+    assert result["ratio"]["value"] == pytest.approx(2.0)
+    assert result["ratio"]["low"] < 2 < result["ratio"]["high"]
 
 
-def test_unequal_chances_of_being_drawn_are_weighed():
+def test_unequal_selection_probabilities_are_weighted():
     """Drawn 1 in 10 and converted, drawn 1 in 2 and not: 10 of 12 stand for a conversion."""
     rows = listed(
         [0.1, 0.1], [1, 0], selection_reason="exploration", selection_probability=[0.1, 0.5]
     )
-    assert explored(rows, confidence=0.95)["observed_rate"] == pytest.approx(10 / 12)
+    assert exploration_results(rows, confidence=0.95)["observed_rate"] == pytest.approx(10 / 12)
 
 
-def test_without_drawn_rows_nothing_is_said_of_the_others():
+def test_without_exploration_rows_there_is_no_result():
     """A list of the best says nothing about the rest."""
-    assert explored(listed([0.1] * 10, [0] * 10), confidence=0.95) is None
+    assert exploration_results(listed([0.1] * 10, [0] * 10), confidence=0.95) is None
