@@ -275,10 +275,10 @@ def power(
     ] = None,
 ) -> None:
     """Compute the sample size of an A/B test, or the effect that a sample size can detect."""
-    from microconv.measurement.experiments.power import Design, plan
+    from microconv.measurement.experiments.power import Design, power_report
 
     design = Design(baseline, arms, power, alpha)
-    for line in plan(design, effect=effect, units=units, per_day=per_day):
+    for line in power_report(design, effect=effect, units=units, per_day=per_day):
         print_line(line)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from microconv.journey import JourneyMap
-from microconv.measurement.bottlenecks.friction import attempts_at, find_friction
+from microconv.measurement.bottlenecks.friction import find_friction, list_attempts
 from microconv.settings import BottleneckSettings, JourneySettings
 from worlds.logs import event, instant
 from worlds.studies import study_of
@@ -34,7 +34,7 @@ def at(day, minute):
 
 def attempts(*rows):
     """List the attempts of some rows."""
-    return attempts_at(study_of(*rows, journey=JOURNEY), "form", pause_minutes=30)
+    return list_attempts(study_of(*rows, journey=JOURNEY), "form", pause_minutes=30)
 
 
 def test_parts_without_a_pause_are_one_attempt():
@@ -49,8 +49,8 @@ def test_parts_without_a_pause_are_one_attempt():
     assert found.repeats.tolist() == [1, 1]
 
 
-def test_what_is_done_after_the_pause_finishes_nothing():
-    """Coming back the next day without the parts is another matter."""
+def test_a_step_after_the_pause_finishes_no_attempt():
+    """Coming back the next day without the parts is another attempt."""
     found = attempts(event("ada", "page_1", at(9, 0)), event("ada", "form", at(8, 0)))
     assert found.finished.tolist() == [False]
 
@@ -64,13 +64,13 @@ def test_a_part_after_the_step_is_done_begins_another_attempt():
     assert found.finished.tolist() == [True, False]
 
 
-def test_the_part_sent_again_and_again_is_counted():
+def test_repeats_of_a_part_are_counted():
     """The last page, five times within minutes."""
     rows = [event("ada", "page_3", at(9, k), event_id=f"{k}") for k in range(5)]
     assert attempts(event("ada", "page_1", at(9, -1)), *rows).repeats.tolist() == [5]
 
 
-def test_an_attempt_under_way_at_the_end_is_not_yet_lost():
+def test_an_attempt_in_progress_at_the_end_is_left_out():
     """Ten minutes before the end it may still be finished."""
     found = attempts(event("ada", "page_1", at(0, -10)), event("bob", "page_1", at(0, -30)))
     assert found.prospect.tolist() == [1]
@@ -99,11 +99,11 @@ def test_the_client_that_fails_is_named_with_what_it_costs():
     assert (found.kind, found.step, found.detail) == ("technical_friction", "form", "safari")
     assert found.lost_completions == pytest.approx(40)
     assert found.lost_completions_low < 40 < found.lost_completions_high
-    assert "80% of the attempts there do the same part 3 times" in found.evidence
+    assert "80% of them repeat a part 3 times" in found.evidence
 
 
-def test_where_all_clients_fail_alike_the_retries_themselves_are_the_finding():
-    """Half of all attempts end in retries: no client is to blame, but something is."""
+def test_where_all_clients_fail_alike_the_retries_are_the_finding():
+    """Half of all attempts end in retries, on both clients."""
     (found,) = find_friction(world(50, 50), BottleneckSettings(), confidence=0.95)
     assert found.detail == ""
     assert found.lost_completions == 100
@@ -114,11 +114,11 @@ def test_nothing_is_found_where_nothing_fails():
     assert find_friction(world(95, 92), BottleneckSettings(), confidence=0.95) == []
 
 
-def test_clients_that_differ_by_chance_are_seldom_accused():
-    """Twenty worlds without fault, two clients each."""
+def test_clients_that_differ_by_chance_are_rarely_reported():
+    """Twenty worlds without friction, two clients each."""
     rng = np.random.default_rng(1)
-    accused = 0
+    reported = 0
     for _ in range(20):
         study = world(*rng.binomial(100, 0.95, 2))
-        accused += len(find_friction(study, BottleneckSettings(), confidence=0.95))
-    assert accused == 0
+        reported += len(find_friction(study, BottleneckSettings(), confidence=0.95))
+    assert reported == 0

@@ -168,7 +168,7 @@ def test_a_planted_barrier_is_found_where_every_decision_is_a_response():
     (found,) = find_barriers(study, sends, SETTINGS, confidence=0.95)
     assert (found.kind, found.step) == ("trust_barrier", "pricing")
     assert found.lost_completions_low < found.lost_completions < found.lost_completions_high
-    assert "responses to messages in the stage" in found.evidence
+    assert "responses to messages of the stage" in found.evidence
     marked = sends_after_barriers(study, sends, [found], SETTINGS)
     assert sends.responded[~marked].mean() > 0.2
     assert sends.responded[marked].mean() < 0.5 * sends.responded[~marked].mean()

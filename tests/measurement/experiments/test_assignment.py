@@ -1,4 +1,4 @@
-"""Who was assigned what and when, and what counts as having followed."""
+"""Assignment: which unit got which arm when, and which outcomes count."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 
 from microconv.errors import JourneyError, NotEnoughDataError, SettingsError, TimeError
 from microconv.histories.arrays import microseconds
-from microconv.measurement.experiments.assignment import draw_units
+from microconv.measurement.experiments.assignment import find_units
 from microconv.measurement.experiments.experiments import experiments
-from microconv.measurement.experiments.units import measured_after
+from microconv.measurement.experiments.units import happened_within
 from microconv.settings import ExperimentSettings, ExperimentsSettings
 from microconv.storage.schema import MESSAGES
 from worlds.logs import AS_OF, event, instant
@@ -50,9 +50,9 @@ test_of.__test__ = False
 
 
 def read(*rows, pre_period_days=30, min_human_probability=0.5, **changes):
-    """Draw the units of a test from some rows."""
+    """Find the units of a test in some rows."""
     study = study_of(*rows, messages=LETTERS)
-    return study, *draw_units(
+    return study, *find_units(
         study,
         test_of(**changes),
         pre_period_days=pre_period_days,
@@ -72,8 +72,8 @@ def test_the_metric_counts_from_the_assignment_on_and_not_after_its_window():
     assert units.arm.tolist() == [0, 1, 1, 0]
 
 
-def test_units_whose_window_is_open_wait():
-    """Assigned six days before the end, nobody knows yet what they do within seven."""
+def test_units_with_an_open_window_are_left_out():
+    """Assigned six days before the end, the outcome within seven is not known yet."""
     _, units, assigned, waiting = read(
         sent("ada", "A", day(7)), sent("bob", "B", day(7, 1)), sent("cy", "B", day(30))
     )
@@ -87,15 +87,15 @@ def test_only_the_tests_own_messages_assign():
     assert units.assigned.tolist() == [microseconds(day(20))]
 
 
-def test_whoever_crosses_over_stays_where_they_were_first():
-    """Moving them by what they got later would undo the randomisation."""
+def test_units_that_switch_arms_stay_in_the_first():
+    """Moving them later would undo the randomisation."""
     _, units, assigned, _ = read(sent("ada", "B", day(20)), sent("ada", "A", day(19)))
     assert units.arm.tolist() == [1]
     assert assigned.switched == 1
 
 
-def test_a_machines_click_is_no_success():
-    """A scanner clicks both arms alike and would dilute any difference."""
+def test_a_click_counts_if_it_is_probably_a_persons():
+    """Scanners click in both arms and would dilute any difference; the threshold is a setting."""
     rows = (sent("ada", "A", day(20)), event("ada", "guide", day(19), human_probability=0.2))
     for least, counted in ((0.5, False), (0.2, True)):
         _, units, _, _ = read(*rows, min_human_probability=least)
@@ -115,7 +115,7 @@ def test_activity_before_the_assignment_is_what_was_seen_strictly_before_it():
 
 
 def test_revenue_is_what_came_in_the_window():
-    """Money from before cannot be the arm's doing."""
+    """Revenue from before cannot be an effect of the arm."""
     _, units, _, _ = read(
         sent("ada", "A", day(20)), event("ada", "won", day(18), value=100.0),
         event("ada", "won", day(15), value=20.0), event("ada", "won", day(12), value=7.0),
@@ -124,29 +124,29 @@ def test_revenue_is_what_came_in_the_window():
     assert units.revenue.tolist() == [120, 0]
 
 
-def test_a_metric_that_is_the_assignment_is_refused():
+def test_a_metric_that_is_the_assignment_is_an_error():
     """Everybody who is sent something was sent something."""
-    with pytest.raises(TimeError, match="the very step"):
+    with pytest.raises(TimeError, match="the step that assigns"):
         read(sent("ada", "A", day(20)), metric="sent")
 
 
-def test_a_metric_that_only_happened_before_is_refused():
-    """The arms cannot have caused what was there before them."""
+def test_a_metric_that_only_happened_before_is_an_error():
+    """The arms cannot have caused it."""
     with pytest.raises(TimeError, match="only before the assignment"):
         read(event("ada", "guide", day(22)), sent("ada", "A", day(20)), sent("bob", "B", day(20)))
 
 
-def test_a_table_whose_outcomes_lie_before_its_assignments_is_refused():
-    """However the units were made, an outcome from before is none."""
+def test_an_outcome_before_its_assignment_is_an_error():
+    """It cannot be an outcome of the experiment."""
     with pytest.raises(TimeError, match="1 of 2 units"):
-        measured_after(np.array([10, 10]), np.array([9, 12]), within=5)
+        happened_within(np.array([10, 10]), np.array([9, 12]), within=5)
 
 
 @pytest.mark.parametrize(
     ("changes", "error", "word"),
     [
         ({"metric": "guid"}, JourneyError, "Did you mean `guide`"),
-        ({"arms": {"X": 1, "Y": 1}}, NotEnoughDataError, "carries one of the variants"),
+        ({"arms": {"X": 1, "Y": 1}}, NotEnoughDataError, "has one of the variants"),
         ({"messages": ["other-*"]}, NotEnoughDataError, "other-"),
         ({"segments": ["size"]}, SettingsError, "`size`"),
         ({"guardrails": ["lost"]}, JourneyError, "`lost`"),
@@ -158,14 +158,14 @@ def test_a_table_whose_outcomes_lie_before_its_assignments_is_refused():
     ],
     ids=["metric", "arms", "messages", "segment", "guardrail", "attribute"],
 )
-def test_what_is_not_there_is_named(changes, error, word):
-    """A typo in the settings is told in their own words."""
+def test_unknown_names_are_reported(changes, error, word):
+    """A typo in the settings is quoted."""
     with pytest.raises(error, match=word):
         read(sent("ada", "A", day(20)), sent("bob", "B", day(20)), **changes)
 
 
-def test_without_a_table_of_messages_the_test_says_what_to_bring():
-    """A test of one message cannot be told from another's without it."""
+def test_without_a_table_of_messages_the_error_says_what_to_add():
+    """It is needed to find the sends of the messages under test."""
     study = study_of(sent("ada", "A", day(20)))
     found = experiments(
         study, ExperimentsSettings(tests={"letter": test_of()}), min_human_probability=0.5
@@ -173,8 +173,8 @@ def test_without_a_table_of_messages_the_test_says_what_to_bring():
     assert "no table of messages" in found.missing[0]
 
 
-def test_one_bad_test_does_not_hide_the_others():
-    """The section says what is missing, and the rest is there."""
+def test_one_invalid_experiment_does_not_hide_the_others():
+    """The error is listed, and the rest is there."""
     rows = [
         row
         for k in range(60)
@@ -193,16 +193,16 @@ def test_one_bad_test_does_not_hide_the_others():
     assert found.report()["tables"]["arms"][0]["completed"] == 10
 
 
-def test_without_any_test_the_section_says_so():
-    """Nothing to read is not an error."""
+def test_without_experiments_the_section_says_so():
+    """That is not an error."""
     study = study_of(event("ada", "blog", day(3)))
     found = experiments(study, ExperimentsSettings(), min_human_probability=0.5)
-    assert "No test is described" in found.missing[0]
+    assert "describes no experiment" in found.missing[0]
     assert found.tables == {}
 
 
-def test_the_end_of_the_log_is_the_end_of_what_is_read():
-    """The window that closes exactly at the end is closed."""
+def test_a_window_that_ends_with_the_log_is_closed():
+    """To the microsecond."""
     _, units, _, waiting = read(sent("ada", "A", day(7)))
     assert (len(units), waiting) == (1, 0)
     assert units.assigned[0] + 7 * DAYS * 10**6 == microseconds(AS_OF)

@@ -11,7 +11,7 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
-from microconv.measurement.experiments.analyse import analyse
+from microconv.measurement.experiments.experiments import analyse
 from microconv.measurement.experiments.units import Units
 from microconv.settings import ExperimentSettings, ExperimentsSettings
 
@@ -54,7 +54,7 @@ def units_of(customers, outcome):
 
 @pytest.fixture(scope="module")
 def read(customers):
-    """Read the test once for each outcome."""
+    """Analyse the test once for each outcome."""
     return {
         outcome: analyse("hillstrom", units_of(customers, outcome), TEST, SETTINGS)
         for outcome in ("visit", "conversion")
@@ -88,7 +88,7 @@ def test_the_split_holds_and_both_letters_beat_none(customers, read):
     """What is known of this test: men's e-mail before women's before none."""
     found = read["visit"]
     assert found.result == "winner"
-    assert [says.split(". ")[0] for says in found.says[:3]] == [
+    assert [text.split(". ")[0] for text in found.summary[:3]] == [
         "hillstrom: Mens E-Mail is better than No E-Mail",
         "hillstrom: Womens E-Mail is better than No E-Mail",
         "hillstrom: Mens E-Mail is better than Womens E-Mail",

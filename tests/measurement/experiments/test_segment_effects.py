@@ -1,10 +1,12 @@
+"""Effects by segment and the test of their interaction."""
+
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from statsmodels.stats.meta_analysis import combine_effects
 
-from microconv.measurement.experiments.segment_effects import REST, by_segment
+from microconv.measurement.experiments.segment_effects import OTHERS, effects_by_segment
 from microconv.measurement.experiments.units import Units
 
 
@@ -21,9 +23,9 @@ OPPOSITE = (
 )  # fmt: skip
 
 
-def test_an_effect_that_turns_round_between_segments_is_noticed():
-    """In all it is nothing, and both halves of it are large."""
-    found = by_segment(units_of(*OPPOSITE), 1, "size", confidence=0.95)
+def test_opposite_effects_in_two_segments_are_significant():
+    """Together they cancel; each is large."""
+    found = effects_by_segment(units_of(*OPPOSITE), 1, "size", confidence=0.95)
     assert found.p_value < 1e-6
     assert [level.comparison.difference for level in found.levels] == pytest.approx([0.2, -0.2])
 
@@ -34,7 +36,7 @@ def test_the_interaction_is_cochrans_q():
         (0, "a", 300, 30), (1, "a", 310, 50), (0, "b", 500, 60), (1, "b", 480, 66),
         (0, "c", 200, 33), (1, "c", 210, 30),
     )  # fmt: skip
-    found = by_segment(units_of(*groups), 1, "size", confidence=0.95)
+    found = effects_by_segment(units_of(*groups), 1, "size", confidence=0.95)
     effect, variance = [], []
     for control, treated in zip(groups[::2], groups[1::2], strict=True):
         effect.append(treated[3] / treated[2] - control[3] / control[2])
@@ -44,15 +46,15 @@ def test_the_interaction_is_cochrans_q():
     assert found.p_value == pytest.approx(judged.pvalue)
 
 
-def test_segments_too_small_to_judge_are_put_together():
-    """Ten levels of five units would make ten chances to be fooled."""
+def test_small_levels_are_grouped():
+    """Ten levels of ten units would make ten false positives likely."""
     tiny = [(arm, f"level {k}", 10, 3) for k in range(10) for arm in (0, 1)]
-    found = by_segment(units_of(*OPPOSITE, *tiny), 1, "size", confidence=0.95)
-    assert [level.name for level in found.levels] == [REST, "big", "small"]
+    found = effects_by_segment(units_of(*OPPOSITE, *tiny), 1, "size", confidence=0.95)
+    assert [level.name for level in found.levels] == [OTHERS, "big", "small"]
     assert found.levels[0].one == (30, 100)
 
 
-def test_where_nothing_differs_the_interaction_is_called_as_often_as_promised():
+def test_the_false_positive_rate_of_the_interaction_is_nominal():
     """Of 300 draws without an interaction about 15 may come out below 5 %."""
     rng = np.random.default_rng(5)
     called = 0
@@ -62,5 +64,5 @@ def test_where_nothing_differs_the_interaction_is_called_as_often_as_promised():
             for name, rate in (("a", 0.1), ("b", 0.3), ("c", 0.2))
             for arm in (0, 1)
         ]
-        called += by_segment(units_of(*groups), 1, "size", confidence=0.95).p_value < 0.05
+        called += effects_by_segment(units_of(*groups), 1, "size", confidence=0.95).p_value < 0.05
     assert called <= 27

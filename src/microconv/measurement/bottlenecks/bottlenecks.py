@@ -30,6 +30,9 @@ NEXT_TEST = {
 }
 """Kind of bottleneck → the experiment that would show whether it can be removed."""
 
+AFFECTED = {"trust_barrier": "prospects", "technical_friction": "attempts"}
+"""What `affected` counts; recipients for the other kinds."""
+
 
 def bottlenecks(
     study: Study, sends: MessageSends, settings: BottleneckSettings, *, confidence: float
@@ -122,5 +125,5 @@ def _sentence(found: Bottleneck) -> str:
     return (
         f"{found.kind.replace('_', ' ').capitalize()} at {where}: about "
         f"{found.lost_completions:,.0f} completions lost ({low:,.0f} to {high:,.0f}) among "
-        f"{found.affected:,}. {found.evidence}"
+        f"{found.affected:,} {AFFECTED.get(found.kind, 'recipients')}. {found.evidence}"
     )

@@ -1,8 +1,8 @@
-"""Technical friction: started and not finished, tried again and again, on some clients only.
+"""Technical friction: attempts that fail or are retried over and over, on some clients only.
 
-The parts of a multi-step micro-conversion that follow one another without a long
+The parts of a multi-step micro-conversion that follow each other without a long
 pause are one attempt. It is finished if the step itself is done before such a
-pause. An attempt with the same part several times over is a burst of retries.
+pause. An attempt that repeats a part several times is a burst of retries.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from microconv.measurement.stats.intervals import wilson_interval
 from microconv.measurement.study.study import Bools, Study
 from microconv.settings import BottleneckSettings
 
-FEW = 30
-"""Clients with fewer attempts, or attempts by others, are not judged."""
+MIN_ATTEMPTS = 30
+"""Clients with fewer attempts, or fewer on all others, are not compared."""
 
-FINISHES_LESS = 0.8
-"""A client is at fault if, with confidence, it finishes less than this times what others do."""
+MAX_FINISHED_RATIO = 0.8
+"""A client fails if, with confidence, its ratio of finished attempts is below this."""
 
-MANY_RETRIES = 0.1
-"""Without a client at fault, this share of attempts with a burst is friction all the same."""
+MIN_FAILED_BURSTS = 0.1
+"""Where no client fails, this share of attempts that end in retries counts as friction."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Attempts:
     reached : ndarray of int64, shape (n_attempts,)
         The furthest part, counted from 0.
     repeats : ndarray of int64, shape (n_attempts,)
-        How often the part done most often was done.
+        How often the most repeated part was done.
     finished : ndarray of bool, shape (n_attempts,)
     """
 
@@ -56,13 +56,20 @@ class Attempts:
         return len(self.prospect)
 
 
-def attempts_at(study: Study, step: str, *, pause_minutes: float) -> Attempts:
-    """List the attempts at a multi-step micro-conversion that are over.
+def list_attempts(study: Study, step: str, *, pause_minutes: float) -> Attempts:
+    """Return the completed attempts at a multi-step micro-conversion.
 
     Parameters
     ----------
+    study : Study
     step : str
         A key of the journey's `multi_step`.
+    pause_minutes : float
+        A pause this long ends an attempt.
+
+    Returns
+    -------
+    Attempts
     """
     parts = dict(study.journey.multi_step)[step]
     place = np.full(len(study.journey.parts) + 1, -1)  # the last stands for no part
@@ -115,10 +122,21 @@ def _list_attempts(events, done, limits):  # type: ignore[no-untyped-def]
 def find_friction(
     study: Study, settings: BottleneckSettings, *, confidence: float
 ) -> list[Bottleneck]:
-    """Find the multi-step micro-conversions that fail, and the client they fail on."""
+    """Find the multi-step micro-conversions that fail, and the client they fail on.
+
+    Parameters
+    ----------
+    study : Study
+    settings : BottleneckSettings
+    confidence : float
+
+    Returns
+    -------
+    list of Bottleneck
+    """
     found = []
     for step, _ in study.journey.multi_step:
-        attempts = attempts_at(study, step, pause_minutes=settings.pause_minutes)
+        attempts = list_attempts(study, step, pause_minutes=settings.pause_minutes)
         clients = _failing_clients(study, step, attempts, settings, confidence)
         found += clients or _failing_everywhere(step, attempts, settings, confidence)
     return found
@@ -136,10 +154,10 @@ def _failing_clients(
         mine = attempts.client == code
         one = (int(attempts.finished[mine].sum()), int(mine.sum()))
         other = (int(attempts.finished[~mine].sum()), int((~mine).sum()))
-        if min(one[1], other[1]) < FEW or other[0] == 0:
+        if min(one[1], other[1]) < MIN_ATTEMPTS or other[0] == 0:
             continue
         low, high = confint_proportions_2indep(*one, *other, compare="ratio", alpha=strict)
-        if not high < FINISHES_LESS:
+        if not high < MAX_FINISHED_RATIO:
             continue
         expected = one[1] * other[0] / other[1]
         burst = attempts.repeats >= settings.retries
@@ -147,9 +165,9 @@ def _failing_clients(
         found.append(
             Bottleneck(
                 "technical_friction", step, None, one[1], expected - one[0], lost_low, lost_high,
-                f"On {client} {one[0] / one[1]:.0%} of those who start finish, elsewhere "
-                f"{other[0] / other[1]:.0%}; {burst[mine].mean():.0%} of the attempts there do the "
-                f"same part {settings.retries} times or more, elsewhere {burst[~mine].mean():.0%}.",
+                f"On {client} {one[0] / one[1]:.0%} of the attempts are finished, on other clients "
+                f"{other[0] / other[1]:.0%}; {burst[mine].mean():.0%} of them repeat a part "
+                f"{settings.retries} times or more, on other clients {burst[~mine].mean():.0%}.",
                 detail=client,
             )
         )  # fmt: skip
@@ -159,19 +177,19 @@ def _failing_clients(
 def _failing_everywhere(
     step: str, attempts: Attempts, settings: BottleneckSettings, confidence: float
 ) -> list[Bottleneck]:
-    """Call bursts of retries friction where no client stands out."""
+    """Count bursts of retries as friction where no client stands out."""
     burst = attempts.repeats >= settings.retries
     failed = burst & ~attempts.finished
-    if len(attempts) < FEW or burst.sum() == 0:
+    if len(attempts) < MIN_ATTEMPTS or burst.sum() == 0:
         return []
     low, high = wilson_interval([failed.sum()], [len(attempts)], confidence=confidence)
-    if low[0] < MANY_RETRIES:
+    if low[0] < MIN_FAILED_BURSTS:
         return []
     n = len(attempts)
     return [
         Bottleneck(
             "technical_friction", step, None, n, float(failed.sum()), low[0] * n, high[0] * n,
-            f"{failed.mean():.0%} of the attempts do the same part {settings.retries} times or "
-            "more and are not finished, whatever the client.",
+            f"{failed.mean():.0%} of the attempts repeat a part {settings.retries} times or more "
+            "and are not finished, on all clients alike.",
         )
     ]  # fmt: skip

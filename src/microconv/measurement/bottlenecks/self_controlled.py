@@ -90,7 +90,7 @@ def find_barriers(
         ratio, counts = results[best]
         if not (ratio.high < MAX_BARRIER_RATIO):
             break
-        events = "decisions" if decisions.any() else "responses to messages"
+        events = "steps" if decisions.any() else "responses to messages"
         found.append(_barrier(study, best, (ratio, counts), events, settings))
         hidden[best] = True
         candidates.remove(best)
@@ -298,7 +298,7 @@ def _barrier(
         float(after.sum()) * (1 / r - 1) for r in (ratio.ratio, ratio.low, ratio.high)
     )
     evidence = (
-        f"For {settings.barrier_days:g} days after it, {events} in the stage "
+        f"For {settings.barrier_days:g} days after it, {events} of the stage "
         f"`{study.journey.stages[-1]}` are {ratio.ratio:.2f} times ({ratio.low:.2f} to "
         f"{ratio.high:.2f}) as frequent as at other times of the same prospects."
     )

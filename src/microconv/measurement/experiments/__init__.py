@@ -1,1 +1,1 @@
-"""Tests (A/B): what a randomised comparison says, and what has to hold before it may say it."""
+"""Experiments (A/B tests): sample ratio check, effects with intervals, guardrails, power."""

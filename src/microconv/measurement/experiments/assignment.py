@@ -1,4 +1,4 @@
-"""From the study to the units of one experiment: who got which arm when, and what followed."""
+"""Assignment: which unit of an experiment got which arm when, and what it did after that."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from fnmatch import fnmatchcase
 import numpy as np
 
 from microconv.errors import NotEnoughDataError, SettingsError, TimeError, did_you_mean, listed
-from microconv.histories.arrays import DAY, microseconds
-from microconv.measurement.experiments.units import NEVER, Bools, Ints, Units, measured_after
-from microconv.measurement.experiments.windows import Windows
+from microconv.histories.arrays import DAY, NEVER, microseconds
+from microconv.journey import MAJOR, MICRO
+from microconv.measurement.experiments.units import Bools, Floats, Ints, Units, happened_within
 from microconv.measurement.study.study import Study
 from microconv.settings import ExperimentSettings
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """Who was assigned what.
+    """Which prospect was assigned which arm, and when.
 
     Attributes
     ----------
     prospect, arm, at : ndarray of int64, shape (n_units,)
     switched : int
-        Units that were later given another arm as well; they stay where they were first.
-    on : frozenset of int
+        Units that were later given another arm as well; they stay in their first arm.
+    steps : frozenset of int
         Codes of the steps by which the assignments became known.
     """
 
@@ -33,20 +33,22 @@ class Assignment:
     arm: Ints
     at: Ints
     switched: int
-    on: frozenset[int]
+    steps: frozenset[int]
 
 
-def draw_units(
+def find_units(
     study: Study,
     test: ExperimentSettings,
     *,
     pre_period_days: float,
     min_human_probability: float,
 ) -> tuple[Units, Assignment, int]:
-    """Read the units of one experiment off the study.
+    """Return the units of one experiment with their arms and outcomes.
 
     Parameters
     ----------
+    study : Study
+    test : ExperimentSettings
     pre_period_days : float
         How far back the activity before the assignment is counted.
     min_human_probability : float
@@ -64,29 +66,31 @@ def draw_units(
     Raises
     ------
     SettingsError, NotEnoughDataError
-        If a step or an attribute is not there, or nobody was assigned.
+        If a step or an attribute does not exist, or nobody was assigned.
     TimeError
-        If the metric is what assigns, or only ever happened before.
+        If the metric is the assignment itself, or only happened before it.
     """
     metric = study.journey.code_of(test.metric)
     if test.assigned_by != "variant" and test.starts is not None:
         assigned = _by_group(study, test, test.starts)
     else:
         assigned = _by_variant(study, test)
-    if metric in assigned.on:
+    if metric in assigned.steps:
         raise TimeError(
-            f"The metric `{test.metric}` is the very step by which units got their arm, so it "
-            "happens at the assignment, not because of it. Choose a step that follows."
+            f"The metric `{test.metric}` is the step that assigns units to their arm, so it "
+            "happens at the assignment, not because of it. Choose a step that follows it."
         )
     within = round(test.within_days * DAY)
     closed = assigned.at + within <= study.until
     prospect, at = assigned.prospect[closed], assigned.at[closed]
-    when = Windows.of(study, prospect, at, at + within, min_human_probability=min_human_probability)
+    when = _Windows.of(
+        study, prospect, at, at + within, min_human_probability=min_human_probability
+    )
     first, before = when.first(metric)
     if len(at) and before and not (first < NEVER).any():
         raise TimeError(
             f"`{test.metric}` happened only before the assignment ({before} times), so the arms "
-            "cannot have caused it. Choose a step that follows, or correct the dates."
+            "cannot have caused it. Choose a step that follows it, or correct the dates."
         )
     guardrails = {
         name: when.first(study.journey.code_of(name))[0] < NEVER for name in test.guardrails
@@ -95,7 +99,7 @@ def draw_units(
         arms=tuple(test.arms),
         arm=assigned.arm[closed],
         assigned=at,
-        metric=measured_after(at, first, within=within),
+        metric=happened_within(at, first, within=within),
         guardrails=guardrails,
         revenue=when.revenue(),
         before=when.activity(round(pre_period_days * DAY)),
@@ -104,8 +108,73 @@ def draw_units(
     return units, assigned, int((~closed).sum())
 
 
+@dataclass(frozen=True)
+class _Windows:
+    """The outcome window of each unit, ``[start, end)`` in µs since 1970.
+
+    Attributes
+    ----------
+    study : Study
+    unit : ndarray of int64, shape (n_prospects,)
+        Unit of each prospect; -1 for those outside the experiment.
+    start, end : ndarray of int64, shape (n_units,)
+    human : ndarray of bool, shape (n_events,)
+        Events that count as a person's.
+    """
+
+    study: Study
+    unit: Ints
+    start: Ints
+    end: Ints
+    human: Bools
+
+    @classmethod
+    def of(cls, study: Study, prospect: Ints, start: Ints, end: Ints, human: Bools) -> _Windows:
+        unit = np.full(len(study), -1)
+        unit[prospect] = np.arange(len(prospect))
+        return cls(study, unit, start, end, human)
+
+    def first(self, step: int) -> tuple[Ints, int]:
+        """Find the first time of a step in each window, and count how often it came before."""
+        event, unit = self._events_of_units((self.study.step == step) & self.human)
+        time = self.study.time[event]
+        inside = (time >= self.start[unit]) & (time < self.end[unit])
+        found = np.full(len(self.start), NEVER)
+        np.minimum.at(found, unit[inside], time[inside])
+        return found, int((time < self.start[unit]).sum())
+
+    def revenue(self) -> Floats | None:
+        """Sum the revenue of each window; None where no conversion has a value."""
+        kinds = self.study.journey.kinds[self.study.step]
+        paid = (kinds == MAJOR) & ~np.isnan(self.study.value)
+        if not paid.any():
+            return None
+        event, unit = self._events_of_units(paid)
+        time = self.study.time[event]
+        inside = (time >= self.start[unit]) & (time < self.end[unit])
+        revenue = np.bincount(unit[inside], self.study.value[event[inside]], len(self.start))
+        return revenue.astype(np.float64)
+
+    def activity(self, before: int) -> Floats:
+        """Count the micro-conversions seen strictly before each assignment, as log(1 + n).
+
+        The logarithm keeps a few very active units from determining the slope.
+        """
+        event, unit = self._events_of_units(self.study.journey.kinds[self.study.step] == MICRO)
+        earlier = self.study.seen_at[event] < self.start[unit]
+        earlier &= self.study.time[event] >= self.start[unit] - before
+        weight = self.study.human_probability[event[earlier]]
+        return np.asarray(np.log1p(np.bincount(unit[earlier], weight, len(self.start))))
+
+    def _events_of_units(self, chosen: Bools) -> tuple[Ints, Ints]:
+        """Return the chosen events of units, and the unit of each."""
+        event = np.flatnonzero(chosen)
+        unit = self.unit[np.searchsorted(self.study.offsets, event, side="right") - 1]
+        return event[unit >= 0], unit[unit >= 0]
+
+
 def _by_variant(study: Study, test: ExperimentSettings) -> Assignment:
-    """Take the first event that carries one of the arms' names as the assignment."""
+    """Use the first event that carries the name of an arm as the assignment."""
     arms = list(test.arms)
     arm_of = np.array([arms.index(v) if v in arms else -1 for v in study.variant.labels] + [-1])
     event = np.flatnonzero((study.variant.codes >= 0) & _in_messages(study, test))
@@ -114,16 +183,16 @@ def _by_variant(study: Study, test: ExperimentSettings) -> Assignment:
     if len(event) == 0:
         where = f" of the messages {listed(test.messages)}" if test.messages else ""
         raise NotEnoughDataError(
-            f"No event{where} carries one of the variants {listed(arms)}. Variants that do occur: "
-            f"{listed(study.variant.labels) or 'none'}."
+            f"No event{where} has one of the variants {listed(arms)}. The log has "
+            f"{listed(study.variant.labels) or 'none'}; correct `arms` or map `variant`."
         )
-    owner = _owner(study, event)
+    owner = np.searchsorted(study.offsets, event, side="right") - 1
     arm = arm_of[study.variant.codes[event]]
     prospect, first = np.unique(owner, return_index=True)
     switched = np.unique(owner[arm != arm[first][np.searchsorted(prospect, owner)]])
-    on = frozenset(np.unique(study.step[event[first]]).tolist())
+    steps = frozenset(np.unique(study.step[event[first]]).tolist())
     return Assignment(
-        prospect, arm[first].astype(np.int64), study.time[event[first]], len(switched), on
+        prospect, arm[first].astype(np.int64), study.time[event[first]], len(switched), steps
     )
 
 
@@ -132,8 +201,8 @@ def _in_messages(study: Study, test: ExperimentSettings) -> Bools:
         return np.ones(len(study.time), bool)
     if study.messages is None:
         raise NotEnoughDataError(
-            f"The test is about the messages {listed(test.messages)}, and there is no table of "
-            "messages. Bring one (a source of the format `messages`), or leave `messages` out."
+            f"The test is restricted to the messages {listed(test.messages)}, but there is no "
+            "table of messages. Add one (a source of the format `messages`), or remove `messages`."
         )
     ids = study.messages["message_id"]
     chosen = [any(fnmatchcase(each, glob) for glob in test.messages) for each in ids]
@@ -141,7 +210,7 @@ def _in_messages(study: Study, test: ExperimentSettings) -> Bools:
 
 
 def _by_group(study: Study, test: ExperimentSettings, instant: datetime) -> Assignment:
-    """Take an attribute's value as the arm, at the instant at which the test starts."""
+    """Use the value of an attribute as the arm, assigned when the test starts."""
     value = _segment(study, test.assigned_by)
     arms = list(test.arms)
     starts = microseconds(instant)
@@ -174,7 +243,3 @@ def _in_period(time: Ints, test: ExperimentSettings) -> Bools:
     if test.ends is not None:
         inside &= time < microseconds(test.ends)
     return inside
-
-
-def _owner(study: Study, event: Ints) -> Ints:
-    return np.searchsorted(study.offsets, event, side="right") - 1

@@ -1,4 +1,4 @@
-"""Several factors at once: each one's main effect, and whether two of them depend on each other."""
+"""Factorial experiments: main effects of the factors, and interactions of two of them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from microconv.measurement.experiments.units import Floats, Ints
 
 
 @dataclass(frozen=True)
-class Contrast:
-    """A weighted sum of the arms' shares.
+class FactorEffect:
+    """A main effect or an interaction: a contrast of the arms' proportions.
 
     Attributes
     ----------
     factor : str
-        `cta`, or `cta × subject` for a dependence.
+        `cta`, or `cta × subject` for an interaction.
     level : str
-        `plain instead of bold`; for a dependence the two of them.
+        `plain instead of bold`; for an interaction `bold together with go`.
     kind : {"main", "interaction"}
     difference, low, high, p_value : float
-        In shares; Wald, variances with one success and one failure added.
+        Of proportions; Wald, variances with one success and one failure added.
     """
 
     factor: str
@@ -36,37 +36,43 @@ class Contrast:
     p_value: float
 
 
-def missing_cells(factors: Mapping[str, Mapping[str, str]], arms: tuple[str, ...]) -> list[str]:
-    """Name the combinations of levels that no arm has.
+def missing_combinations(
+    factors: Mapping[str, Mapping[str, str]], arms: tuple[str, ...]
+) -> list[str]:
+    """Return the combinations of levels that no arm has.
 
     Parameters
     ----------
     factors : mapping
         Factor → arm → level.
+    arms : tuple of str
+
+    Returns
+    -------
+    list of str
 
     Examples
     --------
     >>> factors = {"cta": {"A": "go", "B": "read"}, "subject": {"A": "short", "B": "long"}}
-    >>> missing_cells(factors, ("A", "B"))
+    >>> missing_combinations(factors, ("A", "B"))
     ['go, long', 'read, short']
     """
-    there = {tuple(levels[arm] for levels in factors.values()) for arm in arms}
+    present = {tuple(levels[arm] for levels in factors.values()) for arm in arms}
     every = product(*(list(dict.fromkeys(levels.values())) for levels in factors.values()))
-    return [", ".join(cell) for cell in every if cell not in there]
+    return [", ".join(cell) for cell in every if cell not in present]
 
 
-def contrasts(
+def factor_effects(
     factors: Mapping[str, Mapping[str, str]],
     arms: tuple[str, ...],
     counts: tuple[Ints, Ints],
     *,
     confidence: float,
-) -> list[Contrast]:
-    """Estimate main effects and two-way dependences of a complete design.
+) -> list[FactorEffect]:
+    """Estimate main effects and two-way interactions of a full factorial design.
 
-    A main effect is a level's share minus the factor's first level's, averaged
-    over the combinations of the other factors with equal weights: the effect
-    of this one alone, whatever the sizes of the arms.
+    A main effect is the proportion of a level minus that of the factor's first level,
+    averaged over the combinations of the other factors with equal weights.
 
     Parameters
     ----------
@@ -75,6 +81,11 @@ def contrasts(
     arms : tuple of str
     counts : (ndarray, ndarray) of int64, shape (n_arms,)
         Units that did the metric step, and units.
+    confidence : float
+
+    Returns
+    -------
+    list of FactorEffect
     """
     found = []
     for factor, levels in factors.items():
@@ -91,10 +102,10 @@ def contrasts(
             weights = weights * _signs(factors[other], arms, level2, base2)
             held = prod(len(set(levels.values())) for levels in factors.values())
             held //= len(set(factors[one].values())) * len(set(factors[other].values()))
-            says = f"{level1} together with {level2}"
-            found.append((f"{one} × {other}", says, "interaction", weights / held))
+            text = f"{level1} together with {level2}"
+            found.append((f"{one} × {other}", text, "interaction", weights / held))
     return [
-        Contrast(factor, level, kind, *_estimate(weights, counts, confidence))
+        FactorEffect(factor, level, kind, *_estimate(weights, counts, confidence))
         for factor, level, kind, weights in found
     ]
 

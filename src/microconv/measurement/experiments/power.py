@@ -1,4 +1,4 @@
-"""How many units a test needs before it starts, and what it can see with those it has."""
+"""Power analysis: the sample size that an experiment needs, and its minimum detectable effect."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from microconv.errors import SettingsError
 
 @dataclass(frozen=True)
 class Design:
-    """What a test is meant to find.
+    """The design of an experiment that is to be planned.
 
     Attributes
     ----------
     baseline : float
-        Share of the control that does the metric step.
+        Rate of the metric in the control.
     arms : int
-        Control included. Each of the others is compared with it, at a level
-        divided by their number.
+        Control included. Each of the others is compared with it, at a significance
+        level divided by their number.
     power, alpha : float
-        Probability of finding the effect if it is there, and of finding one if
-        there is none (in any arm).
+        Probability of detecting a real effect, and significance level (over all arms).
     """
 
     baseline: float
@@ -29,38 +28,43 @@ class Design:
     alpha: float = 0.05
 
     def __post_init__(self) -> None:
-        """Refuse what no test can be planned for.
+        """Check the values.
 
         Raises
         ------
         SettingsError
+            If a probability is not between 0 and 1, or there is no second arm.
         """
         for name in ("baseline", "power", "alpha"):
             if not 0 < getattr(self, name) < 1:
                 raise SettingsError(
-                    f"`{name}` is {getattr(self, name):g}; it is a share strictly between 0 and 1."
+                    f"`{name}` is {getattr(self, name):g}; it must be strictly between 0 and 1."
                 )
         if self.arms < 2:
-            raise SettingsError(f"`arms` is {self.arms}; a comparison needs at least 2.")
+            raise SettingsError(f"`arms` is {self.arms}; an experiment needs at least 2.")
 
 
-def units_needed(design: Design, effect: float) -> int:
-    """Say how many units each arm needs to show a relative effect.
+def required_sample_size(design: Design, effect: float) -> int:
+    """Return how many units each arm needs to detect a relative effect.
 
     Parameters
     ----------
     design : Design
     effect : float
-        Relative: 0.25 means a share 25 % above the baseline, -0.1 one 10 % below.
+        Relative: 0.25 means a rate 25 % above the baseline, -0.1 one 10 % below.
+
+    Returns
+    -------
+    int
 
     Raises
     ------
     SettingsError
-        If the effect is 0 or leads to a share outside (0, 1).
+        If the effect is 0 or leads to a rate outside (0, 1).
 
     Examples
     --------
-    >>> units_needed(Design(baseline=0.10), 0.25)
+    >>> required_sample_size(Design(baseline=0.10), 0.25)
     2507
     """
     import math
@@ -71,7 +75,7 @@ def units_needed(design: Design, effect: float) -> int:
     if effect == 0 or not 0 < reached < 1:
         raise SettingsError(
             f"A relative effect of {effect:g} on a baseline of {design.baseline:g} leads to "
-            f"{reached:g}; name one that changes the share and keeps it between 0 and 1."
+            f"{reached:g}; choose one that changes the rate and keeps it between 0 and 1."
         )
     needed: float = samplesize_proportions_2indep_onetail(
         reached - design.baseline,
@@ -82,44 +86,55 @@ def units_needed(design: Design, effect: float) -> int:
     return math.ceil(needed)
 
 
-def detectable_effect(design: Design, units: int) -> float | None:
-    """Say which relative increase a test with so many units an arm is likely to show.
+def minimum_detectable_effect(design: Design, units: int) -> float | None:
+    """Return the smallest relative increase that an experiment of this size detects.
+
+    Parameters
+    ----------
+    design : Design
+    units : int
+        Per arm.
 
     Returns
     -------
     float or None
-        None where not even an increase to (nearly) 100 % would be.
+        None where not even an increase to (nearly) 100 % is detectable.
 
     Examples
     --------
-    >>> round(detectable_effect(Design(baseline=0.10), 2507), 3)
+    >>> round(minimum_detectable_effect(Design(baseline=0.10), 2507), 3)
     0.25
     """
     low, high = 0.0, (1 - 1e-9) / design.baseline - 1
-    if units < 2 or units_needed(design, high) > units:
+    if units < 2 or required_sample_size(design, high) > units:
         return None
     for _ in range(60):
         middle = (low + high) / 2
-        if units_needed(design, middle) > units:
+        if required_sample_size(design, middle) > units:
             low = middle
         else:
             high = middle
     return high
 
 
-def plan(
+def power_report(
     design: Design, *, effect: float | None, units: int | None, per_day: float | None
 ) -> list[str]:
-    """Say in words what a test needs, or what it can see.
+    """Return in sentences what sample size an experiment needs, or what it can detect.
 
     Parameters
     ----------
+    design : Design
     effect : float or None
-        Relative effect to be shown; asks for the size.
+        Relative effect to detect: adds the required sample size.
     units : int or None
-        Units an arm; asks for the effect.
+        Units per arm: adds the minimum detectable effect.
     per_day : float or None
-        Units that can be assigned a day, over all arms; adds how long it takes.
+        Units that can be assigned per day, over all arms: adds the duration.
+
+    Returns
+    -------
+    list of str
 
     Raises
     ------
@@ -128,33 +143,33 @@ def plan(
     """
     if effect is None and units is None:
         raise SettingsError(
-            "Say `--effect` (the relative effect worth finding) to learn how many units are "
-            "needed, or `--units` (an arm) to learn which effect they can show."
+            "Give `--effect` (the relative effect to detect) for the required sample size, or "
+            "`--units` (per arm) for the minimum detectable effect."
         )
     if per_day is not None and per_day <= 0:
-        raise SettingsError(f"`per_day` is {per_day:g}; it is a number of units above 0.")
-    says = []
+        raise SettingsError(f"`per_day` is {per_day:g}; it must be above 0.")
+    sentences = []
     if effect is not None:
-        needed = units_needed(design, effect)
-        says.append(
-            f"To show a change from {design.baseline:.2%} to {design.baseline * (1 + effect):.2%} "
-            f"with power {design.power:.0%} at the level {design.alpha:.0%}, each of the "
-            f"{design.arms} arms needs {needed:,} units, {needed * design.arms:,} in all."
-            + _lasting(needed * design.arms, per_day)
+        needed = required_sample_size(design, effect)
+        sentences.append(
+            f"To detect a change from {design.baseline:.2%} to "
+            f"{design.baseline * (1 + effect):.2%} with {design.power:.0%} power at a significance "
+            f"level of {design.alpha:.0%}, each of the {design.arms} arms needs {needed:,} units, "
+            f"{needed * design.arms:,} in total." + _duration(needed * design.arms, per_day)
         )
     if units is not None:
-        visible = detectable_effect(design, units)
-        says.append(
-            f"With {units:,} units an arm no increase can be shown with that power."
-            if visible is None
-            else f"With {units:,} units an arm the smallest increase likely to be shown is "
-            f"{visible:.1%}, from {design.baseline:.2%} to {design.baseline * (1 + visible):.2%}."
-            + _lasting(units * design.arms, per_day)
+        detectable = minimum_detectable_effect(design, units)
+        sentences.append(
+            f"With {units:,} units per arm no increase is detectable with that power."
+            if detectable is None
+            else f"With {units:,} units per arm the minimum detectable effect is {detectable:.1%}, "
+            f"from {design.baseline:.2%} to {design.baseline * (1 + detectable):.2%}."
+            + _duration(units * design.arms, per_day)
         )
-    return says
+    return sentences
 
 
-def _lasting(units: int, per_day: float | None) -> str:
-    return (
-        "" if per_day is None else f" At {per_day:g} a day that takes {units / per_day:,.0f} days."
-    )
+def _duration(units: int, per_day: float | None) -> str:
+    if per_day is None:
+        return ""
+    return f" At {per_day:g} per day this takes {units / per_day:,.0f} days."

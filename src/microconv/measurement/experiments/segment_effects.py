@@ -1,4 +1,4 @@
-"""Does the effect differ between segments? The test of that first, then the segments."""
+"""Effects by segment, and a test of whether they differ (heterogeneous treatment effects)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from microconv.measurement.experiments.rates import Comparison, compare_shares
+from microconv.measurement.experiments.proportions import Comparison, compare_proportions
 from microconv.measurement.experiments.units import Units
 
-FEW = 30
-"""Levels with fewer units in an arm than this are put together as the rest."""
+MIN_UNITS = 30
+"""Levels with fewer units in an arm are grouped."""
 
-REST = "(others)"
+OTHERS = "(others)"
 
 
 @dataclass(frozen=True)
 class Level:
-    """One level of a segment: who is in it and what the arm does there."""
+    """One level of an attribute: count and size of the arm and of the control, compared."""
 
     name: str
     one: tuple[int, int]
@@ -44,17 +44,25 @@ class Heterogeneity:
     p_value: float | None
 
 
-def by_segment(units: Units, arm: int, attribute: str, *, confidence: float) -> Heterogeneity:
+def effects_by_segment(
+    units: Units, arm: int, attribute: str, *, confidence: float
+) -> Heterogeneity:
     """Compare an arm with the control within each level of an attribute.
 
     Parameters
     ----------
+    units : Units
     arm : int
         Position of the arm that is compared with the control.
     attribute : str
         One of `units.segments`.
+    confidence : float
+
+    Returns
+    -------
+    Heterogeneity
     """
-    names = _grouped(units, arm, attribute)
+    names = _levels(units, arm, attribute)
     levels = []
     for name in sorted(set(names.tolist())):
         inside = names == name
@@ -63,13 +71,13 @@ def by_segment(units: Units, arm: int, attribute: str, *, confidence: float) -> 
             for chosen in (inside & (units.arm == arm), inside & (units.arm == 0))
         ]
         if all(size for _, size in pairs):
-            found = compare_shares(*pairs, confidence=confidence)
+            found = compare_proportions(*pairs, confidence=confidence)
             levels.append(Level(str(name), pairs[0], pairs[1], found))
-    return Heterogeneity(attribute, tuple(levels), interaction(levels))
+    return Heterogeneity(attribute, tuple(levels), _interaction(levels))
 
 
-def interaction(levels: Sequence[Level]) -> float | None:
-    """Test whether the differences of several levels are one and the same.
+def _interaction(levels: Sequence[Level]) -> float | None:
+    """Test whether the differences of several levels are equal.
 
     Cochran's Q: Σ w (d − mean)², against chi-square with levels − 1 degrees of
     freedom. Variances add one success and one failure to each group (Agresti
@@ -90,14 +98,12 @@ def _variance(group: tuple[int, int]) -> float:
     return share * (1 - share) / (group[1] + 2)
 
 
-def _grouped(
-    units: Units, arm: int, attribute: str
-) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
-    """Name each unit's level, the small ones put together."""
+def _levels(units: Units, arm: int, attribute: str) -> np.ndarray[tuple[int], np.dtype[np.object_]]:
+    """Return the level of each unit, the small ones grouped."""
     values = units.segments[attribute]
     names, codes = np.unique(values.astype(str), return_inverse=True)
     least = np.minimum(
         np.bincount(codes[units.arm == arm], minlength=len(names)),
         np.bincount(codes[units.arm == 0], minlength=len(names)),
     )
-    return np.where(least[codes] >= FEW, names[codes], REST).astype(object)
+    return np.where(least[codes] >= MIN_UNITS, names[codes], OTHERS).astype(object)

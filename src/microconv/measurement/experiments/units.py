@@ -1,4 +1,4 @@
-"""What an experiment is read from: one row per unit, everything dated against its assignment."""
+"""Units of an experiment: the arm, outcome and covariates of each, dated from its assignment."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from microconv.errors import TimeError
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-NEVER = np.iinfo(np.int64).max
-"""Instant of a metric that did not happen."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +32,11 @@ class Units:
     guardrails : mapping of str to ndarray of bool
         Step → whether it happened in the same window.
     revenue : ndarray of float64 or None
-        Money that came in the same window; None where no event has a value.
+        Revenue in the same window; None where no conversion has a value.
     before : ndarray of float64 or None
-        Events strictly before the assignment, in the settings' number of days.
+        Activity strictly before the assignment, the covariate for CUPED.
     segments : mapping of str to ndarray of str
-        Attribute → what was known of each unit when it was assigned.
+        Attribute → its value for each unit.
     """
 
     arms: tuple[str, ...]
@@ -60,38 +57,43 @@ class Units:
         return np.bincount(self.arm, minlength=len(self.arms)).astype(np.int64)
 
     def counts(self, happened: Bools | None = None) -> Ints:
-        """Count the units of each arm that did the metric step (or what is passed)."""
+        """Count the units of each arm that did the metric step (or `happened`)."""
         chosen = self.arm[self.metric if happened is None else happened]
         return np.bincount(chosen, minlength=len(self.arms)).astype(np.int64)
 
 
-def measured_after(assigned: Ints, metric_at: Ints, *, within: int) -> Bools:
-    """Say which units did the metric step in time.
+def happened_within(assigned: Ints, metric_at: Ints, *, within: int) -> Bools:
+    """Return which units did the metric step within the outcome window.
 
     Parameters
     ----------
     assigned, metric_at : ndarray of int64, shape (n_units,)
-        µs since 1970; `metric_at` is the first time the step was done, or :data:`NEVER`.
+        µs since 1970; `metric_at` is the first time of the step, or
+        :data:`~microconv.histories.arrays.NEVER`.
     within : int
-        µs after the assignment for which the metric counts.
+        Length of the window, in µs.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_units,)
 
     Raises
     ------
     TimeError
-        If a metric lies before its assignment: the arm cannot have caused it,
-        so the table is not the outcome of this experiment.
+        If a metric lies before its assignment: the arm cannot have caused it.
 
     Examples
     --------
+    >>> from microconv.histories.arrays import NEVER
     >>> assigned = np.array([100, 100, 100])
-    >>> measured_after(assigned, np.array([100, 149, NEVER]), within=49).tolist()
+    >>> happened_within(assigned, np.array([100, 149, NEVER]), within=49).tolist()
     [True, False, False]
     """
     early = metric_at < assigned
     if early.any():
         raise TimeError(
             f"The metric happened before the assignment for {int(early.sum())} of {len(early)} "
-            "units, so the arm cannot have caused it. Measure what happens after the assignment, "
-            "or leave these units out if what they did says nothing about it."
+            "units, so the arm cannot have caused it. Use a metric from after the assignment, or "
+            "leave these units out."
         )
     return np.asarray(metric_at - assigned < within)

@@ -1,11 +1,11 @@
-"""One experiment read: what is refused, what is missing, what is said."""
+"""Analysis of one experiment: mismatch, missing data, summary."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from microconv.measurement.experiments.analyse import analyse
+from microconv.measurement.experiments.experiments import analyse
 from microconv.measurement.experiments.units import Units
 from microconv.settings import ExperimentSettings, ExperimentsSettings
 
@@ -30,66 +30,67 @@ def units_of(*groups, arms=("A", "B"), **more):
     return Units(arms, arm[order], np.arange(len(arm)), metric[order], **columns)
 
 
-def test_a_broken_split_is_refused_whatever_it_shows():
-    """Whoever went missing from an arm may be who would have done it: no difference is given."""
+def test_a_sample_ratio_mismatch_stops_the_analysis():
+    """The missing units may be those who would have converted: no difference is given."""
     found = analyse("t", units_of((5800, 580), (4200, 630)), settings_of(), SETTINGS)
     assert found.result == "sample_ratio_mismatch"
     assert set(found.tables) == {"arms"}
-    assert "refused" in found.says[0]
-    assert "A 5,800 of 5,000" in found.says[0]
+    assert "sample ratio mismatch (A 5,800 instead of 5,000" in found.summary[0]
 
 
 def test_an_empty_arm_is_named():
-    """There is nothing to compare with nobody."""
+    """It leaves nothing to compare."""
     found = analyse("t", units_of((50, 5), (0, 0)), settings_of(), SETTINGS)
     assert found.result == "empty_arm"
     assert "`B`" in found.missing[0]
 
 
-def test_a_winner_is_named_with_its_interval_and_called_an_effect():
+def test_a_winner_is_stated_with_its_interval_and_as_an_effect():
     """The words for a randomised comparison; 25 % against 20 % of 2,000."""
     found = analyse("t", units_of((2000, 400), (2000, 500)), settings_of(), SETTINGS)
     assert found.result == "winner"
-    assert "B is better than A. 25.0% did `guide` against 20.0%" in found.says[0]
-    assert "effect" in found.says[0]
+    assert "B is better than A. 25.0% did `guide` against 20.0%" in found.summary[0]
+    assert "effect" in found.summary[0]
 
 
-def test_where_nothing_is_shown_it_is_said_how_little_could_be_seen():
-    """Without that, no difference shown reads as no difference."""
+def test_no_difference_comes_with_the_minimum_detectable_effect():
+    """Otherwise "not significant" reads as "no effect"."""
     test = settings_of(minimum_effect=0.1)
     found = analyse("t", units_of((1000, 100), (1000, 104)), test, SETTINGS)
     assert found.result == "no_difference"
-    assert "an increase below 41% is easily missed" in found.says[0]
-    assert "one of 10% needs 14,7" in found.says[0]  # power.prop.test(p1=.1, p2=.11): 14,751
+    assert "the minimum detectable effect is 41%" in found.summary[0]
+    assert (
+        "to detect 10% it needs 14,7" in found.summary[0]
+    )  # power.prop.test(p1=.1, p2=.11): 14,751
 
 
-def test_a_winner_that_drives_prospects_away_is_warned_of():
-    """More clicks bought with unsubscriptions are no gain."""
+def test_a_harmed_guardrail_metric_is_reported():
+    """More clicks at the price of unsubscriptions."""
     left = np.concatenate([np.arange(2000) < 10, np.arange(2000) >= 1960])
     units = units_of((2000, 400), (2000, 500), guardrails={"left": left})
     found = analyse("t", units, settings_of(guardrails=["left"]), SETTINGS)
     (row,) = found.tables["guardrails"]
     assert row["harmed"]
     assert row["rate"] == pytest.approx(0.02)
-    assert any("does harm" in says for says in found.says)
+    assert any("harms the guardrail metric `left`" in text for text in found.summary)
 
 
-def test_without_money_the_comparison_of_revenue_says_so():
-    """No column of zeros is compared as if everybody had paid nothing."""
+def test_without_values_revenue_is_missing():
+    """It is not compared as if everybody had paid nothing."""
     found = analyse("t", units_of((200, 40), (200, 50)), settings_of(), SETTINGS)
     assert any("no conversion has a value" in gap for gap in found.missing)
     assert found.tables["comparisons"][0]["revenue_difference"] is None
 
 
-def test_factors_that_always_change_together_are_not_told_apart():
-    """Two arms cannot say whether the subject or the button did it."""
+def test_factors_that_always_change_together_cannot_be_separated():
+    """Two arms do not show whether subject or button made the difference."""
     factors = {"subject": {"A": "x", "B": "y"}, "button": {"A": "go", "B": "read"}}
     found = analyse("t", units_of((500, 50), (500, 80)), settings_of(factors=factors), SETTINGS)
     assert "factors" not in found.tables
-    assert any("cannot be told apart" in gap for gap in found.missing)
+    assert any("cannot be separated" in gap for gap in found.missing)
 
 
-def test_a_factorial_test_is_read_by_factor():
+def test_a_factorial_experiment_has_an_effect_per_factor():
     """Four arms of 2,000: the button adds ten points, the subject nothing."""
     arms = ("a", "b", "c", "d")
     factors = {
@@ -105,7 +106,7 @@ def test_a_factorial_test_is_read_by_factor():
 
 
 def test_the_order_of_the_units_in_time_changes_nothing_but_the_looks():
-    """The comparison is of the whole; only the way there depends on who came when."""
+    """The comparison is of all units; only the looks depend on their order."""
     units = units_of((500, 50), (500, 80))
     turned = Units(units.arms, units.arm[::-1], units.assigned, units.metric[::-1])
     one, other = (analyse("t", u, settings_of(), SETTINGS).tables for u in (units, turned))
