@@ -83,9 +83,8 @@ def find_units(
     within = round(test.within_days * DAY)
     closed = assigned.at + within <= study.until
     prospect, at = assigned.prospect[closed], assigned.at[closed]
-    when = _Windows.of(
-        study, prospect, at, at + within, min_human_probability=min_human_probability
-    )
+    human = study.human_probability >= min_human_probability
+    when = _Windows.of(study, prospect, at, at + within, human)
     first, before = when.first(metric)
     if len(at) and before and not (first < NEVER).any():
         raise TimeError(
