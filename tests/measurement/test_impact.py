@@ -57,12 +57,12 @@ def judged(world, seeds, *, prospects=20_000):
 
 
 def covers(figures, truth):
-    """Say whether the interval against the same steps in another order holds the truth."""
+    """Return whether the interval of the order ratio contains the truth."""
     return figures["order_ratio_low"] <= truth <= figures["order_ratio_high"]
 
 
 def check_planted(rows, least):
-    """Find it mined, and right both intervals: of all prospects, and of the test half."""
+    """Check that it is mined, and that the intervals of all prospects and of the test half hold."""
     assert all(row["mined"] is not None for row in rows)
     assert sum(covers(row["asked"], row["truth"]) for row in rows) >= least
     assert sum(covers(row["mined"], row["truth"]) for row in rows) >= least
@@ -70,13 +70,13 @@ def check_planted(rows, least):
 
 
 def check_confounded(rows, least):
-    """Hold the dashboard above 1.5, the honest interval around 1, and the verdict to both."""
+    """Check that the unadjusted ratio is high, the interval covers 1, and the answer is not yes."""
     assert all(row["asked"]["unadjusted_ratio"] > 2 for row in rows)
     assert sum(covers(row["asked"], 1.0) for row in rows) >= least
     assert sum(row["asked"]["answer"] == "yes" for row in rows) <= len(rows) - least
     for row in rows:
         assert (
-            f"A dashboard would say {row['asked']['unadjusted_ratio']:.1f}"
+            f"The unadjusted ratio is {row['asked']['unadjusted_ratio']:.1f}"
             in row["asked"]["sentence"]
         )
 

@@ -210,8 +210,8 @@ def test_what_was_learnt_at_the_purchase_explains_no_purchase():
     assert found.days.sum(axis=1) * 24 == pytest.approx([0, 10])
 
 
-def test_a_dashboard_counts_what_came_after_the_purchase():
-    """That is one of the ways in which it is wrong."""
+def test_ever_completed_counts_events_after_the_purchase():
+    """One of the reasons why the unadjusted ratio is wrong."""
     rows = [
         event("ada", "sent", at(0)),
         event("ada", "won", at(4)),
@@ -224,7 +224,7 @@ def test_a_dashboard_counts_what_came_after_the_purchase():
     ]
     study = study_of(*rows)
     everything = select_human_events(study, min_human_probability=0.5, at_risk=False)
-    ever = ever_completed(codes(("blog", "guide")), everything, WITHIN * HOUR)
+    ever = ever_completed(codes(("blog", "guide")), everything, within=WITHIN * HOUR)
     assert ever.tolist() == [True, False, False]
 
 

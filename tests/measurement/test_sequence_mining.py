@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microconv.measurement.impact.sequence_mining import mine
+from microconv.measurement.impact.sequence_mining import mine_sequences
 from microconv.measurement.study.human_events import select_human_events
 from worlds.logs import JOURNEY, event
 from worlds.studies import HOUR, LENGTH, at, study_of
@@ -53,13 +53,13 @@ def test_the_miner_finds_what_trying_every_combination_finds(people):
     """Support, conversions and time after the first completion, for pairs and triples."""
     rows = [event(name, step, at(hour)) for name, done in people.items() for hour, step in done]
     study = study_of(*rows, until=at(LENGTH + 1))
-    mined = mine(
+    mined = mine_sequences(
         select_human_events(study, min_human_probability=0.5),
         study.follow_up,
         np.ones(len(study), bool),
         n_steps=len(JOURNEY),
-        longest=3,
-        least=1,
+        max_length=3,
+        min_completers=1,
         spans=(WITHIN * HOUR, EFFECT * HOUR),
     )
     for length in (2, 3):
@@ -81,9 +81,9 @@ def test_only_one_half_is_mined():
     ]
     study = study_of(*rows)
     among = np.array([int(name[1:]) % 2 == 1 for name in study.prospect_ids.to_pylist()])
-    mined = mine(
+    mined = mine_sequences(
         select_human_events(study, min_human_probability=0.5), study.follow_up, among,
-        n_steps=len(JOURNEY), longest=2, least=1, spans=(WITHIN * HOUR, EFFECT * HOUR),
+        n_steps=len(JOURNEY), max_length=2, min_completers=1, spans=(WITHIN * HOUR, EFFECT * HOUR),
     )  # fmt: skip
     assert [JOURNEY.step_names[code] for code in mined[0].steps[0]] == ["blog", "guide"]
     assert len(mined[0].steps) == 1

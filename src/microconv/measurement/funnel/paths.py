@@ -19,7 +19,7 @@ from microconv.measurement.funnel.trajectories import (
     count_transitions,
     first_steps,
 )
-from microconv.measurement.impact.sequence_mining import FrequentSequences, mine
+from microconv.measurement.impact.sequence_mining import FrequentSequences, mine_sequences
 from microconv.measurement.section import Section
 from microconv.measurement.study.human_events import select_human_events
 from microconv.measurement.study.study import Bools, Floats, Study
@@ -124,13 +124,15 @@ def _sequences(study: Study, settings: MeasureSettings) -> pd.DataFrame:
     human_events = select_human_events(study, min_human_probability=settings.min_human_probability)
 
     def support(among: Bools) -> dict[tuple[int, ...], int]:
-        levels = mine(
+        levels = mine_sequences(
             human_events,
             follow_up,
             among,
             n_steps=len(study.journey),
-            longest=settings.max_sequence_length,
-            least=max(5, round(settings.min_support * int((among & follow_up.at_risk).sum()))),
+            max_length=settings.max_sequence_length,
+            min_completers=max(
+                5, round(settings.min_support * int((among & follow_up.at_risk).sum()))
+            ),
             spans=(round(settings.within_days * DAY), round(settings.effect_days * DAY)),
         )
         return {key: n for level in levels for key, n in _counted(level)}

@@ -1,4 +1,4 @@
-"""One step or sequence against every comparator: a row of the impact tables."""
+"""Comparison of the completers of one step or sequence with every comparator."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ from microconv.measurement.impact.landmark import (
     compare_revenue,
     landmark_ratio,
 )
-from microconv.measurement.impact.person_time import (
-    PersonTime,
-    SequenceFollowUp,
-    ever_completed,
-    follow_sequence,
-)
+from microconv.measurement.impact.person_time import PersonTime, ever_completed, follow_sequence
 from microconv.measurement.stats.intervals import Ratio, pooled_rate_ratio, rate_ratio
 from microconv.measurement.study.human_events import HumanEvents
 from microconv.measurement.study.study import Bools, Study
 from microconv.settings import MeasureSettings
 
-Codes16 = npt.NDArray[np.int16]
+StepCodes = npt.NDArray[np.int16]
+
+YES, NO, CANNOT_TELL = "yes", "no", "cannot tell"
 
 
 @dataclass(frozen=True)
 class ComparisonContext:
-    """Some prospects, and everything that a comparison among them needs.
+    """A population, and what comparisons within it share.
 
     Attributes
     ----------
+    study : Study
+    settings : MeasureSettings
     among : ndarray of bool, shape (n_prospects,)
+        Prospects of the population.
     population : str
-        Who they are, in a word.
-    ground : Ground
-        What they did while at risk, and for how long they were.
-    everything : HumanEvents
-        What they ever did, as a dashboard counts it.
+        Description of the population.
+    person_time : PersonTime
+    all_events : HumanEvents
+        Human events at any time, after conversions too.
+    landmark : LandmarkCohort
+    draws : BootstrapDraws
     """
 
     study: Study
@@ -50,17 +51,34 @@ class ComparisonContext:
     among: Bools
     population: str
     person_time: PersonTime
-    everything: HumanEvents
+    all_events: HumanEvents
     landmark: LandmarkCohort
-    resamples: BootstrapDraws
+    draws: BootstrapDraws
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a step or a sequence shows against each comparator."""
+    """Ratios of the completers of a step or sequence to each comparator.
+
+    Attributes
+    ----------
+    steps : tuple of str
+    unadjusted_counts : tuple of int
+        Completers at any time, converters among them, other prospects, converters among them.
+    landmark : Ratio
+        Of conversion risks after the landmark, in strata.
+    rate : Ratio
+        Of conversion rates within `effect_days` to rates before the first completion, in strata.
+    order : Ratio
+        Of conversion rates after the same steps in this order to those in another order.
+    order_counts : tuple of int
+        Prospects with the steps in this order, converters among them, prospects with the steps
+        in another order, converters among them.
+    revenue : RevenueComparison
+    """
 
     steps: tuple[str, ...]
-    unadjusted: tuple[int, int, int, int]
+    unadjusted_counts: tuple[int, int, int, int]
     landmark: Ratio
     rate: Ratio
     order: Ratio
@@ -68,96 +86,78 @@ class Comparison:
     revenue: RevenueComparison
 
     @property
+    def sequence(self) -> str:
+        """The steps in one text."""
+        return " > ".join(self.steps)
+
+    @property
     def unadjusted_ratio(self) -> float:
-        """The ratio that a dashboard would show."""
-        with_, converted_with, without, converted_without = self.unadjusted
-        if not with_ or not without or not converted_without:
+        """Ratio of the shares converted of completers and others, as a dashboard shows it."""
+        completers, converted, others, others_converted = self.unadjusted_counts
+        if not completers or not others or not others_converted:
             return float("nan")
-        return converted_with / with_ / (converted_without / without)
+        return converted / completers / (others_converted / others)
 
 
-def compare(context: ComparisonContext, sequence: Codes16) -> Comparison:
-    """Compare those who did a step or a sequence with everybody comparable.
+def compare(context: ComparisonContext, sequence: StepCodes) -> Comparison:
+    """Compare the completers of a step or sequence with every comparator.
 
     Parameters
     ----------
+    context : ComparisonContext
     sequence : ndarray of int16, shape (n_steps,)
-        CodedColumn of micro steps, distinct; one for a single step.
+        Codes of distinct micro-conversions; one for a single step.
+
+    Returns
+    -------
+    Comparison
     """
-    study, settings = context.study, context.settings
+    study, settings, level = context.study, context.settings, context.settings.confidence
     spans = round(settings.within_days * DAY), round(settings.effect_days * DAY)
     found = follow_sequence(sequence, context.person_time, spans=spans)
-    done_in_time = found.known_at[context.landmark.prospect] < context.landmark.at
-    level = settings.confidence
+    before_landmark = found.known_at[context.landmark.prospect] < context.landmark.at
+    ever = ever_completed(sequence, context.all_events, within=spans[0])[context.among]
+    converted = (study.follow_up.converted_at != NEVER)[context.among]
+    prospects, events, days = found.order_prospects, found.order_events, found.order_days
     return Comparison(
         steps=tuple(study.journey.step_names[code] for code in sequence),
-        unadjusted=_count_unadjusted(context, sequence, spans[0]),
-        landmark=landmark_ratio(context.landmark, done_in_time, confidence=level),
+        unadjusted_counts=(
+            int(ever.sum()), int((ever & converted).sum()),
+            int((~ever).sum()), int((~ever & converted).sum()),
+        ),
+        landmark=landmark_ratio(context.landmark, before_landmark, confidence=level),
         rate=pooled_rate_ratio(
             (found.events[0], found.events[1]), (found.days[0], found.days[1]), confidence=level
         ),
-        order=_order(found, level),
-        order_counts=_order_counts(found),
-        revenue=compare_revenue(
-            context.landmark, done_in_time, context.resamples, confidence=level
+        order=rate_ratio(
+            (float(events[0]), float(events[1])),
+            (float(days[0]), float(days[1])),
+            confidence=level,
         ),
-    )
-
-
-def _count_unadjusted(
-    context: ComparisonContext, sequence: Codes16, within: int
-) -> tuple[int, int, int, int]:
-    """Count prospects and converters who ever completed it, before or after converting."""
-    ever = ever_completed(sequence, context.everything, within)[context.among]
-    converted = (context.study.follow_up.converted_at != NEVER)[context.among]
-    return (
-        int(ever.sum()), int((ever & converted).sum()),
-        int((~ever).sum()), int((~ever & converted).sum()),
+        order_counts=(int(prospects[0]), int(events[0]), int(prospects[1]), int(events[1])),
+        revenue=compare_revenue(context.landmark, before_landmark, context.draws, confidence=level),
     )  # fmt: skip
 
 
-def _order(found: SequenceFollowUp, confidence: float) -> Ratio:
-    events, days = found.order_events, found.order_days
-    return rate_ratio(
-        (float(events[0]), float(events[1])),
-        (float(days[0]), float(days[1])),
-        confidence=confidence,
-    )
-
-
-def _order_counts(found: SequenceFollowUp) -> tuple[int, int, int, int]:
-    people, events = found.order_prospects, found.order_events
-    return int(people[0]), int(events[0]), int(people[1]), int(events[1])
-
-
 def comparison_row(comparison: Comparison) -> dict[str, Any]:
-    """Write a comparison out as a row of the table."""
-    with_, converted_with, without, converted_without = comparison.unadjusted
+    """Return a comparison as a row of the tables `steps` and `sequences`."""
+    names = "completers", "completers_converted", "others", "others_converted"
     row: dict[str, Any] = {
-        "sequence": " > ".join(comparison.steps),
+        "sequence": comparison.sequence,
         "length": len(comparison.steps),
-        "completers": with_,
-        "completers_converted": converted_with,
-        "others": without,
-        "others_converted": converted_without,
+        **dict(zip(names, comparison.unadjusted_counts, strict=True)),
         "unadjusted_ratio": comparison.unadjusted_ratio,
+        **_ratio_columns("landmark", comparison.landmark),
+        **_ratio_columns("rate", comparison.rate),
     }
-    for name, ratio in (("landmark", comparison.landmark), ("rate", comparison.rate)):
-        row |= ratio_columns(name, ratio)
     if len(comparison.steps) > 1:
-        in_order, converted, other, converted_other = comparison.order_counts
-        row |= {
-            "in_order": in_order,
-            "converted_in_order": converted,
-            "in_another_order": other,
-            "converted_in_another_order": converted_other,
-        }
-        row |= ratio_columns("order", comparison.order)
+        names = "in_order", "converted_in_order", "in_another_order", "converted_in_another_order"
+        row |= dict(zip(names, comparison.order_counts, strict=True))
+        row |= _ratio_columns("order", comparison.order)
     return row
 
 
-def ratio_columns(name: str, ratio: Ratio) -> dict[str, float]:
-    """Spread a ratio over columns."""
+def _ratio_columns(name: str, ratio: Ratio) -> dict[str, float]:
     return {
         f"{name}_ratio": ratio.ratio,
         f"{name}_ratio_low": ratio.low,
@@ -167,10 +167,9 @@ def ratio_columns(name: str, ratio: Ratio) -> dict[str, float]:
 
 
 def revenue_row(comparison: Comparison) -> dict[str, Any]:
-    """Write money and sales cycle out as a row of their table."""
-    row: dict[str, Any] = {"sequence": " > ".join(comparison.steps)}
-    for name in ("revenue", "revenue_trimmed", "lifetime_value", "sales_cycle_days"):
-        difference = getattr(comparison.revenue, name)
+    """Return revenue and length of the sales cycle as a row of the table `revenue`."""
+    row: dict[str, Any] = {"sequence": comparison.sequence}
+    for name, difference in vars(comparison.revenue).items():
         row |= {
             f"{name}_completers": difference.completers,
             f"{name}_others": difference.others,
@@ -181,73 +180,72 @@ def revenue_row(comparison: Comparison) -> dict[str, Any]:
     return row
 
 
-YES, NO, CANNOT_TELL = "yes", "no", "cannot tell"
-
-
 def assess_claim(
     comparison: Comparison, *, claim: tuple[float, float], randomised: bool, population: str
 ) -> dict[str, Any]:
-    """Answer for one sequence.
+    """Assess whether completers of a sequence convert as many times as often as claimed.
+
+    The answer compares prospects who did the same steps in another order: the unadjusted ratio
+    is too high, as interested prospects complete more and buy more.
 
     Parameters
     ----------
+    comparison : Comparison
     claim : tuple of float
-        The claimed ratio, from and to.
+        Lower and upper end of the claimed ratio.
     randomised : bool
-        Whether chance decided who was led through the sequence.
+        Whether it was randomised who was led through the sequence.
     population : str
-        Who was looked at.
 
     Returns
     -------
     dict
-        A row: `answer` (yes: the interval excludes 1 and the ratio reaches the
-        claim; no: the interval lies below the claim; else cannot tell), the
-        `sentence`, and the figures.
+        A row of the table `claims`. Its `answer` is "yes" if the interval lies above 1 and the
+        ratio reaches the claim, "no" if the interval lies below the claim, else "cannot tell".
     """
     order = comparison.order
-    in_order, _, other, _ = comparison.order_counts
-    word = "effect" if randomised else "association"
-    if not np.isfinite(order.ratio):
-        answer = CANNOT_TELL
-    elif order.low > 1 and order.ratio >= claim[0]:
+    if np.isfinite(order.ratio) and order.low > 1 and order.ratio >= claim[0]:
         answer = YES
-    elif order.high < claim[0]:
+    elif np.isfinite(order.ratio) and order.high < claim[0]:
         answer = NO
     else:
         answer = CANNOT_TELL
+    interpretation = "effect" if randomised else "association"
     return {
-        "sequence": " > ".join(comparison.steps),
+        "sequence": comparison.sequence,
         "answer": answer,
-        "interpretation": word,
-        "sentence": _sentence(comparison, answer, word, claim),
+        "interpretation": interpretation,
+        "sentence": _sentence(comparison, answer, interpretation, claim),
         "population": population,
         "unadjusted_ratio": comparison.unadjusted_ratio,
-        **ratio_columns("order", order),
-        **ratio_columns("rate", comparison.rate),
-        **ratio_columns("landmark", comparison.landmark),
-        "in_order": in_order,
-        "in_another_order": other,
+        **_ratio_columns("order", order),
+        **_ratio_columns("rate", comparison.rate),
+        **_ratio_columns("landmark", comparison.landmark),
+        "in_order": comparison.order_counts[0],
+        "in_another_order": comparison.order_counts[2],
         "claim_from": claim[0],
         "claim_to": claim[1],
     }
 
 
-def _sentence(comparison: Comparison, answer: str, word: str, claim: tuple[float, float]) -> str:
-    order = comparison.order
-    unadjusted = comparison.unadjusted_ratio
-    board = f"A dashboard would say {unadjusted:.1f} times. " if np.isfinite(unadjusted) else ""
+def _sentence(
+    comparison: Comparison, answer: str, interpretation: str, claim: tuple[float, float]
+) -> str:
+    order, unadjusted = comparison.order, comparison.unadjusted_ratio
+    before = f"The unadjusted ratio is {unadjusted:.1f}. " if np.isfinite(unadjusted) else ""
     if not np.isfinite(order.ratio):
         return (
-            f"Cannot tell. {board}Too few prospects converted after these steps, in this order or "
+            f"Cannot tell. {before}Too few prospects converted after these steps, in this order or "
             "another, to compare the two."
         )
-    span = f"{order.ratio:.2f} times (interval {order.low:.2f} to {order.high:.2f})"
-    against = f"{board}Against the same steps in another order it is {span}"
+    found = (
+        f"{before}Compared with the same steps in another order, prospects converted "
+        f"{order.ratio:.2f} times as often (interval {order.low:.2f} to {order.high:.2f})"
+    )
     if answer == YES:
-        return f"Yes. {against}: an {word} as large as claimed."
+        return f"Yes. {found}: the {interpretation} is as large as claimed."
     claimed = f"{claim[0]:g} to {claim[1]:g} times"
     if answer == NO:
-        rest = f", though an {word} remains" if order.low > 1 else ""
-        return f"No. {against}: {claimed} is ruled out{rest}."
-    return f"Cannot tell. {against}: {claimed} is neither shown nor ruled out."
+        rest = f", but an {interpretation} remains" if order.low > 1 else ""
+        return f"No. {found}: {claimed} is ruled out{rest}."
+    return f"Cannot tell. {found}: {claimed} is neither shown nor ruled out."

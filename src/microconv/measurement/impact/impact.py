@@ -1,13 +1,11 @@
-"""Impact: what each micro-conversion, and each sequence of them, goes together with.
+"""Impact: association of each micro-conversion, and of each sequence of them, with converting.
 
-Every one is held against four comparators, from the least to the most honest:
-everybody who did not (what a dashboard would say), comparable prospects at a
-landmark, comparable person-time, and the same steps in another order.
+The completers of each step or sequence are compared with four comparators, from the least to
+the best adjusted: all other prospects (the unadjusted ratio), similar prospects at a landmark,
+similar person-time before completion, and prospects with the same steps in another order.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,9 +13,9 @@ import pandas as pd
 from microconv.engines.engine import map_buckets
 from microconv.histories.arrays import DAY
 from microconv.measurement.impact.comparison import (
-    Codes16,
     Comparison,
     ComparisonContext,
+    StepCodes,
     assess_claim,
     compare,
     comparison_row,
@@ -25,7 +23,11 @@ from microconv.measurement.impact.comparison import (
 )
 from microconv.measurement.impact.landmark import draw_bootstrap, landmark_cohort
 from microconv.measurement.impact.person_time import total_person_time
-from microconv.measurement.impact.sequence_mining import Candidate, choose_candidates, mine
+from microconv.measurement.impact.sequence_mining import (
+    Candidate,
+    choose_candidates,
+    mine_sequences,
+)
 from microconv.measurement.section import Section
 from microconv.measurement.stats.intervals import benjamini_hochberg
 from microconv.measurement.study.human_events import (
@@ -33,123 +35,107 @@ from microconv.measurement.study.human_events import (
     open_step_codes,
     select_human_events,
 )
-from microconv.measurement.study.study import Bools, Study
+from microconv.measurement.study.study import Study
 from microconv.settings import MeasureSettings, PlannedSequence
 
-EVERYBODY, OTHER_HALF = "all prospects", "the half on which nothing was mined"
-FEWEST = 20
-"""A mined sequence was completed by so many prospects of the mining half, at least."""
+EVERYBODY, OTHER_HALF = "all prospects", "the half of the prospects not used for mining"
 
-
-@dataclass(frozen=True)
-class _Doings:
-    at_risk: HumanEvents
-    ever: HumanEvents
+MIN_COMPLETERS = 20
+"""Minimum number of prospects of the mining half who completed a mined sequence."""
 
 
 def impact(study: Study, settings: MeasureSettings, *, threads: int | None = None) -> Section:
-    """Compare completers of every step and sequence with everybody comparable.
+    """Compare the completers of every step and sequence with every comparator.
 
     Parameters
     ----------
     study : Study
     settings : MeasureSettings
     threads : int, optional
-        Every core when None; changes no value.
+        All cores when None; does not change any value.
 
     Returns
     -------
     Section
-        Tables `claims` (one row per sequence asked about, or else for the most
-        convincing one mined), `steps`, `sequences` and `revenue`. The p-value that
-        is corrected for many tests is `rate_ratio_p` of steps and `order_ratio_p` of sequences.
+        Tables `claims` (one row per sequence in the settings, or else for the most significant
+        mined one), `steps`, `sequences` and `revenue`. The p-value corrected for multiple tests
+        is `rate_ratio_p` of steps and `order_ratio_p` of sequences.
     """
-    did = _Doings(
-        select_human_events(study, min_human_probability=settings.min_human_probability),
-        select_human_events(
-            study, min_human_probability=settings.min_human_probability, at_risk=False
-        ),
-    )
-    asked = [request for request in settings.sequences if _is_known(study, request)]
-    chosen = _mined(study, settings, did.at_risk)
-    everybody = _context(study, settings, did, np.ones(len(study), bool), EVERYBODY)
-    other_half = _context(study, settings, did, ~study.mining_half, OTHER_HALF)
-    steps = [np.array([code]) for code in study.journey.codes_of_kind("micro")]
-    questions = [_codes(study, request.steps) for request in asked]
-    patterns = [np.array(candidate.steps, np.int16) for candidate in chosen]
-    work: list[tuple[ComparisonContext, Codes16]] = [
-        *((everybody, step.astype(np.int16)) for step in steps),
-        *((everybody, question) for question in questions),
-        *((other_half, pattern) for pattern in patterns),
+    human = settings.min_human_probability
+    events = select_human_events(study, min_human_probability=human)
+    all_events = select_human_events(study, min_human_probability=human, at_risk=False)
+
+    def context(population: str) -> ComparisonContext:
+        everybody = np.ones(len(study), bool)
+        among = everybody if population == EVERYBODY else ~study.mining_half
+        landmark = landmark_cohort(study, events, settings, among)
+        return ComparisonContext(
+            study=study,
+            settings=settings,
+            among=among,
+            population=population,
+            person_time=total_person_time(events, study.follow_up, among),
+            all_events=all_events,
+            landmark=landmark,
+            draws=draw_bootstrap(landmark, settings.bootstrap, seed=settings.seed),
+        )
+
+    known = set(study.names_of("micro"))
+    planned = [sequence for sequence in settings.sequences if known.issuperset(sequence.steps)]
+    candidates = _mine_candidates(study, settings, events)
+    everybody, other_half = context(EVERYBODY), context(OTHER_HALF)
+    steps = study.journey.codes_of_kind("micro")
+    code_of = study.journey.code_of
+    work: list[tuple[ComparisonContext, StepCodes]] = [
+        *((everybody, np.array([code], np.int16)) for code in steps),
+        *((everybody, np.array([code_of(s) for s in each.steps], np.int16)) for each in planned),
+        *((other_half, np.array(candidate.steps, np.int16)) for candidate in candidates),
     ]
     done = list(map_buckets(lambda k: compare(*work[k]), len(work), threads=threads))
-    single, wanted = done[: len(steps)], done[len(steps) : len(steps) + len(asked)]
-    tested = done[len(steps) + len(asked) :]
+    n, m = len(steps), len(steps) + len(planned)
     tables = {
-        "claims": _verdicts(settings, asked, wanted, tested),
-        "steps": _ranked(single, "rate", settings.false_discovery_rate),
-        "sequences": _ranked(tested, "order", settings.false_discovery_rate, chosen),
+        "claims": _claims(settings, planned, done[n:m], done[m:]),
+        "steps": _ranked(done[:n], "rate", settings.false_discovery_rate),
+        "sequences": _ranked(done[m:], "order", settings.false_discovery_rate, candidates),
         "revenue": pd.DataFrame([revenue_row(each) for each in done]),
     }
     return Section(_summary(study, tables, settings), _missing(study, settings, tables), tables)
 
 
-def _is_known(study: Study, request: PlannedSequence) -> bool:
-    return set(request.steps) <= set(study.names_of("micro"))
-
-
-def _codes(study: Study, steps: tuple[str, ...]) -> Codes16:
-    return np.array([study.journey.code_of(step) for step in steps], np.int16)
-
-
-def _mined(study: Study, settings: MeasureSettings, human_events: HumanEvents) -> list[Candidate]:
-    """Mine one half, and choose what the other half is to test."""
+def _mine_candidates(
+    study: Study, settings: MeasureSettings, human_events: HumanEvents
+) -> list[Candidate]:
+    """Mine one half of the prospects, and choose the sequences to test on the other half."""
     follow_up = study.follow_up
     half = study.mining_half & follow_up.at_risk
     days = float((follow_up.ended_at - follow_up.first_seen)[half].sum()) / DAY
     if settings.max_sequences == 0 or days == 0:
         return []
-    found = mine(
+    found = mine_sequences(
         human_events,
         follow_up,
         study.mining_half,
         n_steps=len(study.journey),
-        longest=settings.max_sequence_length,
-        least=max(FEWEST, round(settings.min_support * int(half.sum()))),
+        max_length=settings.max_sequence_length,
+        min_completers=max(MIN_COMPLETERS, round(settings.min_support * int(half.sum()))),
         spans=(round(settings.within_days * DAY), round(settings.effect_days * DAY)),
     )
     rate = float((follow_up.converted & half).sum()) / days
     return choose_candidates(found, rate=rate, most=settings.max_sequences)
 
 
-def _context(
-    study: Study, settings: MeasureSettings, did: _Doings, among: Bools, population: str
-) -> ComparisonContext:
-    landmark = landmark_cohort(study, did.at_risk, settings, among)
-    return ComparisonContext(
-        study=study,
-        settings=settings,
-        among=among,
-        population=population,
-        person_time=total_person_time(did.at_risk, study.follow_up, among),
-        everything=did.ever,
-        landmark=landmark,
-        resamples=draw_bootstrap(landmark, settings.bootstrap, seed=settings.seed),
-    )
-
-
 def _ranked(
-    done: list[Comparison], primary: str, rate: float, chosen: list[Candidate] | None = None
+    done: list[Comparison], primary: str, rate: float, candidates: list[Candidate] | None = None
 ) -> pd.DataFrame:
-    """Put comparisons into a table, the surest first, with the correction for many tests."""
+    """Tabulate comparisons, the most significant first, corrected for multiple tests."""
     if not done:
         return pd.DataFrame()
     table = pd.DataFrame([comparison_row(each) for each in done])
-    if chosen is not None:
-        table["mined_completers"] = [candidate.completed for candidate in chosen]
+    if candidates is not None:
+        table["mined_completers"] = [candidate.completed for candidate in candidates]
     found, q = benjamini_hochberg(table[f"{primary}_ratio_p"].to_numpy(float), rate=rate)
-    near = [getattr(each, primary).conservative for each in done]
-    table = table.assign(q_value=q, significant=found, conservative_ratio=near)
+    conservative = [getattr(each, primary).conservative for each in done]
+    table = table.assign(q_value=q, significant=found, conservative_ratio=conservative)
     table = table.assign(distance=np.abs(np.log(table["conservative_ratio"].clip(lower=1e-9))))
     table = table.sort_values(
         ["distance", f"{primary}_ratio_p", "sequence"], ascending=[False, True, True], kind="stable"
@@ -157,21 +143,21 @@ def _ranked(
     return table.drop(columns="distance").reset_index(drop=True)
 
 
-def _verdicts(
+def _claims(
     settings: MeasureSettings,
-    asked: list[PlannedSequence],
-    wanted: list[Comparison],
-    tested: list[Comparison],
+    planned: list[PlannedSequence],
+    compared: list[Comparison],
+    mined: list[Comparison],
 ) -> pd.DataFrame:
     claim = settings.claimed_ratio
     rows = [
-        assess_claim(each, claim=claim, randomised=request.randomised, population=EVERYBODY)
-        for request, each in zip(asked, wanted, strict=True)
+        assess_claim(each, claim=claim, randomised=sequence.randomised, population=EVERYBODY)
+        for sequence, each in zip(planned, compared, strict=True)
     ]
-    if not rows and tested:
-        known = [each for each in tested if np.isfinite(each.order.ratio)] or tested
-        surest = max(known, key=lambda each: (each.order.conservative, each.order.ratio))
-        rows = [assess_claim(surest, claim=claim, randomised=False, population=OTHER_HALF)]
+    if not rows and mined:
+        known = [each for each in mined if np.isfinite(each.order.ratio)] or mined
+        best = max(known, key=lambda each: (each.order.conservative, each.order.ratio))
+        rows = [assess_claim(best, claim=claim, randomised=False, population=OTHER_HALF)]
     return pd.DataFrame(rows)
 
 
@@ -203,23 +189,24 @@ def _missing(
     study: Study, settings: MeasureSettings, tables: dict[str, pd.DataFrame]
 ) -> tuple[str, ...]:
     missing = []
-    for request in settings.sequences:
-        unknown = sorted(set(request.steps) - set(study.names_of("micro")))
+    micro = set(study.names_of("micro"))
+    for sequence in settings.sequences:
+        unknown = sorted(set(sequence.steps) - micro)
         if unknown:
             missing.append(
-                f"`measure.sequences` asks about {', '.join(unknown)}, which is no micro step of "
-                "the journey."
+                f"`measure.sequences` names {', '.join(unknown)}, which is not a micro-conversion "
+                "of the journey."
             )
-    if len(study.names_of("micro")) < 2:
-        missing.append("The journey has fewer than two micro steps, so there is no sequence.")
+    if len(micro) < 2:
+        missing.append("The journey has fewer than two micro-conversions, so no sequences.")
     elif not len(tables["sequences"]):
         missing.append("No sequence was completed often enough to be tested.")
     if not study.follow_up.converted.any():
-        missing.append("Nobody converted while at risk, so no ratio can be given.")
+        missing.append("Nobody converted while at risk, so there are no ratios.")
     if not len(open_step_codes(study)):
         missing.append(
-            "No exposure has `open` in its name, so opens could not be held equal; only the "
-            "number of steps done and recency were."
+            "No exposure has `open` in its name, so comparisons are adjusted for the number of "
+            "steps done and for recency, but not for opens."
         )
     if not (np.nan_to_num(study.follow_up.value) != 0).any():
         missing.append("No conversion has a value, so revenue cannot be compared.")

@@ -1,19 +1,18 @@
-"""Follow one sequence through all histories: who completed it, and the person-time around it.
+"""Person-time: who completed a sequence when, and the time at risk before and after it.
 
-A sequence is completed when its steps were done in their order, the first at
-most `within` before the last. From then on, for `effect`, the prospect is
-*exposed*. Three kinds of person-time, all of prospects at risk:
+A sequence is completed when its steps were done in order, the first at most `within` before the
+last. For `effect` after each completion the prospect is *exposed*. There are three kinds of
+person-time, all while at risk:
 
 * exposed: within `effect` after any completion;
 * not yet: before the first completion;
-* together: the `effect` from the instant at which all the steps first lay
-  `within` of each other, of those who had then done them in this order, and of
-  those who had done the same in another and have not done it in this one since.
+* by order: the `effect` after all the steps first lie within `within` of each other, of
+  prospects who did them in this order, and of prospects who did them in another order and have
+  not done them in this order since.
 
-A completion counts from when it was *known*: an email click that arrived late,
-or a visit by somebody identified afterwards, exposes nobody before it was seen.
-So that recent activity explains nothing, person-time is divided by how long ago
-the last micro-conversion was, besides the stratum that the prospect is in.
+A completion counts from when it was *known*: a click that arrived late, or a visit of a visitor
+identified afterwards, exposes nobody before it was seen. So that recent activity explains no
+difference, person-time is divided by time since the last micro-conversion besides the stratum.
 """
 
 from __future__ import annotations
@@ -29,28 +28,28 @@ from microconv.measurement.study.human_events import N_STRATA, HumanEvents
 from microconv.measurement.study.study import Bools, Floats, FollowUp
 
 RECENT = np.array([7 * DAY, 30 * DAY], np.int64)
-"""Ends of the bands of time since the last micro-conversion, in µs."""
+"""Upper ends of the bands of time since the last micro-conversion, in µs."""
 
 N_CELLS = N_STRATA * (len(RECENT) + 1)
 
 ROUNDING = 1e-6
-"""Days; less person-time than this in a cell is what adding and subtracting left behind."""
+"""Days; less person-time than this in a cell is a rounding error."""
 
 
 @dataclass(frozen=True)
 class SequenceFollowUp:
-    """What became of those who completed a sequence, and of the others.
+    """Conversions and person-time around the completions of one sequence.
 
     Attributes
     ----------
     events, days : ndarray of float64, shape (2, n_cells)
         Conversions and person-days, exposed and not yet, by stratum and recency.
     order_events, order_days : ndarray of float64, shape (2,)
-        The same of the prospects whose steps came together: in this order, in another.
+        Conversions and person-days after the steps in this order, and in another order.
     together : ndarray of int64, shape (2,)
-        How many prospects these are.
+        Prospects with the steps in this order, and in another order.
     known_at : ndarray of int64, shape (n_prospects,)
-        When the first completion was known; NEVER without one while at risk.
+        When the first completion was known; `NEVER` without one while at risk.
     """
 
     events: Floats
@@ -63,16 +62,18 @@ class SequenceFollowUp:
 
 @dataclass(frozen=True)
 class PersonTime:
-    """Some prospects, and their conversions and person-time whatever they completed.
+    """Conversions and person-time of a population, the same for every sequence.
 
-    What is the same for every sequence is added up once: following a sequence
-    then costs the time of those who completed it, not of everybody.
+    With these sums, following a sequence only takes time for the prospects who completed it.
 
     Attributes
     ----------
+    human_events : HumanEvents
+    follow_up : FollowUp
     among : ndarray of bool, shape (n_prospects,)
-        Those of them who are at risk.
+        Prospects of the population who are at risk.
     events, days : ndarray of float64, shape (n_cells,)
+        Conversions and person-days by stratum and recency.
     last_cell : ndarray of int64, shape (n_prospects,)
         The cell in which each prospect's time at risk ended.
     """
@@ -86,9 +87,22 @@ class PersonTime:
 
 
 def total_person_time(human_events: HumanEvents, follow_up: FollowUp, among: Bools) -> PersonTime:
-    """Add up what is the same for every sequence."""
+    """Sum the conversions and person-time of a population.
+
+    Parameters
+    ----------
+    human_events : HumanEvents
+        Events that became known while at risk.
+    follow_up : FollowUp
+    among : ndarray of bool, shape (n_prospects,)
+        Prospects of the population.
+
+    Returns
+    -------
+    PersonTime
+    """
     among = np.asarray(among & follow_up.at_risk)
-    events, days, last = _add_up(
+    events, days, last = _total(
         human_events.offsets,
         (human_events.changed_at, human_events.stratum, human_events.last),
         (follow_up.first_seen, follow_up.ended_at, follow_up.converted, among),
@@ -100,15 +114,19 @@ def total_person_time(human_events: HumanEvents, follow_up: FollowUp, among: Boo
 def follow_sequence(
     sequence: npt.NDArray[np.int16], person_time: PersonTime, *, spans: tuple[int, int]
 ) -> SequenceFollowUp:
-    """Follow one sequence of distinct micro steps; a single step is a sequence of one.
+    """Compute conversions and person-time around the completions of one sequence.
 
     Parameters
     ----------
     sequence : ndarray of int16, shape (n_steps,)
-    ground : Ground
-        The prospects to look at.
+        Codes of distinct micro-conversions; one for a single step.
+    person_time : PersonTime
     spans : tuple of int
         `within` and `effect`, µs.
+
+    Returns
+    -------
+    SequenceFollowUp
     """
     human_events, follow_up = person_time.human_events, person_time.follow_up
     events, days, *rest = _follow(
@@ -118,14 +136,14 @@ def follow_sequence(
         (follow_up.first_seen, follow_up.ended_at, follow_up.converted, person_time.among),
         (spans[0], spans[1], RECENT, N_STRATA),
     )
-    # The third row is all the time of completers: what is left is the others'.
+    # The third row is all the time of completers; the rest is that of other prospects.
     events = np.vstack([events[0], person_time.events - events[2] + events[1]])
     days = np.vstack([days[0], person_time.days - days[2] + days[1]])
     return SequenceFollowUp(events, np.where(days < ROUNDING, 0.0, days), *rest)
 
 
 @njit(cache=True, nogil=True)
-def _add_up(offsets, states, follow_up, given):  # type: ignore[no-untyped-def]
+def _total(offsets, states, follow_up, given):  # type: ignore[no-untyped-def]
     first_seen, ended_at, converted, among = follow_up
     recent, n_strata = given
     events = np.zeros(n_strata * (len(recent) + 1), np.float64)
@@ -192,12 +210,11 @@ def _follow(sequence, human_events, states, follow_up, given):  # type: ignore[n
 
 @njit(cache=True, nogil=True)
 def _complete(sequence, time, seen_at, step, spans, exposed):  # type: ignore[no-untyped-def]
-    """Find one prospect's completions: when first known, when the steps met, when exposed.
+    """Find one prospect's completions: when first known, when all steps were done, when exposed.
 
-    Read in the order of becoming known, and each instant from what was known by
-    then: were the whole history read at once, a visit that was matched to its
-    visitor late would take back time already counted, but never that of those
-    who converted before it was matched.
+    Events are read in the order in which they became known, each instant from what was known by
+    then. If the whole history were read at once, a visit matched to its visitor late would remove
+    time already counted, but never that of prospects who converted before it was matched.
     """
     within, effect = spans
     k = len(sequence)
@@ -205,7 +222,7 @@ def _complete(sequence, time, seen_at, step, spans, exposed):  # type: ignore[no
     row, place = _rows_of(sequence, step)
     if len(row) == 0:
         return done, met, met_known, ordered, m
-    begun = np.full(k, NOT_YET, np.int64)  # latest start of a way through the first steps
+    begun = np.full(k, NOT_YET, np.int64)  # latest start of a run of the first steps
     latest = np.full(k, NOT_YET, np.int64)  # latest time of each step, whatever the order
     known = np.zeros(len(row), np.bool_)
     arrived = np.arange(len(row))
@@ -215,7 +232,7 @@ def _complete(sequence, time, seen_at, step, spans, exposed):  # type: ignore[no
             arrived[b] = arrived[b - 1]
             b -= 1
         arrived[b] = a
-    way, read, j = NOT_YET, 0, 0
+    completed_at, read, j = NOT_YET, 0, 0
     while j < len(row):
         now, first, stop = seen_at[row[arrived[j]]], len(row), read
         while j < len(row) and seen_at[row[arrived[j]]] == now:
@@ -235,24 +252,24 @@ def _complete(sequence, time, seen_at, step, spans, exposed):  # type: ignore[no
                 begun[p] = begun[p - 1]
             completes = p == k - 1 and begun[p] > NOT_YET and t - begun[p] <= within
             if completes:
-                way = max(way, t)
+                completed_at = max(completed_at, t)
             if met == NEVER and latest.min() > NOT_YET and t - latest.min() <= within:
                 met, met_known, ordered = t, now, completes
         read = stop
-        if way == NOT_YET:
+        if completed_at == NOT_YET:
             continue
         done = min(done, now)
         if m > 0 and now <= exposed[m - 1, 1]:
-            exposed[m - 1, 1] = way + effect
-        elif now < way + effect:
-            exposed[m, 0], exposed[m, 1] = now, way + effect
+            exposed[m - 1, 1] = completed_at + effect
+        elif now < completed_at + effect:
+            exposed[m, 0], exposed[m, 1] = now, completed_at + effect
             m += 1
     return done, met, met_known, ordered, m
 
 
 @njit(cache=True, nogil=True)
 def _rows_of(sequence, step):  # type: ignore[no-untyped-def]
-    """Find the rows of one prospect that are steps of a sequence; none unless each is there."""
+    """Return one prospect's rows with steps of a sequence; none if a step is missing."""
     place = np.full(len(step), -1, np.int64)
     there = 0
     for j in range(len(sequence)):
@@ -275,7 +292,7 @@ def _rows_of(sequence, step):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _spend(days, span, sequence, state, recent):  # type: ignore[no-untyped-def]
-    """Add one prospect's time at risk to the cells it was spent in; return the last cell."""
+    """Add one prospect's time at risk to its cells of stratum and recency; return the last one."""
     exposed, done = sequence
     changed_at, stratum, last = state
     now, end = span
@@ -303,25 +320,33 @@ def _spend(days, span, sequence, state, recent):  # type: ignore[no-untyped-def]
 
 
 def ever_completed(
-    sequence: npt.NDArray[np.int16], human_events: HumanEvents, within: int
+    sequence: npt.NDArray[np.int16], human_events: HumanEvents, *, within: int
 ) -> Bools:
-    """Say who ever completed a sequence, whenever it was known: what a dashboard counts."""
-    return np.asarray(
-        _ever(sequence, human_events.offsets, human_events.time, human_events.step, within)
-    )
+    """Return who completed a sequence at any time, whenever it became known.
+
+    Parameters
+    ----------
+    sequence : ndarray of int16, shape (n_steps,)
+    human_events : HumanEvents
+    within : int
+        Longest time from the first step to the last, µs.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_prospects,)
+    """
+    events = human_events.offsets, human_events.time, human_events.step
+    return np.asarray(_ever_completed(sequence, events, within))
 
 
 @njit(cache=True, nogil=True)
-def _ever(sequence, offsets, time, step, within):  # type: ignore[no-untyped-def]
+def _ever_completed(sequence, events, within):  # type: ignore[no-untyped-def]
+    offsets, time, step = events
     ever = np.zeros(len(offsets) - 1, np.bool_)
-    begun = np.empty(len(sequence), np.int64)
+    exposed = np.empty((np.max(np.diff(offsets)), 2), np.int64)
     for p in range(len(ever)):
-        begun[:] = NOT_YET
-        for i in range(offsets[p], offsets[p + 1]):
-            for j in range(len(sequence)):
-                if sequence[j] == step[i]:
-                    begun[j] = time[i] if j == 0 else begun[j - 1]
-            if step[i] == sequence[-1] and begun[-1] > NOT_YET and time[i] - begun[-1] <= within:
-                ever[p] = True
-                break
+        a, b = offsets[p], offsets[p + 1]
+        known_at = time[a:b]  # each event counts when it happens
+        found = _complete(sequence, time[a:b], known_at, step[a:b], (within, 0), exposed)
+        ever[p] = found[0] < NEVER
     return ever

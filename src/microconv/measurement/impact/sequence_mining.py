@@ -1,9 +1,10 @@
-"""Mine ordered sequences of micro-conversions: gapped, of distinct steps, within a time.
+"""Mining of frequent sequences of distinct micro-conversions, and choice of those to test.
 
-Level by level, as every part of a frequent sequence is frequent: from the
-frequent sequences of `n` steps one pass over the doings counts every sequence
-of `n + 1`. For each open sequence a prospect has one number, the latest start
-of a way through it, since any later step completes the latest start or none.
+Sequences may have other steps in between and must be completed within a limited time. Mining is
+by length (Apriori): every part of a frequent sequence is frequent, so one pass over the events
+counts all extensions of the frequent sequences of length n by one step. Per sequence and
+prospect the kernel keeps one number, the latest start, as any later step completes the latest
+start or none.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from microconv.histories.arrays import Int64
 from microconv.measurement.study.human_events import HumanEvents
 from microconv.measurement.study.study import Bools, Floats, FollowUp
 
-MOST_OPEN = 3000
-"""Of the frequent sequences of one length, so many are lengthened: the commonest."""
+MAX_EXTENDED = 3000
+"""Only this many frequent sequences of one length are extended, the most common ones."""
 
 
 @dataclass(frozen=True)
 class FrequentSequences:
-    """Frequent sequences of one length, and what followed their first completion.
+    """Frequent sequences of one length, with conversions after their first completion.
 
     Attributes
     ----------
@@ -35,7 +36,7 @@ class FrequentSequences:
     events, days : ndarray of float64, shape (n_sequences,)
         Conversions and person-days within `effect` after the first completion.
     cut : int
-        How many frequent sequences of this length were not lengthened.
+        How many frequent sequences of this length were not extended.
     """
 
     steps: npt.NDArray[np.int16]
@@ -45,39 +46,44 @@ class FrequentSequences:
     cut: int = 0
 
 
-def mine(
+def mine_sequences(
     human_events: HumanEvents,
     follow_up: FollowUp,
     among: Bools,
     *,
     n_steps: int,
-    longest: int,
-    least: int,
+    max_length: int,
+    min_completers: int,
     spans: tuple[int, int],
 ) -> list[FrequentSequences]:
-    """Mine the sequences of 2 to `longest` steps that at least `least` prospects completed.
+    """Mine the sequences of 2 to `max_length` steps completed by enough prospects.
 
     Parameters
     ----------
+    human_events : HumanEvents
+    follow_up : FollowUp
     among : ndarray of bool, shape (n_prospects,)
-        The half on which to mine.
+        Prospects to mine.
     n_steps : int
-        Steps of the journey.
+        Number of steps of the journey.
+    max_length : int
+    min_completers : int
+        Minimum number of prospects who completed a sequence while at risk.
     spans : tuple of int
         `within` and `effect`, µs.
 
     Returns
     -------
     list of Mined
-        One per length, as long as there are any.
+        One per length, in ascending order; none after the last frequent length.
     """
     people = (follow_up.ended_at, follow_up.converted, among & follow_up.at_risk)
     steps = np.arange(n_steps, dtype=np.int16)[:, None]
     found: list[FrequentSequences] = []
-    for _ in range(2, longest + 1):
+    for _ in range(2, max_length + 1):
         arrays = (human_events.offsets, human_events.time, human_events.step)
-        counts = _lengthen(np.ascontiguousarray(steps), arrays, people, spans, n_steps)
-        chosen = np.argwhere(counts[0] >= least)
+        counts = _count_extensions(np.ascontiguousarray(steps), arrays, people, spans, n_steps)
+        chosen = np.argwhere(counts[0] >= min_completers)
         if len(chosen) == 0:
             break
         parent, last = chosen[:, 0], chosen[:, 1]
@@ -85,15 +91,15 @@ def mine(
         parent, last = parent[order], last[order]
         steps = np.hstack([steps[parent], last[:, None].astype(np.int16)])
         figures = [table[parent, last] for table in counts]
-        cut = max(0, len(steps) - MOST_OPEN)
+        cut = max(0, len(steps) - MAX_EXTENDED)
         found.append(FrequentSequences(steps, figures[0], figures[1], figures[2], cut))
-        steps = steps[:MOST_OPEN]
+        steps = steps[:MAX_EXTENDED]
     return found
 
 
 @njit(cache=True, nogil=True)
-def _lengthen(sequences, human_events, people, spans, n_steps):  # type: ignore[no-untyped-def]
-    """Count every sequence that is one of these and one step more, once per prospect."""
+def _count_extensions(sequences, human_events, people, spans, n_steps):  # type: ignore[no-untyped-def]
+    """Count each extension of the sequences by one step, once per prospect."""
     offsets, time, step = human_events
     ended_at, converted, among = people
     within, effect = spans
@@ -144,34 +150,31 @@ def _lengthen(sequences, human_events, people, spans, n_steps):  # type: ignore[
     return completed, events, days
 
 
-Sequence = tuple[int, ...]
-
-
 @dataclass(frozen=True)
 class Candidate:
-    """A mined sequence, and why it is worth a test.
+    """A mined sequence, with the statistics by which it was chosen for a test.
 
     Attributes
     ----------
     steps : tuple of int
-        CodedColumn, in order.
+        Step codes, in order.
     completed : int
         Prospects of the mining half who completed it.
     contrast : float
-        Standardised difference of the conversion rate from the same steps in
-        another order; nan where no other order is frequent.
+        Standardised log ratio of the conversion rate to that of the same steps in another
+        order; nan where no other order is frequent.
     excess : float
-        Standardised excess of conversions over what the whole half's rate expects.
+        Standardised excess of conversions over those expected at the overall rate.
     """
 
-    steps: Sequence
+    steps: tuple[int, ...]
     completed: int
     contrast: float
     excess: float
 
 
 def choose_candidates(mined: list[FrequentSequences], *, rate: float, most: int) -> list[Candidate]:
-    """Choose sequences to test: by contrast with other orders first, then by excess.
+    """Choose the sequences to test: by contrast with other orders first, then by excess.
 
     Parameters
     ----------
@@ -179,9 +182,13 @@ def choose_candidates(mined: list[FrequentSequences], *, rate: float, most: int)
     rate : float
         Conversions per person-day of the mining half.
     most : int
-        At most half of them are chosen by contrast, the rest by excess.
+        Maximum number of candidates; at most half of them are chosen by contrast.
+
+    Returns
+    -------
+    list of Candidate
     """
-    found = [each for level in mined for each in _judged(level, rate)]
+    found = [each for level in mined for each in _score(level, rate)]
     by_contrast = sorted(
         (c for c in found if np.isfinite(c.contrast)), key=lambda c: (-abs(c.contrast), c.steps)
     )
@@ -192,10 +199,10 @@ def choose_candidates(mined: list[FrequentSequences], *, rate: float, most: int)
     return chosen + rest[: most - len(chosen)]
 
 
-def _judged(level: FrequentSequences, rate: float) -> list[Candidate]:
+def _score(level: FrequentSequences, rate: float) -> list[Candidate]:
     keys = [tuple(int(code) for code in row) for row in level.steps]
-    events: dict[Sequence, float] = defaultdict(float)
-    days: dict[Sequence, float] = defaultdict(float)
+    events: dict[tuple[int, ...], float] = defaultdict(float)
+    days: dict[tuple[int, ...], float] = defaultdict(float)
     for key, n, time in zip(keys, level.events, level.days, strict=True):
         events[tuple(sorted(key))] += float(n)
         days[tuple(sorted(key))] += float(time)
@@ -213,7 +220,7 @@ def _judged(level: FrequentSequences, rate: float) -> list[Candidate]:
 
 
 def _contrast(events: Floats, days: Floats, other_events: Floats, other_days: Floats) -> Floats:
-    """Standardise the logarithm of the rate ratio, half a conversion added to each side."""
+    """Standardise the log rate ratio, with half a conversion added to each side."""
     with np.errstate(divide="ignore", invalid="ignore"):
         a, b = events + 0.5, other_events + 0.5
         z = np.log(a / days / (b / other_days)) / np.sqrt(1 / a + 1 / b)
