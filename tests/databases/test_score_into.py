@@ -15,7 +15,7 @@ import yaml
 
 from microconv.errors import DatabaseAwayError, ListError, PromotionError
 from microconv.stages.deliver_list import deliver_list
-from microconv.stages.score_events import Request, score_events
+from microconv.stages.score_events import ScoreRequest, score_events
 from microconv.tracking.champion import set_champion
 from worlds.ranking import END, on_disk, settings, trained
 from worlds.tracked_runs import entry, files, store
@@ -42,9 +42,9 @@ def place(tmp_path_factory) -> Path:
     return folder
 
 
-def asked(place: Path, champion: str, **more: object) -> Request:
+def asked(place: Path, champion: str, **more: object) -> ScoreRequest:
     """Ask for the list of an hour after the log's end."""
-    return Request(place / "log", champion, END + timedelta(hours=1), **more)
+    return ScoreRequest(place / "log", champion, END + timedelta(hours=1), **more)
 
 
 def listed(place: Path, champion: str, store, out: Path, **more: object) -> str:
@@ -107,7 +107,7 @@ def test_a_preview_is_not_delivered_later_either(postgres, place, tmp_path):
     """It lies in a folder like any other list."""
     trained().save(tmp_path / "model")
     score_events(
-        Request(place / "log", str(tmp_path / "model"), END, deliver=False),
+        ScoreRequest(place / "log", str(tmp_path / "model"), END, deliver=False),
         params=place / "params.yaml",
         out=tmp_path / "lists",
     )

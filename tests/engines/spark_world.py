@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from microconv.storage.buckets import write_bucket
-from microconv.storage.log import FORMAT, EventLog
-from microconv.storage.schema import bucket_of
+from microconv.storage.log import EventLog
+from microconv.storage.schema import LOG_FORMAT, bucket_of
 from worlds.ranking import END, world
 
 LATE = 5
@@ -53,6 +53,6 @@ def hard_log(folder: Path, *, buckets: int) -> EventLog:
         mine = prospects.filter(pa.array(owner == bucket)).sort_by("prospect_id")
         pq.write_table(mine, folder / "prospects" / name)
     source = {"name": "web", "complete_until": END.isoformat(), "event_names": {"won": 1}}
-    facts = {"format": FORMAT, "buckets": buckets, "event_names": {}, "sources": [source]}
+    facts = {"format": LOG_FORMAT, "buckets": buckets, "event_names": {}, "sources": [source]}
     (folder / "log.json").write_text(json.dumps(facts))
     return EventLog.open(folder)

@@ -17,7 +17,7 @@ import microconv
 from microconv.errors import EventLogError, MissingInputError, TimeError
 from microconv.ranking.event_inputs import RawExports, as_table, open_events
 from microconv.settings import IngestSettings
-from microconv.storage.log import FORMAT
+from microconv.storage.schema import LOG_FORMAT
 from worlds.logs import event, log_of
 from worlds.ranking import END, settings, trained, world
 
@@ -58,7 +58,12 @@ def write_log(folder: Path, events: pa.Table, prospects: pa.Table) -> Path:
         pq.write_table(table, folder / name / "0000.parquet")
     names = pd.Series(events["event_name"].cast(pa.string()).to_pylist()).value_counts()
     source = {"name": "all", "complete_until": END.isoformat(), "event_names": names.to_dict()}
-    facts = {"format": FORMAT, "buckets": 1, "event_names": names.to_dict(), "sources": [source]}
+    facts = {
+        "format": LOG_FORMAT,
+        "buckets": 1,
+        "event_names": names.to_dict(),
+        "sources": [source],
+    }
     (folder / "log.json").write_text(json.dumps(facts))
     return folder
 

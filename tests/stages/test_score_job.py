@@ -20,7 +20,7 @@ from microconv.errors import (
 from microconv.ranking import event_inputs as inputs
 from microconv.settings import Settings
 from microconv.stages.runner import TRY_AGAIN, one_sentence_errors
-from microconv.stages.score_events import Request, score_events
+from microconv.stages.score_events import ScoreRequest, score_events
 from microconv.storage.files import folder_lock, md5_of
 from worlds.ranking import END, on_disk, settings, trained, world
 
@@ -67,10 +67,10 @@ def params(tmp_path):
     return write
 
 
-def job(place: Path, hours: float = 6, events: str = "log", **more: object) -> Request:
+def job(place: Path, hours: float = 6, events: str = "log", **more: object) -> ScoreRequest:
     """Ask for a list some hours after the log ended."""
     now = END + timedelta(hours=hours)
-    return Request(place / events, str(place / "model"), now, **more)
+    return ScoreRequest(place / events, str(place / "model"), now, **more)
 
 
 def test_a_second_run_in_the_same_folder_is_told_to_come_back(place, tmp_path, capsys):
@@ -125,7 +125,7 @@ def test_it_says_one_json_line_a_phase(place, tmp_path, capsys):
 def test_a_phase_that_fails_says_so(place, tmp_path, capsys):
     """The last line of a failed job is the phase it failed in."""
     with pytest.raises(Exception, match="no model"):
-        score_events(Request(place / "log", "nowhere", END), params=None, out=tmp_path)
+        score_events(ScoreRequest(place / "log", "nowhere", END), params=None, out=tmp_path)
     (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert (line["phase"], line["state"]) == ("model", "failed")
 
@@ -134,7 +134,7 @@ def test_a_registry_that_is_down_makes_no_list(place, tmp_path, monkeypatch):
     """No other model is taken instead, the scheduler is told to try again, no password is said."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:s3cr3t@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    request = Request(place / "log", "models:/test@champion", END)
+    request = ScoreRequest(place / "log", "models:/test@champion", END)
     with pytest.raises(TrackingAwayError) as error:
         score_events(request, params=None, out=tmp_path / "lists")
     assert "s3cr3t" not in str(error.value)
@@ -186,7 +186,7 @@ def test_other_exports_are_not_taken_for_the_ones_that_were_kept(
     fewer = tmp_path / "fewer"
     fewer.mkdir()
     pq.write_table(pq.read_table(place / "raw" / "events.parquet")[:500], fewer / "events.parquet")
-    request = Request(fewer, str(place / "model"), END)
+    request = ScoreRequest(fewer, str(place / "model"), END)
     score_events(request, params=given, out=out)
     said = json.loads((out / "ingest.json").read_text())
     assert said["sources"][0]["rows"] == 500

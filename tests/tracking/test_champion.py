@@ -14,7 +14,7 @@ import pytest
 from microconv.errors import PromotionError, TrackingError
 from microconv.model.prospect_model import OUT_OF_TIME
 from microconv.ranking.newly_labelled import newly_labelled_rows
-from microconv.stages.promote import Ask, promote, rollback
+from microconv.stages.promote import PromotionRequest, promote, rollback
 from microconv.tracking.champion import BECAUSE, BLOCKERS, CHAMPIONS, registry_status
 from microconv.tracking.run_log import log_run
 from microconv.tracking.store import Store
@@ -68,11 +68,11 @@ class Registry:
         """Make a version the challenger and try to promote it."""
         with self.store.open() as client:
             client.set_registered_model_alias("test", "challenger", self.numbers[name])
-        return promote(self.params, Ask(root=self.root, **ask))
+        return promote(self.params, PromotionRequest(root=self.root, **ask))
 
     def back(self):
         """Roll back."""
-        return rollback(self.params, Ask(root=self.root))
+        return rollback(self.params, PromotionRequest(root=self.root))
 
     @property
     def champion(self):

@@ -22,8 +22,8 @@ from microconv.histories.timeline import plan_as_ofs
 from microconv.histories.visible import visible_events
 from microconv.model.prospect_model import ProspectModel
 from microconv.settings import Settings, check_settings
-from microconv.storage.log import FORMAT, HISTORY_COLUMNS, EventLog, MemoryLog
-from microconv.storage.schema import bucket_of
+from microconv.storage.log import HISTORY_COLUMNS, EventLog, MemoryLog
+from microconv.storage.schema import LOG_FORMAT, bucket_of
 from worlds.logs import JOURNEY, event, log_of
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -157,7 +157,7 @@ def on_disk(folder: Path) -> EventLog:
         (folder / name).mkdir(parents=True)
         pq.write_table(table, folder / name / "0000.parquet")
     source = {"name": "web", "complete_until": END.isoformat(), "event_names": {"won": 1}}
-    facts = {"format": FORMAT, "buckets": 1, "event_names": {}, "sources": [source]}
+    facts = {"format": LOG_FORMAT, "buckets": 1, "event_names": {}, "sources": [source]}
     (folder / "log.json").write_text(json.dumps(facts))
     return EventLog.open(folder)
 

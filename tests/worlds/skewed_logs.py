@@ -10,8 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from microconv.storage.log import FORMAT
-from microconv.storage.schema import EVENTS, INSTANT
+from microconv.storage.schema import EVENTS, INSTANT, LOG_FORMAT
 from worlds.ranking import END, START
 
 
@@ -58,7 +57,12 @@ def write_log(folder: Path, *buckets: pa.Table) -> Path:
         for entry in table["event_name"].cast(pa.string()).value_counts().to_pylist():
             names[entry["values"]] = names.get(entry["values"], 0) + entry["counts"]
     source = {"name": "web", "complete_until": END.isoformat(), "event_names": names}
-    facts = {"format": FORMAT, "buckets": len(buckets), "event_names": names, "sources": [source]}
+    facts = {
+        "format": LOG_FORMAT,
+        "buckets": len(buckets),
+        "event_names": names,
+        "sources": [source],
+    }
     (folder / "log.json").write_text(json.dumps(facts), encoding="utf-8")
     return folder
 
