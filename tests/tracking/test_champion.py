@@ -179,7 +179,7 @@ def test_a_promotion_cut_short_leaves_the_old_champion_or_the_new(registry, monk
         with monkeypatch.context() as broken:
             broken.setattr(MlflowClient, call, dies)
             with pytest.raises(KeyboardInterrupt):
-                promote(registry.params, Ask(root=registry.root))
+                promote(registry.params, PromotionRequest(root=registry.root))
         assert registry.champion == "coarse"
         assert registry_status("test", registry.store).former == (registry.numbers["worse"],)
     registry.challenge("truth")
@@ -224,8 +224,8 @@ def test_the_log_lets_the_champion_be_asked_about_what_matured_since(tmp_path, m
         with store.open() as client:
             client.set_registered_model_alias("test", name, number)
     with pytest.raises(PromotionError, match="name the log with --log"):
-        promote(params, Ask(root=tmp_path))
-    said = promote(params, Ask(root=tmp_path, log=log.path, because="a test"))
+        promote(params, PromotionRequest(root=tmp_path))
+    said = promote(params, PromotionRequest(root=tmp_path, log=log.path, because="a test"))
     assert f"on {len(rows)} common rows" in said
     assert "AUC: " in said
     assert "+0.0000, +0.0000 to +0.0000" in said  # the same trees on the same rows
@@ -260,10 +260,10 @@ def test_a_team_server_is_promoted_on_as_a_file_is(tmp_path, monkeypatch):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
         store, params = Store.find(), write_params(tmp_path / "params.yaml")
         log_run(settings(), files_of(tmp_path / "coarse", in_groups(4)), store=store)
-        assert "version 1 is the champion now" in promote(params, Ask())
+        assert "version 1 is the champion now" in promote(params, PromotionRequest())
         log_run(settings(), files_of(tmp_path / "truth", TRUTH), store=store)
-        assert "version 2 is the champion now" in promote(params, Ask())
-        assert "version 1 is the champion again" in rollback(params, Ask())
+        assert "version 2 is the champion now" in promote(params, PromotionRequest())
+        assert "version 1 is the champion again" in rollback(params, PromotionRequest())
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
