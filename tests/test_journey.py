@@ -1,4 +1,4 @@
-"""The journey map: event names to steps, and the contradictions it refuses."""
+"""The journey map: event names to steps, and the contradictions it rejects."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def journey(steps=STEPS, **more):
     return JourneyMap.from_settings(JourneySettings.model_validate({"steps": steps, **more}))
 
 
-def test_event_names_are_placed_by_the_steps_that_list_them():
-    """A step without `events` goes by its own name; two event names may mean one step."""
+def test_event_names_map_to_the_steps_that_list_them():
+    """A step without `events` has its own name as event name; two event names may mean one step."""
     codes = journey(ignore=["noise"]).step_codes(
         ["click:pricing", "deal", "blog", "pricing", "noise", "page:pricing"]
     )
     assert codes.tolist() == [1, 2, 0, UNMAPPED, IGNORED, 1]
 
 
-def test_unplaced_names_are_listed_sorted_and_ignored_ones_are_not():
-    """What nobody mapped is shown; what somebody chose to leave out is not nagged about."""
+def test_unmapped_names_are_listed_and_ignored_ones_are_not():
+    """Names that were left out on purpose are not reported."""
     assert journey(ignore=["noise"]).unmapped(["zeta", "noise", "blog", "alpha"]) == [
         "alpha",
         "zeta",
@@ -43,7 +43,7 @@ def test_unplaced_names_are_listed_sorted_and_ignored_ones_are_not():
 
 
 @pytest.mark.parametrize(
-    ("change", "more", "says"),
+    ("change", "more", "message"),
     [
         ({"offer": {"kind": "micro"}}, {}, "The micro step `offer` has no stage"),
         (
@@ -55,23 +55,23 @@ def test_unplaced_names_are_listed_sorted_and_ignored_ones_are_not():
         ({}, {"ignore": ["deal"]}, "both `journey.ignore` and `won`"),
         ({"won": {"kind": "micro", "stage": "decision"}}, {}, "nothing to predict"),
     ],
-    ids=["no stage", "unknown stage", "two steps", "ignored and placed", "no major"],
+    ids=["no stage", "unknown stage", "two steps", "ignored and mapped", "no major"],
 )
-def test_a_contradiction_is_refused_in_the_journeys_words(change, more, says):
-    """A map that can be read two ways would be read the wrong way somewhere."""
-    with pytest.raises(JourneyError) as refusal:
+def test_a_contradictory_journey_is_rejected(change, more, message):
+    """Each event name must have exactly one meaning."""
+    with pytest.raises(JourneyError) as error:
         journey({**STEPS, **change}, **more)
-    assert says in str(refusal.value)
+    assert message in str(error.value)
 
 
-def test_a_step_that_does_not_exist_suggests_the_near_one():
+def test_an_unknown_step_suggests_a_similar_one():
     """Pairs and sequences name steps by hand."""
     with pytest.raises(JourneyError, match="Did you mean `pricing`"):
         journey().code_of("prcing")
 
 
-def test_the_digest_follows_what_features_depend_on_and_nothing_else():
-    """Rewording a reason must not make a model unusable; moving a step must."""
+def test_the_digest_changes_only_with_what_features_depend_on():
+    """Changing a label must not make a model unusable; moving a step must."""
     reworded = {**STEPS, "blog": {**STEPS["blog"], "label": "read an article"}}
     moved = {**STEPS, "blog": {**STEPS["blog"], "commitment": 2}}
     assert journey(reworded).digest() == journey().digest()

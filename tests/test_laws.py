@@ -1,4 +1,4 @@
-"""The laws of time and of sameness, over every family at once."""
+"""Laws of time and invariance, over every family at once."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_the_future_never_reaches_a_feature(past, future, attributes):
     late=event_rows(-20 * 86_400, -1, late=False),
 )
 def test_what_becomes_known_later_is_not_there_yet(past, late):
-    """A row of the past that arrives at or after ``as_of`` is as good as absent."""
+    """A past event that arrives at or after ``as_of`` changes nothing."""
     who = sorted({row["prospect_id"] for row in past})
     if not who:
         return
@@ -105,7 +105,7 @@ def test_what_becomes_known_later_is_not_there_yet(past, late):
 
 @given(rows=event_rows(-100 * 86_400, 0))
 def test_a_prospect_has_the_same_features_in_any_bucket(rows):
-    """Alone, with others or among joined buckets: no bit depends on who else is there."""
+    """Alone, with others or in joined buckets: identical features."""
     who = sorted({row["prospect_id"] for row in rows})
     if not who:
         return
@@ -121,8 +121,8 @@ def test_a_prospect_has_the_same_features_in_any_bucket(rows):
 
 
 @given(rows=event_rows(-100 * 86_400, 0), shift=st.integers(0, 30))
-def test_one_question_does_not_disturb_another(rows, shift):
-    """Many instants asked at once give what each gives alone."""
+def test_snapshots_do_not_affect_each_other(rows, shift):
+    """Many instants at once give what each gives alone."""
     if not rows:
         return
     histories = histories_with_attributes(rows, [])

@@ -1,4 +1,4 @@
-"""Hand-made questions (`VisibleEvents`), strategies for any, and how a family is asked them."""
+"""Hand-made snapshots as `VisibleEvents`, and hypothesis strategies for any snapshot."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ SETTINGS = FeatureSettings(
 
 
 @dataclass(frozen=True)
-class Question:
+class Snapshot:
     """One snapshot in plain Python: `as_of`, and (time, step, human_probability) of its events."""
 
     as_of: int
     events: tuple[tuple[int, str, float], ...]
 
 
-def asked(*events: tuple[str, float] | tuple[str, float, float], as_of: datetime = AS_OF):
-    """Make a question of (step, days before `as_of`[, human_probability]), in the order given."""
+def make_snapshot(*events: tuple[str, float] | tuple[str, float, float], as_of: datetime = AS_OF):
+    """Make a snapshot of (step, days before `as_of`[, human_probability]), in the order given."""
     instant = microseconds(as_of)
-    return Question(
+    return Snapshot(
         instant,
         tuple(
             (instant - round(days * DAY), step, *(human_probability or [1.0]))
@@ -58,31 +58,31 @@ def asked(*events: tuple[str, float] | tuple[str, float, float], as_of: datetime
     )
 
 
-def visible_of(questions) -> VisibleEvents:
-    """Lay questions out as arrays, with events that nobody may see before, between and behind."""
+def visible_of(snapshots) -> VisibleEvents:
+    """Lay snapshots out as arrays, with hidden events before, between and behind them."""
     hidden = [(0, "pricing", 1.0), (9 * 10**15, "won", 1.0)]
     events, start, end = list(hidden), [], []
-    for question in questions:
+    for snapshot in snapshots:
         start.append(len(events))
-        events += question.events
+        events += snapshot.events
         end.append(len(events))
         events += hidden
     time = np.array([event[0] for event in events], np.int64)
     step = np.array([JOURNEY.code_of(event[1]) for event in events], np.int16)
     human_probability = np.array([event[2] for event in events], np.float32)
     value = np.full(len(events), np.nan)
-    rows = np.arange(len(questions))
-    nobody = pa.array([str(row) for row in rows])
+    rows = np.arange(len(snapshots))
+    ids = pa.array([str(row) for row in rows])
     until = np.full(len(time), NEVER)
     histories = Histories(
-        nobody, np.append(start, len(time)), time, time, until, step, value, human_probability
+        ids, np.append(start, len(time)), time, time, until, step, value, human_probability
     )
-    as_of = np.array([question.as_of for question in questions], np.int64)
+    as_of = np.array([snapshot.as_of for snapshot in snapshots], np.int64)
     starts, ends = np.array(start, np.int64), np.array(end, np.int64)
     return VisibleEvents(histories, rows, as_of, starts, ends, time, step, value, human_probability)
 
 
-def filled(family, visible: VisibleEvents, settings: FeatureSettings = SETTINGS, state=None):
+def fill_columns(family, visible: VisibleEvents, settings: FeatureSettings = SETTINGS, state=None):
     """Fill a family's columns over whatever was in memory before; return names and columns."""
     spec = Spec(JOURNEY, settings, state or {})
     names = family.names(spec)
@@ -91,9 +91,9 @@ def filled(family, visible: VisibleEvents, settings: FeatureSettings = SETTINGS,
     return names, out
 
 
-def answer(family, question: Question, settings: FeatureSettings = SETTINGS):
-    """Say a family's columns for one question, by name."""
-    names, out = filled(family, visible_of([question]), settings)
+def columns_of(family, snapshot: Snapshot, settings: FeatureSettings = SETTINGS):
+    """Return a family's columns for one snapshot, by name."""
+    names, out = fill_columns(family, visible_of([snapshot]), settings)
     return dict(zip(names, out[:, 0].tolist(), strict=True))
 
 
@@ -107,14 +107,14 @@ AGES = st.one_of(
 
 
 @st.composite
-def questions(draw, steps=JOURNEY.step_names, most: int = 14):
-    """Draw one question: any steps, ties in time, robots, no events at all."""
+def any_snapshot(draw, steps=JOURNEY.step_names, most: int = 14):
+    """Draw one snapshot: any steps, ties in time, bots, no events at all."""
     as_of = microseconds(AS_OF) + draw(st.sampled_from([0, 0, 1, 9 * HOUR, 5 * DAY + 7 * MINUTE]))
     ages = draw(st.lists(AGES, max_size=most))
     if ages and draw(st.booleans()):
         ages += draw(st.lists(st.sampled_from(ages), max_size=4))  # ties
     human_probability = st.sampled_from([1.0, 1.0, 1.0, 0.75, 0.5, 0.25, 0.0])
-    return Question(
+    return Snapshot(
         as_of,
         tuple(
             (as_of - age, draw(st.sampled_from(steps)), draw(human_probability))
@@ -123,12 +123,12 @@ def questions(draw, steps=JOURNEY.step_names, most: int = 14):
     )
 
 
-def assert_answers(family, oracle, asked_questions, settings: FeatureSettings = SETTINGS) -> None:
-    """Compare every cell with what the oracle says of each question."""
-    names, out = filled(family, visible_of(asked_questions), settings)
+def assert_matches_oracle(family, oracle, snapshots, settings: FeatureSettings = SETTINGS) -> None:
+    """Compare every cell with the oracle."""
+    names, out = fill_columns(family, visible_of(snapshots), settings)
     assert len(set(names)) == len(names)
-    for row, question in enumerate(asked_questions):
-        expected = oracle(question, JOURNEY, settings)
+    for row, snapshot in enumerate(snapshots):
+        expected = oracle(snapshot, JOURNEY, settings)
         assert sorted(expected) == sorted(names)
         np.testing.assert_allclose(
             out[:, row],

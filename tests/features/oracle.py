@@ -1,4 +1,4 @@
-"""Every stateless feature in plain Python, one question at a time: slow and obvious.
+"""Every stateless feature in plain Python, one snapshot at a time: slow and obvious.
 
 Written from the words of the families' docstrings, with sets, slices and
 datetimes, and without looking at how the kernels walk.
@@ -23,22 +23,22 @@ def windows(settings):
     yield ("ever", math.inf)
 
 
-def within(question, span):
+def within(snapshot, span):
     """List the events at ``as_of - span <= t < as_of``."""
-    return [event for event in question.events if event[0] >= question.as_of - span]
+    return [event for event in snapshot.events if event[0] >= snapshot.as_of - span]
 
 
-def persons(question):
-    """List the events more likely a person's than a robot's."""
-    return [event for event in question.events if event[2] >= 0.5]
+def persons(snapshot):
+    """List the events more likely a person's than a bot's."""
+    return [event for event in snapshot.events if event[2] >= 0.5]
 
 
-def days_before(question, time):
+def days_before(snapshot, time):
     """Turn an instant into days before `as_of`."""
-    return (question.as_of - time) / DAY
+    return (snapshot.as_of - time) / DAY
 
 
-def counts(question, journey, settings):
+def counts(snapshot, journey, settings):
     """Sum `human_probability` over the events of each step, kind and stage in each window."""
     members = {step.name: {step.name} for step in journey.steps}
     for kind in {step.kind for step in journey.steps}:
@@ -48,35 +48,35 @@ def counts(question, journey, settings):
             step.name for step in journey.steps if step.stage == stage and step.kind == "micro"
         }
     return {
-        f"counts.{group}.{window}": sum(h for _, s, h in within(question, span) if s in steps)
+        f"counts.{group}.{window}": sum(h for _, s, h in within(snapshot, span) if s in steps)
         for group, steps in members.items()
         for window, span in windows(settings)
     }
 
 
-def recency(question, journey, settings):
-    """Say the days since the latest and the first of each step's events, and how long it took."""
+def recency(snapshot, journey, settings):
+    """Return the days since each step's latest and first event, and how long it took."""
     found = {}
     for step in [*journey.step_names, "(any)"]:
-        ages = [days_before(question, t) for t, s, _ in persons(question) if step in (s, "(any)")]
+        ages = [days_before(snapshot, t) for t, s, _ in persons(snapshot) if step in (s, "(any)")]
         found[f"recency.{step}.last"] = min(ages, default=NAN)
         found[f"recency.{step}.first"] = max(ages, default=NAN)
         if step != "(any)":
-            times = [t for t, s, _ in persons(question) if s == step]
-            begun = min((t for t, _, _ in persons(question)), default=0)
+            times = [t for t, s, _ in persons(snapshot) if s == step]
+            begun = min((t for t, _, _ in persons(snapshot)), default=0)
             found[f"recency.{step}.reached"] = (min(times) - begun) / DAY if times else NAN
     return found
 
 
-def acts(question, journey):
-    """List (time, step) of the micro events that a person more likely did than a robot."""
+def actions(snapshot, journey):
+    """List (time, step) of the micro events that a person more likely did than a bot."""
     micro = {step.name: step for step in journey.steps if step.kind == "micro"}
-    return [(t, micro[s]) for t, s, h in question.events if s in micro and h >= 0.5]
+    return [(t, micro[s]) for t, s, h in snapshot.events if s in micro and h >= 0.5]
 
 
-def tempo(question, journey, settings):
-    """Say gaps, dates, sessions and paces of the acts."""
-    times = [t for t, _ in acts(question, journey)]
+def tempo(snapshot, journey, settings):
+    """Return gaps, dates, sessions and paces of the actions."""
+    times = [t for t, _ in actions(snapshot, journey)]
     gaps = [(b - a) / DAY for a, b in pairwise(times)]
     middle = statistics.median(gaps) if gaps else NAN
     found = {
@@ -87,13 +87,13 @@ def tempo(question, journey, settings):
         "tempo.gap.trend": statistics.linear_regression(range(len(gaps)), gaps).slope
         if len(gaps) > 1
         else NAN,
-        "tempo.gap.overdue": days_before(question, times[-1]) / middle
+        "tempo.gap.overdue": days_before(snapshot, times[-1]) / middle
         if gaps and middle > 0
         else NAN,
     }
     rate = {}
     for name, span in windows(settings):
-        inside = [t for t in times if t >= question.as_of - span]
+        inside = [t for t in times if t >= snapshot.as_of - span]
         dates = {(EPOCH + timedelta(microseconds=t)).date() for t in inside}
         pauses = [b - a > settings.session_gap_minutes * 60_000_000 for a, b in pairwise(inside)]
         found[f"tempo.active_days.{name}"] = len(dates)
@@ -121,10 +121,10 @@ def first_completion(events, sequence):
     return events[best[0]][0], events[best[-1]][0]
 
 
-def path(question, journey, settings):
-    """Say which pairs and sequences were completed, and what the last steps were."""
-    events = persons(question)
-    done = acts(question, journey)
+def path(snapshot, journey, settings):
+    """Return which pairs and sequences were completed, and what the last steps were."""
+    events = persons(snapshot)
+    done = actions(snapshot, journey)
     micro = [step.name for step in journey.steps if step.kind == "micro"]
     pairs = settings.pairs
     if pairs == "all":
@@ -136,7 +136,7 @@ def path(question, journey, settings):
         start, end = completion or (NAN, NAN)
         found[f"{name}.done"] = completion is not None
         found[f"{name}.days"] = (end - start) / DAY
-        found[f"{name}.since"] = days_before(question, end)
+        found[f"{name}.since"] = days_before(snapshot, end)
         if len(sequence) == 2 and set(sequence) <= set(micro):
             in_a_row = pairwise([step.name for _, step in done])
             found[f"{name}.next"] = sum(pair == tuple(sequence) for pair in in_a_row)
@@ -145,17 +145,17 @@ def path(question, journey, settings):
         stage = journey.stages.index(step.stage) + 1 if step else NAN
         found[f"path.last_{k}.stage"] = stage
         found[f"path.last_{k}.commitment"] = step.commitment if step else NAN
-        found[f"path.last_{k}.days"] = days_before(question, time)
+        found[f"path.last_{k}.days"] = days_before(snapshot, time)
     if settings.last_steps:
         for name in micro:
             found[f"path.last={name}"] = bool(done) and done[-1][1].name == name
     return found
 
 
-def ladder(question, journey, settings):
-    """Say how high the acts have climbed, how unevenly, and when."""
+def ladder(snapshot, journey, settings):
+    """Return how high the actions have climbed, how unevenly, and when."""
     done = [
-        (t, journey.stages.index(s.stage) + 1, s.commitment) for t, s in acts(question, journey)
+        (t, journey.stages.index(s.stage) + 1, s.commitment) for t, s in actions(snapshot, journey)
     ]
     if not done:
         names = ("stage.days_since", "stage.days_in", "stage.days_to", "commitment.days_since")
@@ -171,37 +171,37 @@ def ladder(question, journey, settings):
         "ladder.commitment.largest_jump": max((b[2] - a[2] for a, b in steps), default=NAN),
         "ladder.stage.skips": sum(b[1] - a[1] > 1 for a, b in steps),
         "ladder.stage.steps_back": sum(b[1] < a[1] for a, b in steps),
-        "ladder.stage.days_since": days_before(question, at_top[0]),
+        "ladder.stage.days_since": days_before(snapshot, at_top[0]),
         "ladder.stage.days_in": (at_top[-1] - at_top[0]) / DAY,
         "ladder.stage.days_to": (at_top[0] - done[0][0]) / DAY,
         "ladder.commitment.days_since": max(
-            days_before(question, t) for t, _, c in done if c == commitment
+            days_before(snapshot, t) for t, _, c in done if c == commitment
         ),
     }
 
 
-def exposure(question, journey, settings):
-    """Say what the exposures met with."""
+def exposure(snapshot, journey, settings):
+    """Return what the exposures met with."""
     kinds = {step.name: step.kind for step in journey.steps}
     found = {}
     for name, span in windows(settings):
-        inside = within(question, span)
+        inside = within(snapshot, span)
         shown = sum(h for _, s, h in inside if kinds[s] == "exposure")
         done = sum(h for _, s, h in inside if kinds[s] == "micro")
         found[f"exposure.response.{name}"] = (done + 0.5) / (shown + 1) if shown else NAN
-    answers = [i for i, (_, s, h) in enumerate(question.events) if kinds[s] == "micro" and h >= 0.5]
-    after = question.events[answers[-1] + 1 :] if answers else question.events
+    answers = [i for i, (_, s, h) in enumerate(snapshot.events) if kinds[s] == "micro" and h >= 0.5]
+    after = snapshot.events[answers[-1] + 1 :] if answers else snapshot.events
     found["exposure.unanswered.ever"] = sum(h for _, s, h in after if kinds[s] == "exposure")
     found["exposure.days.last"] = min(
-        (days_before(question, t) for t, s, _ in persons(question) if kinds[s] == "exposure"),
+        (days_before(snapshot, t) for t, s, _ in persons(snapshot) if kinds[s] == "exposure"),
         default=NAN,
     )
     return found
 
 
-def calendar(question, journey, settings):
-    """Say at which hours and on which weekdays the acts fall."""
-    when = [EPOCH + timedelta(microseconds=t) for t, _ in acts(question, journey)]
+def calendar(snapshot, journey, settings):
+    """Return at which hours and on which weekdays the actions fall."""
+    when = [EPOCH + timedelta(microseconds=t) for t, _ in actions(snapshot, journey)]
 
     def share(holds):
         return sum(map(holds, when)) / len(when) if when else NAN

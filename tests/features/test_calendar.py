@@ -10,29 +10,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features import oracle
-from features.hand_made_snapshots import answer, asked, assert_answers, questions
+from features.hand_made_snapshots import (
+    any_snapshot,
+    assert_matches_oracle,
+    columns_of,
+    make_snapshot,
+)
 from microconv.features.families import calendar
 
 MONDAY = datetime(2024, 6, 3, tzinfo=UTC)
 
 
-def acts_at(*instants: datetime):
-    """Ask on Monday 2024-06-10 about blogs read at these instants."""
+def actions_at(*instants: datetime):
+    """Make a snapshot of Monday 2024-06-10 with blogs read at these instants."""
     as_of = MONDAY + timedelta(days=7)
-    return asked(*(("blog", (as_of - at) / timedelta(days=1)) for at in instants), as_of=as_of)
+    return make_snapshot(
+        *(("blog", (as_of - at) / timedelta(days=1)) for at in instants), as_of=as_of
+    )
 
 
-@given(st.lists(questions(), min_size=1, max_size=4))
-def test_hours_and_weekdays_are_those_of_the_datetimes(several):
+@given(st.lists(any_snapshot(), min_size=1, max_size=4))
+def test_hours_and_weekdays_are_those_of_the_datetimes(snapshots):
     """Shares, entropy and direction, for any history."""
-    assert_answers(calendar.FAMILY, oracle.calendar, several)
+    assert_matches_oracle(calendar.FAMILY, oracle.calendar, snapshots)
 
 
-@pytest.mark.parametrize("acts", [calendar.FEW - 1, calendar.FEW, calendar.FEW + 1])
-def test_logarithms_looked_up_and_worked_out_are_the_same(acts):
-    """On either side of where the kernel begins to work them out."""
-    every = acts_at(*(MONDAY + timedelta(hours=2.3 * n) for n in range(acts)))
-    assert_answers(calendar.FAMILY, oracle.calendar, [every])
+@pytest.mark.parametrize("actions", [calendar.FEW - 1, calendar.FEW, calendar.FEW + 1])
+def test_tabulated_and_computed_logarithms_are_equal(actions):
+    """On either side of the size at which the kernel stops using the table."""
+    every = actions_at(*(MONDAY + timedelta(hours=2.3 * n) for n in range(actions)))
+    assert_matches_oracle(calendar.FAMILY, oracle.calendar, [every])
 
 
 @pytest.mark.parametrize(
@@ -47,18 +54,18 @@ def test_logarithms_looked_up_and_worked_out_are_the_same(acts):
         pytest.param(datetime(2024, 6, 9, 23, 59, tzinfo=UTC), 0, 1, id="Sunday's last minute"),
     ],
 )
-def test_the_office_is_open_on_weekdays_from_nine_to_five(at, office, weekend):
+def test_office_hours_are_weekdays_from_nine_to_five(at, office, weekend):
     """UTC, first instant in, last instant out."""
-    found = answer(calendar.FAMILY, acts_at(at))
+    found = columns_of(calendar.FAMILY, actions_at(at))
     assert found["calendar.office.share"] == office
     assert found["calendar.weekend.share"] == weekend
 
 
 def test_a_worked_day():
-    """Acts at 00:00, 06:30, 06:45 and 12:00: two of four at six; entropy 1.5 bits."""
-    found = answer(
+    """Actions at 00:00, 06:30, 06:45 and 12:00: two of four at six; entropy 1.5 bits."""
+    found = columns_of(
         calendar.FAMILY,
-        acts_at(
+        actions_at(
             MONDAY,
             MONDAY.replace(hour=6, minute=30),
             MONDAY.replace(hour=6, minute=45),
@@ -72,7 +79,7 @@ def test_a_worked_day():
     assert found["calendar.hour.cos"] == pytest.approx(0, abs=1e-7)  # (1 + 0 + 0 - 1) / 4
 
 
-def test_without_an_act_there_is_no_hour():
-    """Mails sent at night say nothing of the prospect's hours."""
-    found = answer(calendar.FAMILY, asked(("sent", 3), ("won", 2), ("guide", 1, 0.1)))
+def test_without_an_action_every_column_is_nan():
+    """Emails sent at night say nothing of the prospect's hours."""
+    found = columns_of(calendar.FAMILY, make_snapshot(("sent", 3), ("won", 2), ("guide", 1, 0.1)))
     assert all(math.isnan(value) for value in found.values())

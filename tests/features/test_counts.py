@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features import oracle
-from features.hand_made_snapshots import SETTINGS, answer, asked, assert_answers, questions
+from features.hand_made_snapshots import (
+    SETTINGS,
+    any_snapshot,
+    assert_matches_oracle,
+    columns_of,
+    make_snapshot,
+)
 from microconv.features.families import counts
 from microconv.features.family import Spec
 from microconv.histories.arrays import DAY
@@ -16,10 +22,10 @@ from worlds.logs import JOURNEY
 MICROSECOND = 1 / DAY
 
 
-@given(st.lists(questions(), min_size=1, max_size=4))
-def test_counts_are_what_counting_one_by_one_gives(several):
+@given(st.lists(any_snapshot(), min_size=1, max_size=4))
+def test_counts_match_the_oracle(snapshots):
     """Every step, kind, stage and window, for any history."""
-    assert_answers(counts.FAMILY, oracle.counts, several)
+    assert_matches_oracle(counts.FAMILY, oracle.counts, snapshots)
 
 
 @pytest.mark.parametrize(
@@ -33,16 +39,16 @@ def test_counts_are_what_counting_one_by_one_gives(several):
 )
 def test_a_window_holds_its_first_instant_and_nothing_older(days, inside):
     """``as_of - 7 days <= t < as_of``."""
-    found = answer(counts.FAMILY, asked(("pricing", days)))
+    found = columns_of(counts.FAMILY, make_snapshot(("pricing", days)))
     assert found["counts.pricing.7d"] == inside
     assert found["counts.pricing.30d"] == found["counts.pricing.ever"] == 1
 
 
 def test_a_worked_history_is_counted_by_step_kind_and_stage():
-    """A blog 40 days ago, a guide 8, pricing 6 days and 2 hours ago, mails 9 and 7 days ago."""
-    found = answer(
+    """A blog 40 days ago, a guide 8, pricing 6 days and 2 hours ago, emails 9 and 7 days ago."""
+    found = columns_of(
         counts.FAMILY,
-        asked(
+        make_snapshot(
             ("blog", 40),
             ("sent", 9),
             ("guide", 8),
@@ -67,15 +73,15 @@ def test_a_worked_history_is_counted_by_step_kind_and_stage():
 
 
 def test_an_event_counts_as_the_probability_that_a_person_did_it():
-    """A click that is three parts robot is a quarter of a click."""
-    found = answer(counts.FAMILY, asked(("guide", 3, 0.25), ("guide", 2, 1.0)))
+    """A click with a human probability of one quarter is a quarter of a click."""
+    found = columns_of(counts.FAMILY, make_snapshot(("guide", 3, 0.25), ("guide", 2, 1.0)))
     assert found["counts.guide.7d"] == found["counts.kind=micro.7d"] == 1.25
 
 
 def test_what_leaves_a_window_changes_nothing_inside_the_narrower_ones():
     """An event moved from 20 days ago to a year ago touches only the windows between."""
-    near = answer(counts.FAMILY, asked(("guide", 20), ("pricing", 3)))
-    far = answer(counts.FAMILY, asked(("guide", 365), ("pricing", 3)))
+    near = columns_of(counts.FAMILY, make_snapshot(("guide", 20), ("pricing", 3)))
+    far = columns_of(counts.FAMILY, make_snapshot(("guide", 365), ("pricing", 3)))
     changed = {name for name in near if near[name] != far[name]}
     assert changed == {
         "counts.guide.30d",

@@ -30,17 +30,17 @@ def with_memory(memory_gb: float) -> Settings:
 
 
 def features_of(raw: Path, folder: Path, settings: Settings) -> tuple[int, pa.Table]:
-    """Ingest, take snapshots, build the features; return buckets and all rows, by question."""
+    """Ingest, take snapshots, build the features; return buckets and all rows, by snapshot."""
     outputs = Outputs(folder / "log", folder / "quarantine.parquet", folder / "ingest.json")
     ingest(settings.ingest, outputs=outputs, input_dir=raw, engine=settings.engine)
     log = EventLog.open(outputs.log)
-    asked, built = folder / "snapshots", folder / "features"
-    asked.mkdir()
+    snapshots, built = folder / "snapshots", folder / "features"
+    snapshots.mkdir()
     built.mkdir()
-    snapshot_log(log, settings, out=asked)
-    featurizing.featurize_log(log, settings, snapshots=asked, out=built)
+    snapshot_log(log, settings, out=snapshots)
+    featurizing.featurize_log(log, settings, snapshots=snapshots, out=built)
     tables = []
-    for file in sorted(asked.glob("*.parquet")):
+    for file in sorted(snapshots.glob("*.parquet")):
         rows, columns = pq.read_table(file), pq.read_table(built / file.name)
         for name in ("prospect_id", "as_of"):
             columns = columns.append_column(name, rows[name])
@@ -51,7 +51,7 @@ def features_of(raw: Path, folder: Path, settings: Settings) -> tuple[int, pa.Ta
 
 @pytest.mark.slow
 def test_little_memory_changes_no_feature(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows made out to be large ask for 16 or 64 buckets; blocks hold a few questions each."""
+    """With rows assumed to be large there are 16 or 64 buckets, and a few snapshots per block."""
     monkeypatch.setattr(memory, "ROW_BYTES", 300_000)
     monkeypatch.setattr(featurizing, "block_cells", lambda engine: round(20_000 * engine.memory_gb))
     simulate(world(prospects=400, days=200), out=tmp_path / "raw", truth=tmp_path / "truth")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from features import oracle
-from features.hand_made_snapshots import answer, questions
+from features.hand_made_snapshots import any_snapshot, columns_of
 from microconv.errors import JourneyError, SettingsError
 from microconv.features.families import counts, path, recency
 from microconv.features.family import Spec
@@ -37,34 +37,34 @@ def wide_journey(n: int) -> JourneyMap:
     )
 
 
-def test_the_followed_steps_come_first_and_then_the_order_of_the_journey():
-    """No data decides, so every log of a journey has the same columns."""
+def test_named_steps_come_first_then_the_order_of_the_journey():
+    """Columns do not depend on the data, so every log of a journey has the same."""
     assert group_rare_steps(JOURNEY, FEW).names == ("sent", "pricing", "reference", "(other)")
 
 
-def test_a_journey_that_fits_shares_nothing():
-    """Exactly as many places as steps: every step has its own, and nothing is said."""
+def test_a_small_journey_is_not_grouped():
+    """With exactly as many columns as steps, every step has its own, and no note is made."""
     fits = FEW.model_copy(update={"max_steps": len(JOURNEY)})
     assert group_rare_steps(JOURNEY, fits).names == JOURNEY.step_names
     assert describe_grouping(JOURNEY, fits) == ""
 
 
-def test_it_is_said_how_many_share():
+def test_the_number_of_grouped_steps_is_reported():
     """Five of eight."""
     assert describe_grouping(JOURNEY, FEW).startswith(
         "5 of the 8 steps have no columns of their own"
     )
 
 
-@given(questions())
-def test_the_others_count_as_one_step(question):
-    """Sums of counts, the latest and the first of them; the rest as if nothing were shared."""
+@given(any_snapshot())
+def test_grouped_steps_count_as_one_step(snapshot):
+    """Their counts add up, the latest and first count; other columns stay the same."""
     found = {
         k: v
         for family in (counts.FAMILY, recency.FAMILY)
-        for k, v in answer(family, question, FEW).items()
+        for k, v in columns_of(family, snapshot, FEW).items()
     }
-    plain = oracle.counts(question, JOURNEY, FEW) | oracle.recency(question, JOURNEY, FEW)
+    plain = oracle.counts(snapshot, JOURNEY, FEW) | oracle.recency(snapshot, JOURNEY, FEW)
     for window in ("1d", "7d", "30d", "90d", "ever"):
         together = sum(plain[f"counts.{step}.{window}"] for step in SHARED)
         assert found.pop(f"counts.(other).{window}") == pytest.approx(together, rel=2e-6)
@@ -76,11 +76,11 @@ def test_the_others_count_as_one_step(question):
         assert value == pytest.approx(plain[name], rel=2e-6, abs=1e-6, nan_ok=True), name
 
 
-@given(questions())
-def test_a_shared_step_done_last_is_the_other(question):
+@given(any_snapshot())
+def test_a_grouped_step_done_last_is_other(snapshot):
     """Pairs and last steps as before; blog and guide are the micro steps that share."""
-    found = answer(path.FAMILY, question, FEW)
-    plain = {name: float(value) for name, value in oracle.path(question, JOURNEY, FEW).items()}
+    found = columns_of(path.FAMILY, snapshot, FEW)
+    plain = {name: float(value) for name, value in oracle.path(snapshot, JOURNEY, FEW).items()}
     other = plain.pop("path.last=blog") + plain.pop("path.last=guide")
     assert found.pop("path.last=(other)") == other
     assert found == pytest.approx(plain, rel=2e-6, abs=1e-6, nan_ok=True)
@@ -106,7 +106,7 @@ def test_5000_steps_make_a_matrix_of_bounded_width(number):
 
 
 def test_no_kernel_takes_memory_that_grows_with_the_square_of_the_steps():
-    """Dense tables of 5,000 steps would take 400 MB for each bucket under way."""
+    """Dense tables of 5,000 steps would take 400 MB per bucket in progress."""
     settings = FeatureSettings(pairs=(("page_0001", "page_4999"),))
     tracemalloc.start()
     plan = path._plan(Spec(WIDE, settings, {}))
@@ -116,22 +116,22 @@ def test_no_kernel_takes_memory_that_grows_with_the_square_of_the_steps():
     assert peak < 20_000_000
 
 
-def test_all_pairs_of_too_many_steps_are_refused():
+def test_all_pairs_of_too_many_steps_are_rejected():
     """499 micro steps would be 248,502 pairs and a million columns."""
     with pytest.raises(SettingsError, match=r"248,502 ordered pairs .* Name the pairs"):
         check_steps(WIDE, FeatureSettings(pairs="all"))
 
 
-def test_more_followed_steps_than_places_are_refused():
-    """The way out is in the sentence."""
+def test_more_named_steps_than_fit_are_rejected():
+    """The message says how to fix it."""
     pairs = tuple((f"page_{n:04d}", f"page_{n + 1:04d}") for n in range(5))
     with pytest.raises(SettingsError, match=r"name 6 steps, .* leaves 5 .* above 6"):
         check_steps(WIDE, FeatureSettings(pairs=pairs, max_steps=6))
     check_steps(WIDE, FeatureSettings(pairs=pairs, max_steps=7))
 
 
-def test_a_step_cannot_be_called_like_the_rest():
-    """Two columns of one name would be one too many."""
+def test_a_step_cannot_have_the_name_of_the_group():
+    """Two columns would have one name."""
     steps = {"(other)": {"kind": "major"}}
     journey = JourneyMap.from_settings(
         JourneySettings.model_validate({"stages": ["awareness"], "steps": steps})

@@ -1,4 +1,4 @@
-"""Blocks: every question once, none too large, the same columns and the same list."""
+"""Blocks: every snapshot once, none too large, the same columns and the same list."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def people(lengths):
 
 
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=8), st.integers(1, 90))
-def test_every_question_stands_in_one_block_and_no_block_is_too_large(lengths, cells):
-    """A block of several questions keeps the bound, and the next one would have broken it."""
+def test_every_snapshot_is_in_one_block_and_no_block_is_too_large(lengths, cells):
+    """A block of several snapshots keeps the bound, and the next one would have broken it."""
     cost = [5 + CELLS_PER_EVENT * n for n in lengths]
     found = list(row_blocks(people(lengths), np.arange(len(lengths)), n_columns=5, cells=cells))
     assert [row for part in found for row in range(part.start, part.stop)] == [*range(len(lengths))]
@@ -40,14 +40,14 @@ def test_every_question_stands_in_one_block_and_no_block_is_too_large(lengths, c
         assert part.stop == len(lengths) or sum(cost[part.start : part.stop + 1]) > cells
 
 
-def test_no_question_is_one_empty_block():
+def test_no_snapshots_are_one_empty_block():
     """An empty bucket has a file as well."""
     assert list(row_blocks(people([1]), np.empty(0, np.int64), n_columns=5)) == [slice(0, 0)]
 
 
 @pytest.fixture
 def small_blocks(monkeypatch):
-    """Let a block hold a dozen questions, whatever it is for."""
+    """Let a block hold a dozen snapshots, whatever it is for."""
 
     def few(histories, prospect, *, n_columns, cells):
         return row_blocks(
@@ -79,10 +79,10 @@ def test_features_written_in_blocks_are_the_same_table(tmp_path, small_blocks):
 
 @pytest.mark.parametrize("limit", [7, None])
 def test_a_list_made_in_blocks_is_the_same_list(limit, small_blocks):
-    """Whoever is listed, with reasons, percentiles and all."""
-    asked = {"model": trained(), "as_of": END, "limit": limit}
-    whole = score(world(), **asked)
+    """The same prospects, reasons and percentiles."""
+    request = {"model": trained(), "as_of": END, "limit": limit}
+    whole = score(world(), **request)
     small_blocks()
-    parts = score(world(), **asked)
+    parts = score(world(), **request)
     assert whole.equals(parts)
     assert whole.attrs == parts.attrs

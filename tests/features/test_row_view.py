@@ -1,4 +1,4 @@
-"""Rows picked and not copied: they read like the copy that nobody made."""
+"""Row views: they read like the copy that they avoid."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WHOLE = np.concatenate([ABOVE, BELOW])
 
 
 @given(st.lists(st.integers(0, 9), max_size=12), st.integers(0, 12), st.integers(0, 12))
-def test_picked_rows_read_like_a_copy(rows, begin, end):
+def test_a_view_reads_like_a_copy(rows, begin, end):
     """In any order, one twice or none at all; column by column and block by block."""
     rows = np.array(rows, np.intp)
     picked, copy = RowView((ABOVE, BELOW), rows), WHOLE[:, rows]
@@ -26,14 +26,14 @@ def test_picked_rows_read_like_a_copy(rows, begin, end):
 
 
 def test_there_is_no_column_beyond_the_last():
-    """A position too far is an error and not somebody else's column."""
+    """A position too far is an error and not another column."""
     with pytest.raises(IndexError):
         RowView((ABOVE, BELOW), np.array([0]))[5]
 
 
 @pytest.mark.parametrize("threads", [1, 2, None])
-def test_scores_of_blocks_are_those_of_the_whole(monkeypatch, threads):
-    """In their order, on whatever number of threads; of several scores a row, too."""
+def test_scoring_in_blocks_equals_scoring_at_once(monkeypatch, threads):
+    """In order, on any number of threads, with one score per row or several."""
     monkeypatch.setattr(module, "BLOCK_ROWS", 3)
     picked = view_all_rows(WHOLE)
     total = score_in_blocks(

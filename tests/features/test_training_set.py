@@ -28,7 +28,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_the_kept_rows_of_every_bucket_stand_in_one_array(folder):
+def test_the_kept_rows_of_every_bucket_are_read_into_one_array(folder):
     """Bucket after bucket, the rows that were not followed left out."""
     kept = [np.array([True, False, True]), np.array([False, True])]
     names, values = read_features(folder, kept)
@@ -36,7 +36,7 @@ def test_the_kept_rows_of_every_bucket_stand_in_one_array(folder):
     assert values.tolist() == [[1, 3, 5], [10, 30, 50]]
 
 
-def test_features_of_another_run_are_refused(folder):
+def test_features_of_another_run_are_rejected(folder):
     """A bucket with more snapshots than rows of features mixes two runs."""
     kept = [np.ones(3, bool), np.ones(4, bool)]
     with pytest.raises(EventLogError, match="Bucket 1 has 4 snapshots and 2 rows of features"):
@@ -44,13 +44,13 @@ def test_features_of_another_run_are_refused(folder):
 
 
 def test_fitted_columns_read_as_one_array_and_row_by_row():
-    """What some family learnt stands behind what none had to learn."""
+    """Fitted columns come after stateless ones."""
     columns = FittedColumns({}, [*NAMES, "attributes.size"], (FIRST, np.array([[7, 8, 9]], "f4")))
     assert columns.values.tolist() == [[1, 2, 3], [10, 20, 30], [7, 8, 9]]
     assert columns.take(np.array([2, 0])).tolist() == [[3, 1], [30, 10], [9, 7]]
 
 
-def test_snapshots_of_a_version_that_knew_less_are_refused_by_name(tmp_path):
+def test_snapshots_of_an_older_version_are_rejected_by_name(tmp_path):
     """Left over from before an upgrade: no traceback about a key, but what to run."""
     log, given = on_disk(tmp_path / "log"), settings()
     places = {"log": tmp_path / "log", "snapshots": tmp_path / "snapshots"}
@@ -65,8 +65,8 @@ def test_snapshots_of_a_version_that_knew_less_are_refused_by_name(tmp_path):
         )  # fmt: skip
 
 
-def test_a_question_asked_twice_is_refused_before_anything_is_learnt(tmp_path):
-    """Two files joined by hand: it would teach twice, and be counted twice in every figure."""
+def test_duplicate_snapshots_are_rejected(tmp_path):
+    """Two files joined by hand would count twice in training and in every figure."""
     log, given = on_disk(tmp_path / "log"), settings()
     places = {"log": tmp_path / "log", "snapshots": tmp_path / "snapshots"}
     features = tmp_path / "features"

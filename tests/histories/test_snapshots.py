@@ -281,7 +281,7 @@ def test_snapshots_agree_with_a_slow_obvious_oracle(rows, shift):
 
 @given(past=event_rows(-30 * 86_400, -1), future=event_rows(0, 40 * 86_400))
 def test_the_future_never_reaches_the_cohort(past, future):
-    """Events at or after the instant, the instant itself included, change nobody's status."""
+    """Events at or after the instant, the instant itself included, change no status."""
     if not past:
         return
     without = cohort_status(histories_of(*past), JOURNEY, SETTINGS, [AS_OF])[:, 0]

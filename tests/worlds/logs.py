@@ -14,7 +14,7 @@ from microconv.storage.log import MemoryLog
 from microconv.storage.schema import EVENT_ORDER, EVENTS
 
 AS_OF = datetime(2024, 6, 3, tzinfo=UTC)
-"""The instant most tests ask at: a Monday, midnight."""
+"""The `as_of` of most tests: a Monday, midnight."""
 
 JOURNEY = JourneyMap.from_settings(
     JourneySettings.model_validate(

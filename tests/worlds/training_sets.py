@@ -1,4 +1,4 @@
-"""Training sets with a planted truth: real columns, real fitted families, made-up people."""
+"""Training sets with a planted effect: real columns and fitted families, made-up prospects."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from microconv.settings import (
 from worlds.logs import JOURNEY
 
 FIRST = datetime(2024, 1, 1, tzinfo=UTC)
-"""A Monday; the others follow weekly."""
+"""A Monday; further dates follow weekly."""
 
 FEATURES = FeatureSettings(families=("counts", "recency", "attributes"), windows_days=(30,))
 
@@ -50,22 +50,21 @@ JOURNEY_SETTINGS = JourneySettings(
 
 
 def mondays(count: int) -> tuple[datetime, ...]:
-    """List so many Mondays, from FIRST on."""
+    """Return `count` Mondays, starting with FIRST."""
     return tuple(FIRST + timedelta(days=7 * k) for k in range(count))
 
 
 def planted_set(
     prospects: int = 300, dates: int = 12, *, seed: int = 0, signal: float = 1.0
 ) -> TrainingSet:
-    """Make a set in which pricing visits and recency decide, and an attribute a little.
+    """Make a set in which pricing visits and recency predict, and an attribute a little.
 
-    Each prospect is asked about on about half of the dates, ever later ones after
-    it began; with `signal` 0 nothing predicts anything.
+    Each prospect has a snapshot on about half of the dates; with `signal` 0 nothing
+    predicts anything.
     """
     rng = np.random.default_rng(seed)
     names = column_names(JOURNEY, FEATURES, {}, fitted=False)
-    asked = np.argwhere(rng.random((prospects, dates)) < 0.5)
-    who, when = asked.T
+    who, when = np.argwhere(rng.random((prospects, dates)) < 0.5).T
     values = rng.poisson(0.7, (len(names), len(who))).astype(np.float32)
     for position, name in enumerate(names):
         if name.startswith("recency."):
@@ -135,7 +134,7 @@ def _visible(who, as_of, source) -> VisibleEvents:
 
 
 def with_outcomes(training_set: TrainingSet, converted: np.ndarray) -> TrainingSet:
-    """Change what came of the rows: new conversions come, and are known, after 29 days."""
+    """Replace the outcomes: new conversions happen, and are known, after 29 days."""
     snapshots = training_set.snapshots.copy()
     fresh = converted & ~snapshots["converted"].to_numpy(bool)
     late = snapshots["as_of"] + pd.Timedelta(days=29)
@@ -147,7 +146,7 @@ def with_outcomes(training_set: TrainingSet, converted: np.ndarray) -> TrainingS
 
 
 def with_exits(training_set: TrainingSet, left: np.ndarray, *, days: float = 10) -> TrainingSet:
-    """Let some rows leave, which is known so many days after they were asked."""
+    """Add exits to some rows, which become known so many days after `as_of`."""
     snapshots = training_set.snapshots.copy()
     known = snapshots["as_of"] + pd.Timedelta(days=days)
     snapshots["exit_known_at"] = known.where(left)
@@ -155,27 +154,8 @@ def with_exits(training_set: TrainingSet, left: np.ndarray, *, days: float = 10)
 
 
 def reordered(training_set: TrainingSet, order: np.ndarray) -> TrainingSet:
-    """Put the rows of a set into another order."""
-    v = training_set.visible
-    visible = VisibleEvents(
-        v.histories,
-        v.prospect[order],
-        v.as_of[order],
-        v.start[order],
-        v.end[order],
-        v.time,
-        v.step,
-        v.value,
-        v.human_probability,
-    )
-    return TrainingSet(
-        training_set.snapshots.iloc[order].reset_index(drop=True),
-        training_set.names,
-        training_set.values[:, order],
-        visible,
-        training_set.journey,
-        training_set.settings,
-    )
+    """Return the rows in another order."""
+    return training_set.take_rows(order)
 
 
 def settings_for(model: ModelSettings = MODEL, *, threads: int | None = 1) -> Settings:
