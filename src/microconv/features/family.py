@@ -31,9 +31,6 @@ HUMAN_THRESHOLD = 0.5
 `counts` and `exposure` add up the probabilities instead.
 """
 
-EVER = "ever"
-"""The window that reaches back to the first event."""
-
 
 class Spec(NamedTuple):
     """What the columns of a family depend on, besides the events."""
@@ -41,6 +38,26 @@ class Spec(NamedTuple):
     journey: JourneyMap
     settings: FeatureSettings
     state: State
+
+    @property
+    def windows(self) -> list[str]:
+        """The names of the windows, the longest last.
+
+        Examples
+        --------
+        >>> Spec(None, FeatureSettings(windows_days=(0.5, 7)), {}).windows
+        ['0.5d', '7d', 'ever']
+        """
+        days = [str(days).removesuffix(".0") for days in self.settings.windows_days]
+        return [*(f"{each}d" for each in days), "ever"]
+
+    @property
+    def spans(self) -> Int64:
+        """The length in microseconds of each window but "ever".
+
+        An event at `t` lies in a window if ``as_of - span <= t < as_of``.
+        """
+        return np.array([round(days * DAY) for days in self.settings.windows_days], np.int64)
 
 
 @dataclass(frozen=True)
@@ -82,22 +99,3 @@ def event_arrays(visible: VisibleEvents) -> tuple[npt.NDArray[Any], ...]:
     """Return as_of, start, end, time, step and human_probability, as every kernel takes them."""
     v = visible
     return read_only(v.as_of, v.start, v.end, v.time, v.step, v.human_probability)
-
-
-def window_names(settings: FeatureSettings) -> list[str]:
-    """Name the windows, the longest last.
-
-    Examples
-    --------
-    >>> window_names(FeatureSettings(windows_days=(0.5, 7)))
-    ['0.5d', '7d', 'ever']
-    """
-    return [*(f"{str(days).removesuffix('.0')}d" for days in settings.windows_days), EVER]
-
-
-def window_spans(settings: FeatureSettings) -> Int64:
-    """Return the length in microseconds of each window but "ever".
-
-    An event at `t` lies in a window if ``as_of - span <= t < as_of``.
-    """
-    return np.array([round(days * DAY) for days in settings.windows_days], dtype=np.int64)

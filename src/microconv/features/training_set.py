@@ -251,8 +251,7 @@ def load_training_set(
     tables, followed, histories = [], [], []
     for bucket in range(log.buckets):
         table = pq.read_table(snapshots / f"{bucket:04d}.parquet", use_threads=False)
-        _require_columns(table, bucket)
-        _require_distinct(table, bucket)
+        _check_snapshots(table, bucket)
         later = pc.greater(table.column("followed_until"), table.column("as_of"))
         tables.append(table.filter(later))
         followed.append(later.to_numpy())
@@ -310,17 +309,14 @@ def read_features(folder: Path, kept: list[npt.NDArray[np.bool_]]) -> tuple[list
     return names, values
 
 
-def _require_columns(snapshots: pa.Table, bucket: int) -> None:
+def _check_snapshots(snapshots: pa.Table, bucket: int) -> None:
+    """Reject snapshots of another version, and duplicates: they would count twice."""
     lacking = [name for name in SNAPSHOT_SCHEMA.names if name not in snapshots.column_names]
     if lacking:
         raise EventLogError(
             f"The snapshots of bucket {bucket} lack {listed(lacking)}: another version of "
             "microconv made them. Run the stages `snapshot` and `featurize` again."
         )
-
-
-def _require_distinct(snapshots: pa.Table, bucket: int) -> None:
-    """Reject duplicate snapshots: each would count twice in training and in every figure."""
     keys = snapshots.select(["prospect_id", "as_of"]).to_pandas()
     again = keys[keys.duplicated()]
     if len(again):

@@ -17,14 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from microconv.features.family import (
-    Columns,
-    Family,
-    Spec,
-    event_arrays,
-    window_names,
-    window_spans,
-)
+from microconv.features.family import Columns, Family, Spec, event_arrays
 from microconv.features.rare_steps import group_rare_steps
 from microconv.histories.arrays import VisibleEvents
 from microconv.journey import KINDS
@@ -33,14 +26,12 @@ from microconv.journey import KINDS
 def _names(spec: Spec) -> list[str]:
     """Name the columns: steps, kinds, then stages, each with all its windows."""
     groups, _ = _groups(spec)
-    return [
-        f"counts.{group}.{window}" for group in groups for window in window_names(spec.settings)
-    ]
+    return [f"counts.{group}.{window}" for group in groups for window in spec.windows]
 
 
 def _fill(out: Columns, visible: VisibleEvents, spec: Spec) -> None:
     _, adds_to = _groups(spec)
-    _kernel(out, *event_arrays(visible), window_spans(spec.settings), adds_to)
+    _kernel(out, *event_arrays(visible), spec.spans, adds_to)
 
 
 FAMILY = Family(_names, _fill)

@@ -20,22 +20,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from microconv.features.family import (
-    HUMAN_THRESHOLD,
-    Columns,
-    Family,
-    Spec,
-    event_arrays,
-    window_names,
-    window_spans,
-)
+from microconv.features.family import HUMAN_THRESHOLD, Columns, Family, Spec, event_arrays
 from microconv.histories.arrays import DAY, VisibleEvents
 from microconv.journey import EXPOSURE, MICRO
 
 
 def _names(spec: Spec) -> list[str]:
     return [
-        *(f"exposure.response.{window}" for window in window_names(spec.settings)),
+        *(f"exposure.response.{window}" for window in spec.windows),
         "exposure.unanswered.ever",
         "exposure.days.last",
     ]
@@ -43,8 +35,7 @@ def _names(spec: Spec) -> list[str]:
 
 def _fill(out: Columns, visible: VisibleEvents, spec: Spec) -> None:
     exposure, micro = spec.journey.kinds == EXPOSURE, spec.journey.kinds == MICRO
-    spans = window_spans(spec.settings)
-    _kernel(out, *event_arrays(visible), exposure, micro, HUMAN_THRESHOLD, spans, DAY)
+    _kernel(out, *event_arrays(visible), exposure, micro, HUMAN_THRESHOLD, spec.spans, DAY)
 
 
 FAMILY = Family(_names, _fill)

@@ -28,15 +28,7 @@ from itertools import pairwise
 import numpy as np
 from numba import njit
 
-from microconv.features.family import (
-    HUMAN_THRESHOLD,
-    Columns,
-    Family,
-    Spec,
-    event_arrays,
-    window_names,
-    window_spans,
-)
+from microconv.features.family import HUMAN_THRESHOLD, Columns, Family, Spec, event_arrays
 from microconv.histories.arrays import DAY, VisibleEvents
 from microconv.journey import MICRO
 
@@ -53,12 +45,11 @@ GAPS = ("last", "min", "median", "max", "trend", "overdue")
 
 
 def _names(spec: Spec) -> list[str]:
-    windows = window_names(spec.settings)
     return [
         *(f"tempo.gap.{which}" for which in GAPS),
-        *(f"tempo.active_days.{window}" for window in windows),
-        *(f"tempo.sessions.{window}" for window in windows),
-        *(f"tempo.pace.{short}/{long}" for short, long in pairwise(windows[:-1])),
+        *(f"tempo.active_days.{window}" for window in spec.windows),
+        *(f"tempo.sessions.{window}" for window in spec.windows),
+        *(f"tempo.pace.{short}/{long}" for short, long in pairwise(spec.windows[:-1])),
     ]
 
 
@@ -66,17 +57,8 @@ def _fill(out: Columns, visible: VisibleEvents, spec: Spec) -> None:
     pause = round(spec.settings.session_gap_minutes * MINUTE)
     longest = int((visible.end - visible.start).max(initial=0))
     gaps = np.empty(longest, dtype=np.int64)
-    arrays = event_arrays(visible)
-    _kernel(
-        out,
-        *arrays,
-        spec.journey.kinds == MICRO,
-        HUMAN_THRESHOLD,
-        window_spans(spec.settings),
-        pause,
-        gaps,
-        DAY,
-    )
+    micro, arrays = spec.journey.kinds == MICRO, event_arrays(visible)
+    _kernel(out, *arrays, micro, HUMAN_THRESHOLD, spec.spans, pause, gaps, DAY)
 
 
 FAMILY = Family(_names, _fill)
