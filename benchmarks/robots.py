@@ -21,9 +21,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from microconv.demo import simulate
-from microconv.ingest.bots.detect import PERSON
 from microconv.ingest.ingest import Outputs, ingest
 from microconv.settings import IngestSettings, SimulateSettings, read_settings
+from microconv.storage.schema import HUMAN_THRESHOLD
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 SCANNERS = {0.1: 0.0047, 0.3: 0.018, 0.6: 0.063}
@@ -75,7 +75,7 @@ def accuracy(folder: Path) -> dict[str, Accuracy]:
         i: h for part in log for i, h in zip(part.event_id, part.human_probability, strict=True)
     }
     robots = robots[[i in human_probability for i in robots.event_id]]
-    called = np.array([human_probability[i] for i in robots.event_id]) < PERSON
+    called = np.array([human_probability[i] for i in robots.event_id]) < HUMAN_THRESHOLD
     machine = robots.machine.to_numpy()
     out = {}
     for event in ("click", "open"):

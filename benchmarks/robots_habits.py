@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from microconv.ingest.bots.detect import PERSON
 from microconv.ingest.ingest import Outputs, ingest
 from microconv.settings import IngestSettings
+from microconv.storage.schema import HUMAN_THRESHOLD
 
 BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Gecko/20100101 Firefox/115.0"
 HOUR = 3600
@@ -114,7 +114,7 @@ def share_called_machine() -> dict[Habit, float]:
         log = pq.read_table(folder / "log" / "events", columns=columns).to_pandas()
     clicks = log[log.event_name == "click"]
     number = clicks.event_id.str.split(".").str[0].astype(int)
-    called = (clicks.human_probability < PERSON).groupby(number).mean()
+    called = (clicks.human_probability < HUMAN_THRESHOLD).groupby(number).mean()
     return {habit: float(called[n]) for n, habit in enumerate(HABITS)}
 
 

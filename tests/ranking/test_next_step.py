@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from hypothesis import given
 
-from microconv.histories.arrays import VisibleEvents, microseconds
+from microconv.histories.arrays import NOT_YET, VisibleEvents, microseconds
 from microconv.histories.visible import visible_events
 from microconv.journey import JourneyMap
-from microconv.ranking.next_step import NO_ACTIVITY, Progress, journey_progress
+from microconv.ranking.next_step import Progress, journey_progress
 from microconv.settings import JourneySettings
 from worlds.logs import AS_OF, JOURNEY, event, event_rows, histories_of
 
@@ -77,7 +77,7 @@ def test_only_what_a_person_did_counts() -> None:
     """An email sent is no activity, and neither is a click that a scanner more likely made."""
     robot = stand("blog", "pricing", human_probability=0.1)
     assert robot.stage.tolist() == [None]
-    assert robot.last_activity.tolist() == [NO_ACTIVITY]
+    assert robot.last_activity.tolist() == [NOT_YET]
     person = stand("blog", "sent")
     assert person.last_activity.tolist() == [microseconds(AS_OF - timedelta(days=2))]
 
@@ -107,7 +107,7 @@ def test_standing_agrees_with_going_through_each_history(rows) -> None:
             latest = pd.Timestamp(found.last_activity[row], unit="us", tz="UTC")
             assert latest == max(time for _, time in micro)
         else:
-            assert found.last_activity[row] == NO_ACTIVITY
+            assert found.last_activity[row] == NOT_YET
         highest = max((s.commitment for s, _ in micro), default=0)
         done = {s.name for s, _ in micro}
         offered = [

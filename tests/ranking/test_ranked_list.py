@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import percentileofscore
 
-from microconv.histories.arrays import microseconds
-from microconv.ranking.next_step import NO_ACTIVITY
+from microconv.histories.arrays import NOT_YET, microseconds
 from microconv.ranking.ranked_list import Ranking, build_list, percentile
 from worlds.logs import AS_OF
 
@@ -17,7 +16,7 @@ ROWS = pd.DataFrame(
     {
         "prospect_id": ["ada", "bob"],
         "probability": [0.25, 0.05],
-        "last_activity": [microseconds(AS_OF - timedelta(hours=30)), NO_ACTIVITY],
+        "last_activity": [microseconds(AS_OF - timedelta(hours=30)), NOT_YET],
         "events": [7, 1],
         "amount": [400.0, 400.0],
         "stage": ["decision", None],

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from microconv.histories.arrays import NOT_YET
 from microconv.histories.snapshots import STATUSES
 from microconv.ranking.bucket import contacts
-from microconv.ranking.next_step import NO_ACTIVITY
 from microconv.ranking.selection.top_k import BucketScores, Candidates, merge_buckets
 from worlds.logs import AS_OF
 
@@ -32,7 +32,7 @@ def ids(candidates: Candidates) -> list[str]:
     [
         pytest.param((0.3, 0, 0, "z"), (0.2, 9, 9, "a"), id="the more probable"),
         pytest.param((0.2, 9, 0, "z"), (0.2, 8, 9, "a"), id="the more recently active"),
-        pytest.param((0.2, 1, 0, "z"), (0.2, NO_ACTIVITY, 9, "a"), id="whoever was active at all"),
+        pytest.param((0.2, 1, 0, "z"), (0.2, NOT_YET, 9, "a"), id="whoever was active at all"),
         pytest.param((0.2, 9, 2, "z"), (0.2, 9, 1, "a"), id="whoever has more events"),
         pytest.param((0.2, 9, 2, "a"), (0.2, 9, 2, "b"), id="the smaller id"),
     ],

@@ -25,12 +25,6 @@ State = dict[str, Any]
 Columns = npt.NDArray[np.float32]
 """Feature columns, shape (n_columns, n_rows): each column is contiguous."""
 
-HUMAN_THRESHOLD = 0.5
-"""Events with a lower `human_probability` probability are ignored where an order or a gap counts.
-
-`counts` and `exposure` add up the probabilities instead.
-"""
-
 
 class Spec(NamedTuple):
     """What the columns of a family depend on, besides the events."""

@@ -20,12 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from microconv.errors import MicroconvError, MissingInputError
-from microconv.features.family import HUMAN_THRESHOLD
-from microconv.histories.arrays import Int64, VisibleEvents, microseconds
+from microconv.histories.arrays import NOT_YET, Int64, VisibleEvents, microseconds
 from microconv.journey import MICRO, JourneyMap
-
-NO_ACTIVITY = np.iinfo(np.int64).min
-"""`last_activity` of a prospect who has done nothing yet."""
+from microconv.storage.schema import HUMAN_THRESHOLD
 
 NO_EVIDENCE = "next on the journey map; no measured effect is large enough to say more"
 """`next_step_reason` of a step without measured evidence."""
@@ -67,7 +64,7 @@ class Progress:
     next_step : ndarray of object, shape (n_rows,)
         Name of the step to suggest; None where the journey has no suitable one.
     last_activity : ndarray of int64, shape (n_rows,)
-        Time of the latest micro-conversion; :data:`NO_ACTIVITY` before the first.
+        Time of the latest micro-conversion; :data:`NOT_YET` before the first.
     """
 
     stage: npt.NDArray[np.object_]
@@ -155,7 +152,7 @@ def journey_progress(
         Step → lower confidence bound of its rate ratio.
     """
     row, event, step = _actions(visible, journey)
-    last = np.full(len(visible), NO_ACTIVITY, dtype=np.int64)
+    last = np.full(len(visible), NOT_YET, dtype=np.int64)
     np.maximum.at(last, row, visible.time[event])
     reached = np.full(len(visible), -1, dtype=np.int64)
     np.maximum.at(reached, row, journey.stage_codes[step])

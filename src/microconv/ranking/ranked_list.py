@@ -124,7 +124,7 @@ def build_list(
         With the columns of :data:`~microconv.ranking.list_columns.LIST_COLUMNS`.
     """
     probability = rows["probability"].to_numpy()
-    # numpy writes "not a time" as the smallest integer, which is NO_ACTIVITY
+    # numpy writes "not a time" as the smallest integer, which is NOT_YET
     activity = pd.Series(rows["last_activity"].to_numpy().view("datetime64[us]"), rows.index)
     graded = [None] * len(rows) if grades is None else grade(probability, grades)
     table = rows.assign(

@@ -34,6 +34,9 @@ EVENTS = pa.schema(
 )
 """One row per event, in the order of :data:`EVENT_ORDER`."""
 
+HUMAN_THRESHOLD = 0.5
+"""Events with a lower `human_probability` are taken for a bot's where they cannot count in part."""
+
 EVENT_ORDER = ("prospect_id", "time", "known_at", "event_id")
 """The total order of a log: it depends on neither file nor row order."""
 

@@ -26,9 +26,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from microconv.features.family import HUMAN_THRESHOLD, Columns, Family, Spec, event_arrays
+from microconv.features.family import Columns, Family, Spec, event_arrays
 from microconv.histories.arrays import DAY, VisibleEvents
 from microconv.journey import MICRO
+from microconv.storage.schema import HUMAN_THRESHOLD
 
 COLUMNS = (
     "stage.highest",

@@ -32,10 +32,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from microconv.features.family import HUMAN_THRESHOLD, Columns, Family, Spec, event_arrays
+from microconv.features.family import Columns, Family, Spec, event_arrays
 from microconv.features.rare_steps import group_rare_steps
 from microconv.histories.arrays import DAY, VisibleEvents
 from microconv.journey import MICRO, JourneyMap
+from microconv.storage.schema import HUMAN_THRESHOLD
 
 Codes = npt.NDArray[np.int64]
 

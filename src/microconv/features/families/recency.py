@@ -1,6 +1,6 @@
 """Recency: days since each step last and first happened, and how fast it was reached.
 
-Events with `human_probability` below :data:`HUMAN_THRESHOLD` are ignored. Columns of a step that
+Events with `human_probability` below one half are ignored. Columns of a step that
 never happened are nan.
 
 =================================  ==========================================
@@ -19,7 +19,6 @@ import numpy as np
 from numba import njit
 
 from microconv.features.family import (
-    HUMAN_THRESHOLD,
     Columns,
     Family,
     Spec,
@@ -28,6 +27,7 @@ from microconv.features.family import (
 )
 from microconv.features.rare_steps import group_rare_steps
 from microconv.histories.arrays import DAY, VisibleEvents
+from microconv.storage.schema import HUMAN_THRESHOLD
 
 
 def _names(spec: Spec) -> list[str]:

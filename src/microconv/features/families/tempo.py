@@ -28,9 +28,10 @@ from itertools import pairwise
 import numpy as np
 from numba import njit
 
-from microconv.features.family import HUMAN_THRESHOLD, Columns, Family, Spec, event_arrays
+from microconv.features.family import Columns, Family, Spec, event_arrays
 from microconv.histories.arrays import DAY, VisibleEvents
 from microconv.journey import MICRO
+from microconv.storage.schema import HUMAN_THRESHOLD
 
 MINUTE = 60_000_000
 """Microseconds in a minute."""

@@ -27,13 +27,11 @@ from microconv.ingest.bots.weights import (
 )
 from microconv.ingest.partition_files import ColumnFile, PartitionFile
 from microconv.settings import BotSettings
+from microconv.storage.schema import HUMAN_THRESHOLD
 
 Arrays = dict[str, np.ndarray]
 
 DAY = 86_400_000_000
-PERSON = 0.5
-"""Below this probability an event counts as a machine's."""
-
 FACTS = ("clicks", "machine_clicks", "opens", "machine_opens", "suspect_unsubscribes")
 """What is counted for the report."""
 
@@ -237,7 +235,7 @@ def _days(told: Arrays) -> tuple[np.ndarray, np.ndarray, Arrays]:
 
 
 def _count(act: np.ndarray, links: np.ndarray, human_probability: np.ndarray) -> dict[str, int]:
-    machine = human_probability < PERSON
+    machine = human_probability < HUMAN_THRESHOLD
     clicked, opened = act == Act.CLICKED, act == Act.OPENED
     suspect = (act == Act.UNSUBSCRIBED) & machine & (links > 1)
     counts = (clicked, clicked & machine, opened, opened & machine, suspect)

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from microconv.features.family import HUMAN_THRESHOLD
 from microconv.histories.arrays import Histories, VisibleEvents, microseconds
 from microconv.histories.visible import visible_events
 from microconv.journey import EXIT, JourneyMap
 from microconv.ranking.next_step import flatten_events
+from microconv.storage.schema import HUMAN_THRESHOLD
 
 PROBABLY_BOT = "{} (probably an automated scan)"
 """An exit more likely made by a scanner than by a person: counted separately, and respected."""
