@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import mean_gamma_deviance
 
-from microconv.model.amount import AmountModel, conversion_rows, fit_amount, gamma_deviance
+from microconv.model.amount import AmountModel, _conversion_rows, _fit_amount, gamma_deviance
 from worlds.saved_parts import through_json
 
 
@@ -21,7 +21,7 @@ def paid_and_seen(n: int, slope: float, *, seed: int = 0) -> tuple[np.ndarray, n
 
 def test_a_column_that_moves_amounts_is_used():
     """On conversions that it has not seen, and with the level of what was paid."""
-    amount = fit_amount(*paid_and_seen(400, 0.8), np.arange(400))
+    amount = _fit_amount(*paid_and_seen(400, 0.8), np.arange(400))
     values, paid = paid_and_seen(4000, 0.8, seed=1)
     assert amount.regression is not None
     said = amount.predict(values)
@@ -34,7 +34,7 @@ def test_a_column_that_moves_amounts_is_used():
 def test_where_nothing_moves_amounts_everybody_gets_the_mean():
     """In 20 draws without an effect the columns hardly ever win."""
     won = [
-        fit_amount(*paid_and_seen(300, 0.0, seed=seed), np.arange(300)).regression is not None
+        _fit_amount(*paid_and_seen(300, 0.0, seed=seed), np.arange(300)).regression is not None
         for seed in range(20)
     ]
     assert sum(won) <= 1
@@ -43,14 +43,14 @@ def test_where_nothing_moves_amounts_everybody_gets_the_mean():
 def test_few_conversions_teach_a_mean_and_none_nothing():
     """From 49 nobody should read a model of the amount."""
     values, paid = paid_and_seen(49, 2.0)
-    assert fit_amount(values, paid, np.arange(49)).regression is None
-    assert fit_amount(values[:, :0], paid[:0], np.arange(0)) is None
+    assert _fit_amount(values, paid, np.arange(49)).regression is None
+    assert _fit_amount(values[:, :0], paid[:0], np.arange(0)) is None
 
 
 def test_no_amount_is_beyond_those_that_were_paid():
     """A column far outside what training saw must not promise a fortune."""
     values, paid = paid_and_seen(400, 0.8)
-    amount = fit_amount(values, paid, np.arange(400))
+    amount = _fit_amount(values, paid, np.arange(400))
     wild = np.array([[1e9, -1e9, np.nan], [0, np.inf, 0]], dtype=np.float32)
     assert (amount.predict(wild) <= paid.max()).all()
     assert (amount.predict(wild) >= paid.min()).all()
@@ -77,12 +77,12 @@ def test_a_conversion_counts_once_however_many_rows_wait_for_it():
         }
     )
     known = np.array([True, True, True, True, True, False])
-    assert conversion_rows(rows, known).tolist() == [0, 4]
+    assert _conversion_rows(rows, known).tolist() == [0, 4]
 
 
 def test_json_keeps_identical_values():
     """The artefact holds the amount as this."""
     values, paid = paid_and_seen(200, 0.8)
-    for amount in (fit_amount(values, paid, np.arange(200)), AmountModel(12.5)):
+    for amount in (_fit_amount(values, paid, np.arange(200)), AmountModel(12.5)):
         again = through_json(amount)
         assert np.array_equal(again.predict(values), amount.predict(values))

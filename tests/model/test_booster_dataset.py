@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from microconv.features import row_view as row_view_module
 from microconv.features.row_view import RowView
 from microconv.model import booster
-from microconv.model.booster import bin_rows
+from microconv.model.booster import _bin_rows
 from microconv.model.trees import fit_trees
 from microconv.settings import TreeSettings
 
@@ -93,7 +93,7 @@ def test_the_floats_do_not_stand_twice():
     target = {"label": np.arange(values.shape[1], dtype=np.float32) % 2}
     given = {"seed": 1, "num_threads": 1, "verbose": -1}
     tracemalloc.start()
-    bin_rows(picked, target, given).construct()
+    _bin_rows(picked, target, given).construct()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < values.nbytes / 3

@@ -17,9 +17,9 @@ from microconv.model.fit import fit_base_models, fit_ensemble
 from microconv.model.logistic import fit_logistic, sigmoid
 from microconv.model.training_rows import (
     TrainingConfig,
+    _hash_uniforms,
+    _negative_fraction,
     downsample_negatives,
-    hash_uniforms,
-    negative_fraction,
     rows_at,
 )
 from microconv.settings import ModelSettings
@@ -74,7 +74,7 @@ def test_about_as_many_are_drawn_as_asked_for_evenly():
     rows = questions(20_000)
     kept, _ = downsample_negatives(rows, np.zeros(20_000, bool), np.ones(20_000), 5000)
     assert abs(kept.sum() - 5000) < 3 * np.sqrt(20_000 * 0.25 * 0.75)
-    assert np.histogram(hash_uniforms(rows), bins=4, range=(0, 1))[0] == pytest.approx(
+    assert np.histogram(_hash_uniforms(rows), bins=4, range=(0, 1))[0] == pytest.approx(
         5000, rel=0.05
     )
 
@@ -83,7 +83,7 @@ def test_the_order_of_the_rows_changes_nobodys_draw():
     """It depends on how many buckets the log has."""
     rows = questions(200)
     order = np.random.default_rng(0).permutation(200)
-    assert np.array_equal(hash_uniforms(rows)[order], hash_uniforms(rows.iloc[order]))
+    assert np.array_equal(_hash_uniforms(rows)[order], _hash_uniforms(rows.iloc[order]))
 
 
 def test_below_the_size_nothing_is_drawn():
@@ -96,7 +96,7 @@ def test_below_the_size_nothing_is_drawn():
 
 def test_where_half_convert_nothing_is_drawn():
     """There is nothing to be had: four rows without a conversion are kept for each with one."""
-    assert negative_fraction(np.arange(1000) % 2 == 0, 10) == 1.0
+    assert _negative_fraction(np.arange(1000) % 2 == 0, 10) == 1.0
 
 
 def voices_of(seed: int, most: int | None) -> dict[str, tuple[float, float]]:

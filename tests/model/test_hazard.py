@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lifelines import NelsonAalenFitter
 
 from microconv.model.booster import Booster
-from microconv.model.hazard import FollowUp, Hazard, estimate_baseline, fit_hazard, follow_up_rows
+from microconv.model.hazard import FollowUp, Hazard, _estimate_baseline, fit_hazard, follow_up_rows
 from microconv.model.logistic import sigmoid
 from microconv.model.training_rows import TrainingConfig
 from microconv.settings import TreeSettings
@@ -74,7 +74,7 @@ def test_without_a_score_the_baseline_is_nelson_and_aalens():
     days = np.minimum(rng.exponential(40, 20_000), rng.uniform(1, 120, 20_000))
     converted = rng.random(20_000) < 0.5
     n = len(days)
-    found, total = estimate_baseline(
+    found, total = _estimate_baseline(
         FollowUp(np.arange(n), days, converted, np.ones(n)), np.zeros(n), 30.0
     )
     theirs = NelsonAalenFitter(nelson_aalen_smoothing=False).fit(days, converted)

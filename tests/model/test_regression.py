@@ -15,7 +15,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from threadpoolctl import threadpool_limits
 
 from microconv.model.logistic import sigmoid
-from microconv.model.regression import Regression, fit_regression, missing_patterns
+from microconv.model.regression import Regression, _missing_patterns, fit_regression
 from microconv.settings import RegressionSettings
 from worlds.saved_parts import as_json, through_json
 
@@ -92,7 +92,7 @@ def test_being_missing_has_its_own_say():
 def test_columns_missing_together_share_one_coefficient():
     """Ten columns of one step that never happened are one fact, not ten."""
     twin = np.stack([VALUES[2], VALUES[2] * 2, VALUES[0]])
-    assert missing_patterns(twin) == [[0, 1]]
+    assert _missing_patterns(twin) == [[0, 1]]
     fitted = fit_regression(twin, LABELS, WEIGHTS, SETTINGS)
     assert fitted.missing[0] == fitted.missing[1] != 0
     assert fitted.missing[2] == 0

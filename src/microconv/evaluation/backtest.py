@@ -178,7 +178,7 @@ def _lore(
     learnt: npt.NDArray[np.intp],
     config: TrainingConfig,
 ) -> BaselineInputs:
-    """Gather what a fold's baselines may look at: the rows that trained the blend."""
+    """Gather what a fold's baselines may look at: the rows that trained the ensemble."""
     snapshots, columns = training_set.snapshots, fitted.columns
     return BaselineInputs(
         names=columns.names,
@@ -197,7 +197,7 @@ def _predict(
     """Score a fold's test rows with every candidate."""
     values = fitted.columns.take(tested)
     baselines, left_out = fit_baselines(inputs)
-    out = {name: baseline.predict(values) for name, baseline in baselines.items()}
+    out = {name: predict(values) for name, predict in baselines.items()}
     voices = fitted.ensemble.base_logits(values, threads=inputs.threads)
     out |= {name: sigmoid(logit) for name, logit in voices.items()}
     out["ensemble"] = fitted.ensemble.predict_from(voices)

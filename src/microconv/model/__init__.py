@@ -1,1 +1,1 @@
-"""Models: rules of thumb, trees, regression, their ensemble, and the artefact that scores."""
+"""Models: baselines, base models, their ensemble, and the artefact that scores."""

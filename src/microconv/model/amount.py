@@ -4,7 +4,7 @@ Amounts have long tails: a few are worth more than all others together. So the m
 winsorised at the 99th percentile, and a model of the logarithm is used only if it beats that
 mean in cross-validation:
 
-    amount = level · exp(Σ coefficient · (clip(squash(x)) − centre) / scale),
+    amount = level · exp(Σ coefficient · (clip(_squash(x)) − centre) / scale),
 
 a ridge regression on the columns as :mod:`microconv.model.regression` prepares them, with its
 level set so that the amounts add up to those that were paid, and no amount beyond the range of
@@ -91,21 +91,14 @@ def fit_known_amounts(
     AmountModel or None
         None without a single conversion of known value.
     """
-    rows = conversion_rows(snapshots, known)
+    rows = _conversion_rows(snapshots, known)
     prospects = pd.factorize(snapshots["prospect_id"].to_numpy()[rows])[0].astype(np.int64)
     paid = snapshots["value"].to_numpy(np.float64)[rows]
-    return fit_amount(columns.take(rows), paid, prospects)
+    return _fit_amount(columns.take(rows), paid, prospects)
 
 
-def conversion_rows(snapshots: pd.DataFrame, known: Mask) -> npt.NDArray[np.intp]:
-    """Return one row per conversion of known value: the last snapshot before it.
-
-    Parameters
-    ----------
-    snapshots : DataFrame
-    known : ndarray of bool, shape (n_rows,)
-        Rows whose conversion, in their window, was known.
-    """
+def _conversion_rows(snapshots: pd.DataFrame, known: Mask) -> npt.NDArray[np.intp]:
+    """Return one row per conversion of known value: the last snapshot before it."""
     value = snapshots["value"].to_numpy(np.float64)
     rows = sorted_rows(snapshots, known & np.isfinite(value) & (value > 0))
     last = ~snapshots.iloc[rows].duplicated(["prospect_id", "known_at"], keep="last").to_numpy()
@@ -113,24 +106,10 @@ def conversion_rows(snapshots: pd.DataFrame, known: Mask) -> npt.NDArray[np.intp
     return latest
 
 
-def fit_amount(
+def _fit_amount(
     values: Columns, paid: Floats, prospects: npt.NDArray[np.int64]
 ) -> AmountModel | None:
-    """Fit the amount model: the mean, unless the regression clearly beats it.
-
-    Parameters
-    ----------
-    values : ndarray of float32, shape (n_columns, n_conversions)
-    paid : ndarray of float64, shape (n_conversions,)
-        Above zero.
-    prospects : ndarray of int64, shape (n_conversions,)
-        Codes 0, 1, 2, …
-
-    Returns
-    -------
-    AmountModel or None
-        None without a single conversion of known value.
-    """
+    """Fit the mean, or the regression if it clearly beats the mean in cross-validation."""
     if len(paid) == 0:
         return None
     mean = AmountModel(winsorised_mean(paid))

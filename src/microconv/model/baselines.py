@@ -18,16 +18,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from microconv.errors import listed
 from microconv.features.family import Columns
 from microconv.features.row_view import RowView
 from microconv.journey import JourneyMap
 from microconv.model.logistic import sigmoid
-from microconv.model.regression import Regression, fit_regression
+from microconv.model.regression import fit_regression
 from microconv.model.training_rows import Floats, Mask
 from microconv.settings import ModelSettings, RegressionSettings
 
@@ -40,13 +42,8 @@ MIN_PROBABILITY = 1e-4
 MIN_LEAF = 5
 """Rows in a leaf of the forest."""
 
-
-class Predictor(Protocol):
-    """Anything that turns columns into probabilities."""
-
-    def predict(self, values: Columns) -> Floats:
-        """Return one probability per row of ``values``, shape (n_columns, n_rows)."""
-        ...
+Predict = Callable[[Columns], Floats]
+"""Returns a probability per row of `values`, shape (n_columns, n_rows)."""
 
 
 @dataclass(frozen=True)
@@ -78,77 +75,16 @@ class MissingColumnsError(LookupError):
     """The columns of a baseline are not among the features."""
 
 
-@dataclass(frozen=True)
-class BaseRate:
-    """The same probability for everybody."""
-
-    rate: float
-
-    def predict(self, values: Columns) -> Floats:
-        """Return the rate for every row."""
-        return np.full(values.shape[1], self.rate)
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A score from a few columns, and the curve that makes it a probability.
-
-    Attributes
-    ----------
-    columns : ndarray of int
-    points : ndarray of float64 or None
-        Points for each column that is above zero; None adds the columns up.
-    curve : Regression
-        On the score as its only column.
-    """
-
-    columns: np.ndarray[Any, np.dtype[np.intp]] = field(repr=False)
-    points: Floats | None = field(repr=False)
-    curve: Regression = field(repr=False)
-
-    def predict(self, values: Columns) -> Floats:
-        """Return the probability of each row's score."""
-        return sigmoid(self.curve.logit(_score(values, self.columns, self.points)))
-
-
-def _score(
-    values: Columns | RowView, columns: np.ndarray[Any, np.dtype[np.intp]], points: Floats | None
-) -> Columns:
-    """Return the sum of columns, or of the points of those above zero, as one column."""
-    total = np.zeros((1, values.shape[1]))
-    for position, column in enumerate(columns):
-        x = values[column]
-        total[0] += x if points is None else points[position] * (x > 0)
-    return total.astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Forest:
-    """Trees on counts; evaluated one after the other, so that the sum has a fixed order."""
-
-    columns: np.ndarray[Any, np.dtype[np.intp]] = field(repr=False)
-    trees: list[Any] = field(repr=False)
-
-    def predict(self, values: Columns) -> Floats:
-        """Return the mean of the trees' probabilities."""
-        rows = np.ascontiguousarray(values[self.columns].T)
-        total = np.zeros(len(rows))
-        for tree in self.trees:
-            total += tree.predict_proba(rows)[:, 1]
-        mean: Floats = np.clip(total / len(self.trees), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
-        return mean
-
-
-def fit_baselines(inputs: BaselineInputs) -> tuple[dict[str, Predictor], dict[str, str]]:
+def fit_baselines(inputs: BaselineInputs) -> tuple[dict[str, Predict], dict[str, str]]:
     """Fit every baseline whose columns are available.
 
     Returns
     -------
-    fitted : dict of str to Predictor
+    fitted : dict of str to callable
     left_out : dict of str to str
         The others, and why.
     """
-    fitted: dict[str, Predictor] = {}
+    fitted: dict[str, Predict] = {}
     left_out: dict[str, str] = {}
     for name, fit in BASELINES.items():
         try:
@@ -158,25 +94,26 @@ def fit_baselines(inputs: BaselineInputs) -> tuple[dict[str, Predictor], dict[st
     return fitted, left_out
 
 
-def _base_rate(inputs: BaselineInputs) -> BaseRate:
-    return BaseRate(float(inputs.labels.mean()))
+def _base_rate(inputs: BaselineInputs) -> Predict:
+    rate = float(inputs.labels.mean())
+    return lambda values: np.full(values.shape[1], rate)
 
 
-def _recency(inputs: BaselineInputs) -> Rule:
+def _recency(inputs: BaselineInputs) -> Predict:
     return _rule(inputs, ["recency.(any).last"])
 
 
-def _activity(inputs: BaselineInputs) -> Rule:
+def _activity(inputs: BaselineInputs) -> Predict:
     kinds = {step.kind for step in inputs.journey.steps}
     return _rule(inputs, [f"counts.kind={kind}.30d" for kind in sorted(kinds)])
 
 
-def _opens(inputs: BaselineInputs) -> Rule:
+def _opens(inputs: BaselineInputs) -> Predict:
     opened = [s.name for s in inputs.journey.steps if s.kind == "exposure" and "open" in s.name]
     return _rule(inputs, [f"counts.{name}.30d" for name in opened])
 
 
-def _points(inputs: BaselineInputs) -> Rule:
+def _points(inputs: BaselineInputs) -> Predict:
     settings = inputs.settings.points
     window = f"{str(settings.within_days).removesuffix('.0')}d"
     steps = [step for step in inputs.journey.steps if step.kind == "micro"]
@@ -184,46 +121,66 @@ def _points(inputs: BaselineInputs) -> Rule:
     return _rule(inputs, [f"counts.{step.name}.{window}" for step in steps], points)
 
 
-def _forest(inputs: BaselineInputs) -> Forest:
+def _forest(inputs: BaselineInputs) -> Predict:
     """Fit the forest on at most `max_rows` rows, drawn with the seed."""
     columns = np.array([i for i, n in enumerate(inputs.names) if n.startswith("counts.")])
     if len(columns) == 0:
         raise MissingColumnsError("it needs the columns of the family `counts`, and there are none")
     from sklearn.ensemble import RandomForestClassifier
 
-    settings = inputs.settings.forest
+    settings, seed = inputs.settings.forest, inputs.settings.seed
     rows = np.arange(len(inputs.labels))
     if len(rows) > settings.max_rows:
-        draw = np.random.default_rng(inputs.settings.seed).permutation(rows)[: settings.max_rows]
-        rows = np.sort(draw)
+        rows = np.sort(np.random.default_rng(seed).permutation(rows)[: settings.max_rows])
     model = RandomForestClassifier(
         settings.trees,
         min_samples_leaf=MIN_LEAF,
-        random_state=inputs.settings.seed,
+        random_state=seed,
         n_jobs=inputs.threads or -1,
     )
     x = np.ascontiguousarray(np.array([inputs.values[column][rows] for column in columns]).T)
     model.fit(x, inputs.labels[rows], sample_weight=inputs.weights[rows])
-    return Forest(columns, model.estimators_)
+
+    return partial(_average_trees, columns=columns, trees=model.estimators_)
 
 
-def _rule(inputs: BaselineInputs, wanted: list[str], points: Floats | None = None) -> Rule:
+def _average_trees(values: Columns, *, columns: npt.NDArray[np.intp], trees: list[Any]) -> Floats:
+    """Return the mean of the trees' probabilities, summed in a fixed order."""
+    rows = np.ascontiguousarray(values[columns].T)
+    total = np.zeros(len(rows))
+    for tree in trees:
+        total += tree.predict_proba(rows)[:, 1]
+    mean: Floats = np.clip(total / len(trees), MIN_PROBABILITY, 1 - MIN_PROBABILITY)
+    return mean
+
+
+def _rule(inputs: BaselineInputs, wanted: list[str], points: Floats | None = None) -> Predict:
     positions = {name: position for position, name in enumerate(inputs.names)}
-    absent = [name for name in wanted if name not in positions]
-    if absent or not wanted:
+    missing = [name for name in wanted if name not in positions]
+    if missing or not wanted:
         raise MissingColumnsError(
-            f"it needs the columns {listed(absent)}, which the feature settings do not make"
+            f"it needs the columns {listed(missing)}, which the feature settings do not make"
             if wanted
             else "the journey has no step of its kind"
         )
     columns = np.array([positions[name] for name in wanted])
-    column = _score(inputs.values, columns, points)
-    return Rule(
-        columns, points, fit_regression(column, inputs.labels, inputs.weights, WEAK_PENALTY)
-    )
+    score = _score(inputs.values, columns, points)
+    curve = fit_regression(score, inputs.labels, inputs.weights, WEAK_PENALTY)
+    return lambda values: sigmoid(curve.logit(_score(values, columns, points)))
 
 
-BASELINES: dict[str, Callable[[BaselineInputs], Predictor]] = {
+def _score(
+    values: Columns | RowView, columns: npt.NDArray[np.intp], points: Floats | None
+) -> Columns:
+    """Return the sum of columns, or of the points of those above zero, as one column."""
+    total = np.zeros((1, values.shape[1]))
+    for position, column in enumerate(columns):
+        x = values[column]
+        total[0] += x if points is None else points[position] * (x > 0)
+    return total.astype(np.float32)
+
+
+BASELINES: dict[str, Callable[[BaselineInputs], Predict]] = {
     "base_rate": _base_rate,
     "recency": _recency,
     "activity": _activity,

@@ -125,7 +125,10 @@ class Booster:
     def contributions(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Split each row's raw score into its columns by exact tree SHAP.
 
-        Parameters are those of :meth:`raw`.
+        Parameters
+        ----------
+        values, threads
+            As in :meth:`raw`.
 
         Returns
         -------
@@ -177,26 +180,19 @@ def fit_booster(
         **settings.model_dump(exclude={"num_iterations"}),
     }
     with LIGHTGBM_LOCK.hold(threads):
-        data = bin_rows(rows, target, parameters)
+        data = _bin_rows(rows, target, parameters)
         booster = lightgbm.train(parameters, data, num_boost_round=settings.num_iterations)
     text = booster.model_to_string(num_iteration=-1)
     return Booster(re.sub(r"\[num_threads: \d+\]", "[num_threads: 0]", text))
 
 
-def bin_rows(rows: RowView, target: dict[str, npt.NDArray[Any]], parameters: dict[str, Any]) -> Any:
+def _bin_rows(
+    rows: RowView, target: dict[str, npt.NDArray[Any]], parameters: dict[str, Any]
+) -> Any:
     """Return a `lightgbm.Dataset`: a byte per cell, made without a second matrix of floats.
 
     Few rows are passed on as they are. For many, the bins are determined from a sample, whose
     quantiles hardly differ, and the rows are then binned a block at a time.
-
-    Parameters
-    ----------
-    rows : RowView, shape (n_columns, n_rows)
-        Infinite values count as missing.
-    target : dict of str to ndarray
-        `label`, `weight`, perhaps `init_score`.
-    parameters : dict
-        LightGBM's; its `seed` draws the sample.
     """
     import lightgbm
 

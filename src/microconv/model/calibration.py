@@ -167,25 +167,18 @@ def choose_calibration(kinds: tuple[Kind, ...], logit: Floats, holdout: Holdout)
     holdout : Holdout
     """
     logit = logit + calibration_in_the_large(logit, holdout.labels, holdout.weights)
-    first = cross_validated_losses(kinds[0], logit, holdout)
+    first = _cross_validated_losses(kinds[0], logit, holdout)
     best, largest = kinds[0], 0.0
     for kind in kinds[1:]:
-        other = cross_validated_losses(kind, logit, holdout)
+        other = _cross_validated_losses(kind, logit, holdout)
         gain, error = paired_gain(first, other, holdout.prospects, holdout.weights)
         if gain > error and gain > largest:
             best, largest = kind, gain
     return fit_calibration(best, logit, holdout.labels, holdout.weights)
 
 
-def cross_validated_losses(kind: Kind, logit: Floats, holdout: Holdout) -> Floats:
-    """Return the loss of each row under a map fitted on the other folds.
-
-    Parameters
-    ----------
-    kind : {"none", "sigmoid", "beta"}
-    logit : ndarray of float64, shape (n_rows,)
-    holdout : Holdout
-    """
+def _cross_validated_losses(kind: Kind, logit: Floats, holdout: Holdout) -> Floats:
+    """Return the loss of each row under a map fitted on the other folds."""
     losses = np.empty(len(logit))
     for fold in range(FOLDS):
         out = holdout.prospects % FOLDS == fold

@@ -97,7 +97,10 @@ class Ensemble:
     def logit(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Return each row's logit, shape (n_rows,); no row depends on another.
 
-        Parameters are those of :meth:`base_logits`.
+        Parameters
+        ----------
+        values, threads
+            As in :meth:`base_logits`.
         """
         return self._calibrated(self._average(self._logits(threads), values))
 
@@ -115,7 +118,10 @@ class Ensemble:
     def predict(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Return each row's probability of converting, shape (n_rows,).
 
-        Parameters are those of :meth:`base_logits`.
+        Parameters
+        ----------
+        values, threads
+            As in :meth:`base_logits`.
         """
         return sigmoid(self.logit(values, threads=threads))
 
@@ -128,7 +134,12 @@ class Ensemble:
 
         Contributions of the base models are averaged as the logits are, and then rescaled
         through the calibration: for none and sigmoid by its slope, for beta by the mean slope
-        between intercept and logit. Parameters are those of :meth:`base_logits`.
+        between intercept and logit.
+
+        Parameters
+        ----------
+        values, threads
+            As in :meth:`base_logits`.
 
         Returns
         -------

@@ -116,7 +116,7 @@ def fit_ensemble(
     if conversions < config.model.ready.conversions:
         return _fit_small_data(training_set, train, config, known_before, conversions)
     plan = plan_validation(snapshots, train, labels, config)
-    with fitting_pool(config) as pool:
+    with _fitting_pool(config) as pool:
         # the trial is submitted first: cores that it leaves idle go on to the final models
         trial = (
             None
@@ -124,7 +124,7 @@ def fit_ensemble(
             else _submit_trial(training_set, plan, labels, config, pool)
         )
         columns = training_set.fit_columns(train, labels)
-        final = submit_base_models(snapshots, columns, train, config, known_before, pool)
+        final = _submit_base_models(snapshots, columns, train, config, known_before, pool)
         amounts = pool.submit(fit_known_amounts, snapshots, columns, train & labels)
         chosen = None if trial is None else trial()
         ensemble, amount = final(), amounts.result()
@@ -159,7 +159,7 @@ def _fit_small_data(
     snapshots = training_set.snapshots
     labels = known_labels(snapshots, known_before)
     columns = training_set.fit_columns(train, labels)
-    rows, weights = weighted_rows(snapshots, train, labels, config)
+    rows, weights = _weighted_rows(snapshots, train, labels, config)
     fallback = fit_fallback(
         DesignMatrix.from_values(columns.pick(rows)),
         labels[rows],
@@ -196,7 +196,7 @@ def _submit_trial(
         model=config.model.model_copy(update={"max_negatives": negatives}),
         max_positives=TRIAL_POSITIVES,
     )
-    trial = submit_base_models(snapshots, columns, plan.train, sampled, plan.begins, pool)
+    trial = _submit_base_models(snapshots, columns, plan.train, sampled, plan.begins, pool)
     rows, holdout = _validation_rows(snapshots, plan, labels)
 
     def choose() -> tuple[Weights, Calibration]:
@@ -230,7 +230,7 @@ def _validation_rows(
 
 
 @contextmanager
-def fitting_pool(config: TrainingConfig) -> Iterator[Executor]:
+def _fitting_pool(config: TrainingConfig) -> Iterator[Executor]:
     """Open a thread pool in which no fit starts threads of BLAS.
 
     A regression limits BLAS itself, but a thread that leaves that limit lifts it for another
@@ -263,11 +263,11 @@ def fit_base_models(
     config : TrainingConfig
     known_before : datetime or None
     """
-    with fitting_pool(config) as pool:
-        return submit_base_models(snapshots, columns, train, config, known_before, pool)()
+    with _fitting_pool(config) as pool:
+        return _submit_base_models(snapshots, columns, train, config, known_before, pool)()
 
 
-def submit_base_models(
+def _submit_base_models(
     snapshots: pd.DataFrame,
     columns: FittedColumns,
     train: Mask,
@@ -275,12 +275,9 @@ def submit_base_models(
     known_before: datetime | None,
     pool: Executor,
 ) -> Callable[[], Ensemble]:
-    """Submit the base models, one thread each; the returned function waits for them.
-
-    Parameters are those of :func:`fit_base_models`, and the pool of :func:`fitting_pool`.
-    """
+    """Submit the base models, one thread each; the returned function waits for them."""
     known, model = known_labels(snapshots, known_before), config.model
-    rows, weights = weighted_rows(snapshots, train, known, config)
+    rows, weights = _weighted_rows(snapshots, train, known, config)
     values, known = columns.pick(rows), known[rows]
     exits = known_exits(snapshots, known_before)[rows] if model.competing_risks else None
     follow_up = follow_up_rows(snapshots, config, now=known_before)
@@ -296,18 +293,10 @@ def submit_base_models(
     return lambda: Ensemble(trees.result(), hazard.result(), regression.result())
 
 
-def weighted_rows(
+def _weighted_rows(
     snapshots: pd.DataFrame, train: Mask, known: Mask, config: TrainingConfig
 ) -> tuple[npt.NDArray[np.intp], Floats]:
-    """Return the sorted positions of the rows to fit on, downsampled, and their weights.
-
-    Parameters
-    ----------
-    snapshots : DataFrame
-    train, known : ndarray of bool, shape (n_rows,)
-        Training rows, and rows known to have converted.
-    config : TrainingConfig
-    """
+    """Return the sorted positions of the rows to fit on, downsampled, and their weights."""
     rows = sorted_rows(snapshots, train)
     chosen = snapshots.iloc[rows]
     kept, weights = downsample_negatives(

@@ -125,7 +125,10 @@ class Hazard:
     def logit(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Return the logit of converting within the horizon, shape (n_rows,).
 
-        Parameters are those of :meth:`~microconv.model.booster.Booster.raw`.
+        Parameters
+        ----------
+        values, threads
+            As in :meth:`~microconv.model.booster.Booster.raw`.
         """
         return self._link(self.booster.raw(values, threads=threads))
 
@@ -138,7 +141,10 @@ class Hazard:
     def contributions(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Split each row's logit into its columns: those of the score, rescaled alike.
 
-        Parameters are those of :meth:`~microconv.model.booster.Booster.raw`.
+        Parameters
+        ----------
+        values, threads
+            As in :meth:`~microconv.model.booster.Booster.raw`.
 
         Returns
         -------
@@ -232,7 +238,7 @@ def fit_hazard(parts: tuple[Columns, ...], follow_up: FollowUp, config: Training
     horizon = config.horizon.total_seconds() / 86_400
     near = follow_up.censor_at(horizon)
     zero = np.zeros(len(near.rows))
-    offset = np.interp(near.days, *estimate_baseline(near, zero, horizon))
+    offset = np.interp(near.days, *_estimate_baseline(near, zero, horizon))
     target = {
         "label": near.converted.astype(np.float32),
         "weight": near.weights.astype(np.float32),
@@ -247,25 +253,15 @@ def fit_hazard(parts: tuple[Columns, ...], follow_up: FollowUp, config: Training
     rows = RowView(parts, near.rows)
     booster = fit_booster(rows, target, config.model.hazard, fixed)
     score = score_in_blocks(partial(booster.raw, threads=1), rows, threads=config.threads)
-    baseline = estimate_baseline(follow_up.censor_at(MAX_DAYS), score, horizon)
+    baseline = _estimate_baseline(follow_up.censor_at(MAX_DAYS), score, horizon)
     return Hazard(booster, *baseline, horizon)
 
 
-def estimate_baseline(follow_up: FollowUp, score: Floats, horizon: float) -> tuple[Floats, Floats]:
-    """Estimate the cumulative baseline: conversions over weighted time at risk, per interval.
+def _estimate_baseline(follow_up: FollowUp, score: Floats, horizon: float) -> tuple[Floats, Floats]:
+    """Return knots and cumulative baseline: conversions over weighted time at risk, per interval.
 
-    Parameters
-    ----------
-    follow_up : FollowUp
-    score : ndarray of float64, shape (n_rows,)
-        Log rate of each row over the baseline's.
-    horizon : float
-        Days; one of the knots.
-
-    Returns
-    -------
-    days, cumulative : ndarray of float64, shape (n_knots,)
-        From 0 to the last knot that enough rows were followed to.
+    `score` is the log rate of each row over the baseline's. The last knot is the last one that
+    enough rows were followed to; the horizon, in days, is one of the knots.
     """
     knots = sorted({*KNOTS, horizon})
     risk, total = follow_up.weights * np.exp(score), [0.0]

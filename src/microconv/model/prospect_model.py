@@ -173,15 +173,20 @@ class ProspectModel:
     def predict(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Return each row's probability of converting within the horizon; never nan.
 
-        Parameters and errors are those of :meth:`logit`.
+        Parameters
+        ----------
+        values, threads
+            As in :meth:`logit`, errors included.
         """
         return sigmoid(self.logit(values, threads=threads))
 
     def probability_within(self, probability: Floats, days: float) -> Floats:
         """Convert probabilities for the horizon into those for another number of days.
 
-        Parameters and the result are those of
-        :meth:`~microconv.model.hazard.Hazard.probability_within`.
+        Parameters
+        ----------
+        probability, days
+            As in :meth:`~microconv.model.hazard.Hazard.probability_within`, and so is the result.
         """
         return self.ensemble.hazard.probability_within(probability, days)
 
@@ -198,7 +203,10 @@ class ProspectModel:
     def logit_contributions(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Split each row's logit exactly into the contributions of its columns.
 
-        Parameters and errors are those of :meth:`logit`.
+        Parameters
+        ----------
+        values, threads
+            As in :meth:`logit`, errors included.
 
         Returns
         -------

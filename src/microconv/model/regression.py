@@ -3,9 +3,9 @@
 ::
 
     logit = intercept + sum over columns of
-                weight · (clip(squash(x), low, high) − centre) / scale    where x is a number
+                weight · (clip(_squash(x), low, high) − centre) / scale    where x is a number
                 missing                                                  where it is nan or ±inf
-    squash(x) = sign(x) · log(1 + |x|)
+    _squash(x) = sign(x) · log(1 + |x|)
 
 A column that is missing in some training rows has two coefficients, one for its value and
 one for being missing ("never visited pricing" differs from "visited it long ago"). Columns
@@ -115,7 +115,7 @@ class Regression:
             Its position.
         values : ndarray of float32, shape (n_rows,)
         """
-        x = squash(values)
+        x = _squash(values)
         present = np.isfinite(x)
         x = np.clip(x, self.low[column], self.high[column]) - self.centre[column]
         x *= self.weight[column] / self.scale[column]
@@ -123,12 +123,12 @@ class Regression:
         return out
 
 
-def squash(values: npt.NDArray[np.floating[Any]]) -> Floats:
+def _squash(values: npt.NDArray[np.floating[Any]]) -> Floats:
     """Return sign(x) · log(1 + |x|): it shortens long tails, and keeps the sign and zero.
 
     Examples
     --------
-    >>> squash(np.array([-1.0, 0.0, np.e - 1])).round(3).tolist()
+    >>> _squash(np.array([-1.0, 0.0, np.e - 1])).round(3).tolist()
     [-0.693, 0.0, 1.0]
     """
     x = values.astype(np.float64)
@@ -164,7 +164,7 @@ class DesignMatrix:
     def from_values(cls, values: Columns | RowView) -> DesignMatrix:
         """Prepare every column that is not constant."""
         unit = fit_scaling(values)
-        used, groups = unit.used_columns(), missing_patterns(values)
+        used, groups = unit.used_columns(), _missing_patterns(values)
         matrix = np.empty((values.shape[1], len(used) + len(groups)))
         for begin in range(0, len(used), COLUMNS_AT_A_TIME):
             here = used[begin : begin + COLUMNS_AT_A_TIME]
@@ -226,7 +226,7 @@ def fit_scaling(values: Columns | RowView) -> Regression:
     low, high, centre, weight, missing = np.zeros((5, len(values)))
     scale = np.ones(len(values))
     for position, column in enumerate(values):
-        x = squash(column[np.isfinite(column)])
+        x = _squash(column[np.isfinite(column)])
         if len(x) == 0 or x.min() == x.max():
             continue
         lowest, highest = np.quantile(x, [CLIP, 1 - CLIP])
@@ -239,14 +239,8 @@ def fit_scaling(values: Columns | RowView) -> Regression:
     return Regression(0.0, low, high, centre, scale, weight, missing)
 
 
-def missing_patterns(values: Columns | RowView) -> list[list[int]]:
-    """Group the columns that are missing in the same training rows.
-
-    Returns
-    -------
-    list of list of int
-        Positions of columns; those that are (nearly) never or always missing are in no group.
-    """
+def _missing_patterns(values: Columns | RowView) -> list[list[int]]:
+    """Group the columns that are missing in the same rows, (nearly) never or always aside."""
     groups: dict[bytes, list[int]] = {}
     for position, column in enumerate(values):
         gone = ~np.isfinite(column)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -51,25 +51,14 @@ STARTUP_TRIALS = 5
 
 
 @dataclass(frozen=True)
-class InnerFold:
-    """What a trial is fitted and validated on.
+class _InnerFold:
+    """What a trial is fitted and validated on; `rows` and `labels` are those of validation."""
 
-    Attributes
-    ----------
-    now : datetime
-        When training ended.
-    columns : FittedColumns
-    train : ndarray of bool, shape (n_rows,)
-    rows : ndarray of int64, shape (n_validation,)
-        Positions of the validation rows.
-    labels : ndarray of bool, shape (n_validation,)
-    """
-
-    now: datetime
-    columns: FittedColumns = field(repr=False)
-    train: Mask = field(repr=False)
-    rows: npt.NDArray[np.intp] = field(repr=False)
-    labels: Mask = field(repr=False)
+    now: datetime  # when training ended
+    columns: FittedColumns
+    train: Mask
+    rows: npt.NDArray[np.intp]
+    labels: Mask
 
 
 def search(
@@ -131,7 +120,7 @@ def search(
     )
 
 
-def _inner_fold(known: TrainingSet, fold: Fold, until: datetime) -> InnerFold | None:
+def _inner_fold(known: TrainingSet, fold: Fold, until: datetime) -> _InnerFold | None:
     """Prepare a fold; None where there is too little of an outcome."""
     train, test = (labelled_rows_at(known, dates) for dates in (fold.train, fold.test))
     now, rows = fold.test[0], sorted_rows(known.snapshots, test)
@@ -139,23 +128,16 @@ def _inner_fold(known: TrainingSet, fold: Fold, until: datetime) -> InnerFold | 
     for labels in (then[train], later[rows]):
         if min(labels.sum(), (~labels).sum()) < MIN_PER_CLASS:
             return None
-    return InnerFold(now, known.fit_columns(train, then), train, rows, later[rows])
+    return _InnerFold(now, known.fit_columns(train, then), train, rows, later[rows])
 
 
 def _run_trials(
     snapshots: pd.DataFrame,
-    inner: list[InnerFold],
+    inner: list[_InnerFold],
     config: TrainingConfig,
     advance: Callable[[], None],
 ) -> tuple[list[Trial], dict[int, Floats]]:
-    """Try the given settings and then the proposed ones.
-
-    Returns
-    -------
-    trials : list of Trial
-    losses : dict of int to ndarray of float64, shape (n_validation,)
-        Of the trials that were finished.
-    """
+    """Try the given settings and then the proposed ones; return row losses of finished trials."""
     import optuna
 
     trials: list[Trial] = []
@@ -183,7 +165,7 @@ def _run_trials(
             trial.report(loss, step)
             return trial.should_prune()
 
-        done = run(propose(trial), prune=prune)
+        done = run(_propose(trial), prune=prune)
         if done.loss is None:
             raise optuna.TrialPruned
         return done.loss
@@ -204,7 +186,7 @@ def _run_trials(
     return trials, losses
 
 
-def _losses(snapshots: pd.DataFrame, fold: InnerFold, config: TrainingConfig) -> Floats:
+def _losses(snapshots: pd.DataFrame, fold: _InnerFold, config: TrainingConfig) -> Floats:
     """Fit, and return the loss of each validation row, calibrated in the large."""
     ensemble = fit_base_models(snapshots, fold.columns, fold.train, config, fold.now)
     logits = ensemble.base_logits(fold.columns.take(fold.rows), threads=config.threads)
@@ -212,7 +194,7 @@ def _losses(snapshots: pd.DataFrame, fold: InnerFold, config: TrainingConfig) ->
     return row_losses(logit + calibration_in_the_large(logit, fold.labels), fold.labels)
 
 
-def propose(trial: optuna.Trial) -> Parameters:
+def _propose(trial: optuna.Trial) -> Parameters:
     """Propose parameters: small trees with few columns each, alike for trees and hazard.
 
     The number of rounds follows from the product of rate and rounds: a low rate with few

@@ -317,10 +317,10 @@ def downsample_negatives(
     """
     positives = int(converted.sum())
     share = 1.0 if max_positives is None else min(1.0, max_positives / max(positives, 1))
-    fraction = negative_fraction(converted, max_negatives, share)
+    fraction = _negative_fraction(converted, max_negatives, share)
     if fraction >= 1 and share >= 1:
         return np.ones(len(converted), dtype=bool), weights
-    kept: Mask = hash_uniforms(snapshots) < np.where(converted, share, fraction)
+    kept: Mask = _hash_uniforms(snapshots) < np.where(converted, share, fraction)
     scaled = weights.copy()
     for side in (converted, ~converted):
         drawn = side & kept
@@ -329,26 +329,18 @@ def downsample_negatives(
     return kept, scaled[kept]
 
 
-def negative_fraction(
+def _negative_fraction(
     converted: Mask, max_negatives: int | None, positive_share: float = 1.0
 ) -> float:
     """Return the probability that a row without a conversion is drawn.
 
-    Parameters
-    ----------
-    converted : ndarray of bool, shape (n_rows,)
-    max_negatives : int or None
-        None keeps all.
-    positive_share : float
-        Share of the rows with a conversion that is drawn.
-
     Examples
     --------
-    >>> negative_fraction(np.arange(1000) < 10, 99)
+    >>> _negative_fraction(np.arange(1000) < 10, 99)
     0.1
-    >>> negative_fraction(np.arange(1000) < 100, 99)
+    >>> _negative_fraction(np.arange(1000) < 100, 99)
     0.4444444444444444
-    >>> negative_fraction(np.arange(1000) < 10, None)
+    >>> _negative_fraction(np.arange(1000) < 10, None)
     1.0
     """
     positives = int(converted.sum())
@@ -360,7 +352,7 @@ def negative_fraction(
     )
 
 
-def hash_uniforms(snapshots: pd.DataFrame) -> Floats:
+def _hash_uniforms(snapshots: pd.DataFrame) -> Floats:
     """Return a number in [0, 1) per row, hashed from its prospect and instant."""
     keys = pd.DataFrame(
         {
@@ -380,7 +372,7 @@ def describe_downsampling(converted: Mask, max_negatives: int | None) -> str:
     converted : ndarray of bool, shape (n_rows,)
     max_negatives : int or None
     """
-    fraction = negative_fraction(converted, max_negatives)
+    fraction = _negative_fraction(converted, max_negatives)
     if fraction >= 1:
         return ""
     negatives = int((~converted).sum())

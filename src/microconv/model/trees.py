@@ -62,7 +62,10 @@ class ConversionTrees:
     def logit(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Return the logit of converting within the horizon, shape (n_rows,).
 
-        Parameters are those of :meth:`~microconv.model.booster.Booster.raw`.
+        Parameters
+        ----------
+        values, threads
+            As in :meth:`~microconv.model.booster.Booster.raw`.
         """
         scores = self.booster.raw(values, threads=threads)
         if not self.competing:
@@ -73,7 +76,10 @@ class ConversionTrees:
     def contributions(self, values: Columns, *, threads: int | None = None) -> Floats:
         """Split each row's logit into its columns by exact tree SHAP of the scores.
 
-        Parameters are those of :meth:`~microconv.model.booster.Booster.raw`.
+        Parameters
+        ----------
+        values, threads
+            As in :meth:`~microconv.model.booster.Booster.raw`.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""`backtest` and `model`: how models are tried and learnt."""
+"""`backtest` and `model`: how models are trained and tested."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class BacktestSettings(Section):
     Attributes
     ----------
     folds : int
-        How many test blocks, walking back from the last closed window.
+        Number of test blocks, walking back from the last closed window.
     test_snapshots : int
-        How many consecutive `as_of` dates one test block holds.
+        Number of consecutive `as_of` dates in a test block.
     min_train_snapshots : int
         A fold with fewer training dates is not planned.
     label_lag_days : float
@@ -37,9 +37,23 @@ class BacktestSettings(Section):
 
 
 class TreeSettings(Section):
-    """LightGBM, in its own parameter names where it has one.
+    """LightGBM parameters, passed on under their own names; the defaults are for few conversions.
 
-    The defaults are small trees with few columns each: conversions are few.
+    Attributes
+    ----------
+    num_iterations : int
+        Number of trees.
+    learning_rate : float
+    num_leaves : int
+        Leaves of a tree, at most.
+    min_data_in_leaf : int
+        Rows in a leaf, at least.
+    feature_fraction : float
+        Share of the columns that a tree may use.
+    bagging_fraction : float
+        Share of the rows that a tree is fitted on.
+    lambda_l2 : float
+        L2 penalty on the values of the leaves.
     """
 
     num_iterations: Count = 150
@@ -52,32 +66,55 @@ class TreeSettings(Section):
 
 
 class RegressionSettings(Section):
-    """Logistic regression: `inverse_penalty` is scikit-learn's C."""
+    """Logistic regression.
+
+    Attributes
+    ----------
+    inverse_penalty : float
+        `C` of scikit-learn's LogisticRegression.
+    """
 
     inverse_penalty: Annotated[float, Field(gt=0)] = 0.001
 
 
 class PointsSettings(Section):
-    """The hand-made score: points for a step done in the last `within_days` days."""
+    """The baseline `points`.
+
+    Attributes
+    ----------
+    within_days : float
+        Steps of the last so many days count.
+    per_commitment : float
+        Points per step and unit of commitment.
+    """
 
     within_days: Days = 30
     per_commitment: float = 1.0
 
 
 class ForestSettings(Section):
-    """The control: a random forest on counts."""
+    """The baseline `forest`: a random forest on counts.
+
+    Attributes
+    ----------
+    trees : int
+    max_rows : int
+        It is fitted on a random sample of at most so many rows.
+    """
 
     trees: Count = 200
     max_rows: Count = 20_000
 
 
 class ReadinessSettings(Section):
-    """What it takes to call by a model: below it the data are thin.
+    """The minimum for a model that calls can be based on.
 
     Attributes
     ----------
-    conversions, prospects : int
-        With fewer conversions the model is held to the journey's stages and commitments.
+    conversions : int
+        With fewer, the model is a regression with a prior taken from the journey.
+    prospects : int
+        With fewer, the data are thin.
     days : float
         From the first to the last training date.
     thin_share : float
@@ -91,15 +128,14 @@ class ReadinessSettings(Section):
 
 
 class FallbackSettings(Section):
-    """The model below the minimum: what is believed of the journey before looking.
+    """The prior of the model below the minimum.
 
     Attributes
     ----------
     log_odds_per_sd : float
-        Log odds by which a prospect one standard deviation ahead on the journey's
-        points is believed to be ahead.
+        Prior mean of the log odds for one standard deviation of the journey's points.
     prior_sd : float
-        Standard deviation of that belief: conversions overrule it by and by.
+        Its standard deviation: the smaller, the longer the prior outweighs the conversions.
     """
 
     log_odds_per_sd: Annotated[float, Field(ge=0, le=3)] = 0.3
@@ -107,17 +143,17 @@ class FallbackSettings(Section):
 
 
 class SearchSettings(Section):
-    """Whether settings of trees and regression are searched for, before anything is tested.
+    """A hyper-parameter search before the backtest begins.
 
     Attributes
     ----------
     trials : int
-        How many settings are tried beside the given ones; 0 for no search.
+        How many sets of parameters are tried besides the given one; 0 for no search.
     time_limit_minutes : float or None
-        No trial begins later than this. A search that it cuts short depends on the
-        speed of the machine: only without a limit is the same seed the same answer.
+        No trial begins later than this. A search cut short by it depends on the speed of the
+        machine and is not reproducible.
     seed : int
-        Of the sampler that proposes settings.
+        Of the sampler that proposes parameters.
     """
 
     trials: Annotated[int, Field(ge=0)] = 0
@@ -126,28 +162,27 @@ class SearchSettings(Section):
 
 
 class ModelSettings(Section):
-    """How the models learn.
+    """How models are trained.
 
     Attributes
     ----------
+    seed : int
+        Of every random number in training.
+    search : SearchSettings
+        Its result replaces parameters of `trees`, `hazard` and `regression`.
     trees, hazard : TreeSettings
-        The trees that learn whether, and the trees that learn when.
+        The trees for whether, and the trees for when a prospect converts.
     competing_risks : bool
-        Whether `trees` learns leaving (steps of `kind: exit`) as an outcome of its own,
-        where enough left: three times the trees.
-    ready : ReadinessSettings
-    fallback : FallbackSettings
-        From how much on there is enough to learn from, and the model below it.
+        Whether leaving (steps of `kind: exit`) is an outcome of its own in `trees`, where
+        enough left: three times as many trees.
     calibration_share : float
-        Share of the training dates, the latest, on which blend weight and
-        calibration are chosen before everything is refitted on all of them.
+        Share of the training dates, the latest, on which the weights of the base models and
+        the calibration are chosen before everything is refitted on all of them.
     calibrations : tuple of str
         The candidates; the first is kept unless another is better there.
     max_negatives : int or None
-        Models learn from every row with a conversion, and from about so many of those
-        without, weighed back to all of them. None: from every row.
-    search : SearchSettings
-        What it finds takes the place of `trees`, `hazard` and `regression`.
+        About so many rows without a conversion are used, reweighted to all of them, and every
+        row with one. None: every row.
     """
 
     seed: Seed
