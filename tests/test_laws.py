@@ -13,6 +13,8 @@ from microconv.features.matrix import FAMILIES, build_features, column_names
 from microconv.histories.arrays import microseconds
 from microconv.histories.load import concat_histories, load_histories
 from microconv.histories.visible import visible_events
+from microconv.measurement.impact.person_time import ever_completed
+from microconv.measurement.study.human_events import HumanEvents
 from microconv.settings import FeatureSettings
 from worlds.logs import AS_OF, JOURNEY, event, event_rows, instant, log_of
 
@@ -136,6 +138,26 @@ def test_snapshots_do_not_affect_each_other(rows, shift):
             visible.select(np.array([row])), JOURNEY, EVERYTHING, {}, fitted=False
         )
         np.testing.assert_array_equal(alone[:, 0], whole[:, row])
+
+
+@given(rows=event_rows(-90 * 86_400, -1, late=False))
+def test_features_and_measurement_agree_on_who_completed_a_sequence(rows):
+    """Two kernels that cannot share code across files have one meaning of a sequence."""
+    if not rows:
+        return
+    histories = histories_with_attributes(rows, [])
+    everyone = np.arange(len(histories))
+    visible = visible_events(histories, everyone, np.full(len(histories), microseconds(AS_OF)))
+    names = column_names(JOURNEY, EVERYTHING, {}, fitted=False)
+    values = build_features(visible, JOURNEY, EVERYTHING, {}, fitted=False)
+    zeros = np.zeros(len(histories.time), np.int64)
+    h = histories
+    events = HumanEvents(h.offsets, h.time, h.time, h.step, h.time, zeros.astype(np.int16), zeros)
+    for sequence in (("blog", "guide", "pricing"), ("pricing", "blog"), ("guide", "reference")):
+        codes = np.array([JOURNEY.code_of(step) for step in sequence], np.int16)
+        done = values[names.index(f"path.{'>'.join(sequence)}.done")]
+        completed = ever_completed(codes, events, within=10**17)
+        np.testing.assert_array_equal(done == 1, completed)
 
 
 def test_every_column_has_one_name():

@@ -1,1 +1,1 @@
-"""Feature families: one file each, one compiled kernel each; `matrix` puts them side by side."""
+"""Features of snapshots: the families, the feature matrix and the training set."""

@@ -99,6 +99,10 @@ def column_names(
         Of the fitted families; empty for the stateless ones.
     fitted : bool
         Which of the two kinds of family.
+
+    Returns
+    -------
+    list of str
     """
     return [
         column
@@ -194,7 +198,7 @@ def write_columns(path: Path, blocks: Iterable[Columns], names: Iterable[str]) -
     """Write feature columns as Parquet, one row group per block of rows.
 
     Plain float32 with lz4 and without statistics is the cheapest to write and to read:
-    most cells are zero or nan, and nobody filters a feature matrix.
+    most cells are zero or nan, and a feature matrix is always read whole.
 
     Parameters
     ----------

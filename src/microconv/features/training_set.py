@@ -260,8 +260,8 @@ def load_training_set(
     rows = pa.concat_tables(tables)
     if not pc.any(rows.column("observed"), min_count=0).as_py():
         raise NotEnoughDataError(
-            "No snapshot has a label: no outcome window has closed yet, or nobody was in the "
-            "cohort. Take earlier snapshots, shorten `snapshots.horizon_days` or bring a longer "
+            "No snapshot has a label: no outcome window has closed yet, or the cohort is "
+            "empty. Take earlier snapshots, shorten `snapshots.horizon_days` or bring a longer "
             "export."
         )
     names, values = read_features(features, followed)

@@ -1,1 +1,1 @@
-"""From a bucket of the log to arrays, questions and labels."""
+"""Histories of prospects as arrays, and the snapshots taken of them: cohort and labels."""

@@ -7,8 +7,8 @@ customer on 20 May; the outcomes are complete until 1 July.
 * 8 May: in the cohort; 20 May lies in [8 May, 7 June), so the label is positive.
 * 22 May: she is a customer already. Not in the cohort.
 
-If her deal is entered into the CRM only on 27 May, nobody can know of it on 22 May: she is
-in the cohort then, and the label is negative, as nothing more followed.
+If her deal is entered into the CRM only on 27 May, it is not known on 22 May: she is in the
+cohort then, and the label is negative, as nothing more followed.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def visible_events(histories: Histories, prospect: Int64, as_of: Int64) -> Visib
 def visible_prefixes(
     histories: Histories, prospect: Int64, end: Int64, as_of: Int64
 ) -> VisibleEvents:
-    """Let each snapshot see the events of a history up to a given position.
+    """Return the events of each history up to a given position as the visible ones.
 
     For prefix benchmarks, where events at one instant are split and `as_of` alone cannot
     express where a prefix ends.

@@ -19,7 +19,7 @@ class StepSettings(Section):
     stage : str or None
         One of `stages`; required for micro steps.
     commitment : int
-        How much a micro step asks of the prospect, from 1 to 5.
+        How much effort or intent a micro step takes, from 1 to 5; 0 for other steps.
     events : tuple of str
         Event names; by default the name of the step.
     label : str or None
