@@ -1,4 +1,4 @@
-"""Spark runs the very function that one machine runs: the same bits, whatever is lost on the way.
+"""Spark runs the function that one machine runs: identical results, even if tasks are lost.
 
 That the function is right is proved elsewhere, against slow oracles; here only
 that a cluster changes nothing.
@@ -132,19 +132,19 @@ def test_a_lost_partition_is_worked_out_again_to_the_same_list(log, cluster, tmp
 
 
 def test_a_task_that_dies_every_time_is_told_in_one_sentence(cluster):
-    """Spark's report has pages; whoever runs the pipeline needs the line that says what."""
+    """Spark's report has pages; the user needs the one line with the cause."""
 
     def dies(bucket):
         os._exit(1)
 
-    with pytest.raises(EngineError) as told:
+    with pytest.raises(EngineError) as error:
         list(cluster.map_buckets(dies, 2, codec=JSON_CODEC))
-    assert "Spark failed" in str(told.value)
-    assert "\n" not in str(told.value)
+    assert "Spark failed" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def test_what_a_task_fails_of_is_told_by_its_last_line(cluster):
-    """An error that nobody foresaw keeps its words, and loses its traceback."""
+    """An unforeseen error keeps its message and loses its traceback."""
 
     def fails(bucket):
         raise OSError("no such mount")
@@ -170,7 +170,7 @@ def test_results_come_in_the_order_of_the_buckets(cluster, monkeypatch, at_once)
 
 
 def test_a_session_that_runs_is_used_and_left_running(cluster):
-    """In a notebook the session belongs to somebody else."""
+    """In a notebook the session may be in use by other code."""
     with open_engine(SPARK) as again:
         assert again.session is cluster.session
     assert list(cluster.map_buckets(lambda bucket: bucket, 2, codec=JSON_CODEC)) == [0, 1]

@@ -45,8 +45,8 @@ def cluster() -> Iterator[Engine]:
         yield engine
 
 
-def bring_up(exports: Exports, engine: EngineSettings) -> str:
-    """Ingest what changed; return the line that is said of it."""
+def update(exports: Exports, engine: EngineSettings) -> str:
+    """Ingest what changed; return the summary line."""
     settings = section(*SOURCES, bots={"enabled": True}, buckets=4)
     raw = exports.folder / "raw"
     with open_cache(cache_folder(exports.outputs.log)) as cache:
@@ -64,13 +64,13 @@ def on_one_machine(exports: Exports, folder: Path) -> dict[str, str]:
     elsewhere = Exports(folder)
     folder.mkdir()
     (folder / "raw").symlink_to((exports.folder / "raw").absolute())
-    bring_up(elsewhere, EngineSettings(threads=2))
+    update(elsewhere, EngineSettings(threads=2))
     return made(elsewhere)
 
 
 @pytest.fixture
 def hard(tmp_path: Path) -> Exports:
-    """Several files of three formats: merges, copies, scanners, late rows, and rows refused."""
+    """Several files of three formats: merges, copies, scanners, late rows and rejected rows."""
     exports, random = Exports(tmp_path / "hard"), Random(7)
     for day in range(3):
         exports.write(f"web{day}.jsonl", "\n".join(calls(random)))
@@ -91,36 +91,36 @@ def hard(tmp_path: Path) -> Exports:
 
 def test_spark_writes_the_log_of_one_machine(hard: Exports, tmp_path: Path) -> None:
     """At first, after a file was added and one changed, and after one went: only those are read."""
-    assert bring_up(hard, SPARK).startswith("read all 10 exports")
+    assert update(hard, SPARK).startswith("read all 10 exports")
     assert made(hard) == on_one_machine(hard, tmp_path / "first")
     hard.write("web1.jsonl", "\n".join(calls(Random(8))))
     hard.write("mail9.jsonl", json.dumps({"email": "e@mail.example", "event": "click",
                                           "timestamp": FIRST + 9 * 86_400}))  # fmt: skip
-    assert bring_up(hard, SPARK) == "read 2 of 11 exports; the others had not changed"
+    assert update(hard, SPARK) == "read 2 of 11 exports; the others had not changed"
     assert made(hard) == on_one_machine(hard, tmp_path / "again")
     (hard.folder / "raw" / "web2.jsonl").unlink()
-    assert bring_up(hard, SPARK) == "read 0 of 10 exports; the others had not changed"
+    assert update(hard, SPARK) == "read 0 of 10 exports; the others had not changed"
     assert made(hard) == on_one_machine(hard, tmp_path / "less")
-    assert len(hard.refused()) > 6
+    assert len(hard.rejected()) > 6
 
 
-def test_what_spark_kept_one_machine_goes_on_with(hard: Exports) -> None:
-    """And the other way round: a part is named by what its rows follow from, not by who read."""
-    bring_up(hard, SPARK)
+def test_one_machine_uses_the_cache_that_spark_wrote(hard: Exports) -> None:
+    """And vice versa: a cache key depends on what the rows depend on, not on who read them."""
+    update(hard, SPARK)
     hard.write("table9.csv", "who,when,what\nbob,2024-01-05T00:00:00Z,visit\n")
-    assert bring_up(hard, EngineSettings()).startswith("read 1 of 11")
+    assert update(hard, EngineSettings()).startswith("read 1 of 11")
     hard.write("table9.csv", "who,when,what\nbob,2024-01-06T00:00:00Z,visit\n")
-    assert bring_up(hard, SPARK).startswith("read 1 of 11")
+    assert update(hard, SPARK).startswith("read 1 of 11")
 
 
 def test_tasks_that_die_are_run_again_to_the_same_log(
     hard: Exports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each reading and each sorting is done twice, as the first process ends before it says so."""
+    """Each reading and each sorting is done twice, as the first process ends before it reports."""
     marks, job = tmp_path / "tried", count()
     marks.mkdir()
 
-    def dying_once(function, pack, asked_by):  # type: ignore[no-untyped-def]
+    def dying_once(function, encode, driver):  # type: ignore[no-untyped-def]
         number = next(job)
 
         def work(task):  # type: ignore[no-untyped-def]
@@ -130,10 +130,10 @@ def test_tasks_that_die_are_run_again_to_the_same_log(
                 os._exit(1)
             return result
 
-        return bucket_task(work, pack, asked_by)
+        return bucket_task(work, encode, driver)
 
     monkeypatch.setattr(spark, "bucket_task", dying_once)
-    bring_up(hard, SPARK)
+    update(hard, SPARK)
     monkeypatch.undo()
     assert len(list(marks.iterdir())) == 10 + 4
     assert made(hard) == on_one_machine(hard, tmp_path / "one")
@@ -144,13 +144,13 @@ def test_tasks_that_die_are_run_again_to_the_same_log(
 
 def test_a_file_that_cannot_be_read_is_named_and_the_old_log_stays(hard: Exports) -> None:
     """The error of a task is the error of one machine."""
-    bring_up(hard, SPARK)
+    update(hard, SPARK)
     before = made(hard)
     hard.write("table4.csv", "who,at,what\nada,2024-01-09T00:00:00Z,visit\n")
-    with pytest.raises(SourceError) as told:
-        bring_up(hard, SPARK)
-    with pytest.raises(SourceError) as told_here:
-        bring_up(hard, EngineSettings())
-    assert str(told.value) == str(told_here.value)
-    assert "table4.csv" in str(told.value)
+    with pytest.raises(SourceError) as error:
+        update(hard, SPARK)
+    with pytest.raises(SourceError) as local_error:
+        update(hard, EngineSettings())
+    assert str(error.value) == str(local_error.value)
+    assert "table4.csv" in str(error.value)
     assert made(hard) == before

@@ -1,4 +1,4 @@
-"""What keeps Spark from starting is found before it starts, and told in one sentence."""
+"""What keeps Spark from starting is detected first, and reported in one sentence."""
 
 from __future__ import annotations
 
@@ -25,44 +25,44 @@ SPARK = EngineSettings(name="spark", master="local[2]")
 
 
 def test_without_pyspark_the_extra_is_named(monkeypatch):
-    """The base install has no Spark: whoever asks for it learns what to install."""
+    """The base install has no Spark: the error names what to install."""
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
     with pytest.raises(EngineError, match=r"microconv\[spark\]"), open_engine(SPARK):
         pass
 
 
 @pytest.mark.parametrize(("home", "where"), [(True, "in JAVA_HOME"), (False, "on the PATH")])
-def test_without_java_it_is_said_where_it_was_looked_for(monkeypatch, tmp_path, home, where):
-    """Spark itself says that a gateway process exited, which helps nobody."""
+def test_without_java_the_error_names_where_it_was_expected(monkeypatch, tmp_path, home, where):
+    """Spark itself only reports that a gateway process exited."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     if home:
         monkeypatch.setenv("JAVA_HOME", str(tmp_path))
-    with pytest.raises(EngineError, match=where) as told:
+    with pytest.raises(EngineError, match=where) as error:
         check_java()
-    assert "openjdk-17-jre-headless" in str(told.value)
+    assert "openjdk-17-jre-headless" in str(error.value)
 
 
-@pytest.mark.parametrize(("said", "release"), [("1.8.0_202", 8), ("11.0.2", 11), ("25", 25)])
-def test_a_java_that_spark_does_not_run_on_is_refused(monkeypatch, tmp_path, said, release):
+@pytest.mark.parametrize(("version", "release"), [("1.8.0_202", 8), ("11.0.2", 11), ("25", 25)])
+def test_a_java_that_spark_does_not_run_on_is_an_error(monkeypatch, tmp_path, version, release):
     """Too old, classes do not load; from 24 on, the login of Hadoop's libraries fails."""
     java = tmp_path / "bin" / "java"
     java.parent.mkdir()
-    java.write_text(f"#!/bin/sh\necho 'openjdk version \"{said}\"' >&2\n")
+    java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
     java.chmod(0o755)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(EngineError, match=rf"Java {release} was found"):
         check_java()
 
 
-def test_a_machine_with_other_versions_does_not_work_along():
-    """Another numba or LightGBM may round differently, and nobody would see it."""
+def test_a_machine_with_other_versions_is_not_used():
+    """Another numba or LightGBM may round differently, and it would go unnoticed."""
     require_same_versions(versions())
     with pytest.raises(EngineError, match=r"numpy [\d.]+ for 1\.0"):
         require_same_versions({**versions(), "numpy": "1.0"})
 
 
-def test_a_task_sends_back_what_a_user_can_mend_and_raises_what_nobody_foresaw():
+def test_a_task_returns_errors_a_user_can_fix_and_raises_all_others():
     """The first would fail again at every attempt; the second may be the fault of one machine."""
 
     def work(bucket):
@@ -122,16 +122,16 @@ def test_events_in_memory_are_not_sent_to_a_cluster():
 
 
 @pytest.mark.parametrize(
-    ("name", "master", "says"),
+    ("name", "master", "message"),
     [
         ("spark", None, "needs a `master`"),
         ("local", "local[2]", "set `name: spark`"),
         ("dask", None, "`dask` cannot be its name"),
     ],
 )
-def test_an_engine_and_its_master_belong_together(name, master, says):
+def test_an_engine_and_its_master_belong_together(name, master, message):
     """A master without Spark would be an option that does nothing."""
-    with pytest.raises(SettingsError, match=says):
+    with pytest.raises(SettingsError, match=message):
         engine_named(name, master)
 
 
@@ -139,8 +139,8 @@ def test_what_a_killed_task_leaves_behind_is_swept(tmp_path):
     """A half-written file of an attempt that died is no output of the stage."""
     with atomic_write(tmp_path / "0001.parquet") as fresh:
         fresh.write_text("whole")
-    beside = tmp_path / ".0001.parquet.killed"
-    beside.mkdir()
-    Path(beside, "0001.parquet").write_text("ha")
+    leftover = tmp_path / ".0001.parquet.killed"
+    leftover.mkdir()
+    Path(leftover, "0001.parquet").write_text("ha")
     remove_leftovers(tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["0001.parquet"]

@@ -33,7 +33,7 @@ def line(**fields: object) -> str:
 def test_a_missing_file_is_named_with_what_lies_there_instead(exports: Exports) -> None:
     """A typo in a name is found fastest by looking at the folder."""
     exports.write("visit_2024.csv", HEADER)
-    with pytest.raises(MissingInputError, match=r"visits\.csv.*there is `visit_2024\.csv`"):
+    with pytest.raises(MissingInputError, match=r"visits\.csv.*contains `visit_2024\.csv`"):
         exports.ingest({"files": "visits.csv"})
 
 
@@ -68,7 +68,7 @@ def test_an_empty_csv_is_an_error(exports: Exports, content: bytes) -> None:
 
 
 def test_a_header_cut_off_by_a_broken_gzip_is_not_called_empty(exports: Exports) -> None:
-    """The file holds something: the download broke, and that is what must be mended."""
+    """The file holds something: the download broke, and that is what must be fixed."""
     exports.write("a.csv.gz", gzip.compress((HEADER + GOOD).encode())[:14])
     with pytest.raises(SourceError, match=r"no whole header: the gzip stream ends before"):
         exports.ingest({"files": "a.csv.gz"})
@@ -90,7 +90,7 @@ def test_a_folder_where_a_file_is_promised_is_called_one(exports: Exports) -> No
 
 
 def test_a_pattern_that_is_none_is_named(exports: Exports) -> None:
-    """Python 3.13 takes it for `a*.csv`, older ones refuse it: neither with a traceback."""
+    """Python 3.13 takes it for `a*.csv`, older ones raise: neither with a traceback."""
     exports.write("b.csv", HEADER + GOOD)
     with pytest.raises(SourceError, match=r"a\*\*\.csv"):
         exports.ingest({"files": "a**.csv"})
@@ -144,7 +144,7 @@ def test_a_file_without_rows_is_zero_rows_and_said(
 def test_a_wrong_column_is_named_with_the_columns_there_are(
     exports: Exports, name: str, content: str
 ) -> None:
-    """Also in JSON lines, where no header says which keys there should be."""
+    """Also in JSON lines, where no header names the keys."""
     exports.write(name, content)
     columns = {"prospect_id": "who", "time": "when", "event": "whta"}
     with pytest.raises(MissingColumnError, match=r"`whta`.*`what`.*Did you mean `what`"):
@@ -188,8 +188,8 @@ def test_instants_that_mean_nothing_are_refused(exports: Exports) -> None:
     rows = "".join(f"bob,{when},visit\n" for when in INSTANTS)
     exports.write("a.csv", HEADER + GOOD + rows)
     exports.ingest({"files": "a.csv"})
-    refused = enumerate(INSTANTS.values(), start=3)
-    assert exports.refused() == [("source0", row, reason) for row, reason in refused]
+    rejected = enumerate(INSTANTS.values(), start=3)
+    assert exports.rejected() == [("source0", row, reason) for row, reason in rejected]
     assert exports.events("prospect_id") == [("ada",)]
 
 
@@ -214,7 +214,7 @@ def test_broken_csv_rows_are_lost_alone(exports: Exports, clean_quotes: bool) ->
     exports.write("a.csv", HEADER.encode() + b"".join(mixed))
     exports.ingest({"files": "a.csv"})
     lines = range(3, 3 + 2 * len(rows), 2)
-    assert exports.refused() == [
+    assert exports.rejected() == [
         ("source0", line, reason) for line, (_, reason) in zip(lines, rows, strict=True)
     ]
     assert exports.events("prospect_id") == [(f"p{n}",) for n in range(len(good))]
@@ -239,23 +239,25 @@ JSON_LINES = [
 
 
 def test_broken_json_lines_are_lost_alone(exports: Exports) -> None:
-    """The lines around them are read, blank ones are none, and the quarantine says where."""
+    """The lines around them are read, blank ones are none, and the quarantine names the row."""
     content = b"\n".join(line(who=f"p{n:02d}").encode() + bad.rstrip(b"\n")
                          for n, (bad, _) in enumerate(JSON_LINES))  # fmt: skip
     exports.write("a.jsonl", content.replace(b"}\n\n", b"}\n"))
     exports.ingest({"files": "a.jsonl"})
     reasons = [reason for _, reason in JSON_LINES]
-    assert exports.refused() == [("source0", 2 * n + 2, reason) for n, reason in enumerate(reasons)]
+    assert exports.rejected() == [
+        ("source0", 2 * n + 2, reason) for n, reason in enumerate(reasons)
+    ]
     assert exports.events("prospect_id") == [(f"p{n:02d}",) for n in range(len(reasons))]
 
 
 def test_an_id_that_is_an_object_is_refused_and_a_guid_in_braces_is_not(exports: Exports) -> None:
-    """Kept as text, every `{"id": …}` would be one more prospect whom nobody knows."""
+    """Kept as text, every `{"id": …}` would be one more unknown prospect."""
     bad = [{"id": 7}, {}, ["ada"], [7], [], [["x"]], [{}]]
     good = ["{3F2504E0-4F89-11D3-9A0C-0305E82C3301}", "[x]", "{x}"]
     exports.write("a.jsonl", "".join(line(who=who) for who in [*bad, *good]))
     exports.ingest({"files": "a.jsonl"})
-    assert [reason for _, _, reason in exports.refused()] == ["bad_type"] * len(bad)
+    assert [reason for _, _, reason in exports.rejected()] == ["bad_type"] * len(bad)
     assert {who for (who,) in exports.events("prospect_id")} == set(good)
 
 
@@ -263,7 +265,7 @@ def test_an_id_that_holds_an_object_as_text_is_refused_too(exports: Exports) -> 
     """A spreadsheet has no objects, only what a program wrote out in its stead."""
     exports.write("a.csv", 'who,when,what\n"{""id"": 7}",2024-01-02T00:00:00Z,blog\n')
     exports.ingest({"files": "a.csv"})
-    assert [reason for _, _, reason in exports.refused()] == ["bad_id"]
+    assert [reason for _, _, reason in exports.rejected()] == ["bad_id"]
 
 
 def test_a_value_that_is_not_a_number_is_refused(exports: Exports) -> None:
@@ -273,13 +275,13 @@ def test_a_value_that_is_not_a_number_is_refused(exports: Exports) -> None:
     rows = [line(who=who, money=money) for who, money in good.items()]
     exports.write("a.jsonl", "".join(rows + [line(money=money) for money in bad]))
     exports.ingest({"files": "a.jsonl", "columns": VALUED})
-    assert [reason for _, _, reason in exports.refused()] == ["bad_value"] * len(bad)
+    assert [reason for _, _, reason in exports.rejected()] == ["bad_value"] * len(bad)
     assert exports.events("value") == [(12.5,), (3.5,), (-1000.0,), (None,), (None,)]
 
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 def test_a_truncated_gzip_keeps_what_came_before_the_cut(exports: Exports, kind: str) -> None:
-    """A download that broke off: the cut is one refused row, with its place."""
+    """A download that broke off: the cut is one rejected row, with its number."""
     lead = HEADER if kind == "csv" else ""
     rows = [
         f"p{n:05d},{iso(n / 1000)},visit\n" if kind == "csv" else line(who=f"p{n:05d}")
@@ -288,7 +290,7 @@ def test_a_truncated_gzip_keeps_what_came_before_the_cut(exports: Exports, kind:
     whole = gzip.compress((lead + "".join(rows)).encode())
     exports.write(f"a.{kind}.gz", whole[: len(whole) // 2])
     facts = exports.ingest({"files": f"a.{kind}.gz"})
-    [(_, row, reason)] = exports.refused()
+    [(_, row, reason)] = exports.rejected()
     kept = exports.events("prospect_id")
     assert reason == "truncated"
     assert kept == [(f"p{n:05d}",) for n in range(len(kept))]
@@ -319,18 +321,18 @@ def test_a_name_that_says_no_kind_is_an_error(exports: Exports) -> None:
 
 
 def test_too_many_refused_rows_stop_the_run(exports: Exports) -> None:
-    """The old log stays whole, and the refused rows can be looked at."""
+    """The old log stays complete, and the rejected rows can be inspected."""
     exports.write("a.csv", HEADER + GOOD)
     exports.ingest({"files": "a.csv"})
     exports.write("a.csv", HEADER + GOOD * 8 + "bob,yesterday,visit\n,,visit\n")
     with pytest.raises(RejectedRowsError) as error:
         exports.ingest({"files": "a.csv", "name": "web"}, max_rejected_share=0.1)
-    said = str(error.value)
-    assert "2 of 10 rows (20.0%) of the source `web`" in said
-    assert "1 bad_time" in said
-    assert "row 10 bad_time (time: yesterday)" in said
-    assert str(exports.outputs.quarantine) in said
-    assert exports.refused() == [("web", 10, "bad_time"), ("web", 11, "no_prospect")]
+    message = str(error.value)
+    assert "2 of 10 rows (20.0%) of the source `web`" in message
+    assert "1 bad_time" in message
+    assert "row 10 bad_time (time: yesterday)" in message
+    assert str(exports.outputs.quarantine) in message
+    assert exports.rejected() == [("web", 10, "bad_time"), ("web", 11, "no_prospect")]
     assert len(exports.events()) == 1
 
 
@@ -338,11 +340,11 @@ def test_a_share_at_the_limit_is_allowed(exports: Exports) -> None:
     """The limit is a limit, not a trap: exactly a tenth of a tenth passes."""
     exports.write("a.csv", HEADER + GOOD * 9 + "bob,yesterday,visit\n")
     exports.ingest({"files": "a.csv"}, max_rejected_share=0.1)
-    assert exports.refused() == [("source0", 11, "bad_time")]
+    assert exports.rejected() == [("source0", 11, "bad_time")]
 
 
 def test_a_disk_that_refuses_leaves_the_old_log_whole(exports: Exports) -> None:
-    """The writing is refused for real, by the system, in the midst of it."""
+    """A real error of the system, in the middle of writing."""
     exports.write("a.csv", HEADER + GOOD)
     exports.ingest({"files": "a.csv"})
     exports.write("a.csv", HEADER + GOOD + f"bob,{iso(2)},visit\n")

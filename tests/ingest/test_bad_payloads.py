@@ -88,7 +88,7 @@ def test_odd_rows_of_a_vendor_are_kept_or_refused_with_a_reason(
     exports.write("a.jsonl", b"\n".join([*lines, *far]))
     facts = exports.ingest({"format": vendor.__name__, "files": "a.jsonl"})
     reasons = [reason for _, reason in [*BAD, *BROKEN]] + ["implausible_time" for _ in far]
-    assert [reason for _, _, reason in exports.refused()] == reasons
+    assert [reason for _, _, reason in exports.rejected()] == reasons
     assert facts["sources"][0]["rows"] == len(lines) + len(far)
     assert sorted(exports.events("prospect_id", "time")) == sorted(
         (row["who"].lower(), day(1)) for row in GOOD

@@ -68,7 +68,7 @@ def test_a_log_read_back_is_itself(exports: Exports) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "error", "says"),
+    ("table", "error", "message"),
     [
         (rows().drop(["event_name"]), EventLogError, "no column `event_name`"),
         (rows().rename_columns(["prospect", "time", "event_name"]), EventLogError, "Did you mean"),
@@ -107,22 +107,22 @@ def test_a_log_read_back_is_itself(exports: Exports) -> None:
     ],
 )
 def test_a_table_that_breaks_the_contract_is_refused(
-    table: pa.Table, error: type[Exception], says: str
+    table: pa.Table, error: type[Exception], message: str
 ) -> None:
-    """In the words of whoever handed it over."""
-    with pytest.raises(error, match=says):
+    """In the words of the caller."""
+    with pytest.raises(error, match=message):
         canonical_events(table)
 
 
 def test_a_column_of_several_kinds_is_refused_by_name() -> None:
     """Ids read as numbers where they look like numbers are two people under one id."""
     frame = rows().to_pandas().assign(prospect_id=[7, "ada", "ada"])
-    with pytest.raises(EventLogError, match=r"`prospect_id` holds values of several kinds"):
+    with pytest.raises(EventLogError, match=r"`prospect_id` holds values of several types"):
         canonical_events(frame)
 
 
 def test_a_column_that_is_left_out_may_hold_anything() -> None:
-    """A frame of events carries payloads along; nobody reads them here."""
+    """A frame of events may have other columns; they are ignored."""
     frame = rows().to_pandas()
     log = canonical_events(frame.assign(payload=[{"a": 1}, 2, "x"]))
     assert log.equals(canonical_events(frame))
@@ -130,7 +130,7 @@ def test_a_column_that_is_left_out_may_hold_anything() -> None:
 
 @pytest.mark.parametrize("empty", [pd.NaT, None, np.datetime64("NaT", "s")], ids=repr)
 def test_a_column_of_instants_without_one_needs_no_zone(empty: object) -> None:
-    """A log in which nobody was merged has no `visible_until`; frames give that any type."""
+    """A log without merges has no `visible_until`; frames give that any type."""
     frame = rows().to_pandas()
     column = pd.Series([empty] * len(frame))
     assert canonical_events(frame.assign(visible_until=column)).equals(canonical_events(frame))

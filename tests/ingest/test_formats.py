@@ -62,7 +62,7 @@ def test_quoted_fields_hold_line_ends_and_delimiters(exports: Exports) -> None:
     exports.write("a.csv", "who,when,what\n" + rows)
     exports.ingest({"files": "a.csv"})
     assert exports.events("prospect_id", "event_name") == [('a\nd"a', "vi,sit")]
-    assert exports.refused() == [("source0", 4, "bad_time")]
+    assert exports.rejected() == [("source0", 4, "bad_time")]
 
 
 def test_a_table_without_an_event_column_is_named_by_its_prefix(exports: Exports) -> None:
@@ -81,7 +81,7 @@ def test_numbers_as_ids_are_written_without_a_point(exports: Exports) -> None:
     pq.write_table(table, exports.write("a.parquet", b""))
     exports.ingest({"files": "a.parquet"})
     assert exports.events("prospect_id") == [("7",)]
-    assert exports.refused() == [("source0", 2, "no_prospect")]
+    assert exports.rejected() == [("source0", 2, "no_prospect")]
 
 
 def test_duplicates_are_told_by_the_vendors_id(exports: Exports) -> None:
@@ -176,7 +176,7 @@ def test_segment_calls_are_read_as_the_spec_says(exports: Exports) -> None:
         ("3", "Untyped", None, None, None, day(4)),
     ]
     assert facts["sources"][0]["ignored"] == {"identity": 2}
-    assert exports.refused() == [("source0", 6, "no_event")]
+    assert exports.rejected() == [("source0", 6, "no_event")]
 
 
 def test_prospects_keep_their_attributes_with_their_instants(exports: Exports) -> None:
@@ -198,7 +198,7 @@ def test_prospects_keep_their_attributes_with_their_instants(exports: Exports) -
     ]  # fmt: skip
     assert rows[1] == rows[1] | {"size": "11-50", "score": 7.5, "post_code": "99999"}
     assert rows[0]["post_code"] == "01234"
-    reasons = [reason for _, _, reason in exports.refused()]
+    reasons = [reason for _, _, reason in exports.rejected()]
     assert reasons == ["no_prospect", "no_time", "bad_time"]
     assert (facts["prospects"], facts["sources"][0]["duplicates"]) == (3, 1)
 
@@ -248,7 +248,7 @@ def test_a_trace_is_a_prospect_and_its_repeated_events_are_kept(exports: Exports
         ("case 1", day(2), "call", None),
         ("case 1", day(2), "call", None),
     ]
-    assert exports.refused() == [("source0", 4, "no_prospect")]
+    assert exports.rejected() == [("source0", 4, "no_prospect")]
     [case] = exports.prospects()
     assert (case["prospect_id"], case["known_at"], case["amount"]) == ("case 1", day(1), 500.0)
 
@@ -271,7 +271,7 @@ def test_xml_that_breaks_off_keeps_what_came_before(exports: Exports) -> None:
     exports.write("log.xes", XES[: XES.index("orphan") - 60])
     exports.ingest(XES_SOURCE)
     assert len(exports.events()) == 3
-    assert exports.refused() == [("source0", 4, "truncated")]
+    assert exports.rejected() == [("source0", 4, "truncated")]
 
 
 @pytest.mark.parametrize(

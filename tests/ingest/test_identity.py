@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from microconv.ingest.identity.links import Merge, follow_merges
+from microconv.ingest.identity import Merge, follow_merges
 from worlds.exports import Exports, day, iso
 
 SEEN = ("prospect_id", "time", "visible_at", "visible_until")
@@ -21,7 +21,7 @@ def call(kind: str, number: float, received: float | None = None, **ids: str | N
 
 
 def ingest_calls(exports: Exports, *calls: str) -> dict[str, object]:
-    """Ingest calls, and give what the report says of them."""
+    """Ingest calls, and return their entry in the report."""
     exports.write("web.jsonl", "".join(calls))
     facts = exports.ingest({"format": "segment", "files": "web.jsonl"})
     return facts["sources"][0]
@@ -42,7 +42,7 @@ def test_an_anonymous_visit_counts_from_the_instant_of_the_merge(exports: Export
 
 
 def test_any_call_with_both_ids_identifies(exports: Exports) -> None:
-    """Many sites never send identify: the first track after the login says it too."""
+    """Many sites never send identify: the first track after the login identifies too."""
     ingest_calls(
         exports,
         call("track", 1, anonymousId="x"),
@@ -148,7 +148,7 @@ def test_the_merge_that_closes_a_cycle_is_quarantined(exports: Exports) -> None:
         call("alias", 2, previousId="ada", userId="bob"),
         call("alias", 3, previousId="bob", userId="ada"),
     )
-    assert exports.refused() == [("source0", 3, "merge_cycle")]
+    assert exports.rejected() == [("source0", 3, "merge_cycle")]
     assert source["ignored"] == {"identity": 1}
     assert exports.events(*SEEN) == [
         ("ada", day(1), day(1), day(2)),
@@ -189,7 +189,7 @@ def mail(number: float, address: str) -> str:
 
 
 def test_an_email_belongs_to_its_prospect_from_when_the_crm_knew_it(exports: Exports) -> None:
-    """Ada's mail of day 1 counts from day 3; nobody knows eve, who is her address."""
+    """Ada's mail of day 1 counts from day 3; eve is unknown and is her address."""
     exports.write("crm.csv", f"id,since,mail,firm\nc1,{iso(3)},Ada@Example.com,\n")
     exports.write("mail.jsonl", mail(1, "ada@EXAMPLE.com") + mail(4, "Eve@example.com"))
     exports.ingest(CRM, MAIL)
@@ -208,7 +208,7 @@ def firm(exports: Exports) -> None:
 
 
 def test_a_deal_is_credited_to_its_contact(exports: Exports) -> None:
-    """The default; a deal without a contact is refused, because it could be anybody's."""
+    """The default; a deal without a contact is rejected, as its prospect is unknown."""
     firm(exports)
     exports.write(
         "deals.csv",
@@ -216,7 +216,7 @@ def test_a_deal_is_credited_to_its_contact(exports: Exports) -> None:
     )
     exports.ingest(CRM, DEALS)
     assert exports.events("prospect_id", "event_name", "value") == [("c1", "deal_closed_won", 100)]
-    assert exports.refused() == [("source1", 3, "no_contact")]
+    assert exports.rejected() == [("source1", 3, "no_contact")]
 
 
 def test_a_deal_can_be_credited_to_all_whom_the_account_had_by_then(exports: Exports) -> None:
@@ -231,7 +231,7 @@ def test_a_deal_can_be_credited_to_all_whom_the_account_had_by_then(exports: Exp
     assert exports.events("prospect_id", "time", "value") == [
         ("c1", day(3), 3), ("c1", day(9), 9), ("c2", day(9), 9), ("c3", day(9), 4),
     ]  # fmt: skip
-    assert exports.refused() == [("source1", 4, "no_contact")]
+    assert exports.rejected() == [("source1", 4, "no_contact")]
     assert facts["sources"][1]["copies"] == 1
 
 

@@ -1,4 +1,4 @@
-"""The law of incremental ingest: whatever came when, the log is the one of a full ingest."""
+"""Incremental ingest: in whatever order files arrive, the log equals that of a full ingest."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ MAIL = {"format": "sendgrid", "files": "mail*.jsonl"}
 TABLE = {"files": "table*.csv"}
 
 
-def bring_up(exports: Exports, *sources: dict[str, Any], **more: Any) -> str:
-    """Ingest what changed; return the line that is said of it."""
+def update(exports: Exports, *sources: dict[str, Any], **more: Any) -> str:
+    """Ingest what changed; return the summary line."""
     with open_cache(cache_folder(exports.outputs.log)) as cache:
         ingest(
             section(*sources, **more), outputs=exports.outputs, input_dir=exports.folder / "raw",
@@ -96,30 +96,30 @@ def test_any_order_of_arrival_ends_in_the_log_of_a_full_ingest(
         both = {"bots": {"enabled": True}, "buckets": 4}
         for name in names[:2]:
             exports.write(name, "\n".join(files[name]))
-        bring_up(exports, WEB, MAIL, **both)
+        update(exports, WEB, MAIL, **both)
         for name in names[2:]:
             exports.write(name, "\n".join(files[name]))
-            said = bring_up(exports, WEB, MAIL, **both)
-            assert said.startswith("read 1 of ")
+            summary = update(exports, WEB, MAIL, **both)
+            assert summary.startswith("read 1 of ")
         assert all_bytes(exports) == fully(exports, WEB, MAIL, **both)
 
 
 def call(kind: str, at: float, **more: str) -> str:
     """Write a call of a website."""
-    said = {"type": kind, "event": "Visit", "timestamp": iso(at), "receivedAt": iso(at), **more}
-    return json.dumps(said) + "\n"
+    row = {"type": kind, "event": "Visit", "timestamp": iso(at), "receivedAt": iso(at), **more}
+    return json.dumps(row) + "\n"
 
 
 def test_a_late_identify_moves_old_visits_and_a_late_copy_counts_once(exports: Exports) -> None:
     """Rows of the second day change what the first day's rows became."""
     visit = call("track", 1, anonymousId="x", messageId="one")
     exports.write("web1.jsonl", visit + call("track", 2, userId="bob"))
-    bring_up(exports, WEB)
+    update(exports, WEB)
     assert exports.events("prospect_id") == [("bob",)]
     late = call("track", 0.5, userId="bob").replace(f'"receivedAt": "{iso(0.5)}"',
                                                     f'"receivedAt": "{iso(3)}"')  # fmt: skip
     exports.write("web0.jsonl", call("identify", 3, anonymousId="x", userId="ada") + visit + late)
-    assert bring_up(exports, WEB) == "read 1 of 2 exports; the others had not changed"
+    assert update(exports, WEB) == "read 1 of 2 exports; the others had not changed"
     assert exports.events("prospect_id") == [("ada",), ("bob",), ("bob",)]
     assert all_bytes(exports) == fully(exports, WEB)
 
@@ -130,76 +130,78 @@ def table(*rows: tuple[str, float, str]) -> str:
 
 
 def test_a_file_sent_again_changes_nothing_and_touches_no_file(exports: Exports) -> None:
-    """The commonest delivery of all: the same file, once more, with a new date."""
+    """The most common delivery: the same file again, with a new date."""
     exports.write("table1.csv", table(("ada", 1, "visit")))
-    bring_up(exports, TABLE)
+    update(exports, TABLE)
     files = [path for path in exports.folder.rglob("*") if path.is_file() and path.suffix != ".csv"]
     before = {path: path.stat().st_mtime_ns for path in files if path.name != ".lock"}
     exports.write("table1.csv", table(("ada", 1, "visit")))
-    assert bring_up(exports, TABLE) == "none of the 1 exports changed; the log stays as it is"
+    assert update(exports, TABLE) == "none of the 1 exports changed; the log stays as it is"
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
-def test_where_the_folders_are_named_from_changes_nothing(
+def test_relative_and_absolute_folders_give_the_same_log(
     exports: Exports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The pipeline names its folders from where it stands."""
+    """The pipeline uses folders relative to the working directory."""
     exports.write("table1.csv", table(("ada", 1, "visit"), ("bob", 2, "visit")))
     monkeypatch.chdir(exports.folder)
-    bring_up(Exports(Path()), TABLE)
+    update(Exports(Path()), TABLE)
     exports.write("table2.csv", table(("cyd", 3, "visit")))
-    assert bring_up(Exports(Path()), TABLE).startswith("read 1 of 2 exports")
+    assert update(Exports(Path()), TABLE).startswith("read 1 of 2 exports")
     assert exports.events("prospect_id") == [("ada",), ("bob",), ("cyd",)]
     assert all_bytes(exports) == fully(exports, TABLE)
 
 
 def test_a_day_with_other_columns_and_a_file_taken_away(exports: Exports) -> None:
-    """Files of one source need not look alike; one that goes takes its events along."""
+    """Files of one source may differ in their columns; deleting one removes its events."""
     exports.write("table1.csv", table(("ada", 1, "visit"), ("bob", 2, "visit")))
     exports.write("table3.csv", table(("ada", 3, "visit")))
-    bring_up(exports, TABLE)
+    update(exports, TABLE)
     exports.write("table2.csv", f"when;more;who;what\n{iso(9)};x;ada;late\n;;bob;\n")
-    assert bring_up(exports, TABLE) == "read 1 of 3 exports; the others had not changed"
+    assert update(exports, TABLE) == "read 1 of 3 exports; the others had not changed"
     assert all_bytes(exports) == fully(exports, TABLE)
-    assert exports.refused() == [("source0", 3, "no_event")]
+    assert exports.rejected() == [("source0", 3, "no_event")]
     (exports.folder / "raw" / "table1.csv").unlink()
-    assert bring_up(exports, TABLE) == "read 0 of 2 exports; the others had not changed"
+    assert update(exports, TABLE) == "read 0 of 2 exports; the others had not changed"
     assert all_bytes(exports) == fully(exports, TABLE)
     assert len(list(cache_folder(exports.outputs.log).glob("*.parquet"))) == 2
 
 
-def test_what_was_read_together_parts_again(exports: Exports) -> None:
-    """Rows of a deleted export leave no trace in what is kept; those beside them stay."""
+def test_files_read_together_are_cached_separately(exports: Exports) -> None:
+    """Rows of a deleted export leave no trace in the cache; the others stay."""
     exports.write("table1.csv", table(("ada", 1, "visit")))
     exports.write("table2.csv", table(("bob", 2, "visit"), ("bob", -999, "never")))
     exports.write("table3.csv", table(("cyd", 3, "visit"), ("cyd", -999, "never")))
-    bring_up(exports, TABLE)
+    update(exports, TABLE)
     (exports.folder / "raw" / "table2.csv").unlink()
-    assert bring_up(exports, TABLE) == "read 0 of 2 exports; the others had not changed"
+    assert update(exports, TABLE) == "read 0 of 2 exports; the others had not changed"
     assert people_kept(exports) == {"ada", "cyd"}
     assert all_bytes(exports) == fully(exports, TABLE)
     exports.write("table0.csv", table(("dan", -999, "never")))
-    assert bring_up(exports, TABLE) == "read 1 of 3 exports; the others had not changed"
+    assert update(exports, TABLE) == "read 1 of 3 exports; the others had not changed"
     assert people_kept(exports) == {"ada", "cyd", "dan"}
     assert all_bytes(exports) == fully(exports, TABLE)
 
 
 def people_kept(exports: Exports) -> set[str]:
-    """Name whoever occurs in what is kept beside the log."""
+    """Name the prospects in the cache."""
     kept = sorted(cache_folder(exports.outputs.log).glob("*.parquet"))
     return {name for path in kept for name in pq.read_table(path)["prospect_id"].to_pylist()}
 
 
-def test_a_file_a_day_does_not_pile_up(exports: Exports, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is kept of many days is put together now and then, and nothing is read for it."""
+def test_a_file_a_day_does_not_add_a_segment_a_day(
+    exports: Exports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Segments of many days are merged now and then, without reading an export."""
     monkeypatch.setattr(row_cache, "MAX_SEGMENTS", 2)
     for day in (3, 1, 4, 2, 5):
         exports.write(f"table{day}.csv", table((f"p{day}", day, "visit"), ("ada", -999, "never")))
-        assert bring_up(exports, TABLE).startswith("read ")
+        assert update(exports, TABLE).startswith("read ")
         assert len(list(cache_folder(exports.outputs.log).glob("*.parquet"))) <= 2
         assert all_bytes(exports) == fully(exports, TABLE)
     exports.write("table5.csv", table(("p5", 5, "call")))
-    assert bring_up(exports, TABLE) == "read 1 of 5 exports; the others had not changed"
+    assert update(exports, TABLE) == "read 1 of 5 exports; the others had not changed"
     assert all_bytes(exports) == fully(exports, TABLE)
 
 
@@ -207,42 +209,42 @@ def test_two_files_of_equal_bytes_are_two_files(exports: Exports) -> None:
     """Equal content in two folders: duplicates are counted as a full ingest counts them."""
     source = {"files": "*/table.csv"}
     exports.write("one/table.csv", table(("ada", 1, "visit"), ("ada", -999, "never")))
-    bring_up(exports, source)
+    update(exports, source)
     exports.write("two/table.csv", table(("ada", 1, "visit"), ("ada", -999, "never")))
-    bring_up(exports, source)
+    update(exports, source)
     assert all_bytes(exports) == fully(exports, source)
 
 
-def test_other_settings_read_everything_and_say_so(exports: Exports) -> None:
-    """A name given by a rule is in every clean row; the number of buckets is in none."""
+def test_changed_settings_read_everything_and_report_it(exports: Exports) -> None:
+    """Clean rows depend on the naming rules, but not on the number of buckets."""
     exports.write("table1.csv", table(("ada", 1, "visit")))
-    assert bring_up(exports, TABLE) == "read all 1 exports: there is no cache of an earlier ingest"
-    assert bring_up(exports, TABLE, buckets=4).startswith("read 0 of 1 exports")
+    assert update(exports, TABLE) == "read all 1 exports: there is no cache of an earlier ingest"
+    assert update(exports, TABLE, buckets=4).startswith("read 0 of 1 exports")
     assert all_bytes(exports) == fully(exports, TABLE, buckets=4)
     named = TABLE | {"prefix": "web:"}
-    said = bring_up(exports, named)
-    assert said == "read all 1 exports: the settings or all of the files changed"
+    summary = update(exports, named)
+    assert summary == "read all 1 exports: the settings or all of the files changed"
     assert all_bytes(exports) == fully(exports, named)
 
 
-def test_other_code_reads_everything_and_says_so(
+def test_changed_code_reads_everything_and_reports_it(
     exports: Exports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows that an older version cleaned are never mixed with those of a newer one."""
     exports.write("table1.csv", table(("ada", 1, "visit")))
-    bring_up(exports, TABLE)
+    update(exports, TABLE)
     monkeypatch.setattr(row_cache, "version", lambda _: "0")
-    said = bring_up(exports, TABLE)
-    assert said == "read all 1 exports: microconv or one of its libraries changed"
+    summary = update(exports, TABLE)
+    assert summary == "read all 1 exports: microconv or one of its libraries changed"
 
 
-@pytest.mark.parametrize("what", ["part", "manifest", "bucket", "log"])
-def test_damage_is_mended_not_passed_on(exports: Exports, what: str) -> None:
-    """What is kept is believed only with the bytes that were written."""
+@pytest.mark.parametrize("what", ["segment", "manifest", "bucket", "log"])
+def test_a_damaged_cache_or_log_is_rebuilt(exports: Exports, what: str) -> None:
+    """The cache is used only if its bytes are as they were written."""
     exports.write("table1.csv", table(("ada", 1, "visit")))
-    bring_up(exports, TABLE)
+    update(exports, TABLE)
     kept = cache_folder(exports.outputs.log)
-    if what == "part":
+    if what == "segment":
         next(kept.glob("*.parquet")).write_bytes(b"PAR1 no more")
         exports.write("table2.csv", table(("bob", 1, "visit")))
     elif what == "manifest":
@@ -251,21 +253,21 @@ def test_damage_is_mended_not_passed_on(exports: Exports, what: str) -> None:
         (exports.outputs.log / "events" / "0000.parquet").write_bytes(b"?")
     else:
         exports.outputs.report.unlink()
-    bring_up(exports, TABLE)
+    update(exports, TABLE)
     assert all_bytes(exports) == fully(exports, TABLE)
 
 
-def test_a_new_file_that_cannot_be_read_leaves_log_and_parts(exports: Exports) -> None:
-    """And once it is mended, only it is read."""
+def test_a_new_file_that_cannot_be_read_leaves_log_and_cache(exports: Exports) -> None:
+    """Once it is fixed, only it is read."""
     exports.write("table1.csv", table(("ada", 1, "visit")))
-    bring_up(exports, TABLE)
+    update(exports, TABLE)
     before = all_bytes(exports)
     exports.write("table2.csv", "")
     with pytest.raises(MicroconvError, match="is empty"):
-        bring_up(exports, TABLE)
+        update(exports, TABLE)
     assert all_bytes(exports) == before
     exports.write("table2.csv", table(("bob", 1, "visit")))
-    assert bring_up(exports, TABLE) == "read 1 of 2 exports; the others had not changed"
+    assert update(exports, TABLE) == "read 1 of 2 exports; the others had not changed"
     assert all_bytes(exports) == fully(exports, TABLE)
 
 
@@ -276,7 +278,7 @@ from worlds.exports import Exports
 from pathlib import Path
 import microconv.ingest.{module} as module
 from microconv.errors import MicroconvError
-from test_incremental import TABLE, bring_up
+from test_incremental import TABLE, update
 if {die!r}:
     def die(*_, **__):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -285,7 +287,7 @@ else:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 try:
-    bring_up(Exports(Path({folder!r})), TABLE)
+    update(Exports(Path({folder!r})), TABLE)
 except MicroconvError as error:
     print(error)
     sys.exit(2)
@@ -293,7 +295,7 @@ except MicroconvError as error:
 
 
 def in_a_child(exports: Exports, module: str = "ingest", die: str = "") -> Any:
-    """Ingest what changed in a process that is killed at a place, or may write little."""
+    """Ingest in a process that is killed in a given function, or may write little."""
     here = Path(__file__).parent
     code = CHILD.format(tests=str(here.parent), module=module, die=die, folder=str(exports.folder))
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here), str(here.parent)])}
@@ -310,23 +312,23 @@ def in_a_child(exports: Exports, module: str = "ingest", die: str = "") -> Any:
 def test_killed_anywhere_the_log_is_whole_and_the_next_ingest_right(
     exports: Exports, module: str, die: str
 ) -> None:
-    """While parts are written, while buckets are, and before the manifest is."""
+    """While the cache is written, while buckets are, and before the manifest is."""
     exports.write("table1.csv", table(("ada", 1, "visit")))
-    bring_up(exports, TABLE)
+    update(exports, TABLE)
     old = all_bytes(exports)
     exports.write("table2.csv", table(("bob", 1, "visit")))
     assert in_a_child(exports, module, die).returncode == -signal.SIGKILL
     now = all_bytes(exports)
     assert now in (old, fully(exports, TABLE))
-    bring_up(exports, TABLE)
+    update(exports, TABLE)
     assert all_bytes(exports) == fully(exports, TABLE)
 
 
 @pytest.mark.slow
 def test_a_disk_that_fills_up_leaves_the_old_log(exports: Exports) -> None:
-    """One sentence, the old log whole, and no rubbish that a later ingest would believe."""
+    """One sentence, the old log complete, and nothing left that a later ingest would use."""
     exports.write("table1.csv", table(("ada", 1, "visit")))
-    bring_up(exports, TABLE)
+    update(exports, TABLE)
     old = all_bytes(exports)
     random = Random(1)
     many = [(f"{random.random()}", random.random(), "visit") for _ in range(20_000)]
@@ -335,5 +337,5 @@ def test_a_disk_that_fills_up_leaves_the_old_log(exports: Exports) -> None:
     assert (done.returncode, done.stderr) == (2, "")
     assert "The old output stays as it was" in done.stdout
     assert all_bytes(exports) == old
-    bring_up(exports, TABLE)
+    update(exports, TABLE)
     assert all_bytes(exports) == fully(exports, TABLE)

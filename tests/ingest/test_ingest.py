@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microconv.ingest.duckdb_engine import connect
-from microconv.ingest.partition_files import bucket_of_column
+from microconv.ingest.partition_files import bucket_expression
 from microconv.storage.files import md5_of
 from microconv.storage.schema import EVENT_ORDER, EVENTS, PROSPECT_COLUMNS, bucket_of
 from worlds.exports import TABLE, Exports, calls, day, iso
@@ -58,7 +58,7 @@ def test_rows_in_are_rows_kept_dropped_left_out_or_refused(lines: list[bytes]) -
         assert source["rows"] == 1 + sum(bool(line.strip()) for line in lines)
         dropped = sum(source["ignored"].values()) + sum(source["rejected"].values())
         assert source["rows"] == source["events"] + source["duplicates"] + dropped
-        assert len(exports.refused()) == sum(source["rejected"].values())
+        assert len(exports.rejected()) == sum(source["rejected"].values())
 
 
 CSV_PARTS = [b'"', b'""', b",", b"\n", b"\r\n", b"x", b"\0", b"\xff", b"a\n",
@@ -68,12 +68,12 @@ CSV_PARTS = [b'"', b'""', b",", b"\n", b"\r\n", b"x", b"\0", b"\xff", b"a\n",
 @settings(max_examples=12)
 @given(data=st.lists(st.sampled_from(CSV_PARTS), max_size=80))
 def test_csv_of_any_shape_is_accounted_for(data: list[bytes]) -> None:
-    """Quotation marks, line ends and bytes in any order: a row is read or refused, never both."""
+    """Quotation marks, line ends and bytes in any order: a row is read or rejected, never both."""
     with tempfile.TemporaryDirectory() as folder:
         exports = Exports(Path(folder))
         exports.write("a.csv", b"who,when,what\n" + b"".join(data))
         facts = exports.ingest({"files": "a.csv"})
-        assert len(exports.refused()) == sum(facts["sources"][0]["rejected"].values())
+        assert len(exports.rejected()) == sum(facts["sources"][0]["rejected"].values())
 
 
 def lay_down(exports: Exports, rows: list[str], files: int) -> None:
@@ -104,7 +104,7 @@ def test_order_of_rows_and_files_and_threads_change_no_byte(tmp_path: Path) -> N
 
 
 def test_the_number_of_buckets_changes_no_row(exports: Exports) -> None:
-    """Buckets are how the log is stored, not what it says."""
+    """Buckets are how the log is stored, not what it contains."""
     lay_down(exports, calls(Random(3)), files=1)
     logs = []
     for buckets in (1, 8):
@@ -142,7 +142,7 @@ def test_the_engine_puts_prospects_where_python_does(buckets: int, tmp_path: Pat
     who = ["", "ada", "ada@example.com", "é", *(f"p{number}" for number in range(500))]
     table = ibis.memtable(pa.table({"who": who}))
     with connect(tmp_path, threads=1) as connection:
-        expression = bucket_of_column(table.who, buckets)
+        expression = bucket_expression(table.who, buckets)
         found = connection.to_pyarrow(table.select(bucket=expression))["bucket"].to_pylist()
     assert found == [bucket_of(one, buckets) for one in who]
 

@@ -51,6 +51,6 @@ def test_an_element_that_is_no_object_costs_itself(exports: Exports) -> None:
     exports.write("a.json", b"\xef\xbb\xbf \n" + broken.replace(b"bob", b"b\xffb"))
     exports.ingest({"files": "a.json"})
     assert exports.events("prospect_id") == [("ada",)]
-    assert exports.refused() == [
+    assert exports.rejected() == [
         ("source0", 2, "bad_json"), ("source0", 3, "not_an_object"), ("source0", 4, "bad_utf8"),
     ]  # fmt: skip

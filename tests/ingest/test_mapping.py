@@ -52,7 +52,7 @@ def test_a_mapping_reaches_into_structs_of_parquet(exports: Exports) -> None:
     exports.ingest({"files": "a.parquet", "columns": columns})
     assert exports.events("prospect_id", "event_name", "link") == [("7", "visit", "c")]
     exports.ingest({"files": "a.parquet", "columns": columns | {"link": "visitor.mail"}})
-    assert exports.refused() == [("source0", 1, "nul_byte")]
+    assert exports.rejected() == [("source0", 1, "nul_byte")]
     with pytest.raises(MissingColumnError, match=r"`/visitor/no` \(for `link`\).*`visitor`"):
         exports.ingest({"files": "a.parquet", "columns": columns | {"link": "/visitor/no"}})
 

@@ -11,7 +11,7 @@ from microconv.ingest import memory_budget as memory
 from microconv.ingest.cache import cache_folder, open_cache
 from microconv.ingest.duckdb_engine import connect
 from microconv.ingest.ingest import ingest
-from microconv.ingest.memory_budget import buckets_at_once, buckets_for
+from microconv.ingest.memory_budget import buckets_for, concurrent_buckets
 from microconv.settings import EngineSettings
 from microconv.storage.log import EventLog
 from worlds.exports import TABLE as NAMED
@@ -36,31 +36,35 @@ def write_visits(exports: Exports, *, people: int, each: int) -> None:
         pytest.param(10**12, 1, 4096, id="never more than 4096"),
     ],
 )
-def test_buckets_follow_from_the_memory(rows: int, memory_gb: float, buckets: int) -> None:
-    """So that two of them can be sorted beside what is in memory anyway."""
+def test_the_number_of_buckets_depends_on_the_memory(
+    rows: int, memory_gb: float, buckets: int
+) -> None:
+    """So that two of them can be sorted next to what is in memory anyway."""
     assert buckets_for(rows, memory_gb) == buckets
 
 
 def test_a_bucket_that_is_too_large_names_itself_and_the_way_out() -> None:
     """Five million rows of a kB are 5 GB; of 1 GB, six tenths may be used: 0.6 x 8.3 is 5."""
     with pytest.raises(MemoryLimitError) as raised:
-        buckets_at_once({0: 7, 3: 5_000_000}, 16, memory_gb=1)
-    said = str(raised.value)
-    assert said.startswith("Bucket 3 of 16 holds 5,000,000 events: to sort them takes about 5.0 GB")
-    assert "`engine.memory_gb` to 8.3 or more, or `ingest.buckets` to 256," in said
+        concurrent_buckets({0: 7, 3: 5_000_000}, 16, memory_gb=1)
+    message = str(raised.value)
+    assert message.startswith(
+        "Bucket 3 of 16 holds 5,000,000 events: sorting them takes about 5.0 GB"
+    )
+    assert "`engine.memory_gb` to 8.3 or more, or `ingest.buckets` to 256," in message
 
 
-def test_more_buckets_are_not_proposed_where_there_are_no_more() -> None:
+def test_more_buckets_are_not_proposed_beyond_the_maximum() -> None:
     """At 4096 buckets one of them can only be that large because of few prospects."""
     with pytest.raises(MemoryLimitError) as raised:
-        buckets_at_once({3: 5_000_000}, 4096, memory_gb=1)
+        concurrent_buckets({3: 5_000_000}, 4096, memory_gb=1)
     assert "ingest.buckets" not in str(raised.value)
 
 
 def test_a_log_that_does_not_fit_leaves_the_old_one(
     exports: Exports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The refusal comes before anything is put in its place."""
+    """The error is raised before the old log is replaced."""
     write_visits(exports, people=1, each=1)
     exports.ingest(TABLE)
     write_visits(exports, people=1, each=6)
@@ -75,7 +79,7 @@ def test_less_memory_means_more_buckets_with_the_same_events(
 ) -> None:
     """600 rows, made out to be of 2 MB each: an eighth of 1 GB holds 62 of them, of 4 GB 250."""
     monkeypatch.setattr(memory, "ROW_BYTES", 2_000_000)
-    monkeypatch.setattr(memory, "LEAST", 1)
+    monkeypatch.setattr(memory, "MIN_BUCKETS", 1)
     write_visits(exports, people=60, each=10)
     facts, events = {}, {}
     for memory_gb in (1, 4):
@@ -85,14 +89,14 @@ def test_less_memory_means_more_buckets_with_the_same_events(
     assert [facts[gb]["buckets"] for gb in (1, 4)] == [16, 4]
 
 
-def test_other_memory_lays_the_log_out_anew_only_where_buckets_follow_from_it(
+def test_other_memory_rewrites_the_log_only_if_it_decides_the_buckets(
     exports: Exports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever says how many buckets there are gets the same bytes on any machine."""
+    """With a given number of buckets the bytes are the same on any machine."""
     monkeypatch.setattr(memory, "ROW_BYTES", 2_000_000)
     write_visits(exports, people=60, each=10)
 
-    def bring_up(buckets: int | None, memory_gb: float) -> str:
+    def update(buckets: int | None, memory_gb: float) -> str:
         with open_cache(cache_folder(exports.outputs.log)) as cache:
             ingest(
                 section(TABLE, buckets=buckets), outputs=exports.outputs, cache=cache,
@@ -100,14 +104,14 @@ def test_other_memory_lays_the_log_out_anew_only_where_buckets_follow_from_it(
             )  # fmt: skip
         return cache.summary()
 
-    bring_up(None, 4)
-    assert bring_up(None, 1).startswith("read 0 of 1 exports")
+    update(None, 4)
+    assert update(None, 1).startswith("read 0 of 1 exports")
     assert EventLog.open(exports.outputs.log).buckets == 16
-    bring_up(4, 4)
-    assert bring_up(4, 1) == "none of the 1 exports changed; the log stays as it is"
+    update(4, 4)
+    assert update(4, 1) == "none of the 1 exports changed; the log stays as it is"
 
 
-def test_duplicates_are_found_however_often_the_keys_are_gone_through(
+def test_duplicates_are_found_in_any_number_of_passes(
     exports: Exports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """300 events, every third of them sent twice: with the keys in 7 parts as with all at once."""
@@ -116,9 +120,9 @@ def test_duplicates_are_found_however_often_the_keys_are_gone_through(
     exports.write("table.csv", "\n".join(["who,when,what,id", *rows]) + "\n")
     source = TABLE | {"columns": {**NAMED, "event_id": "id"}}
     counted = {}
-    for key_bytes in (1, 7 * memory.engine_bytes(4) / 4 / len(ids)):
+    for key_bytes in (1, 7 * memory.duckdb_bytes(4) / 4 / len(ids)):
         monkeypatch.setattr(memory, "_KEY_BYTES", key_bytes)
-        passes = memory.passes_over(len(ids), 4)
+        passes = memory.duplicate_passes(len(ids), 4)
         (facts,) = exports.ingest(source)["sources"]
         counted[passes] = (facts["rows"], facts["events"], facts["duplicates"])
     assert counted == {1: (400, 300, 100), 7: (400, 300, 100)}

@@ -8,7 +8,7 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from microconv.ingest.clean.times import Clock, read_instants
+from microconv.ingest.clean.times import TimeFormat, parse_times
 from microconv.ingest.duckdb_engine import connect
 from microconv.settings.time_formats import PARTS, require_day
 
@@ -16,9 +16,9 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def read(values: pa.Array, zone: str | None, folder: Path) -> list[datetime | str | None]:
-    """Read values as instants; a refused one gives its reason."""
+    """Parse values as times; return the reason where that fails."""
     with connect(folder, threads=1) as connection:
-        table = read_instants(ibis.memtable(pa.table({"at": values})), {"at": Clock(zone)})
+        table = parse_times(ibis.memtable(pa.table({"at": values})), {"at": TimeFormat(zone)})
         rows = connection.to_pyarrow(table).to_pylist()
     return [
         row["at_fault"]
@@ -94,10 +94,10 @@ def test_typed_columns_are_instants_already(
 def test_every_part_of_a_format_is_understood_by_the_engine(tmp_path: Path) -> None:
     """The settings allow no part that ingest would stumble over."""
     formats = [require_day(f"{part} %Y-%m-%d %I %p") for part in PARTS]
-    clocks = {f"at{number}": Clock("UTC", format=how) for number, how in enumerate(formats)}
+    clocks = {f"at{number}": TimeFormat("UTC", pattern=how) for number, how in enumerate(formats)}
     with connect(tmp_path, threads=1) as connection:
         table = ibis.memtable(pa.table({name: ["nothing of it"] for name in clocks}))
-        [row] = connection.to_pyarrow(read_instants(table, clocks)).to_pylist()
+        [row] = connection.to_pyarrow(parse_times(table, clocks)).to_pylist()
     assert {row[f"{name}_fault"] for name in clocks} == {"bad_time"}
 
 
@@ -111,10 +111,10 @@ def test_a_format_reads_what_is_written_so(tmp_path: Path) -> None:
         "%Y %j %H": "2024 005 13",
         "%m/%d/%Y": "2024-01-05T12:00:00Z",
     }
-    clocks = {f"at{n}": Clock("Europe/Berlin", format=how) for n, how in enumerate(written)}
+    clocks = {f"at{n}": TimeFormat("Europe/Berlin", pattern=how) for n, how in enumerate(written)}
     values = {name: [text] for name, text in zip(clocks, written.values(), strict=True)}
     with connect(tmp_path, threads=1) as connection:
-        table = read_instants(ibis.memtable(pa.table(values)), clocks)
+        table = parse_times(ibis.memtable(pa.table(values)), clocks)
         [row] = connection.to_pyarrow(table).to_pylist()
     read = [datetime.fromtimestamp(row[f"{name}_us"] / 1e6, UTC) for name in clocks]
     assert read == [NOON] * len(written)

@@ -96,7 +96,7 @@ def test_mail_webhooks_come_out_as_they_read(exports: Exports) -> None:
     mailgun, sendgrid = facts["sources"]
     assert (mailgun["rows"], mailgun["events"], mailgun["duplicates"]) == (21, 9, 0)
     assert (sendgrid["rows"], sendgrid["events"], sendgrid["duplicates"]) == (10, 9, 1)
-    assert exports.refused() == [("source0", row, why) for row, why in MAILGUN_REFUSED.items()]
+    assert exports.rejected() == [("source0", row, why) for row, why in MAILGUN_REFUSED.items()]
     [opened] = [row for row in exports.events() if row["event_name"] == "m:opened"]
     assert opened["message_id"] == "20180812213139.1.BC6694A917BB7E6A@example.org"
     links = {row["event_name"]: row["link"] for row in exports.events() if row["link"]}
@@ -173,7 +173,7 @@ def test_segments_examples_with_who_and_when_are_what_they_say(exports: Exports)
     values = {row["event_name"]: row["value"] for row in exports.events() if row["value"]}
     assert values == SHOP_VALUES
     assert [source["rows"] for source in facts["sources"]] == [25, 6, 11]
-    assert exports.refused() == [("source2", 4, "no_event")]
+    assert exports.rejected() == [("source2", 4, "no_event")]
 
 
 @needs_payloads
@@ -225,7 +225,7 @@ def test_hubspots_tables_come_out_as_they_read(exports: Exports) -> None:
         "mail": (100, 97, {"filtered": 3}), "forms": (5, 5, {}), "deals": (11, 0, {}),
         "stages": (14, 14, {}), "people": (22, 22, {}),
     }  # fmt: skip
-    assert exports.refused() == [("deals", row, "no_event") for row in range(2, 13)]
+    assert exports.rejected() == [("deals", row, "no_event") for row in range(2, 13)]
     forms = [row for row in exports.events() if row["event_name"] == "form_submission"]
     assert [(r["prospect_id"], r["time"].isoformat(), r["link"]) for r in forms] == FORMS
     with (folder / "email_event_data.csv").open() as content:

@@ -64,7 +64,7 @@ def test_mailgun_is_read_as_the_webhook_posts_it_and_as_the_api_lists_it(exports
         "time": day(1).replace(microsecond=250_000), "message_id": "m1@fiction.example",
         "link": "https://fiction.example/pricing", "client": "script", "channel": "email",
     }  # fmt: skip
-    assert exports.refused() == [
+    assert exports.rejected() == [
         ("source0", 6, "bad_time"),
         ("source0", 7, "implausible_time"),
         ("source0", 8, "bad_type"),
@@ -119,7 +119,7 @@ def test_ga4_parameters_are_looked_up_by_their_key(exports: Exports) -> None:
         ("u4", "scroll", day(1), day(1), None),
     ]
     assert facts["sources"][0]["ignored"] == {"anonymous": 1}
-    assert exports.refused() == [
+    assert exports.rejected() == [
         ("source0", 7, "implausible_time"), ("source0", 8, "bad_type"),
     ]  # fmt: skip
 
@@ -145,7 +145,7 @@ def test_what_a_source_says_of_times_is_how_they_are_read(exports: Exports) -> N
     )
     who = ["ada", "bob", "eve", "fay", "hal", "ian"]
     assert exports.events("prospect_id", "time") == [(name, day(1)) for name in who]
-    assert exports.refused() == [
+    assert exports.rejected() == [
         ("source0", 4, "bad_time"), ("source0", 5, "bad_time"), ("source1", 3, "implausible_time"),
     ]  # fmt: skip
 
@@ -158,7 +158,7 @@ def test_a_sendgrid_timestamp_is_seconds_and_nothing_else(exports: Exports) -> N
                                       row | {"timestamp": None}))  # fmt: skip
     exports.ingest({"format": "sendgrid", "files": "mail.jsonl"})
     assert exports.events("prospect_id", "time") == [("ada@fiction.example", day(1))]
-    reasons = [reason for _, _, reason in exports.refused()]
+    reasons = [reason for _, _, reason in exports.rejected()]
     assert reasons == ["implausible_time", "bad_time", "bad_time", "no_time"]
 
 
@@ -228,7 +228,7 @@ def test_hubspot_is_read_as_fivetran_lands_it(exports: Exports) -> None:
     assert [source["ignored"] for source in facts["sources"]] == [
         {"filtered": 1}, {}, {"filtered": 2},
     ]  # fmt: skip
-    assert exports.refused() == [
+    assert exports.rejected() == [
         ("source0", 6, "bad_time"), ("source0", 7, "no_prospect"), ("source2", 7, "no_event"),
     ]  # fmt: skip
 

@@ -14,7 +14,7 @@ from microconv.storage.files import atomic_write, md5_of
 
 
 def names_in(folder: Path) -> list[str]:
-    """List what lies in a folder, hidden files too."""
+    """List the content of a folder, hidden files too."""
     return sorted(entry.name for entry in folder.iterdir())
 
 
@@ -67,7 +67,7 @@ def test_any_error_leaves_the_old_output_whole(tmp_path: Path, error: BaseExcept
 
 
 def test_a_full_disk_is_told_in_one_sentence(tmp_path: Path) -> None:
-    """The device that is always full refuses for real; the old output stays."""
+    """The device that is always full raises a real error; the old output stays."""
     target = tmp_path / "list.csv"
     target.write_text("old")
 
@@ -82,7 +82,7 @@ def test_a_full_disk_is_told_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """A file where a folder is needed is the user's to mend, so no traceback."""
+    """A file where a folder is needed is for the user to fix, so no traceback."""
     (tmp_path / "reports").write_text("a file")
     with pytest.raises(MicroconvError, match="Could not write"):
         write(tmp_path / "reports" / "list.csv", Path.touch)
@@ -112,7 +112,7 @@ def test_a_failed_rename_puts_the_old_directory_back(
 def test_a_directory_is_there_at_every_instant_while_another_takes_its_place(
     tmp_path: Path,
 ) -> None:
-    """Who reads a model while it is trained anew, or after a kill, finds one that is whole."""
+    """A reader during retraining, or after a kill, finds a complete model."""
     target = tmp_path / "model"
     write(target, Path.mkdir)
     done, looks = threading.Event(), [0, 0]

@@ -32,7 +32,7 @@ def test_it_reads_what_pyarrow_reads(file, columns, dictionaries):
 
 
 def test_a_column_that_is_not_there_is_refused(file):
-    """`ParquetFile.read` would leave it out, and somebody further down would wonder."""
+    """`ParquetFile.read` would silently leave it out."""
     with pytest.raises(pa.ArrowInvalid, match="no column `nope`"):
         read_parquet(file, ["who", "nope"])
 

@@ -1,4 +1,4 @@
-"""What a killed run leaves beside an output, and who may clear it."""
+"""Temporary folders of killed runs, and who may remove them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def write(target: Path) -> None:
 
 
 def names_in(folder: Path) -> list[str]:
-    """List what lies in a folder, hidden files too."""
+    """List the content of a folder, hidden files too."""
     return sorted(entry.name for entry in folder.iterdir())
 
 
@@ -80,7 +80,7 @@ def test_what_only_looks_alike_is_left_alone(tmp_path):
 
 
 def test_the_old_output_comes_back_if_the_new_one_never_took_its_place(tmp_path):
-    """Killed between the two renames: the only copy of the old one lies in the left folder."""
+    """Killed between the two renames: the only copy of the old one is in the folder it left."""
     left = tmp_path / ".log.abcdefgh"
     (left / "log.old").mkdir(parents=True)
     (left / "log.old" / "0000.parquet").write_text("old")

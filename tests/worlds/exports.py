@@ -1,4 +1,4 @@
-"""Hand-made exports, ingested: what a test of the events room needs."""
+"""Hand-made exports, ingested: for tests of ingest."""
 
 from __future__ import annotations
 
@@ -98,9 +98,9 @@ class Exports:
             engine=EngineSettings(threads=threads, memory_gb=memory_gb),
         )
         for source in facts["sources"]:
-            ignored, refused = source["ignored"].values(), source["rejected"].values()
+            ignored, rejected = source["ignored"].values(), source["rejected"].values()
             kept = source["events"] + source["duplicates"]
-            assert source["rows"] == kept + sum(ignored) + sum(refused), source
+            assert source["rows"] == kept + sum(ignored) + sum(rejected), source
         assert facts["events"] == len(self.events())
         return facts
 
@@ -117,7 +117,7 @@ class Exports:
         rows = [row for file in files for row in pq.read_table(file).to_pylist()]
         return sorted(rows, key=lambda row: (row["prospect_id"], row["known_at"]))
 
-    def refused(self) -> list[tuple[str, int, str]]:
+    def rejected(self) -> list[tuple[str, int, str]]:
         """Read the quarantine: source, row, reason."""
         rows = pq.read_table(self.outputs.quarantine).to_pylist()
         return [(row["source"], row["row"], row["reason"]) for row in rows]

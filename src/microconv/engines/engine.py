@@ -24,8 +24,7 @@ class Codec(Generic[Result]):
     ----------
     encode : callable
         Result → bytes. Decoding them must run no code from them.
-    decode : callable
-        Bytes → result.
+    decode : callable, bytes → result
     """
 
     encode: Callable[[Result], bytes]
@@ -47,7 +46,7 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
-class ThreadEngine:
+class _ThreadEngine:
     """Threads of one machine: :func:`map_buckets`."""
 
     threads: int | None = None
@@ -72,10 +71,8 @@ def map_buckets(
     ----------
     function : callable
         Takes a bucket's number. Its first error stops the run.
-    buckets : int
-        Number of buckets.
-    threads : int, optional
-        Every core when None.
+    buckets : int, number of buckets
+    threads : int, optional, every core when None
 
     Yields
     ------
@@ -123,7 +120,7 @@ def open_engine(settings: EngineSettings) -> Iterator[Engine]:
     if settings.master is None:
         # A bucket takes a block of features and a copy of it; half a GB is the libraries' own.
         fit = max(1, int((settings.memory_gb - 0.5) * 1e9 / (2 * settings.block_bytes)))
-        yield ThreadEngine(min(settings.threads or os.cpu_count() or 1, fit))
+        yield _ThreadEngine(min(settings.threads or os.cpu_count() or 1, fit))
         return
     from microconv.engines.spark import SparkEngine  # an extra, and a second to import
     from microconv.engines.spark_session import spark_session

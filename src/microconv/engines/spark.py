@@ -63,10 +63,8 @@ class SparkEngine:
         ----------
         function : callable
             Takes a bucket's number; is sent to the executors with all it refers to.
-        buckets : int
-            Number of buckets.
-        codec : Codec
-            How a result is sent back.
+        buckets : int, number of buckets
+        codec : Codec, how a result is sent back
 
         Raises
         ------
@@ -102,12 +100,9 @@ def bucket_task(
 
     Parameters
     ----------
-    function : callable
-        Takes a bucket's number.
-    encode : callable
-        Its result → bytes.
-    driver : dict of str to str
-        The :func:`versions` of the machine that runs the command.
+    function : callable, takes a bucket's number
+    encode : callable, its result → bytes
+    driver : dict of str to str, the :func:`versions` of the machine that runs the command
     """
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -42,10 +42,8 @@ class Segment:
 
     Attributes
     ----------
-    sha256 : str
-        Of the file.
-    offsets : dict of str to int
-        Key of each file's rows → what their row numbers are counted from.
+    sha256 : str, of the file
+    offsets : dict of str to int, key of each file's rows → what their row numbers are counted from
     """
 
     sha256: str
@@ -62,14 +60,10 @@ def write_segment(offsets: dict[str, int], rows: Any, *, folder: Path, connectio
 
     Parameters
     ----------
-    offsets : dict of str to int
-        As in :class:`Segment`.
-    rows : Ibis table
-        Clean rows of one source.
-    folder : Path
-        Folder of the cache.
-    connection : Ibis connection
-        Runs the query.
+    offsets : dict of str to int, as in :class:`Segment`
+    rows : Ibis table, clean rows of one source
+    folder : Path, folder of the cache
+    connection : Ibis connection, runs the query
     """
     with atomic_write(folder / f"{_segment_name(offsets)}.parquet") as path:
         connection.to_parquet(rows, path, compression="lz4")
@@ -85,20 +79,13 @@ class RowCache:
 
     Attributes
     ----------
-    folder : Path
-        Holds the segments.
-    code : str
-        Hash of all code that a log depends on.
-    known : dict of str to Segment
-        Name → segment, of the last ingest that was completed.
-    last : dict of str to object
-        What else that ingest left in the manifest.
-    used : dict of str to Segment
-        As `known`, of the present ingest.
-    files, files_read : set of Path
-        All exports, and those that had to be read.
-    unchanged : bool
-        Whether the log was left as it is, since no export changed.
+    folder : Path, holds the segments
+    code : str, hash of all code that a log depends on
+    known : dict of str to Segment, name → segment, of the last ingest that was completed
+    last : dict of str to object, what else that ingest left in the manifest
+    used : dict of str to Segment, as `known`, of the present ingest
+    files, files_read : set of Path, all exports, and those that had to be read
+    unchanged : bool, whether the log was left as it is, since no export changed
     """
 
     folder: Path
@@ -126,12 +113,9 @@ class RowCache:
 
         Parameters
         ----------
-        files : sequence of InputFile
-            More than one only where the format reads them as one.
-        source : SourceSettings
-            The source they belong to.
-        settings : IngestSettings
-            The section `ingest` of params.yaml.
+        files : sequence of InputFile, more than one only where the format reads them as one
+        source : SourceSettings, the source they belong to
+        settings : IngestSettings, the section `ingest` of params.yaml
         """
         content = {
             "code": self.code,
@@ -166,8 +150,7 @@ class RowCache:
         ----------
         offsets : dict of str to int
             Every key of the source → what its row numbers are counted from.
-        connection : Ibis connection
-            Reads and writes the rows.
+        connection : Ibis connection, reads and writes the rows
         """
         ours = self._holding(offsets)
         stale = [name for name in ours if not offsets.keys() >= self.used[name].offsets.keys()]
@@ -186,10 +169,8 @@ class RowCache:
 
         Parameters
         ----------
-        offsets : dict of str to int
-            Key → what its row numbers are to be counted from.
-        connection : Ibis connection
-            Reads the segments.
+        offsets : dict of str to int, key → what its row numbers are to be counted from
+        connection : Ibis connection, reads the segments
         """
         whole, tables = [], []
         for name in self._holding(offsets):
@@ -237,7 +218,7 @@ class RowCache:
 
 
 def _renumbered(rows: Any, shifts: Sequence[tuple[int, int]]) -> Any:
-    """Give rows of wanted files their present row numbers; drop all others."""
+    """Keep the rows of wanted files and replace their row numbers by the present ones."""
     pairs = [{"file": offset // ROWS_PER_FILE, "shift": shift} for offset, shift in shifts]
     files = ibis.memtable(pairs, schema={"file": "int64", "shift": "int64"})
     found = rows.join(files, rows.row // ROWS_PER_FILE == files.file)

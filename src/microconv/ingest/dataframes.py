@@ -1,4 +1,4 @@
-"""Events handed over in memory: checked, filled up, and brought into the order of a log."""
+"""Events in memory (pandas, Arrow, Ibis): checked, completed, and sorted like a log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from microconv.errors import EventLogError, TimeError, did_you_mean, listed
-from microconv.storage.buckets import in_order
+from microconv.storage.buckets import sort_events
 from microconv.storage.schema import EVENTS, INSTANT
 
 REQUIRED = ("prospect_id", "time", "event_name")
@@ -20,17 +20,16 @@ _INSTANTS = [field.name for field in EVENTS if field.type == INSTANT]
 
 
 def canonical_events(events: Any) -> pa.Table:
-    """Turn a table of events into the schema and order of a log.
+    """Return a table of events in the schema and sort order of a log.
 
     Parameters
     ----------
     events : pandas DataFrame, pyarrow Table or Ibis table
         Columns `prospect_id`, `time` and `event_name`; any other column of
-        :data:`~microconv.storage.schema.EVENTS`. Other columns are left out.
+        :data:`~microconv.storage.schema.EVENTS`. Other columns are dropped.
         `known_at` defaults to `time`; `visible_at` is at least the later of the
-        two; `human_probability` is 1; `event_id` is a hash of the row where it is missing. A row
-        that is there twice counts once, as it was first known: the same prospect,
-        instant, name and `event_id`.
+        two; `human_probability` is 1; `event_id` is a hash of the row where it is missing. Of rows
+        with the same prospect, time, name and `event_id` the first known is kept.
 
     Returns
     -------
@@ -40,10 +39,10 @@ def canonical_events(events: Any) -> pa.Table:
     Raises
     ------
     EventLogError
-        If a required column is missing or holds nothing in some row, or if a
-        column holds values that it cannot mean.
+        If a required column is missing or empty in some row, or if a column
+        holds values of the wrong kind.
     TimeError
-        If an instant has no zone, or no clock can show it.
+        If a time has no zone, or is out of range.
 
     Examples
     --------
@@ -56,13 +55,13 @@ def canonical_events(events: Any) -> pa.Table:
     True
     """
     if isinstance(events, pd.DataFrame):
-        _require_columns([str(name) for name in events.columns])
-        # what is left out need not even be convertible
+        _check_columns([str(name) for name in events.columns])
+        # dropped columns need not be convertible
         events = events.loc[:, [name in EVENTS.names for name in events.columns]]
     table = as_arrow(events)
-    _require_columns(table.column_names)
+    _check_columns(table.column_names)
     columns = {
-        name: _instants(table[name], name) for name in _INSTANTS if name in table.column_names
+        name: _to_micros(table[name], name) for name in _INSTANTS if name in table.column_names
     }
     count = table.num_rows
     time = columns["time"]
@@ -79,15 +78,17 @@ def canonical_events(events: Any) -> pa.Table:
         else:
             columns[field.name] = pa.chunked_array([pa.nulls(count, _plain(field.type))])
     columns.setdefault("visible_until", pa.chunked_array([pa.nulls(count, pa.int64())]))
-    _refuse_nulls(columns)
-    _refuse_impossible(columns)
+    _check_required(columns)
+    _check_ranges(columns)
     columns["human_probability"] = pc.fill_null(columns["human_probability"], 1.0)
     columns["event_id"] = _with_ids(columns)
-    return _each_once(in_order(pa.table({field.name: columns[field.name] for field in EVENTS})))
+    return _without_duplicates(
+        sort_events(pa.table({field.name: columns[field.name] for field in EVENTS}))
+    )
 
 
 def as_arrow(rows: Any) -> pa.Table:
-    """Take a table as Arrow's, whatever kind it is: Arrow, Ibis (of any backend) or pandas.
+    """Convert an Arrow, Ibis (of any backend) or pandas table to Arrow.
 
     Raises
     ------
@@ -107,18 +108,18 @@ def as_arrow(rows: Any) -> pa.Table:
 
 
 def _from_pandas(frame: pd.DataFrame) -> pa.Table:
-    """Convert column by column: Arrow's own way drops the zone of instants, with a warning."""
+    """Convert column by column: Arrow's own conversion drops time zones, with a warning."""
     columns = {}
     for name, column in frame.items():
         if isinstance(column.dtype, pd.DatetimeTZDtype):
             utc = column.dt.tz_convert(None).to_numpy()
             columns[str(name)] = pa.array(utc, pa.timestamp(column.dt.unit, "UTC"))
         else:
-            columns[str(name)] = _one_kind(column, str(name))
+            columns[str(name)] = _to_array(column, str(name))
     return pa.table(columns)
 
 
-def _require_columns(there: list[str]) -> None:
+def _check_columns(there: list[str]) -> None:
     missing = [name for name in REQUIRED if name not in there]
     if missing:
         raise EventLogError(
@@ -132,20 +133,20 @@ def _require_columns(there: list[str]) -> None:
         )
 
 
-def _one_kind(column: pd.Series, name: str) -> pa.Array:
+def _to_array(column: pd.Series, name: str) -> pa.Array:
     try:
         return pa.array(column, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise EventLogError(
-            f"The column `{name}` holds values of several kinds: {error}. Make them one kind, for "
+            f"The column `{name}` holds values of several types: {error}. Convert them to one, for "
             "example with .astype(str)."
         ) from None
 
 
-def _instants(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """Bring a column of instants to microseconds."""
+def _to_micros(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    """Convert a column of times to microseconds."""
     if pa.types.is_null(column.type) or 0 < len(column) == column.null_count:
-        # of nothing, no zone is missing: on its way through MLflow an empty column loses its own
+        # an empty column lacks no zone: MLflow drops it
         return pa.chunked_array([pa.nulls(len(column), pa.int64())])
     if not pa.types.is_timestamp(column.type):
         raise TimeError(
@@ -155,16 +156,16 @@ def _instants(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     if column.type.tz is None:
         raise TimeError(
             f"The column `{name}` of the events has no time zone, so its {len(column):,} values "
-            "could mean any instant. Localise it, for example with "
+            "are ambiguous. Localise it, for example with "
             ".dt.tz_localize('Europe/Berlin')."
         )
     try:
-        # nanoseconds lose their last digits; nothing else may be lost
+        # only nanoseconds may lose digits
         return column.cast(INSTANT, safe=column.type.unit != "ns").cast(pa.int64())
     except pa.ArrowInvalid as error:
         raise TimeError(
-            f"The column `{name}` of the events holds an instant that is out of range: {error}. "
-            "Were its numbers read in the wrong unit?"
+            f"The column `{name}` of the events holds a time that is out of range: {error}. "
+            "Check the unit of its numbers."
         ) from None
 
 
@@ -187,7 +188,7 @@ def _cast(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
         ) from None
 
 
-def _refuse_nulls(columns: dict[str, Any]) -> None:
+def _check_required(columns: dict[str, Any]) -> None:
     for name in REQUIRED:
         empty = pc.is_null(columns[name])
         if name != "time":
@@ -200,7 +201,7 @@ def _refuse_nulls(columns: dict[str, Any]) -> None:
             )
 
 
-def _refuse_impossible(columns: dict[str, Any]) -> None:
+def _check_ranges(columns: dict[str, Any]) -> None:
     human_probability, value = columns["human_probability"], columns["value"]
     ranges = {
         "human_probability": (
@@ -220,27 +221,27 @@ def _refuse_impossible(columns: dict[str, Any]) -> None:
 
 
 def _with_ids(columns: dict[str, Any]) -> pa.ChunkedArray:
-    """Give rows without an id a hash of what they say, but not of when it became known."""
+    """Fill missing ids with a hash of the row, except of when it became known."""
     ids = columns["event_id"]
     if ids.null_count == 0:
         return ids
     from pandas.util import hash_pandas_object
 
-    unsaid = ("event_id", "known_at", "visible_at", "visible_until")
-    says = pa.table({name: columns[name] for name in EVENTS.names if name not in unsaid})
-    hashes = hash_pandas_object(says.to_pandas(), index=False).to_numpy()
+    excluded = ("event_id", "known_at", "visible_at", "visible_until")
+    content = pa.table({name: columns[name] for name in EVENTS.names if name not in excluded})
+    hashes = hash_pandas_object(content.to_pandas(), index=False).to_numpy()
     return pc.coalesce(ids, pa.chunked_array([pa.array(hashes).cast(pa.string())]))
 
 
-def _each_once(log: pa.Table) -> pa.Table:
-    """Keep the first, in the order of a log, of the rows that tell of one event."""
+def _without_duplicates(log: pa.Table) -> pa.Table:
+    """Keep the first, in the order of a log, of the rows of one event."""
     same = ("prospect_id", "time", "event_name", "event_id")
-    again = pd.DataFrame({name: _codes(log[name]) for name in same}).duplicated().to_numpy()
-    return log.filter(pa.array(~again)) if again.any() else log
+    duplicate = pd.DataFrame({name: _codes(log[name]) for name in same}).duplicated().to_numpy()
+    return log.filter(pa.array(~duplicate)) if duplicate.any() else log
 
 
 def _codes(column: pa.ChunkedArray) -> npt.NDArray[np.integer[Any]]:
-    """Give each value of a column a number; equal numbers are equal values."""
+    """Encode the values of a column as numbers."""
     if pa.types.is_timestamp(column.type):
         numbers: npt.NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
         return numbers

@@ -1,4 +1,4 @@
-"""The embedded engine: DuckDB behind Ibis, and those of its functions Ibis has no name for."""
+"""DuckDB behind Ibis: connection, streaming, and functions that Ibis has no name for."""
 
 from __future__ import annotations
 
@@ -15,113 +15,116 @@ import ibis
 import pyarrow as pa
 
 from microconv.errors import MemoryLimitError
-from microconv.ingest.memory_budget import engine_bytes
+from microconv.ingest.memory_budget import duckdb_bytes
 
 
-def _engine(name: str, stub: Callable[..., None], takes: tuple[str, ...], gives: str) -> Any:
-    """Make a function of the engine known to Ibis; `stub` only names its arguments."""
+def _function(name: str, stub: Callable[..., None], takes: tuple[str, ...], gives: str) -> Any:
+    """Declare a function of DuckDB to Ibis; `stub` only names its arguments."""
     signature = (tuple(ibis.dtype(kind) for kind in takes), ibis.dtype(gives))
     return ibis.udf.scalar.builtin(stub, name=name, signature=signature)
 
 
-json_valid = _engine("json_valid", lambda text: None, ("string",), "boolean")
-"""Say whether a text is one whole JSON value."""
+json_valid = _function("json_valid", lambda text: None, ("string",), "boolean")
+"""Return whether a text is one complete JSON value."""
 
-json_type = _engine("json_type", lambda text: None, ("string",), "string")
-"""Name the type of a JSON value: `OBJECT`, `ARRAY` and so on."""
+json_type = _function("json_type", lambda text: None, ("string",), "string")
+"""Return the type of a JSON value: `OBJECT`, `ARRAY` and so on."""
 
-json_extract_string = _engine(
+json_extract_string = _function(
     "json_extract_string", lambda text, paths: None, ("string", "array<string>"), "array<string>"
 )
-"""Read many places of a JSON object at once, as text."""
+"""Extract several paths of a JSON object at once, as text."""
 
-json_extract_strings = _engine(
+json_extract_strings = _function(
     "json_extract_string", lambda text, path: None, ("string", "string"), "array<string>"
 )
-"""Read every place that a path with a wildcard names, as text."""
+"""Extract every match of a path with a wildcard, as text."""
 
-json_extracts = _engine(
+json_extracts = _function(
     "json_extract", lambda text, path: None, ("string", "string"), "array<string>"
 )
-"""Take every place that a path with a wildcard names, each as JSON."""
+"""Extract every match of a path with a wildcard, as JSON."""
 
-json_merge_patch = _engine(
+json_merge_patch = _function(
     "json_merge_patch", lambda text, patch: None, ("string", "string"), "string"
 )
-"""Change keys of a JSON object; a null takes a key away."""
+"""Change keys of a JSON object; a null removes a key."""
 
-array_to_string = _engine(
+array_to_string = _function(
     "array_to_string", lambda values, separator: None, ("array<string>", "string"), "string"
 )
 """Join texts."""
 
-contains = _engine("contains", lambda text, part: None, ("string", "string"), "boolean")
-"""Say whether a text holds another."""
+contains = _function("contains", lambda text, part: None, ("string", "string"), "boolean")
+"""Return whether a text contains another."""
 
-character = _engine("chr", lambda code: None, ("int32",), "string")
-"""Give the character of a code; the only way to write a NUL in a query."""
+character = _function("chr", lambda code: None, ("int32",), "string")
+"""Return the character of a code; the only way to write a NUL in a query."""
 
-at_zone = _engine("timezone", lambda zone, local: None, ("string", "timestamp"), "timestamp('UTC')")
-"""Find the instant at which the clocks of a zone show a local time."""
+at_zone = _function(
+    "timezone", lambda zone, local: None, ("string", "timestamp"), "timestamp('UTC')"
+)
+"""Convert a local time of a zone to UTC."""
 
-epoch_us = _engine("epoch_us", lambda instant: None, ("timestamp('UTC')",), "int64")
-"""Count the microseconds since 1970."""
+epoch_us = _function("epoch_us", lambda instant: None, ("timestamp('UTC')",), "int64")
+"""Return the microseconds since 1970."""
 
-match_instant = _engine(
+match_instant = _function(
     "regexp_extract",
     lambda text, pattern, groups: None,
     ("string", "string", "array<string>"),
     "struct<day: string, clock: string, fraction: string, zone: string>",
 )
-"""Take a written instant apart."""
+"""Split a timestamp text into its parts."""
 
-parse_local = _engine("try_strptime", lambda text, how: None, ("string", "string"), "timestamp")
-"""Read a text written in a format without an offset; null if it is not."""
+parse_local = _function("try_strptime", lambda text, how: None, ("string", "string"), "timestamp")
+"""Parse a text in a format without an offset; null if it does not match."""
 
-parse_instant = _engine(
+parse_instant = _function(
     "try_strptime", lambda text, how: None, ("string", "string"), "timestamp('UTC')"
 )
-"""Read a text written in a format with an offset (`%z`); null if it is not."""
+"""Parse a text in a format with an offset (`%z`); null if it does not match."""
 
 
 def has_nul(text: Any) -> Any:
-    """Say whether a text holds a NUL character."""
+    """Return whether a text contains a NUL character."""
     return contains(text, character(0))
 
 
 def any_of(conditions: Iterable[Any]) -> Any:
-    """Join conditions by `or`; false if there are none."""
+    """Combine conditions with `or`; false if there are none."""
     found = list(conditions)
     return reduce(operator.or_, found) if found else ibis.literal(False)
 
 
 def trimmed(text: Any) -> Any:
-    """Take white space off both ends; off few texts, because looking is cheaper than taking."""
+    """Strip white space from both ends, but only where there is any: checking is cheaper."""
     edges = [text < "!", *(text.endswith(space) for space in (" ", "\t", "\n", "\r"))]
     return any_of(edges).ifelse(text.strip(), text)
 
 
 @contextmanager
 def connect(folder: Path, *, threads: int | None, memory_gb: float = 4) -> Iterator[Any]:
-    """Open an engine that spills into `folder`, and close it.
+    """Open an in-memory database that overflows into `folder`, and close it.
 
     Parameters
     ----------
-    memory_gb : float
-        What the whole process may take; the engine gets its share of it.
+    folder : Path, for temporary files
+    threads : int or None, every core when None
+    memory_gb : float, memory of the whole process; DuckDB gets its share of it
 
     Raises
     ------
     OSError
-        If the disk is full or refuses: an enclosing `atomic_write` tells it.
+        If the disk is full or fails: an enclosing `atomic_write` reports it.
     MemoryLimitError
-        If a query needs more memory than there is, and cannot do with the disk.
+        If a query needs more memory than there is, even with the disk.
     """
     options = {} if threads is None else {"threads": threads}
     connection = ibis.duckdb.connect(
         ":memory:",
-        memory_limit=f"{engine_bytes(memory_gb)}B",
-        temp_directory=str(folder / "spill"),
+        memory_limit=f"{duckdb_bytes(memory_gb)}B",
+        temp_directory=str(folder / "overflow"),
         **options,
     )
     try:
@@ -134,28 +137,35 @@ def connect(folder: Path, *, threads: int | None, memory_gb: float = 4) -> Itera
         if isinstance(error, duckdb.IOException):
             raise OSError(errno.EIO, str(error)) from error
         raise MemoryLimitError(
-            f"The {engine_bytes(memory_gb) / 1e9:.1f} GB that `engine.memory_gb: {memory_gb:g}` "
-            f"leaves for reading and matching the exports do not suffice: set it to "
-            f"{2 * memory_gb:g}, say."
+            f"The {duckdb_bytes(memory_gb) / 1e9:.1f} GB that `engine.memory_gb: {memory_gb:g}` "
+            f"leaves for reading and matching the exports are not enough: set it to "
+            f"{2 * memory_gb:g}, for example."
         ) from error
     finally:
         connection.disconnect()
 
 
 def batches_of(table: Any, connection: Any, *, rows: int) -> Iterator[pa.RecordBatch]:
-    """Run a query and yield its result as it comes, never all of it at once."""
+    """Run a query and yield its result in batches, never all of it at once.
+
+    Parameters
+    ----------
+    table : Ibis table, the query
+    connection : Ibis connection, runs it
+    rows : int, of a batch, at most
+    """
     yield from connection.con.sql(connection.compile(table)).to_arrow_reader(rows)
 
 
 class Stream:
-    """Record batches made in Python, read once by the engine while they are made."""
+    """Record batches produced by Python, read once by DuckDB while they are produced."""
 
     def __init__(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
         self._batches = batches
         self._error: BaseException | None = None
-        self.reader = pa.RecordBatchReader.from_batches(schema, self._remembering())
+        self.reader = pa.RecordBatchReader.from_batches(schema, self._watched())
 
-    def _remembering(self) -> Iterator[pa.RecordBatch]:
+    def _watched(self) -> Iterator[pa.RecordBatch]:
         try:
             yield from self._batches
         except BaseException as error:
@@ -164,7 +174,13 @@ class Stream:
 
     @contextmanager
     def table(self, connection: Any, name: str) -> Iterator[Any]:
-        """Give the stream as an Ibis table; an error of its maker comes out as itself."""
+        """Register the stream as an Ibis table; an error of its producer is raised as it is.
+
+        Parameters
+        ----------
+        connection : Ibis connection, reads the stream
+        name : str, of the table
+        """
         connection.con.register(name, self.reader)
         try:
             yield connection.table(name)

@@ -25,29 +25,31 @@ from microconv.engines.engine import JSON_CODEC, open_engine
 from microconv.ingest.bots.detect import judge
 from microconv.ingest.cache import RowCache
 from microconv.ingest.clean.prospects import (
-    gather_prospects,
+    combine_prospects,
     prospects_of_events,
     type_attributes,
     write_messages,
     write_prospects,
 )
 from microconv.ingest.duckdb_engine import connect
-from microconv.ingest.identity.links import (
+from microconv.ingest.identity import (
     ANONYMOUS,
+    Identities,
     Merge,
+    find_duplicates,
     follow_merges,
-    in_intervals,
+    link_intervals,
     links_of_events,
     links_of_prospects,
+    resolve,
 )
-from microconv.ingest.identity.resolve import Identities, find_duplicates, resolve
 from microconv.ingest.input_files import expand
 from microconv.ingest.memory_budget import (
     batch_rows,
-    buckets_at_once,
     buckets_for,
-    parts_of,
-    passes_over,
+    concurrent_buckets,
+    cross_bucket_partitions,
+    duplicate_passes,
 )
 from microconv.ingest.partition_files import PartitionFile
 from microconv.ingest.row_counts import (
@@ -92,12 +94,9 @@ def ingest(
 
     Parameters
     ----------
-    settings : IngestSettings
-        The section `ingest` of params.yaml.
-    outputs : Outputs
-        What exists there stays complete until the new log is.
-    input_dir : path, optional
-        Replaces `settings.input_dir`.
+    settings : IngestSettings, the section `ingest` of params.yaml
+    outputs : Outputs, what exists there stays complete until the new log is
+    input_dir : path, optional, replaces `settings.input_dir`
     engine : EngineSettings
         A cluster reads files and sorts buckets. `threads` change no byte; `memory_gb` none if
         the settings give `buckets`.
@@ -226,7 +225,7 @@ class _Job:
         found += [links_of_prospects(c.rows_of.table) for c in self._sources_of("prospects")]
         if not found:
             return None
-        links = in_intervals(reduce(lambda one, other: one.union(other), found))
+        links = link_intervals(reduce(lambda one, other: one.union(other), found))
         links = self.connection.create_table("links", links)
         return links if self._count(links) else None
 
@@ -256,7 +255,7 @@ class _Job:
         """Write the events of one source to their buckets, and count where its rows went."""
         table, connection = counts.rows_of.table, self.connection
         rows = table.filter(table.reason.isnull() & table.ignored.isnull())
-        passes = passes_over(counts.events, self.memory_gb)
+        passes = duplicate_passes(counts.events, self.memory_gb)
         duplicates = find_duplicates(rows, connection, passes=passes)
         if duplicates is not None:
             duplicates = connection.create_table(f"duplicates_{uuid4().hex}", duplicates)
@@ -314,7 +313,7 @@ class _Job:
         ]
         if not tables:
             return 0
-        people = gather_prospects(tables, attributes, self.settings)
+        people = combine_prospects(tables, attributes, self.settings)
         people = self.connection.create_table("people", people)
         return write_prospects(
             type_attributes(people, attributes, self.connection),
@@ -341,11 +340,11 @@ def _write_events(
     bots : dict of str to int, or None
         What bots did, for the report; None without bot detection.
     """
-    at_once = buckets_at_once(events.rows, events.buckets, engine.memory_gb)
+    at_once = concurrent_buckets(events.rows, events.buckets, engine.memory_gb)
     threads = min(engine.threads or 2, 2, at_once)
     work, bots = events.path.parent, None
     if settings.bots.enabled:
-        parts = parts_of(events.rows.total(), engine.memory_gb)
+        parts = cross_bucket_partitions(events.rows.total(), engine.memory_gb)
         bots = judge(events, settings.bots, work, parts=parts, threads=threads)
 
     def sort_bucket(bucket: int) -> int:

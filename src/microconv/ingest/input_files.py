@@ -1,4 +1,4 @@
-"""Finding the files of a source and reading their bytes, whole lines at a time."""
+"""The files of a source: finding them, and reading them in blocks of whole lines."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from microconv.settings import SourceSettings
 
 CHUNK = 1 << 20
 MAX_LINE = 64 << 20
-"""A line longer than this is no row; its bytes are not held in memory."""
+"""A longer line is rejected; its bytes are not kept in memory."""
 
 RAW_LENGTH = 500
-"""How much of a refused row the quarantine keeps."""
+"""Characters of a rejected row that the quarantine keeps."""
 
 ROWS_PER_FILE = 1 << 40
-"""More than any file has lines."""
+"""More lines than any file has: row numbers of different files never collide."""
 
 _GZIP = b"\x1f\x8b"
 _BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
@@ -31,19 +31,19 @@ _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 @dataclass(frozen=True)
 class InputFile:
-    """One of the files of a source, `number` of them before it."""
+    """One of the files of a source; `number` others come before it."""
 
     path: Path
     number: int = 0
 
     @property
     def rows_before(self) -> int:
-        """What is added to the line number of a row to tell it from those of other files."""
+        """What is added to line numbers, so that rows of different files have different numbers."""
         return self.number * ROWS_PER_FILE
 
 
 def expand(text: str) -> Path:
-    """Put environment variables and `~` into a path.
+    """Replace environment variables and `~` in a path.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def expand(text: str) -> Path:
         if name not in os.environ:
             raise MissingInputError(
                 f"The path `{text}` needs the environment variable {name}, which is not set. "
-                f"Set it (`export {name}=…`) or write the folder itself."
+                f"Set it (`export {name}=…`) or write the path in full."
             )
         return os.environ[name]
 
@@ -70,14 +70,19 @@ def expand(text: str) -> Path:
 
 
 def find_files(source: SourceSettings, input_dir: Path) -> list[Path]:
-    """List the files of a source, sorted by name.
+    """Return the files of a source, sorted by name.
+
+    Parameters
+    ----------
+    source : SourceSettings, names them in `files`
+    input_dir : Path, folder that `files` is relative to
 
     Raises
     ------
     MissingInputError
-        If there is none; says what lies in the folder instead.
+        If there is none; names what is in the folder instead.
     SourceError
-        If `files` is no pattern.
+        If `files` is not a valid pattern.
     """
     place = input_dir / expand(source.files)
     if place.is_file():
@@ -93,38 +98,38 @@ def find_files(source: SourceSettings, input_dir: Path) -> list[Path]:
         found = sorted(file for file in anchor.glob(relative) if file.is_file())
     except ValueError as error:
         raise SourceError(
-            f"`files` of the source `{source.name}` is `{source.files}`, which is no pattern of "
-            f"names: {error}."
+            f"`files` of the source `{source.name}` is `{source.files}`, which is not a valid "
+            f"pattern: {error}."
         ) from None
     if not found:
-        raise MissingInputError(_what_lies_there(source, place))
+        raise MissingInputError(_describe_missing(source, place))
     return found
 
 
-def _what_lies_there(source: SourceSettings, place: Path) -> str:
+def _describe_missing(source: SourceSettings, place: Path) -> str:
     folder = place.parent
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
     names = sorted(entry.name for entry in folder.iterdir())
-    there = f"In {folder} there is {listed(names)}." if names else f"{folder} is empty."
+    there = f"{folder} contains {listed(names)}." if names else f"{folder} is empty."
     return (
         f"The source `{source.name}` has no file: nothing matches {place}. {there} "
-        "Mend `files` of the source, or `ingest.input_dir`."
+        "Fix `files` of the source, or `ingest.input_dir`."
     )
 
 
 @dataclass
 class Damage:
-    """What was found wrong with a file's bytes while they were read, if anything."""
+    """What is wrong with the bytes of a file, if anything was found while reading them."""
 
     detail: str | None = None
 
 
 @dataclass(frozen=True)
 class Content:
-    """The bytes of one file, unzipped if they are gzip (by their first bytes, not by name).
+    """The bytes of one file, decompressed if they are gzip (by their first bytes, not by name).
 
-    A gzip stream that breaks off is read as far as it goes; `damage` then says how.
+    A truncated gzip stream is read as far as it goes; `damage` then describes the fault.
     """
 
     path: Path
@@ -140,16 +145,18 @@ class Content:
         """
         try:
             with self.path.open("rb") as raw:
-                zipped = raw.read(2) == _GZIP
+                compressed = raw.read(2) == _GZIP
                 raw.seek(0)
                 first = True
-                for chunk in self._unzipped(raw) if zipped else iter(lambda: raw.read(CHUNK), b""):
-                    yield self._without_mark(chunk) if first else chunk
+                for chunk in (
+                    self._decompressed(raw) if compressed else iter(lambda: raw.read(CHUNK), b"")
+                ):
+                    yield self._without_bom(chunk) if first else chunk
                     first = False
         except OSError as error:
             raise SourceError(f"{self.path} cannot be read: {error}.") from error
 
-    def _without_mark(self, start: bytes) -> bytes:
+    def _without_bom(self, start: bytes) -> bytes:
         if start[:2] in _BOMS:
             raise SourceError(
                 f"{self.path} is {_BOMS[start[:2]]} text. Export it as UTF-8, or convert it "
@@ -157,13 +164,13 @@ class Content:
             )
         return start.removeprefix(_UTF8_BOM)
 
-    def _unzipped(self, raw: BinaryIO) -> Iterator[bytes]:
-        """Inflate every member, and whatever can be saved of the last one."""
+    def _decompressed(self, raw: BinaryIO) -> Iterator[bytes]:
+        """Decompress every member, and what can be recovered of the last one."""
         inflate = zlib.decompressobj(wbits=31)
         while chunk := raw.read(CHUNK):
             while chunk:
                 if inflate.eof:
-                    if not chunk.startswith(_GZIP[:1]):  # padding behind the last member
+                    if not chunk.startswith(_GZIP[:1]):  # padding after the last member
                         return
                     inflate = zlib.decompressobj(wbits=31)
                 before = inflate.copy()
@@ -183,10 +190,10 @@ class Content:
 
 
 def _byte_by_byte(inflate: zlib._Decompress, chunk: bytes) -> Iterator[bytes]:
-    """Save what comes out before the byte at which inflating fails."""
-    for place in range(len(chunk)):
+    """Recover what comes before the byte at which decompression fails."""
+    for n in range(len(chunk)):
         try:
-            data = inflate.decompress(chunk[place : place + 1])
+            data = inflate.decompress(chunk[n : n + 1])
         except zlib.error:
             return
         if data:
@@ -199,12 +206,10 @@ class Lines:
 
     Attributes
     ----------
-    data : bytes
-        The lines with their line ends.
-    first : int
-        Number of the first line, counted from 1 behind the file's `rows_before`.
+    data : bytes, the lines with their line ends
+    first : int, number of the first line, counted from 1 after the file's `rows_before`
     fault, detail : str or None
-        `truncated` or `too_long` where `data` is what is left of one refused line.
+        `truncated` or `too_long` where `data` is the start of one rejected line.
     """
 
     data: bytes
@@ -214,20 +219,26 @@ class Lines:
 
 
 def read_lines(file: InputFile, *, block: int = 4 * CHUNK) -> Iterator[Lines]:
-    """Yield blocks of whole lines; a line cut off by damage, or endless, comes alone."""
+    """Yield blocks of whole lines; a line that is truncated or too long comes alone.
+
+    Parameters
+    ----------
+    file : InputFile
+    block : int, bytes of a block, at least
+    """
     content = Content(file.path)
     held = bytearray()
     number = file.rows_before + 1
-    endless = False
+    skipping = False
     for chunk in content.chunks():
         held += chunk
-        if endless:
+        if skipping:
             end = held.find(b"\n")
             if end < 0:
                 held.clear()
                 continue
             del held[: end + 1]
-            endless, number = False, number + 1
+            skipping, number = False, number + 1
         if len(held) < block:
             continue
         end = held.rfind(b"\n") + 1
@@ -237,7 +248,7 @@ def read_lines(file: InputFile, *, block: int = 4 * CHUNK) -> Iterator[Lines]:
             del held[:end]
         elif len(held) > MAX_LINE:
             yield Lines(bytes(held[:1000]), number, "too_long")
-            endless = True
+            skipping = True
             held.clear()
     end = held.rfind(b"\n") + 1 if content.damage.detail else len(held)
     if end:
@@ -248,7 +259,7 @@ def read_lines(file: InputFile, *, block: int = 4 * CHUNK) -> Iterator[Lines]:
 
 
 def fault_of(line: bytes) -> str | None:
-    r"""Say whether bytes are text that a table can hold.
+    r"""Return why bytes are not text that a table can hold; None if they are.
 
     Examples
     --------
@@ -265,6 +276,6 @@ def fault_of(line: bytes) -> str | None:
 
 
 def readable(line: bytes) -> str:
-    """Write bytes out so that they can be looked at: what is not text, as escapes."""
+    """Return bytes as text for the quarantine: what is not text, as escapes."""
     text = line[:RAW_LENGTH].decode(errors="backslashreplace").replace("\0", "\\x00")
     return text.strip()[:RAW_LENGTH]

@@ -1,4 +1,4 @@
-"""Rows on their way from the engine to their buckets: one file, written once, read by bucket."""
+"""Temporary files of rows partitioned by bucket: written once, read one bucket at a time."""
 
 from __future__ import annotations
 
@@ -20,21 +20,33 @@ from microconv.ingest.duckdb_engine import batches_of
 _HEXADECIMAL = "0123456789abcdef"
 
 
-def bucket_of_column(prospect_id: Any, buckets: int) -> Any:
-    """Say which bucket holds a prospect, as an expression equal to :func:`schema.bucket_of`."""
-    number = hexadecimal(prospect_id.hexdigest("md5"), 0, 3)
+def bucket_expression(prospect_id: Any, buckets: int) -> Any:
+    """Return the bucket of a prospect as an expression equal to :func:`schema.bucket_of`.
+
+    Parameters
+    ----------
+    prospect_id : Ibis string, column of ids
+    buckets : int, number of buckets, a power of two
+    """
+    number = hex_number(prospect_id.hexdigest("md5"), 0, 3)
     return (number * buckets / 4096).floor().cast("int16")
 
 
-def hexadecimal(digest: Any, first: int, digits: int) -> Any:
-    """Read some digits of a hexadecimal text as a number."""
-    places = range(first, first + digits)
-    found = [ibis.literal(_HEXADECIMAL).find(digest.substr(place, 1)) for place in places]
+def hex_number(digest: Any, first: int, digits: int) -> Any:
+    """Return some digits of a hexadecimal text as a number.
+
+    Parameters
+    ----------
+    digest : Ibis string, lower-case hexadecimal text
+    first, digits : int, position of the first digit, and how many
+    """
+    positions = range(first, first + digits)
+    found = [ibis.literal(_HEXADECIMAL).find(digest.substr(n, 1)) for n in positions]
     return reduce(lambda number, digit: number * 16 + digit, found)
 
 
-_ALONE = Lock()
-"""Held by the thread that writes; not a spill's own, so that a spill can go to other machines."""
+_WRITE_LOCK = Lock()
+"""Held while writing; not an attribute, so that a partition file can be sent to other machines."""
 
 
 @dataclass
@@ -43,12 +55,11 @@ class PartitionFile:
 
     Attributes
     ----------
-    path : Path
-        Holds Arrow batches one behind the other, each of one bucket.
-    batch_rows : int
-        So many are held while they are dealt to their buckets.
-    rows : dict of int to int
-        How many each bucket has by now.
+    path : Path, holds Arrow batches one after the other, each of one bucket
+    buckets : int, number of buckets
+    batch_rows : int, how many rows are held while they are partitioned
+    schema : Schema or None, of the rows, once there are any
+    rows : dict of int to int, rows written so far, by bucket
     """
 
     path: Path
@@ -59,8 +70,14 @@ class PartitionFile:
     _places: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
     def write_query(self, rows: Any, connection: Any) -> Iterator[pa.RecordBatch]:
-        """Write the rows of a query with `prospect_id`; yield them, batch by batch, as they go."""
-        rows = rows.mutate(bucket=bucket_of_column(rows.prospect_id, self.buckets))
+        """Write the rows of a query, and yield them batch by batch as they are written.
+
+        Parameters
+        ----------
+        rows : Ibis table, with `prospect_id`, which decides the bucket
+        connection : Ibis connection, runs the query
+        """
+        rows = rows.mutate(bucket=bucket_expression(rows.prospect_id, self.buckets))
         with self.path.open("ab") as file:
             for batch in batches_of(rows, connection, rows=self.batch_rows):
                 bucket = batch["bucket"].to_numpy()
@@ -68,9 +85,15 @@ class PartitionFile:
                 yield batch
 
     def write_columns(self, columns: Mapping[str, np.ndarray], bucket: np.ndarray) -> None:
-        """Write rows to the bucket each belongs to; from any thread."""
+        """Write rows to the bucket each belongs to, from any thread.
+
+        Parameters
+        ----------
+        columns : mapping of str to ndarray, name → values
+        bucket : ndarray of int, the bucket of each row
+        """
         batch = pa.record_batch({name: pa.array(column) for name, column in columns.items()})
-        with _ALONE, self.path.open("ab") as file:
+        with _WRITE_LOCK, self.path.open("ab") as file:
             self._write(batch, bucket, file)
 
     def _write(self, batch: pa.RecordBatch, bucket: np.ndarray, file: BinaryIO) -> None:
@@ -88,7 +111,7 @@ class PartitionFile:
             start = end
 
     def counts(self) -> list[int]:
-        """List how many rows each bucket has by now."""
+        """Return how many rows each bucket has so far."""
         return [self.rows[bucket] for bucket in range(self.buckets)]
 
     def read(self, bucket: int) -> pa.Table | None:
@@ -97,22 +120,21 @@ class PartitionFile:
         if places is None:
             return None
         with self.path.open("rb") as file:
-            return pa.Table.from_batches(self._at(place, file) for place in places)
+            return pa.Table.from_batches(self._read_at(place, file) for place in places)
 
-    def _at(self, place: tuple[int, int], file: BinaryIO) -> pa.RecordBatch:
+    def _read_at(self, place: tuple[int, int], file: BinaryIO) -> pa.RecordBatch:
         file.seek(place[0])
         return pa.ipc.read_record_batch(pa.py_buffer(file.read(place[1])), self.schema)
 
 
 class ColumnFile:
-    """A value for each row of each bucket, in a file: it takes no memory for long.
+    """One value for each row of each bucket, memory-mapped from a file.
 
     Parameters
     ----------
-    path : Path
-    kind : dtype
-    rows : sequence of int
-        How many each bucket has.
+    path : Path, the file to create
+    kind : dtype, of a value
+    rows : sequence of int, rows of each bucket
 
     Raises
     ------
@@ -125,7 +147,7 @@ class ColumnFile:
         self._ends = np.cumsum(rows)
         self._begins = self._ends - rows
         size = max(1, int(self._ends[-1]))
-        with path.open("wb") as file:  # room first: a page that finds none later ends the process
+        with path.open("wb") as file:  # reserved now: a full disk later would kill the process
             os.posix_fallocate(file.fileno(), 0, size * self.kind.itemsize)
 
     def of(self, bucket: int) -> np.ndarray:
@@ -133,11 +155,17 @@ class ColumnFile:
         return self._values()[self._begins[bucket] : self._ends[bucket]]
 
     def put(self, bucket: np.ndarray, place: np.ndarray, values: np.ndarray) -> None:
-        """Write the values of rows of several buckets, each named by its place in its bucket."""
+        """Write the values of rows of several buckets.
+
+        Parameters
+        ----------
+        bucket, place : ndarray of int, the bucket of each row, and its position in the bucket
+        values : ndarray, the value of each row
+        """
         self._values()[self._begins[bucket] + place] = values
 
     def flush(self) -> None:
-        """Bring to the disk what was written, for other machines to read."""
+        """Write everything to disk, for other machines to read."""
         self._values().flush()
 
     def _values(self) -> np.memmap[Any, Any]:

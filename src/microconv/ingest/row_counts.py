@@ -59,15 +59,12 @@ class RowCounts:
 
     Attributes
     ----------
-    rows_of : SourceRows
-        The rows that are counted.
+    rows_of : SourceRows, the rows that are counted
     copies : int
         Events written more than once, because two prospects were merged or a deal is
         credited to several contacts.
-    ignored : Counter
-        Reason → rows.
-    rejected_rows : list of dict
-        The rows of the quarantine.
+    ignored : Counter, reason → rows
+    rejected_rows : list of dict, the rows of the quarantine
     """
 
     rows_of: SourceRows
@@ -89,14 +86,10 @@ class RowCounts:
 
         Parameters
         ----------
-        row : int
-            Its number in the source; the quarantine names its file if there are several.
-        reason : str
-            One of :data:`REASONS`.
-        detail : str or None
-            What exactly is wrong.
-        raw : str or None
-            The row as the export has it.
+        row : int, its number in the source; the quarantine names its file if there are several
+        reason : str, one of :data:`REASONS`
+        detail : str or None, what exactly is wrong
+        raw : str or None, the row as the export has it
         """
         number, line = divmod(row, ROWS_PER_FILE)
         if len(self.rows_of.files) > 1:
@@ -133,10 +126,8 @@ def count_rows(rows_of: SourceRows, connection: Any) -> RowCounts:
 
     Parameters
     ----------
-    rows_of : SourceRows
-        What cleaning returned.
-    connection : Ibis connection
-        Runs the queries.
+    rows_of : SourceRows, what cleaning returned
+    connection : Ibis connection, runs the queries
     """
     counts, table = RowCounts(rows_of), rows_of.table
     by = ["reason", "ignored"] if "ignored" in table.columns else ["reason"]
@@ -161,10 +152,8 @@ def write_quarantine(sources: Sequence[RowCounts], path: Path) -> None:
 
     Parameters
     ----------
-    sources : sequence of RowCounts
-        One of each source.
-    path : Path
-        The Parquet file to write.
+    sources : sequence of RowCounts, one of each source
+    path : Path, the Parquet file to write
     """
     rows = [row for counts in sources for row in counts.rejected_rows]
     with atomic_write(path) as fresh:
@@ -178,12 +167,9 @@ def check_rejected_share(
 
     Parameters
     ----------
-    sources : sequence of RowCounts
-        One of each source.
-    settings : IngestSettings
-        Holds the limit, `max_rejected_share`.
-    remedy : str
-        Where to look and what to do, the end of the message.
+    sources : sequence of RowCounts, one of each source
+    settings : IngestSettings, holds the limit, `max_rejected_share`
+    remedy : str, where to look and what to do, the end of the message
 
     Raises
     ------
@@ -217,9 +203,7 @@ def write_json(content: dict[str, Any], path: Path) -> None:
 
     Parameters
     ----------
-    content : dict
-        What to write.
-    path : Path
-        The file to write.
+    content : dict, what to write
+    path : Path, the file to write
     """
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

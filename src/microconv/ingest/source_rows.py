@@ -33,12 +33,9 @@ class SourceRows:
 
     Attributes
     ----------
-    source : SourceSettings
-        Its entry in `ingest.sources`.
-    files : list of str
-        Names relative to the input folder.
-    table : Ibis table
-        What cleaning gives for its format.
+    source : SourceSettings, its entry in `ingest.sources`
+    files : list of str, names relative to the input folder
+    table : Ibis table, what cleaning gives for its format
     """
 
     source: SourceSettings
@@ -57,20 +54,13 @@ class SourceReader:
 
     Attributes
     ----------
-    settings : IngestSettings
-        The section `ingest` of params.yaml.
-    input_dir : Path
-        Folder that the sources name their files in.
-    cache : RowCache
-        Where clean rows are looked up and written.
-    connection : Ibis connection
-        Engine of the resulting tables.
-    cluster : Engine or None
-        Reads the files; None reads them on this machine.
-    memory_gb : float
-        What a task of the cluster may use.
-    max_rows : int or None
-        Of files that are read together, how many rows are read; None reads all.
+    settings : IngestSettings, the section `ingest` of params.yaml
+    input_dir : Path, folder that the sources name their files in
+    cache : RowCache, where clean rows are looked up and written
+    connection : Ibis connection, engine of the resulting tables
+    cluster : Engine or None, reads the files; None reads them on this machine
+    memory_gb : float, what a task of the cluster may use
+    max_rows : int or None, of files that are read together, how many rows are read; None reads all
     """
 
     settings: IngestSettings
@@ -86,10 +76,8 @@ class SourceReader:
 
         Parameters
         ----------
-        source : SourceSettings
-            One of `settings.sources`.
-        paths : sequence of Path
-            Its files, in order.
+        source : SourceSettings, one of `settings.sources`
+        paths : sequence of Path, its files, in order
 
         Raises
         ------
@@ -210,10 +198,8 @@ def find_source_files(sources: Sequence[SourceSettings], input_dir: Path) -> lis
 
     Parameters
     ----------
-    sources : sequence of SourceSettings
-        All sources of the ingest.
-    input_dir : Path
-        Folder that they name their files in.
+    sources : sequence of SourceSettings, all sources of the ingest
+    input_dir : Path, folder that they name their files in
 
     Returns
     -------

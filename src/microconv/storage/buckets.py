@@ -1,4 +1,4 @@
-"""Buckets of the log: each is sorted and written by itself."""
+"""Buckets of the log: each is sorted and written separately."""
 
 from __future__ import annotations
 
@@ -14,24 +14,35 @@ from microconv.storage.schema import EVENT_ORDER, EVENTS, INSTANT
 CODEC = "zstd"
 LEVEL = 1
 DICTIONARY_BYTES = 64 << 20
-"""Largest dictionary page: the prospects of a bucket must fit, or reading them gets slow."""
+"""Largest dictionary page: the prospects of a bucket must fit, or reading gets slow."""
 
 _INSTANTS = [field.name for field in EVENTS if field.type == INSTANT]
 _DISTINCT = (*_INSTANTS, "value", "event_id")
-"""Columns with hardly a value twice, for which a dictionary is wasted work."""
+"""Columns whose values hardly repeat, so that a dictionary would be wasted work."""
 
 
 def write_bucket(
     rows: pa.Table | None, path: Path, *, human_probability: np.ndarray | None = None
 ) -> int:
-    """Sort the rows of one bucket and write them; return how many.
+    """Sort the rows of one bucket and write them.
 
-    The bytes depend on nothing but the rows and `human_probability`, which defaults to 1.
+    The bytes depend on nothing but the rows and `human_probability`.
+
+    Parameters
+    ----------
+    rows : Table or None, events with instants in microseconds; None for an empty bucket
+    path : Path, the file to write
+    human_probability : ndarray of float32, optional, that a person caused each event; 1 by default
+
+    Returns
+    -------
+    int
+        Number of events.
     """
-    rows = _nothing() if rows is None else rows
+    rows = _no_rows() if rows is None else rows
     if human_probability is not None:
         rows = rows.append_column("human_probability", pa.array(human_probability, pa.float32()))
-    events = in_order(rows)
+    events = sort_events(rows)
     pq.write_table(
         events,
         path,
@@ -44,17 +55,17 @@ def write_bucket(
     return int(events.num_rows)
 
 
-def _nothing() -> pa.Table:
+def _no_rows() -> pa.Table:
     kinds = {name: pa.int64() for name in _INSTANTS} | {"value": pa.float64()}
     names = [name for name in EVENTS.names if name != "human_probability"]
     return pa.table({name: pa.array([], kinds.get(name, pa.string())) for name in names})
 
 
-def in_order(table: pa.Table) -> pa.Table:
-    """Bring resolved rows into the schema and the total order of a log.
+def sort_events(table: pa.Table) -> pa.Table:
+    """Return events in the schema and the sort order of a log.
 
-    Rows that agree in :data:`EVENT_ORDER` are ordered by all they say, so that
-    no order of the input can show.
+    Rows that are equal in :data:`EVENT_ORDER` are sorted by all other columns, so that the
+    order of the input has no effect.
     """
     table = table.combine_chunks()
     prospects = table["prospect_id"].combine_chunks().dictionary_encode()
@@ -91,7 +102,7 @@ def _as(column: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _order_ties(order: np.ndarray, keys: tuple[np.ndarray, ...], table: pa.Table) -> None:
-    """Order rows whose keys are equal by the rest of what they say, in place."""
+    """Sort rows with equal keys by their other columns, in place."""
     if len(order) < 2:
         return
     equal = np.logical_and.reduce([key[order][1:] == key[order][:-1] for key in keys])

@@ -167,10 +167,8 @@ def folder_lock(folder: Path, activity: str) -> Iterator[None]:
 
     Parameters
     ----------
-    folder : Path
-        Created if necessary.
-    activity : str
-        What this run does with the folder, for the message of the other run.
+    folder : Path, created if necessary
+    activity : str, what this run does with the folder, for the message of the other run
 
     Raises
     ------

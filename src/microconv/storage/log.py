@@ -27,20 +27,26 @@ HISTORY_COLUMNS = (
 )
 """The columns that histories are made of; the only ones featurize reads."""
 
-DICTIONARIES = ["prospect_id", "event_name", "message_id", "campaign_id", "variant", "client"]
-"""The columns of text that repeat, read as codes and a dictionary."""
+DICTIONARY_COLUMNS = ["prospect_id", "event_name", "message_id", "campaign_id", "variant", "client"]
+"""Text columns whose values repeat, read as dictionaries."""
 
 
 class Log(Protocol):
-    """What every reader of events needs: buckets, one at a time."""
+    """What readers of events need: buckets, one at a time."""
 
     @property
     def buckets(self) -> int:
-        """How many buckets there are."""
+        """Number of buckets."""
         ...
 
     def read_events(self, bucket: int, columns: Sequence[str] = HISTORY_COLUMNS) -> pa.Table:
-        """Read some columns of one bucket, in the order of the log."""
+        """Read some columns of one bucket, in the order of the log.
+
+        Parameters
+        ----------
+        bucket : int
+        columns : sequence of str
+        """
         ...
 
     def read_prospects(self, bucket: int) -> pa.Table | None:
@@ -54,10 +60,8 @@ class EventLog:
 
     Attributes
     ----------
-    path : Path
-        The folder that holds `log.json`, `events/` and perhaps `prospects/`.
-    facts : dict
-        The content of `log.json`.
+    path : Path, the folder that holds `log.json`, `events/` and perhaps `prospects/`
+    facts : dict, the content of `log.json`
     """
 
     path: Path
@@ -103,7 +107,7 @@ class EventLog:
 
     @property
     def buckets(self) -> int:
-        """How many buckets there are."""
+        """Number of buckets."""
         return int(self.facts["buckets"])
 
     @property
@@ -117,7 +121,13 @@ class EventLog:
         return [source["name"] for source in self.facts["sources"] if source.get("synthetic_times")]
 
     def read_events(self, bucket: int, columns: Sequence[str] = HISTORY_COLUMNS) -> pa.Table:
-        """Read some columns of one bucket, those of :data:`DICTIONARIES` as dictionaries."""
+        """Read some columns of one bucket, those of :data:`DICTIONARY_COLUMNS` as dictionaries.
+
+        Parameters
+        ----------
+        bucket : int
+        columns : sequence of str
+        """
         return _read(self.path / "events" / f"{bucket:04d}.parquet", list(columns))
 
     def read_prospects(self, bucket: int) -> pa.Table | None:
@@ -140,43 +150,42 @@ class EventLog:
         Raises
         ------
         TimeError
-            If a source bears a major conversion and declares no
+            If a source holds a major conversion and declares no
             `complete_until`, or no source declares one.
         """
         majors = {e for s in journey.steps if s.kind == "major" for e in s.events}
         declared = []
         for source in self.facts["sources"]:
-            bears = sorted(majors.intersection(source["event_names"]))
+            found = sorted(majors.intersection(source["event_names"]))
             if source["complete_until"] is not None:
                 declared.append(datetime.fromisoformat(source["complete_until"]))
-            elif bears:
+            elif found:
                 raise TimeError(
-                    f"The source `{source['name']}` bears the outcome {listed(bears)} but declares "
-                    "no `complete_until`, so nobody can say which conversions are still missing. "
-                    "Add the instant up to which its export is complete, like "
+                    f"The source `{source['name']}` holds the outcome {listed(found)} but declares "
+                    "no `complete_until`, so it is unknown which conversions are still missing. "
+                    "Add the time up to which its export is complete, for example "
                     "`complete_until: 2024-09-27T00:00:00Z`."
                 )
         if not declared:
             raise TimeError(
-                "No source declares `complete_until`, so no outcome window is known to be closed. "
+                "No source declares `complete_until`, so no outcome window is known to have ended. "
                 "Add it to the source that holds the conversions."
             )
         return min(declared)
 
     def unmapped(self, journey: JourneyMap) -> dict[str, int]:
-        """Count the events whose name the journey cannot place, by name."""
+        """Count the events whose name the journey does not map, by name."""
         counts = self.event_names
         return {name: counts[name] for name in journey.unmapped(counts)}
 
 
 @dataclass(frozen=True)
 class MemoryLog:
-    """A log of one bucket that lives in memory.
+    """A log of one bucket in memory.
 
     Attributes
     ----------
-    events : Table
-        Canonical events in the order of the log.
+    events : Table, canonical events in the order of the log
     prospects : Table or None
     """
 
@@ -185,9 +194,15 @@ class MemoryLog:
     buckets: int = 1
 
     def read_events(self, bucket: int, columns: Sequence[str] = HISTORY_COLUMNS) -> pa.Table:
-        """Hand out the events, dictionaries encoded."""
+        """Return some columns of the events.
+
+        Parameters
+        ----------
+        bucket : int, ignored, as there is only one
+        columns : sequence of str
+        """
         table = self.events.select(list(columns))
-        for name in [name for name in DICTIONARIES if name in columns]:
+        for name in [name for name in DICTIONARY_COLUMNS if name in columns]:
             position = table.column_names.index(name)
             if not pa.types.is_dictionary(table.schema.field(name).type):
                 column = table.column(name).dictionary_encode()
@@ -195,13 +210,13 @@ class MemoryLog:
         return table
 
     def read_prospects(self, bucket: int) -> pa.Table | None:
-        """Hand out the prospects table."""
+        """Return the prospects table."""
         return self.prospects
 
 
 def _read(file: Path, columns: list[str] | None) -> pa.Table:
     try:
-        return read_parquet(file, columns, dictionaries=DICTIONARIES)
+        return read_parquet(file, columns, dictionaries=DICTIONARY_COLUMNS)
     except (OSError, pa.ArrowInvalid) as error:
         raise EventLogError(
             f"{file} is missing or damaged ({error}). Run the stage `ingest` again."
@@ -219,10 +234,8 @@ def read_parquet(
     Parameters
     ----------
     file : Path
-    columns : sequence of str, optional
-        In this order; every column when None.
-    dictionaries : sequence of str
-        Text columns to read as dictionaries; they need not exist.
+    columns : sequence of str, optional, in this order; every column when None
+    dictionaries : sequence of str, text columns to read as dictionaries; they need not exist
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The columns of the tables that ingest writes, and the one rule of buckets."""
+"""The columns of the tables that ingest writes, and which bucket a prospect is in."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ HUMAN_THRESHOLD = 0.5
 """Events with a lower `human_probability` are taken for a bot's where they cannot count in part."""
 
 EVENT_ORDER = ("prospect_id", "time", "known_at", "event_id")
-"""The total order of a log: it depends on neither file nor row order."""
+"""Sort order of a log: total, and independent of file and row order."""
 
 QUARANTINE = pa.schema(
     [
@@ -68,10 +68,15 @@ MESSAGES = pa.schema(
 
 
 def bucket_of(prospect_id: str, buckets: int) -> int:
-    """Say which bucket of a log holds a prospect.
+    """Return which bucket of a log a prospect is in.
 
     The first three hexadecimal digits of md5(prospect_id), a number below 4096,
     scaled down to `buckets` (a power of two): the same on every engine.
+
+    Parameters
+    ----------
+    prospect_id : str
+    buckets : int, number of buckets
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Naming rules as expressions: what a source calls a row → event name."""
+"""Naming rules as expressions: the event a source names → event name."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _SCHEME_QUERY_FRAGMENT = r"^(?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)?|[?#].*
 
 
 def name_events(rows: Any, source: SourceSettings) -> Any:
-    """Name every row: the first rule that matches, else the prefix and the vendor's name.
+    """Name every row by the first rule that matches, else by the prefix and the vendor's name.
 
     Parameters
     ----------
-    rows : Ibis table
-        With `event`, and what the rules look at: `link`, `category`, properties.
+    rows : Ibis table, with `event`, and what the rules match: `link`, `category`, properties
+    source : SourceSettings, holds the rules and the prefix
 
     Returns
     -------
@@ -30,27 +30,39 @@ def name_events(rows: Any, source: SourceSettings) -> Any:
         With the column `event_name`.
     """
     if any(rule.link is not None for rule in source.rules):
-        rows = _with_places(rows)
-    event = rows.event if bears_names(source) else rows.event.fill_null("")
+        rows = _with_link_parts(rows)
+    event = rows.event if has_event_names(source) else rows.event.fill_null("")
     named = [(_matches_rule(rows, rule), ibis.literal(rule.name)) for rule in source.rules]
     otherwise = ibis.literal(source.prefix) + event if source.prefix else event
     return rows.mutate(event_name=ibis.cases(*named, else_=otherwise) if named else otherwise)
 
 
-def bears_names(source: SourceSettings) -> bool:
-    """Say whether the rows themselves say what happened; else `prefix` names every row."""
+def has_event_names(source: SourceSettings) -> bool:
+    """Return whether the rows name their events; else `prefix` names every row."""
     return source.format != "table" or "event" in source.columns or not source.prefix
 
 
 def matches_any(value: Any, globs: tuple[str, ...]) -> Any:
-    """Say whether a text matches one of several globs."""
+    """Return whether a text matches one of several globs.
+
+    Parameters
+    ----------
+    value : Ibis string
+    globs : tuple of str
+    """
     return any_of(_matches(value, glob) for glob in globs)
 
 
-def is_wanted(rows: Any, source: SourceSettings) -> Any:
-    """Say whether a row has all the properties that the source's `only` asks for."""
-    asked = [_matches(rows[PROPERTY + name], glob) for name, glob in source.only.items()]
-    return reduce(operator.and_, asked).fill_null(False) if asked else ibis.literal(True)
+def passes_only(rows: Any, source: SourceSettings) -> Any:
+    """Return whether a row has all the properties that the source's `only` requires.
+
+    Parameters
+    ----------
+    rows : Ibis table
+    source : SourceSettings
+    """
+    required = [_matches(rows[PROPERTY + name], glob) for name, glob in source.only.items()]
+    return reduce(operator.and_, required).fill_null(False) if required else ibis.literal(True)
 
 
 def _matches_rule(rows: Any, rule: NamingRule) -> Any:
@@ -67,8 +79,8 @@ def _matches_rule(rows: Any, rule: NamingRule) -> Any:
     return reduce(operator.and_, conditions) if conditions else ibis.literal(True)
 
 
-def _with_places(rows: Any) -> Any:
-    """Take links apart: `link_path`, and `link_place`, which is lower-cased host and path."""
+def _with_link_parts(rows: Any) -> Any:
+    """Split links into `link_path` and `link_place`, the lower-cased host and path."""
     rows = rows.mutate(bare=rows.link.re_replace(_SCHEME_QUERY_FRAGMENT, ""))
     rows = rows.mutate(slash=rows.bare.find("/"))
     path = (rows.slash < 0).ifelse("/", rows.bare.substr(rows.slash))
@@ -83,7 +95,7 @@ def _matches_one_of(categories: Any, glob: str) -> Any:
 
 
 def _matches(value: Any, glob: str) -> Any:
-    """Match a whole text; `*` stands for any text, `?` for one character."""
+    """Match a complete text; `*` stands for any text, `?` for one character."""
     if "*" not in glob and "?" not in glob:
         return value == glob
     start = glob[:-1]

@@ -14,7 +14,7 @@ import ibis
 
 from microconv.errors import SourceError, listed
 from microconv.ingest.clean.events import as_text
-from microconv.ingest.clean.times import Clock
+from microconv.ingest.clean.times import TimeFormat
 from microconv.ingest.input_files import InputFile
 from microconv.ingest.presets.preset import JoinedTable, TablesPreset, load_preset
 from microconv.ingest.sources.raw_rows import RawRows
@@ -22,7 +22,7 @@ from microconv.ingest.sources.table import columns_of, group_by_columns, mapped_
 from microconv.settings import SourceSettings
 
 NOTHING = ibis.null("string")
-UTC = Clock(zone="UTC")
+UTC = TimeFormat(zone="UTC")
 """Fivetran writes times in UTC without a zone."""
 
 HELPERS = (
@@ -149,7 +149,7 @@ def read_hubspot(
         }
         helpers = [helper for helper in HELPERS if helper in table.columns]
         table = table.mutate(**kept).drop(*helpers)
-        yield replace(rows, table=table, clocks={"time": UTC, "known_at": UTC})
+        yield replace(rows, table=table, time_formats={"time": UTC, "known_at": UTC})
 
 
 def _read_lookup(

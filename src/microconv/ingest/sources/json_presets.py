@@ -9,7 +9,7 @@ from typing import Any
 
 import ibis
 
-from microconv.ingest.clean.times import Clock
+from microconv.ingest.clean.times import TimeFormat
 from microconv.ingest.duckdb_engine import json_extract_string, json_extracts
 from microconv.ingest.input_files import InputFile
 from microconv.ingest.presets.preset import JsonPreset, Parameters, RowTypes, load_preset
@@ -54,7 +54,7 @@ def read_json_preset(
         if "channel" not in fields:
             table = table.mutate(channel=ibis.literal(preset.channel))
         table = table.drop(*sorted(preset.helper_fields))
-        yield replace(rows, table=table, clocks={"time": Clock(unit=preset.time_unit)})
+        yield replace(rows, table=table, time_formats={"time": TimeFormat(unit=preset.time_unit)})
 
 
 def _fields_of(preset: JsonPreset, source: SourceSettings) -> dict[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ import ibis
 import pyarrow as pa
 
 from microconv.errors import MissingColumnError, did_you_mean, listed
-from microconv.ingest.clean.times import Clock
+from microconv.ingest.clean.times import TimeFormat
 from microconv.ingest.duckdb_engine import epoch_us
 from microconv.ingest.input_files import InputFile
 from microconv.settings import SourceSettings
@@ -57,14 +57,14 @@ class RawRows:
     content : function of a table → Ibis string
         Everything in a row except when it became known. Two rows without an id of
         their own are duplicates if it is equal.
-    clocks : mapping of str to Clock
+    time_formats : mapping of str to TimeFormat
         Field → how the vendor writes its times, where that is always the same.
     """
 
     table: Any
     text: Callable[[Any], Any]
     content: Callable[[Any], Any]
-    clocks: Mapping[str, Clock] = field(default_factory=dict)
+    time_formats: Mapping[str, TimeFormat] = field(default_factory=dict)
 
 
 class Reader(Protocol):

@@ -1,1 +1,0 @@
-"""Which prospect a row belongs to, and since when that is known."""
