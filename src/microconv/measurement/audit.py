@@ -1,4 +1,4 @@
-"""Audit of the email sequence: what each message asks for, in which words, of whom."""
+"""Audit of the email sequence: goals, calls to action, stages and commitment of the messages."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from microconv.measurement.study.study import Study
 from microconv.settings import AuditSettings
 
 DESCRIPTIONS = {
-    "no_goal": "no goal: the message asks for no step",
+    "no_goal": "no goal: the message leads to no step",
     "unknown_goal": "unknown goal: it is not a micro-conversion of the journey",
     "several_goals": "several goals in one message",
     "generic_cta": "generic call to action that does not say what follows",
     "stage_behind": "most recipients are past the stage of the message",
     "stage_ahead": "most recipients have not reached the stage of the message",
-    "commitment_rise": "asks for much more commitment than any earlier message of its campaign",
-    "step_without_message": "no message asks for this step",
+    "commitment_rise": "requires much more commitment than any earlier message of its campaign",
+    "step_without_message": "this step is the goal of no message",
 }
 """Kind of finding → its description."""
 
@@ -157,10 +157,10 @@ def _check_commitment(
 
 
 def _commitment(goal: object, journey: JourneyMap) -> float:
-    """Return the highest commitment that a message asks for; nan where no goal is known."""
+    """Return the highest commitment of the goals of a message; nan where no goal is known."""
     goals = set(parse_goals(goal))
-    asked = [s.commitment for s in journey.steps if s.kind == "micro" and s.name in goals]
-    return float(max(asked, default=np.nan))
+    levels = [s.commitment for s in journey.steps if s.kind == "micro" and s.name in goals]
+    return float(max(levels, default=np.nan))
 
 
 def _with_costs(
@@ -201,7 +201,7 @@ def _with_costs(
 
 
 def _steps_without(study: Study, messages: pd.DataFrame) -> list[dict[str, Any]]:
-    """List the micro-conversions that no message asks for, and how often they are done."""
+    """List the micro-conversions that are the goal of no message, and how often they are done."""
     goals = {name for goal in messages["goal"] for name in parse_goals(goal)}
     done = np.bincount(study.step, minlength=len(study.journey))
     return [
@@ -223,7 +223,7 @@ def _summary(table: pd.DataFrame) -> tuple[str, ...]:
     for kind, rows in table.groupby("kind", sort=False):
         if kind == "step_without_message":
             steps = (text.rpartition(":")[0] for text in rows["detail"])
-            summary.append(f"No message asks for {listed(steps, most=MAX_NAMED)}.")
+            summary.append(f"No message has the goal {listed(steps, most=MAX_NAMED)}.")
             continue
         names = ", ".join(
             f"`{message}`" + (f" ({detail})" if detail else "")

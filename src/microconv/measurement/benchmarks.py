@@ -1,6 +1,6 @@
 """Benchmarks: each message's response rate against the rate expected from comparable messages.
 
-Comparable are other messages that ask for the same stage and commitment, sent to prospects
+Comparable are other messages with a goal of the same stage and commitment, sent to prospects
 in the same *state*: how many levels of commitment the step was beyond their next one, and
 whether its stage was behind, their own or ahead. The expected rate of a state is shrunk
 towards what messages for other stages and commitments get in that state, the more so the
@@ -26,13 +26,13 @@ MAX_COMMITMENT_GAP = 2
 """Larger gaps count as this many levels."""
 
 STAGE_POSITIONS = np.array(["stage behind", "same stage", "stage ahead"], dtype=object)
-"""Where a step's stage lies, as seen from the recipient."""
+"""The stage of a step, relative to the stage of the recipient."""
 
 MESSAGE = ["step", "campaign", "position"]
 """Columns that identify a message, its variants together."""
 
 NO_MESSAGES = (
-    "There is no table of messages with goals, so it is unknown which step a message asks for. "
+    "There is no table of messages with goals, so the goal of a message is unknown. "
     "Add one (a source of the format `messages`, column `goal`)."
 )
 
@@ -67,12 +67,12 @@ def benchmarks(
     without = [name for name in study.names_of("micro") if study.journey.code_of(name) not in goals]
     if without:
         missing.append(
-            f"No message asks for {listed(without, most=MAX_NAMED)}: these steps have no "
+            f"No message has the goal {listed(without, most=MAX_NAMED)}: these steps have no "
             "benchmark of their own."
         )
     if table["expected_rate"].isna().any():
         missing.append(
-            "A single message has nothing to be compared with. Put industry benchmarks into "
+            "A single message cannot be compared with others. Put industry benchmarks into "
             "`benchmarks.priors`."
         )
     tables = {"benchmarks": table, "breakdown": _breakdown(counts, confidence)}
@@ -177,7 +177,7 @@ def expected_rates(
     rate : ndarray of float64, shape (n_groups,)
         Strictly between 0 and 1; nan where nothing is comparable.
     weight : ndarray of float64, shape (n_groups,)
-        How many sends that rate is worth.
+        How many sends that rate counts as.
     """
     number = groups.reset_index()[[*MESSAGE, "index"]]
     group = counts[MESSAGE].merge(number, on=MESSAGE, how="left")["index"].to_numpy()
@@ -192,15 +192,15 @@ def expected_rates(
     strength = _strength_between(responses, sends, overall, comparable)
     others = comparable & ~np.eye(len(groups), dtype=bool)
     prior_responses, prior_sends = _industry_priors(groups, sends, settings)
-    weight = np.where(np.isnan(overall), 0.0, strength)
-    total = weight + others @ sends + prior_sends
+    pull = np.where(np.isnan(overall), 0.0, strength)
+    total = pull + others @ sends + prior_sends
     with np.errstate(invalid="ignore"):
-        rate = (weight * np.nan_to_num(overall) + others @ responses + prior_responses) / total
+        rate = (pull * np.nan_to_num(overall) + others @ responses + prior_responses) / total
     share = sends / sends.sum(axis=1, keepdims=True)
     mean = np.clip(np.where(share > 0, share * rate, 0.0).sum(axis=1), 1e-6, 1 - 1e-6)
     elsewhere = (~comparable @ sends).sum(axis=1)
-    worth = (others @ sends + prior_sends).sum(axis=1) + np.minimum(strength, elsewhere)
-    return mean, np.maximum(worth, 1e-9)
+    weight = (others @ sends + prior_sends).sum(axis=1) + np.minimum(strength, elsewhere)
+    return mean, np.maximum(weight, 1e-9)
 
 
 def _rates_elsewhere(responses: Floats, sends: Floats, others: Bools) -> Floats:

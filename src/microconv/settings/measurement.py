@@ -1,4 +1,4 @@
-"""`measure`, `experiments` and what is measured beside them."""
+"""Settings of the measurement: `measure`, `experiments`, `audit`, `benchmarks`, `bottlenecks`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from microconv.settings.section import Count, Days, Section, Share, require_zone
 
 
 class PlannedSequence(Section):
-    """A sequence that somebody named before looking; only `randomised` ones have an *effect*."""
+    """A sequence that is named in advance, not mined from the data.
+
+    Attributes
+    ----------
+    steps : tuple of str
+        The steps in order, all different.
+    randomised : bool
+        Whether the order was drawn at random; only then is the result an *effect*.
+    """
 
     steps: Annotated[tuple[str, ...], Field(min_length=2)]
     randomised: bool = False
@@ -21,42 +29,48 @@ class PlannedSequence(Section):
     @classmethod
     def _distinct(cls, steps: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(steps)) < len(steps):
-            raise ValueError("the steps of a sequence must differ, or no other order exists")
+            raise ValueError("the steps of a sequence must all be different")
         return steps
 
 
 class MeasureSettings(Section):
-    """What the measurement of the journey is computed at.
+    """Measurement of the journey: completion, velocity, paths, drop-off and impact.
 
     Attributes
     ----------
     confidence : float
-        Of every interval.
+        Confidence level of every interval.
     min_human_probability : float
-        A step counts as done if a person did it with at least this probability.
+        Events less likely to be a person's do not count.
     within_days : float
-        All steps of a sequence within so many days; also how long after an
-        offer a step still answers it.
+        All steps of a sequence, and both steps of a transition, within this many days.
     effect_days : float
-        How long after a completion conversions are credited to it.
-    landmark_days, horizon_days, active_within_days : float
-        Landmark analysis: so long after a prospect was first seen, those active
-        within the last `active_within_days` are divided by what they had done,
-        and followed for `horizon_days`.
+        How long after a completion a conversion still counts for it.
+    landmark_days : float
+        Landmark analysis: days from first seen to the landmark, when prospects are
+        grouped by what they have done.
+    horizon_days : float
+        Landmark analysis: days of follow-up after the landmark.
+    active_within_days : float
+        Landmark analysis: only prospects active in this many days before the landmark.
     stall_days : float
-        Without anything done for so long a prospect has stopped.
+        A prospect without activity for this long has stopped.
     sequences : tuple of PlannedSequence
-        The sequences asked about. Those that are mined come besides.
-    max_sequence_length, max_sequences : int
-        How long mined sequences are, and how many of them are tested.
+        Sequences named in advance; mined ones are added.
+    max_sequence_length : int
+        Maximum number of steps of mined sequences.
+    max_sequences : int
+        Maximum number of mined sequences that are tested.
     min_support : float
         Share of the prospects that must have completed a mined sequence.
     false_discovery_rate : float
-        Benjamini and Hochberg's.
+        Of the tests of mined sequences (Benjamini and Hochberg).
     claimed_ratio : (float, float)
-        The claim that the verdict is about: so many times the rate.
+        Range of the rate ratio that the verdict compares with.
     bootstrap : int
-        Resamples for money.
+        Resamples for intervals of revenue.
+    seed : int
+        Random seed of the bootstrap.
     """
 
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
@@ -80,12 +94,12 @@ class MeasureSettings(Section):
     @classmethod
     def _above_one(cls, claim: tuple[float, float]) -> tuple[float, float]:
         if not 1 < claim[0] <= claim[1]:
-            raise ValueError("the claim must be two ratios above 1, the smaller first")
+            raise ValueError("must be two ratios above 1, the smaller first")
         return claim
 
 
 class ExperimentSettings(Section):
-    """One test (A/B): who was assigned what, and what is measured.
+    """One experiment (A/B test): its arms, assignment and metric.
 
     Attributes
     ----------
@@ -94,24 +108,24 @@ class ExperimentSettings(Section):
     arms : dict of str to float
         Arm → intended share, the control first. Shares need not add up to 1.
     assigned_by : str
-        `variant`: the first event that carries an arm's name in the column
-        `variant` is the assignment. Else an attribute of the prospects table;
-        then `starts` is the instant of assignment.
+        `variant`: the first event with an arm's name in the column `variant` is the
+        assignment. Else an attribute of the prospects table, assigned at `starts`.
     messages : tuple of str
-        With `variant`: the message ids (globs) that belong to this test; all
-        when empty.
+        With `variant`: message ids (globs) of this experiment; all when empty.
     starts, ends : datetime or None
-        Only assignments in `[starts, ends)` belong to the test.
+        Only assignments in `[starts, ends)` belong to the experiment.
     metric : str
-        The step that is to happen more often, in `[assigned, assigned + within)`.
+        The step that the arms are to increase, in `[assigned, assigned + within_days)`.
+    within_days : float
+        Length of the outcome window after the assignment.
     guardrails : tuple of str
-        Steps that must not happen more often: unsubscribing, for instance.
+        Guardrail metrics: steps that must not become more frequent, such as unsubscribing.
     segments : tuple of str
-        Attributes in whose levels the effect is looked at.
+        Attributes by whose levels the effect is broken down.
     factors : dict of str to dict of str to str
-        For a factorial test: factor → arm → level.
+        For a factorial experiment: factor → arm → level.
     minimum_effect : float or None
-        The relative effect worth finding; says whether the test was big enough.
+        Smallest relative effect worth detecting; compared with the minimum detectable effect.
     """
 
     dimension: Literal["subject_line", "cta", "content", "timing", "segmentation", "other"]
@@ -136,30 +150,34 @@ class ExperimentSettings(Section):
     def _complete(self) -> ExperimentSettings:
         if self.assigned_by != "variant" and self.starts is None:
             raise ValueError(
-                "a test assigned by an attribute needs `starts`, the instant of assignment"
+                "an experiment assigned by an attribute needs `starts`, the instant of assignment"
             )
         for factor, levels in self.factors.items():
             if set(levels) != set(self.arms) or len(set(levels.values())) < 2:
                 raise ValueError(
                     f"the factor `{factor}` must give each of the arms {listed(self.arms)} a "
-                    "level, and have two levels at least"
+                    "level, and have at least two levels"
                 )
         return self
 
 
 class ExperimentsSettings(Section):
-    """The tests that were run, and how they are read.
+    """Experiments and how they are analysed.
 
     Attributes
     ----------
     confidence : float
+        Confidence level of every interval.
     power : float
-        What `detectable` and `needed` are computed for.
+        Power at which sample sizes and minimum detectable effects are computed.
     pre_period_days : float
-        Activity in so many days before the assignment takes out noise (CUPED).
+        Days of activity before the assignment that CUPED uses to reduce variance.
     bootstrap : int
-        Resamples for revenue.
+        Resamples for intervals of revenue.
+    seed : int
+        Random seed of the bootstrap.
     tests : dict of str to ExperimentSettings
+        Name → experiment.
     """
 
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
@@ -171,15 +189,14 @@ class ExperimentsSettings(Section):
 
 
 class AuditSettings(Section):
-    """What counts as a fault in a sequence of messages.
+    """What the audit of the email sequence reports.
 
     Attributes
     ----------
     generic_ctas : tuple of str
-        Calls to action that say nothing about what follows; case and
-        punctuation do not matter.
+        Calls to action that do not say what follows; case and punctuation are ignored.
     max_commitment_jump : int
-        By how many levels the commitment asked for may rise at once.
+        Levels of commitment by which a message may exceed any earlier one.
     """
 
     generic_ctas: tuple[str, ...] = (
@@ -200,7 +217,19 @@ class AuditSettings(Section):
 
 
 class IndustryPrior(Section):
-    """What is known from elsewhere about asks of one kind: a rate, worth so many asks."""
+    """An industry benchmark for messages of one kind.
+
+    Attributes
+    ----------
+    stage : str
+        Stage of the goal of the messages.
+    commitment : int
+        Commitment of that goal.
+    rate : float
+        Response rate.
+    weight : float
+        How many sends of your own the rate counts as.
+    """
 
     stage: str
     commitment: Annotated[int, Field(ge=1, le=5)]
@@ -209,15 +238,16 @@ class IndustryPrior(Section):
 
 
 class BenchmarkSettings(Section):
-    """How often an ask is answered, and how often it could be.
+    """Response rates of messages against those of comparable messages.
 
     Attributes
     ----------
     response_days : float
-        A step answers an ask if it is done within so many days.
+        A step within this many days of a message is a response to it.
     target : float
-        The realistic target: this quantile of comparable asks.
+        Quantile of the response rates of comparable messages that is a realistic target.
     priors : tuple of IndustryPrior
+        Industry benchmarks.
     """
 
     response_days: Days = 4
@@ -226,19 +256,20 @@ class BenchmarkSettings(Section):
 
 
 class BottleneckSettings(Section):
-    """What is looked for where prospects get stuck.
+    """Where prospects get stuck.
 
     Attributes
     ----------
     barrier_days : float
-        How long after a step a reluctance to go on is looked for.
+        Days after a step in which a trust barrier lowers the rate of decisions.
     barrier_steps : tuple of str
-        The steps it is looked for after; all that ask for a commitment of 3 or
-        more when empty.
-    retries, pause_minutes : int, float
-        The same part done so often without a pause this long is a burst of retries.
+        Steps that are tested as barriers; all of commitment 3 or more when empty.
+    retries : int
+        An attempt that repeats a part this often is a burst of retries.
+    pause_minutes : float
+        A pause this long ends an attempt.
     min_recipients : int
-        Messages that asked fewer prospects are not judged.
+        Messages with fewer recipients are left out.
     """
 
     barrier_days: Days = 30

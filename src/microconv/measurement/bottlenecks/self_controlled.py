@@ -6,10 +6,10 @@ does. What differs between prospects, above all how interested they are, cancels
 belong or respond to a message are left out, as the schedule of the messages decides when
 those come.
 
-Where every decision is a response to a message, time says little: a prospect can only
+Where every decision is a response to a message, time is not informative: a prospect can only
 respond when a message comes. So message sends take the place of days. Messages differ in how
-many responses they get, and later ones ask for more; each send counts as the response rate
-that its message has among those whom it does not reach in the time after the step.
+many responses they get, and later ones require more commitment; so each send counts as the
+response rate of its message among those whom it does not reach in the time after the step.
 
 Given that prospect i made n decisions, and spent a of their time after the step and b not,
 each falls after it with probability r a / (r a + b); r is found by maximum likelihood
@@ -66,7 +66,7 @@ def find_barriers(
         return []
     length = round(settings.barrier_days * DAY)
     decisions = _unprompted_decisions(study, sends)
-    prompted = sends.where(_asks_for_decision(study, sends))
+    prompted = sends.where(_has_decision_goal(study, sends))
     strict = 1 - (1 - confidence) / len(candidates)
     found: list[Bottleneck] = []
     hidden = np.full(len(study.journey), False)
@@ -100,7 +100,7 @@ def find_barriers(
 def sends_after_barriers(
     study: Study, sends: MessageSends, barriers: list[Bottleneck], settings: BottleneckSettings
 ) -> Bools:
-    """Mark the sends that ask for a step of the last stage in the time after a barrier.
+    """Mark the sends with a goal of the last stage in the time after a barrier.
 
     Parameters
     ----------
@@ -116,10 +116,10 @@ def sends_after_barriers(
     names = [barrier.step for barrier in barriers]
     steps = np.isin(np.array(study.journey.step_names), names)
     after = _sent_after(study, sends, steps, round(settings.barrier_days * DAY))
-    return after & _asks_for_decision(study, sends)
+    return after & _has_decision_goal(study, sends)
 
 
-def _asks_for_decision(study: Study, sends: MessageSends) -> Bools:
+def _has_decision_goal(study: Study, sends: MessageSends) -> Bools:
     last = len(study.journey.stages) - 1
     return np.asarray((sends.goal >= 0) & (study.journey.stage_codes[sends.goal] == last))
 
@@ -128,8 +128,8 @@ def _unprompted_decisions(study: Study, sends: MessageSends) -> Bools:
     """Mark the steps of the last stage that belong and respond to no message."""
     responses = np.zeros(len(study.time), bool)
     responded = sends.where(sends.responded)
-    answered = (responded.prospect, responded.time, responded.goal)
-    _mark_responses(study.offsets, study.time, study.step, answered, responses)
+    keys = (responded.prospect, responded.time, responded.goal)
+    _mark_responses(study.offsets, study.time, study.step, keys, responses)
     last = len(study.journey.stages) - 1
     decides = (study.journey.kinds == MICRO) & (study.journey.stage_codes == last)
     return np.asarray(decides[study.step] & (study.message < 0) & ~responses)
@@ -197,7 +197,7 @@ def responses_after(
     ----------
     study : Study
     sends : MessageSends
-        All that ask for a decision; those that ask for the step itself are left out.
+        All with a goal of the last stage; those with the step itself as goal are left out.
     code : int
         The step.
     hidden : ndarray of bool, shape (n_steps,)

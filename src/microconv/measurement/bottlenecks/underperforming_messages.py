@@ -1,9 +1,9 @@
 """Under-performing messages: a commitment jump, a stage mismatch, a weak value proposition.
 
-Recipients of whom a message asks too much, or at the wrong stage, are compared with its
-other recipients within strata of how much they had done and opened before: the less engaged
-respond less to any message. Only then are messages compared with each other, by those
-recipients whom they fit.
+Recipients for whom a message requires too much commitment, or is written for another stage,
+are compared with its other recipients within strata of how much they had done and opened
+before: the less engaged respond less to any message. Only then are messages compared with
+each other, by those recipients whom they fit.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ class SequenceMessage:
     commitment_gap : ndarray of int64, shape (n_sends,)
         Levels of commitment beyond the next one of each recipient.
     stage_gap : ndarray of int64, shape (n_sends,)
-        Stages from the recipient's to the goal's; below 0 where it lies behind.
+        Stages from the recipient's to the goal's; below 0 where it is behind.
     explained : ndarray of bool, shape (n_sends,)
         Sends whose outcome another bottleneck explains.
     rise : int
-        Levels by which it asks for more than any earlier message of its campaign.
+        Levels of commitment above any earlier message of its campaign.
     """
 
     step: str
@@ -69,7 +69,21 @@ class SequenceMessage:
         return self.sends.where(fits)
 
     def bottleneck(self, kind: str, hit: Bools, ratio: Ratio, evidence: str) -> Bottleneck:
-        """Return a bottleneck with the responses lost among the sends that it hits."""
+        """Return a bottleneck of this message, with the responses that it loses.
+
+        Parameters
+        ----------
+        kind : str
+        hit : ndarray of bool, shape (n_sends,)
+            The affected sends.
+        ratio : Ratio
+            Response rate of the affected sends over that of comparable ones.
+        evidence : str
+
+        Returns
+        -------
+        Bottleneck
+        """
         responses = float(self.sends.responded[hit].sum())
         affected = int(hit.sum())
         lost, high, low = (
@@ -140,7 +154,7 @@ def _sequence(study: Study, sends: MessageSends, explained: Bools) -> list[Seque
 def _commitment_rises(
     campaigns: Int64, positions: Int64, commitments: np.ndarray[tuple[int], np.dtype[np.int8]]
 ) -> Int64:
-    """Return how many levels above the highest so far in its campaign each send asks for."""
+    """Return how many levels above the highest so far in its campaign the goal of each send is."""
     table = pd.DataFrame(
         {"campaign": campaigns, "position": positions, "level": commitments.astype(np.int64)}
     )
@@ -152,7 +166,7 @@ def _commitment_rises(
 
 
 def _commitment_jump(message: SequenceMessage, confidence: float) -> Bottleneck | None:
-    """Check for a commitment far above what was asked for and done before."""
+    """Check for a commitment far above that of earlier messages and of the recipients."""
     far = message.commitment_gap > 0
     if message.rise < 2 or far.mean() < MAJORITY:
         return None
@@ -161,7 +175,7 @@ def _commitment_jump(message: SequenceMessage, confidence: float) -> Bottleneck 
         return None
     return message.bottleneck(
         "commitment_jump", far, ratio,
-        f"It asks for {message.rise} levels of commitment more than any earlier message; "
+        f"It requires {message.rise} levels of commitment more than any earlier message; "
         f"{far.mean():.0%} of its recipients had done nothing within one level of it. They respond "
         f"{_times(ratio)} as often as its other recipients with the same activity and opens.",
     )  # fmt: skip

@@ -138,7 +138,7 @@ def analyse(
     Returns
     -------
     Analysis
-        With nothing but the arms where there is a sample ratio mismatch or an
+        With only the arms where there is a sample ratio mismatch or an
         empty arm: no difference is computed then.
     """
     sizes = units.sizes()

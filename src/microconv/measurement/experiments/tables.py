@@ -32,6 +32,10 @@ def arm_rows(
     test : ExperimentSettings
     ratio : SampleRatio
     confidence : float
+
+    Returns
+    -------
+    list of dict
     """
     shares = np.array(list(test.arms.values()))
     sizes, completed = units.sizes(), units.counts()

@@ -80,7 +80,7 @@ def happened_within(assigned: Ints, metric_at: Ints, *, within: int) -> Bools:
     Raises
     ------
     TimeError
-        If a metric lies before its assignment: the arm cannot have caused it.
+        If a metric happened before its assignment: the arm cannot have caused it.
 
     Examples
     --------

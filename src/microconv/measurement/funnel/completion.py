@@ -217,7 +217,7 @@ def _summary(steps: pd.DataFrame, settings: MeasureSettings) -> tuple[str, ...]:
     if len(messaged):
         worst, best = messaged.iloc[0], messaged.iloc[-1]
         sentences.append(
-            f"Of the steps that messages ask for, {best['step']} has the highest response rate "
+            f"Of the goals of messages, {best['step']} has the highest response rate "
             f"({best['responded_rate']:.1%} of the recipients), {worst['step']} the lowest "
             f"({worst['responded_rate']:.1%})."
         )

@@ -1,7 +1,7 @@
 """Message sends: every message that reached a prospect, their state before it, their response.
 
 The state is what was known strictly before the message was delivered. A prospect
-responds if they do the step that the message asks for in
+responds if they do the goal of the message in
 ``[delivered, delivered + response_days)``, with at least the probability
 `min_human_probability` of being a person. A click on the message before it was opened is no
 response, where opens are recorded: scanners click every link seconds after delivery.
@@ -20,7 +20,7 @@ from microconv.journey import EXPOSURE, MICRO, JourneyMap
 from microconv.measurement.study.study import Bools, Study
 
 NO_GOAL = -1
-"""Goal of a message that asks for no step, or for none that the journey knows."""
+"""Goal of a message without one, or with one that is not a micro-conversion."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class MessageSends:
     time : ndarray of int64, shape (n_sends,)
         When the message was first seen to reach the prospect, µs since 1970.
     goal : ndarray of int16, shape (n_sends,)
-        Code of the step asked for, or :data:`NO_GOAL`.
+        Code of its goal, or :data:`NO_GOAL`.
     commitment, stage : ndarray of int8, shape (n_sends,)
         Highest commitment and furthest stage of the prospect before it; 0 at first.
     steps_before, opens_before : ndarray of int32, shape (n_sends,)
@@ -70,15 +70,15 @@ class MessageSends:
         return MessageSends(**{name: column[chosen] for name, column in vars(self).items()})
 
     def with_outcome(self) -> MessageSends:
-        """Return the sends that ask for a step and whose time to respond is over."""
+        """Return the sends that have a goal and whose time to respond is over."""
         return self.where(self.window_closed & (self.goal != NO_GOAL))
 
     def commitment_gap(self, journey: JourneyMap) -> Int64:
-        """Return how many levels of commitment each goal lies beyond the recipient's next one."""
+        """Return how many levels of commitment each goal is beyond the recipient's next one."""
         return journey.commitments[self.goal].astype(np.int64) - self.commitment - 1
 
     def stage_gap(self, journey: JourneyMap) -> Int64:
-        """Return how many stages each goal lies ahead of its recipient; negative where behind."""
+        """Return how many stages each goal is ahead of its recipient; negative where behind."""
         return journey.stage_codes[self.goal].astype(np.int64) - self.stage
 
 
@@ -112,7 +112,7 @@ def list_message_sends(
 
 
 def message_goals(study: Study) -> npt.NDArray[np.int16]:
-    """Return the step that each message asks for; of several, the first.
+    """Return the goal of each message; of several, the first.
 
     Returns
     -------
@@ -142,7 +142,7 @@ def parse_goals(goal: object) -> list[str]:
 
 
 def is_outside_stage(stage_gap: Int64) -> Bools:
-    """Return which sends ask for a step behind the recipient's stage, or beyond the next one."""
+    """Return which sends have a goal behind the recipient's stage, or beyond the next one."""
     return np.asarray((stage_gap < 0) | (stage_gap > 1))
 
 
