@@ -185,11 +185,11 @@ def row_blocks(
     """
     lengths = (histories.offsets[1:] - histories.offsets[:-1])[prospect]
     total = np.cumsum(n_columns + CELLS_PER_EVENT * lengths)
-    begin, spent = 0, 0
+    begin, used = 0, 0
     while begin < len(total):
-        end = max(begin + 1, int(np.searchsorted(total, spent + cells, side="right")))
+        end = max(begin + 1, int(np.searchsorted(total, used + cells, side="right")))
         yield slice(begin, end)
-        begin, spent = end, int(total[end - 1])
+        begin, used = end, int(total[end - 1])
     if len(total) == 0:
         yield slice(0, 0)
 

@@ -65,12 +65,17 @@ def group_rare_steps(journey: JourneyMap, settings: FeatureSettings) -> StepGrou
 
 
 def describe_grouping(journey: JourneyMap, settings: FeatureSettings) -> str:
-    """Return a sentence on how many steps share columns; empty if none do.
+    """Describe how many steps share columns.
 
     Parameters
     ----------
     journey : JourneyMap
     settings : FeatureSettings
+
+    Returns
+    -------
+    str
+        One sentence; empty if no steps share columns.
     """
     grouped = len(journey) - settings.max_steps + 1
     if grouped <= 1:

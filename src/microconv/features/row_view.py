@@ -59,7 +59,16 @@ class RowView:
         return (self[column] for column in range(len(self)))
 
     def block(self, begin: int, end: int) -> Columns:
-        """Copy the rows ``begin:end``, shape (n_columns, end - begin)."""
+        """Copy the rows ``begin:end``.
+
+        Parameters
+        ----------
+        begin, end : int
+
+        Returns
+        -------
+        ndarray of float32, shape (n_columns, end - begin)
+        """
         rows, at = self.rows[begin:end], 0
         out = np.empty((len(self), len(rows)), np.float32)
         for part in self.parts:
