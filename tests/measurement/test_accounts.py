@@ -1,4 +1,4 @@
-"""With `unit: account` it is accounts that are counted: ten contacts are not ten times as much."""
+"""With `unit: account`, accounts are counted, not their contacts."""
 
 from __future__ import annotations
 

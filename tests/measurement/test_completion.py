@@ -1,3 +1,5 @@
+"""Completion rates, against counts by hand."""
+
 from __future__ import annotations
 
 from math import sqrt
@@ -61,7 +63,7 @@ def test_a_step_is_completed_once_per_prospect_and_only_at_risk():
     assert "pricing" in found.missing[0]
 
 
-def test_machines_are_weighed_beside_the_raw_count():
+def test_the_expected_number_of_people_is_next_to_the_raw_count():
     """Two clicks, each a machine's with 0.8 and 0.5: a person with 1 − 0.4."""
     found = completed(
         study_of(
@@ -74,7 +76,7 @@ def test_machines_are_weighed_beside_the_raw_count():
     assert guide["completed_by_people"] == pytest.approx(0.6)
 
 
-def test_a_send_counts_once_its_time_to_respond_has_passed():
+def test_a_send_counts_once_its_response_window_is_over():
     """Ten days to respond from day 40 on; a send of day 5 is still open at the end."""
     found = completed(
         study_of(
@@ -102,8 +104,8 @@ def test_a_send_counts_once_its_time_to_respond_has_passed():
     assert guide[["messaged", "responded"]].tolist() == [3, 2]
 
 
-def test_groups_are_compared_by_what_was_known_at_first():
-    """Attribute and month of arrival; whoever has no value is a group of its own."""
+def test_segments_are_those_known_when_first_seen():
+    """Attribute and month of arrival; missing values are a group of their own."""
     rows = [event("ada", "guide", day(9)), event("bob", "blog", day(9))]
     prospects = pa.table(
         {
@@ -124,7 +126,7 @@ def test_groups_are_compared_by_what_was_known_at_first():
     assert row(found.tables["months"], step="guide")["month"] == "2024-05"
 
 
-def test_what_is_missing_is_said():
+def test_missing_data_are_named():
     """No messages, no attributes."""
     found = completed(study_of(event("ada", "guide", day(9))))
     sentences = " ".join(found.missing)

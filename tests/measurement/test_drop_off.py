@@ -1,3 +1,5 @@
+"""Drop-off of stages and parts, against SQL and counts by hand."""
+
 from __future__ import annotations
 
 import pytest
@@ -5,7 +7,7 @@ import pytest
 from microconv.journey import JourneyMap
 from microconv.measurement.funnel.drop_off import drop_off
 from microconv.settings import JourneySettings, MeasureSettings
-from worlds.bpi2012 import LIVES, OFFER, ask, loans, needs_loans
+from worlds.bpi2012 import FOLLOW_UP_SQL, OFFER, loans, needs_loans, run_sql
 from worlds.logs import event, instant
 from worlds.studies import study_of
 
@@ -31,7 +33,7 @@ def day(number):
     return instant(-number * 86_400)
 
 
-def test_whoever_may_still_be_on_the_way_is_not_lost():
+def test_recently_active_prospects_are_censored():
     """Stopped after ten silent days; recent, converted and exited ones are censored."""
     study = study_of(
         event("done", "page 1", day(50)),
@@ -55,12 +57,12 @@ def test_whoever_may_still_be_on_the_way_is_not_lost():
 
 
 @needs_loans
-def test_the_drop_offs_of_the_loan_funnel_are_those_of_plain_sql():
-    """By stage: how many came so far, went on, and what became of those who did not."""
+def test_the_drop_offs_of_the_loan_log_equal_those_of_sql():
+    """By stage: how many reached it, moved on, and how the others ended."""
     study, events = loans()
     found = drop_off(study, SETTINGS).tables["stages"].set_index("stage")
-    expected = ask(
-        f"""{LIVES}, ranks as (
+    expected = run_sql(
+        f"""{FOLLOW_UP_SQL}, ranks as (
             select *, case stage when 'application' then 0 when 'offer' then 1 else 2 end as rank
             from did
         ), stops as (
@@ -89,13 +91,13 @@ def test_the_drop_offs_of_the_loan_funnel_are_those_of_plain_sql():
 
 
 @needs_loans
-def test_the_parts_of_an_offer_are_those_of_plain_sql():
+def test_the_parts_of_an_offer_equal_those_of_sql():
     """Selected, created, sent, sent back: how many reached each and stopped there."""
     study, events = loans()
     found = drop_off(study, SETTINGS).tables["parts"]
     cases = " ".join(f"when '{part}' then {k}" for k, part in enumerate(OFFER))
-    expected = ask(
-        f"""{LIVES}, ranks as (
+    expected = run_sql(
+        f"""{FOLLOW_UP_SQL}, ranks as (
             select *, case event_name {cases} else 3 end as rank from did
             where event_name in {OFFER} or step = 'offer_sent_back'
         ), stops as (
@@ -115,8 +117,8 @@ def test_the_parts_of_an_offer_are_those_of_plain_sql():
     assert found[names].to_numpy().tolist() == expected[names].to_numpy().tolist()
 
 
-def test_without_parts_the_stages_are_there():
-    """And the section says how to name the parts."""
+def test_stages_are_measured_without_multi_step_conversions():
+    """And the section names the setting for the parts."""
     found = drop_off(study_of(event("ada", "blog", day(20))), SETTINGS)
     assert "journey.multi_step" in found.missing[0]
     stages = found.tables["stages"].set_index("stage")

@@ -1,3 +1,5 @@
+"""Impact: recovery of planted effects in simulated worlds, landmark analysis and revenue."""
+
 from __future__ import annotations
 
 import math
@@ -91,17 +93,17 @@ def check_null(rows):
 
 
 def test_the_planted_sequence_is_mined_and_its_ratio_recovered():
-    """Two seeds of what the twenty of the slow tier show."""
+    """Two of the twenty seeds of the slow tests."""
     check_planted(judged("planted", (1, 2)), least=2)
 
 
-def test_a_confounded_sequence_is_not_believed():
-    """Keen people complete more and buy more; the order itself does nothing."""
+def test_a_confounded_sequence_gets_no_yes():
+    """Interested people complete more and buy more; the order has no effect."""
     check_confounded(judged("confounded", (1, 2)), least=2)
 
 
-def test_nothing_is_found_where_nothing_is():
-    """The price of many tests is paid."""
+def test_nothing_is_significant_in_a_null_world():
+    """P-values are corrected for multiple tests."""
     check_null(judged("null", (1, 2)))
 
 
@@ -112,14 +114,14 @@ def test_over_twenty_seeds_the_planted_ratio_is_covered():
 
 
 @pytest.mark.slow
-def test_over_twenty_seeds_a_confounded_sequence_is_not_believed():
-    """The interval against another order covers 1."""
+def test_over_twenty_seeds_a_confounded_sequence_gets_no_yes():
+    """The interval of the order ratio covers 1."""
     check_confounded(judged("confounded", range(1, 21)), least=18)
 
 
 @pytest.mark.slow
-def test_over_twenty_seeds_nothing_is_found_where_nothing_is():
-    """Discoveries stay rare, and landmark intervals keep their word."""
+def test_over_twenty_seeds_nothing_is_significant_in_a_null_world():
+    """False discoveries are rare, and landmark intervals have their coverage."""
     check_null(judged("null", range(1, 21)))
 
 
@@ -128,7 +130,7 @@ def settings(**changes):
     return MeasureSettings(**{"landmark_days": 10, "horizon_days": 20, **changes})
 
 
-def test_the_landmark_takes_those_at_risk_active_and_followed():
+def test_the_landmark_cohort_is_at_risk_active_and_followed():
     """Landmark on day 10, activity within 30 days, horizon of 20 days; ends are exclusive."""
     rows = [
         event("active", "blog", day(40)),
@@ -170,8 +172,8 @@ def two_strata(rng, n=4000):
     )
 
 
-def test_the_landmark_ratio_is_that_of_stratified_tables():
-    """The prospects, counted by pandas, in statsmodels' own estimator."""
+def test_the_landmark_ratio_equals_that_of_stratified_tables():
+    """Prospects counted by pandas, ratio by statsmodels."""
     from statsmodels.stats.contingency_tables import StratifiedTable
 
     landmark, completed = two_strata(np.random.default_rng(3))
@@ -207,8 +209,8 @@ def test_revenue_is_compared_at_the_completers_mix_and_its_interval_is_about_nor
     assert found.high - found.low == pytest.approx(2 * half, rel=0.1)
 
 
-def test_the_trimmed_mean_leaves_the_largest_deal_out():
-    """One giant deal must not decide."""
+def test_trimmed_revenue_leaves_the_largest_deal_out():
+    """One giant deal must not decide the comparison."""
     landmark, completed = two_strata(np.random.default_rng(7))
     giant = np.flatnonzero(landmark.converted & completed)[0]
     landmark.value[giant] = 1e9
@@ -219,7 +221,7 @@ def test_the_trimmed_mean_leaves_the_largest_deal_out():
     assert abs(found.revenue_trimmed.difference) < 1e3
 
 
-def test_what_is_missing_is_said_and_the_rest_is_there():
+def test_missing_data_are_named_and_the_rest_is_measured():
     """No revenue, no conversion, one step, an unknown sequence."""
     rows = [event(f"p{k}", "blog", day(5)) for k in range(30)]
     asked = (PlannedSequence(steps=("blog", "teleport")),)

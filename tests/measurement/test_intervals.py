@@ -1,3 +1,5 @@
+"""Confidence intervals and ratios, against R, statsmodels and hand calculations."""
+
 from __future__ import annotations
 
 from math import exp, isnan, log, sqrt
@@ -35,15 +37,15 @@ def test_wilson_by_hand():
     assert np.isnan([low[1], high[1]]).all()
 
 
-def test_the_pooled_risk_ratio_is_that_of_r():
-    """R: metafor::rma.mh(measure="RR", data=dat.bcg) says 0.6353 [0.5881, 0.6862]."""
+def test_the_pooled_risk_ratio_equals_that_of_r():
+    """R: metafor::rma.mh(measure="RR", data=dat.bcg) gives 0.6353 [0.5881, 0.6862]."""
     a, b, c, d = ILL_WELL.T
     found = pooled_risk_ratio((a, c), (a + b, c + d), confidence=0.95)
     assert log(found.ratio) == pytest.approx(-0.4537, abs=5e-5)
     assert (found.ratio, found.low, found.high) == pytest.approx((0.6353, 0.5881, 0.6862), abs=5e-5)
 
 
-def test_the_pooled_risk_ratio_is_that_of_statsmodels():
+def test_the_pooled_risk_ratio_equals_that_of_statsmodels():
     """Its estimate; it has no interval of its own."""
     from statsmodels.stats.contingency_tables import StratifiedTable
 
@@ -66,7 +68,7 @@ def test_the_exact_rate_ratio_inverts_the_exact_test():
         assert judged.pvalue == pytest.approx(0.025, rel=1e-6)
 
 
-def test_no_event_on_one_side_leaves_one_end_open():
+def test_no_event_on_one_side_leaves_the_interval_open():
     """Zero conversions are information; zero on both sides are none."""
     none = rate_ratio((0, 9), (50.0, 50.0), confidence=0.95)
     assert (none.ratio, none.low) == (0, 0)
@@ -108,8 +110,8 @@ def test_the_pooled_rate_ratio_agrees_with_poisson_regression():
     assert spread == pytest.approx(fitted.bse[-1], rel=0.02)
 
 
-def test_a_stratum_with_one_side_only_says_nothing():
-    """Completers without comparable others must not pull the ratio."""
+def test_a_stratum_with_one_side_only_is_ignored():
+    """Completers without similar others must not change the ratio."""
     a, b = np.array([30.0, 500.0]), np.array([50.0, 0.0])
     exposed, other = np.array([400.0, 600.0]), np.array([900.0, 0.0])
     found = pooled_rate_ratio((a, b), (exposed, other), confidence=0.95)
@@ -117,13 +119,13 @@ def test_a_stratum_with_one_side_only_says_nothing():
 
 
 def test_the_conservative_ratio_is_the_interval_end_nearer_to_one():
-    """Sorting by it puts sure effects before large ones."""
+    """Sorting by it puts certain effects before large uncertain ones."""
     sure = rate_ratio((300, 200), (1000.0, 1000.0), confidence=0.95)
     assert sure.conservative == sure.low > 1
     assert rate_ratio((2, 1), (10.0, 10.0), confidence=0.95).conservative == 1
 
 
-def test_discoveries_by_hand():
+def test_benjamini_hochberg_by_hand():
     """Four made tests: 0.01 <= 1/4 · 5 %, 0.02 <= 2/4 · 5 %, 0.03 <= 3/4 · 5 %, 0.5 > 5 %."""
     found, q = benjamini_hochberg(np.array([0.5, np.nan, 0.03, 0.01, 0.02]), rate=0.05)
     assert found.tolist() == [False, False, True, True, True]

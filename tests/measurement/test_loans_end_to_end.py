@@ -19,7 +19,7 @@ from microconv.report.write import write_journey_page
 from microconv.settings import read_settings
 from microconv.stages.ingest import ingest
 from microconv.stages.measure import measure
-from worlds.bpi2012 import DATA, ask, lives, needs_loans
+from worlds.bpi2012 import DATA, follow_up_sql, needs_loans, run_sql
 
 PARAMS = Path(__file__).parents[2] / "examples/bpi2012/params.yaml"
 
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.slow, needs_loans]
 
 @pytest.fixture(scope="module")
 def funnel(tmp_path_factory):
-    """Run ingest and measure of the example; hand back the report, its file, and SQL's tables."""
+    """Run ingest and measure of the example; return the report and the tables for SQL."""
     root = tmp_path_factory.mktemp("loans")
     settings = read_settings(PARAMS)
     log, journey = root / "log", root / "journey.json"
@@ -46,7 +46,7 @@ def funnel(tmp_path_factory):
         for name in each.events
     ]
     raw = pd.read_parquet(Path(DATA) / "bpi2012" / "bpi2012_events.parquet")
-    events = ask(
+    events = run_sql(
         """select "case:concept:name" as prospect_id, "time:timestamp" as time,
             event_index as place, m.*
         from raw join meaning m
@@ -56,7 +56,7 @@ def funnel(tmp_path_factory):
     )
     (source,) = settings.ingest.sources
     content = json.loads(journey.read_text(encoding="utf-8"))
-    return content, journey, events, lives(source.complete_until), settings
+    return content, journey, events, follow_up_sql(source.complete_until), settings
 
 
 def table(content, section, name):
@@ -65,7 +65,7 @@ def table(content, section, name):
 
 
 def test_every_event_arrives(funnel):
-    """262,200 lines in the file; those after the last complete instant are not looked at."""
+    """262,200 lines in the file; events after the last complete instant are not used."""
     content, _, events, _, settings = funnel
     (source,) = settings.ingest.sources
     assert len(events) == 262_200
@@ -73,10 +73,10 @@ def test_every_event_arrives(funnel):
     assert content["overview"]["prospects"] == 13_087
 
 
-def test_every_transition_is_counted_as_sql_does(funnel):
+def test_transitions_equal_those_of_sql(funnel):
     """From the start over every step to the end, and how many of them were converters'."""
     content, _, events, people, _ = funnel
-    expected = ask(
+    expected = run_sql(
         f"""{people}, walks as (
             select prospect_id, time, place, step, converted from did
             union all
@@ -105,11 +105,11 @@ def test_every_transition_is_counted_as_sql_does(funnel):
         assert differ.empty, differ
 
 
-def test_the_drop_offs_are_those_of_sql(funnel):
-    """By stage: how many came so far, went on, and what became of those who did not."""
+def test_drop_offs_equal_those_of_sql(funnel):
+    """By stage: how many reached it, moved on, and how the others ended."""
     content, _, events, people, settings = funnel
     days = settings.measure.stall_days
-    expected = ask(
+    expected = run_sql(
         f"""{people}, ranks as (
             select *, case stage when 'application' then 0 when 'offer' then 1 else 2 end as rank
             from did

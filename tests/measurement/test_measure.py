@@ -1,3 +1,5 @@
+"""The whole measurement: sections, files and independence of the number of threads."""
+
 from __future__ import annotations
 
 import json
@@ -25,8 +27,8 @@ BARE = {
 
 
 @pytest.mark.parametrize("rows", BARE.values(), ids=BARE)
-def test_a_bare_log_is_measured_as_far_as_it_goes(rows, tmp_path):
-    """What is missing is said; every section is there; the files hold it."""
+def test_a_minimal_log_has_every_section(rows, tmp_path):
+    """Missing data are named, every section is there, and the files hold it."""
     study = study_of(*rows)
     sections = measure(study, settings(), threads=1)
     assert list(sections) == SECTIONS
@@ -39,7 +41,7 @@ def test_a_bare_log_is_measured_as_far_as_it_goes(rows, tmp_path):
 
 
 def test_every_table_is_in_both_files(tmp_path):
-    """The page reads the one, programs the other."""
+    """The page reads the JSON, programs the Parquet files."""
     study, _ = study_of_world("planted", prospects=1500, seed=5)
     sections = measure(study, settings(), threads=1)
     report, tables = tmp_path / "journey.json", tmp_path / "journey"
@@ -56,7 +58,7 @@ def test_every_table_is_in_both_files(tmp_path):
     assert content["overview"]["prospects"] == len(study)
 
 
-def test_threads_change_no_figure():
+def test_the_number_of_threads_changes_no_figure():
     """Nor does the order in which comparisons finish."""
     study, _ = study_of_world("planted", prospects=1500, seed=6)
     one, two = (measure(study, settings(), threads=threads)["impact"] for threads in (1, 2))

@@ -1,3 +1,5 @@
+"""Paths: transitions, entries, path tree, removal effects and sequences."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from microconv.measurement.funnel.paths import paths, removal_effects
 from microconv.measurement.funnel.trajectories import build_trajectories, count_transitions
 from microconv.settings import MeasureSettings
-from worlds.bpi2012 import LIVES, ask, loans, needs_loans
+from worlds.bpi2012 import FOLLOW_UP_SQL, loans, needs_loans, run_sql
 from worlds.logs import JOURNEY, event
 from worlds.studies import at, study_of
 
@@ -20,11 +22,11 @@ def walk(name, *steps):
 
 
 @needs_loans
-def test_transitions_of_the_loan_funnel_are_those_of_plain_sql():
+def test_transitions_of_the_loan_log_equal_those_of_sql():
     """Every pair, of those who converted and of the others, the ends included."""
     study, events = loans()
-    expected = ask(
-        f"""{LIVES}, walks as (
+    expected = run_sql(
+        f"""{FOLLOW_UP_SQL}, walks as (
             select prospect_id, place, step, converted from did
             union all
             select prospect_id, -1, '(start)', converted from people
@@ -86,8 +88,8 @@ def test_paths_by_hand():
     assert transitions["(start)", "blog"] == 2
 
 
-def test_a_small_branch_is_counted_with_its_like():
-    """A picture of every path is no picture."""
+def test_rare_branches_are_grouped():
+    """A tree of every path would be unreadable."""
     rows = [row for k in range(400) for row in walk(f"p{k}", "blog", "guide")]
     rows += walk("q", "blog", "pricing") + walk("r", "reference")
     tree = paths(study_of(*rows), SETTINGS).tables["tree"].set_index("path")["prospects"]
@@ -99,8 +101,8 @@ def test_a_small_branch_is_counted_with_its_like():
     }
 
 
-def test_a_removal_effect_is_what_removing_the_step_from_the_chain_does():
-    """By walking the chain on without the step until nothing is left of it."""
+def test_a_removal_effect_equals_the_loss_from_removing_the_step_from_the_chain():
+    """By stepping the chain without the step until no probability is left."""
     rng = np.random.default_rng(8)
     rows = []
     for k in range(60):
@@ -128,7 +130,7 @@ def test_a_removal_effect_is_what_removing_the_step_from_the_chain_does():
         assert found.loc[step, "removal_effect"] == pytest.approx(expected)
 
 
-def test_sequences_of_converters_stand_beside_those_of_the_others():
+def test_sequences_are_counted_among_converters_and_others():
     """Six of six converters and five of ten others did blog before guide."""
     rows = [row for k in range(6) for row in walk(f"c{k}", "blog", "guide", "won")]
     rows += [row for k in range(5) for row in walk(f"o{k}", "blog", "guide")]
@@ -140,7 +142,7 @@ def test_sequences_of_converters_stand_beside_those_of_the_others():
     assert only["ratio"] == pytest.approx(2)
 
 
-def test_what_is_missing_is_said():
+def test_missing_data_are_named():
     """Nobody converted, nothing is frequent."""
     found = paths(study_of(*walk("ada", "blog")), SETTINGS)
     assert "Nobody converted" in found.missing[0]

@@ -1,3 +1,5 @@
+"""Person-time around completions, against a slow hour-by-hour oracle."""
+
 from __future__ import annotations
 
 from itertools import combinations
@@ -72,7 +74,7 @@ def meeting_of(rows, steps):
 
 
 def oracle(people, steps):
-    """Say hour by hour, from all combinations of what was known, what kind of time each is."""
+    """Classify the time hour by hour from all combinations of what was known."""
     events, days = {}, {}
     order_prospects = {True: [0, 0.0, 0], False: [0, 0.0, 0]}
     for rows in people.values():
@@ -129,8 +131,8 @@ def by_cell(table):
 @example(people={"ada": [(0, "guide", 0), (1, "blog", 1), (2, "guide", 2)]}, steps=SEQUENCE[:2])
 @example(people={"ada": [(0, "blog", 6), (1, "guide", 1), (3, "blog", 3)]}, steps=SEQUENCE[:2])
 @given(people=histories(), steps=st.sampled_from([SEQUENCE, SEQUENCE[:2], SEQUENCE[1:][::-1]]))
-def test_every_hour_and_conversion_is_counted_as_a_slow_reading_counts_it(people, steps):
-    """Person-time is what every rate ratio stands on."""
+def test_person_time_and_conversions_equal_those_of_a_slow_oracle(people, steps):
+    """Every rate ratio is computed from person-time."""
     found = followed(rows_of(people), steps)[1]
     events, days, order_prospects = oracle(people, steps)
     assert by_cell(found.days) == pytest.approx(
@@ -152,7 +154,7 @@ def rows_of(people):
     ]
 
 
-def test_a_visit_matched_late_takes_back_no_time_already_counted():
+def test_a_visit_matched_late_does_not_remove_time_already_counted():
     """Else only those who convert before it keep theirs, and nothing looks like something.
 
     The steps met in another order at hour 3, as far as anybody knew; at hour 6 an
@@ -169,7 +171,7 @@ def test_a_visit_matched_late_takes_back_no_time_already_counted():
     assert found.order_days * 24 == pytest.approx([0, 3])
 
 
-def test_a_second_start_matched_late_delays_no_completion():
+def test_a_second_start_matched_late_does_not_delay_the_completion():
     """Known at hour 2 to be complete, and so exposed from then, whatever is matched at hour 5."""
     rows = [
         event("ada", "blog", at(0)),
@@ -182,7 +184,7 @@ def test_a_second_start_matched_late_delays_no_completion():
     assert found.days.sum(axis=1) * 24 == pytest.approx([4, 2])
 
 
-def test_a_completion_exposes_nobody_before_it_was_known():
+def test_a_completion_exposes_only_after_it_was_known():
     """A visit of hour 3, seen at hour 5, exposes from 5 to 3 + 4, and is nothing before."""
     rows = [
         event("ada", "sent", at(0)),
@@ -195,8 +197,8 @@ def test_a_completion_exposes_nobody_before_it_was_known():
     assert found.known_at.tolist() == [int(at(5).timestamp() * 1e6)]
 
 
-def test_what_was_learnt_at_the_purchase_explains_no_purchase():
-    """A buyer identified at the till had visited before, as others had who will never be known."""
+def test_visits_identified_at_the_purchase_do_not_explain_it():
+    """Other visitors are never identified, so counting those of buyers would be biased."""
     rows = [
         event("ada", "sent", at(0)),
         event("ada", "blog", at(1), seen=at(10)),
@@ -228,7 +230,7 @@ def test_ever_completed_counts_events_after_the_purchase():
     assert ever.tolist() == [True, False, False]
 
 
-def test_a_machine_completes_nothing():
+def test_events_by_bots_complete_nothing():
     """A security scanner clicks every link."""
     rows = [
         event("ada", "blog", at(1), human_probability=0.02),
@@ -238,7 +240,7 @@ def test_a_machine_completes_nothing():
     assert found.known_at.tolist() == [NEVER]
 
 
-def test_time_is_divided_where_the_last_step_stops_being_recent():
+def test_time_is_divided_into_recency_bands():
     """A step on day 0, followed to day 40: 7 days fresh, 23 recent, 10 idle."""
     rows = [event("ada", "blog", instant(-40 * 86_400))]
     study = study_of(*rows)

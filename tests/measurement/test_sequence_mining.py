@@ -1,3 +1,5 @@
+"""Sequence mining, against enumeration of all combinations."""
+
 from __future__ import annotations
 
 from itertools import combinations
@@ -49,7 +51,7 @@ def oracle(people, length):
 
 
 @given(people=histories())
-def test_the_miner_finds_what_trying_every_combination_finds(people):
+def test_mining_equals_enumeration_of_all_combinations(people):
     """Support, conversions and time after the first completion, for pairs and triples."""
     rows = [event(name, step, at(hour)) for name, done in people.items() for hour, step in done]
     study = study_of(*rows, until=at(LENGTH + 1))
@@ -73,7 +75,7 @@ def test_the_miner_finds_what_trying_every_combination_finds(people):
 
 
 def test_only_one_half_is_mined():
-    """What the other half did may not decide what is tested on it."""
+    """The other half must not influence which sequences are tested on it."""
     rows = [
         event(f"p{k}", step, at(hour))
         for k in range(40)

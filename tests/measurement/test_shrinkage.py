@@ -30,7 +30,7 @@ def fitted_by_scipy(done, asked, mean):
 
 
 @pytest.mark.parametrize("strength", [5, 40, 200])
-def test_the_strength_is_the_likeliest_one(strength):
+def test_the_prior_strength_maximises_the_likelihood(strength):
     """The same maximum, found by another minimiser of another library's likelihood."""
     done, asked = drawn(strength, 80, seed=strength)
     mean = np.full(80, 0.2)
@@ -39,21 +39,21 @@ def test_the_strength_is_the_likeliest_one(strength):
     assert strength / 2 < found < strength * 2
 
 
-def test_groups_that_differ_by_chance_alone_are_taken_for_one():
-    """Then nothing is believed of a group but what is true of all."""
+def test_groups_that_differ_by_chance_get_the_maximum_strength():
+    """Then each group gets about the common rate."""
     rng = np.random.default_rng(3)
     asked = np.full(60, 200.0)
     found = fit_prior_strength(rng.binomial(200, 0.2, 60).astype(float), asked, np.full(60, 0.2))
     assert found > 500
 
 
-def test_one_group_shows_nothing_of_differences():
-    """A strength from a single group would be an invention."""
+def test_one_group_gets_the_maximum_strength():
+    """A single group holds no information about differences."""
     assert fit_prior_strength(np.array([3.0]), np.array([10.0]), np.array([0.2])) == MAX_STRENGTH
 
 
 def test_shrunk_rates_are_nearer_to_the_truth_than_raw_ones():
-    """That is what shrinking is for: 200 groups of a dozen asks each."""
+    """That is what shrinking is for: 200 groups of a dozen trials each."""
     rng = np.random.default_rng(1)
     truth = rng.beta(8, 32, 200)
     asked = np.full(200, 12.0)
@@ -67,7 +67,7 @@ def test_shrunk_rates_are_nearer_to_the_truth_than_raw_ones():
     assert inside == pytest.approx(0.9, abs=0.06)
 
 
-def test_the_interval_is_the_posteriors():
+def test_the_interval_is_that_of_the_posterior():
     """A beta prior and binomial answers make a beta posterior."""
     found = shrink_rates(
         np.array([4.0]), np.array([50.0]), np.array([0.2]), strength=20, confidence=0.95

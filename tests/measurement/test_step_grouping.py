@@ -1,4 +1,4 @@
-"""Journeys of very many steps: the rare ones are measured together, and nothing explodes."""
+"""Step grouping: journeys of thousands of steps are measured in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from worlds.studies import SHIPPED, at, sends_of, study_of
 COUNTS = {"blog": 9, "guide": 2, "pricing": 5, "reference": 1, "sent": 7, "opened": 6}
 
 
-def test_the_commonest_stay_and_the_rest_of_a_stage_is_one_step():
+def test_common_steps_stay_and_rare_steps_of_a_stage_are_grouped():
     """Two micro steps and two exposures stay; guide and reference are rare and of two stages."""
     journey, note = group_rare_steps(JOURNEY, COUNTS, named=(), max_steps=2)
     others = {step.name: step for step in journey.steps if step.name.startswith("(other")}
@@ -32,26 +32,26 @@ def test_the_commonest_stay_and_the_rest_of_a_stage_is_one_step():
     assert note.startswith("2 of the 8 steps are grouped")
 
 
-def test_a_step_that_the_settings_name_stays_however_rare():
-    """Whoever asks about a sequence is answered."""
+def test_steps_named_in_the_settings_are_never_grouped():
+    """Planned sequences are always measured."""
     journey, _ = group_rare_steps(JOURNEY, COUNTS, named={"reference"}, max_steps=2)
     assert "reference" in journey.step_names
     assert "guide" not in journey.step_names
 
 
-def test_a_short_journey_is_left_alone():
-    """The same object, and nothing to say."""
+def test_a_short_journey_is_unchanged():
+    """The same object, and no note."""
     assert group_rare_steps(JOURNEY, COUNTS, named=(), max_steps=4) == (JOURNEY, "")
 
 
-def test_what_the_shipped_settings_name_is_found():
-    """The asked sequence and the parts of the video stay, whatever else is cut."""
+def test_steps_named_in_the_shipped_settings_are_found():
+    """The planned sequence and the parts of the video are never grouped."""
     journey = JourneyMap.from_settings(SHIPPED.journey)
     named = named_steps(SHIPPED, journey)
     assert {step for asked in SHIPPED.measure.sequences for step in asked.steps} <= named
 
 
-def test_no_stage_loses_anybody():
+def test_grouping_keeps_stage_counts():
     """Ada's guide and Bob's pricing are consideration, together or apart."""
     rows = [
         event("ada", "guide", at(1)),
@@ -69,7 +69,7 @@ def test_no_stage_loses_anybody():
 
 @pytest.mark.slow
 def test_5000_steps_are_measured_in_bounded_time_and_memory(tmp_path):
-    """60,000 events over 5,000 pages: the report comes, and says what counts together."""
+    """60,000 events over 5,000 pages: the report is written, and names the grouping."""
     pages = {
         f"page_{n:04d}": {"kind": "micro", "stage": "awareness", "commitment": 1}
         for n in range(5000)

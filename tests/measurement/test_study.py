@@ -1,3 +1,5 @@
+"""Follow-up, visibility and segments of the study data."""
+
 from __future__ import annotations
 
 from datetime import timedelta
@@ -44,7 +46,7 @@ def test_a_prospect_is_at_risk_from_first_seen_until_the_first_of_conversion_exi
     assert follow_up.lifetime_value.tolist() == [150, 0, 30]
 
 
-def test_an_outcome_written_down_late_counts_and_a_late_visit_does_not():
+def test_an_outcome_recorded_late_counts_and_a_late_visit_does_not():
     """Outcomes are complete by when they happened; visits are known when they are seen."""
     study = study_of(
         event("ada", "blog", day(9)),
@@ -65,8 +67,8 @@ def test_a_merged_prospect_counts_once():
     assert study_of(*rows, until=day(4)).prospect_ids.to_pylist() == ["ada"]
 
 
-def test_an_anonymous_visit_counts_from_the_moment_it_was_known_whose_it_was():
-    """Else a prospect would be at risk before anybody knew of them."""
+def test_an_anonymous_visit_counts_from_when_the_visitor_was_identified():
+    """Otherwise a prospect would be at risk before they were known."""
     study = study_of(
         event("ada", "blog", day(9), seen=day(4)),
         event("ada", "guide", day(4)),
@@ -122,22 +124,22 @@ def test_a_number_is_cut_at_its_quartiles():
     assert study.segments["size"].codes.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
-def test_the_two_halves_are_about_equal_and_do_not_depend_on_the_company_kept():
-    """A prospect that changed sides would be mined and tested on."""
+def test_the_halves_are_about_equal_and_do_not_depend_on_other_prospects():
+    """A prospect that changed halves would be used for both mining and testing."""
     ids = pa.array([f"p{k}" for k in range(4000)])
     half = assign_mining_half(ids)
     assert abs(half.mean() - 0.5) < 0.03
     assert assign_mining_half(ids.slice(100, 50)).tolist() == half[100:150].tolist()
 
 
-def test_nothing_to_measure_is_one_sentence():
-    """A user whose names are all unmapped should learn it here."""
+def test_a_log_without_mapped_events_is_an_error():
+    """The message tells users that no event name is mapped to a step."""
     with pytest.raises(NotEnoughDataError, match=r"journey\.steps"):
         study_of(event("ada", "nonsense", day(5)))
 
 
 @given(past=event_rows(-90 * DAYS, -1), future=event_rows(0, 90 * DAYS))
-def test_what_comes_after_the_end_changes_nothing(past, future):
+def test_events_after_the_end_change_nothing(past, future):
     """The measurement looks back from one instant."""
     anchor = event("zoe", "blog", day(3))
     for number, row in enumerate(future):

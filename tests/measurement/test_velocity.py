@@ -1,3 +1,5 @@
+"""Velocity: Kaplan-Meier durations, against lifelines and SQL."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -6,14 +8,14 @@ import pytest
 from microconv.measurement.funnel.velocity import velocity
 from microconv.measurement.stats.durations import kaplan_meier
 from microconv.settings import MeasureSettings
-from worlds.bpi2012 import LIVES, ask, loans, needs_loans
+from worlds.bpi2012 import FOLLOW_UP_SQL, loans, needs_loans, run_sql
 from worlds.logs import event, instant
 from worlds.studies import at, study_of
 
 SETTINGS = MeasureSettings()
 
 
-def test_the_curve_is_that_of_lifelines():
+def test_the_curve_equals_that_of_lifelines():
     """Quartiles, and the interval of the median, with ties and censoring."""
     from lifelines import KaplanMeierFitter
     from lifelines.utils import median_survival_times, qth_survival_time
@@ -38,8 +40,8 @@ def test_the_curve_is_that_of_lifelines():
     assert np.array(curve.interval_of(0.5)) * 24 == pytest.approx([low, high])
 
 
-def test_the_slow_count():
-    """Two of five got there in 2 and 4 hours; three were last seen waiting."""
+def test_prospects_who_never_get_there_are_censored():
+    """Two of five got there in 2 and 4 hours; three never did."""
     rows = []
     for name, hour in (("ada", 3), ("bob", 5)):
         rows += [event(name, "blog", at(1)), event(name, "guide", at(hour))]
@@ -54,8 +56,8 @@ def test_the_slow_count():
     assert found["done_in_time"] == pytest.approx(0.4)
 
 
-def test_a_conversion_ends_the_waiting():
-    """For other steps it is a censoring, for the outcome the event."""
+def test_a_conversion_ends_the_duration():
+    """It censors durations to other steps and completes those to the conversion."""
     rows = [
         event("ada", "blog", at(1)),
         event("ada", "won", at(11)),
@@ -86,7 +88,7 @@ def test_cohorts_are_months_of_arrival():
 
 
 @needs_loans
-def test_the_commonest_transition_of_the_loan_funnel_is_timed_as_in_sql_and_lifelines():
+def test_the_most_common_transition_of_the_loan_log_agrees_with_sql_and_lifelines():
     """Durations by SQL, the curve by lifelines, on thirteen thousand applications."""
     from lifelines import KaplanMeierFitter
     from lifelines.utils import qth_survival_time
@@ -95,8 +97,8 @@ def test_the_commonest_transition_of_the_loan_funnel_is_timed_as_in_sql_and_life
     table = velocity(study, SETTINGS).tables["transitions"].set_index(["step", "next"])
     pair = "completion_scheduled", "completion_started"
     assert pair in table.index
-    waited = ask(
-        f"""{LIVES}, begun as (
+    waited = run_sql(
+        f"""{FOLLOW_UP_SQL}, begun as (
             select prospect_id, any_value(ended_at) as ended_at, min(place) as place,
                 min(time) as time from did where step = '{pair[0]}' group by prospect_id
         ), ended as (
@@ -116,7 +118,7 @@ def test_the_commonest_transition_of_the_loan_funnel_is_timed_as_in_sql_and_life
     assert found["p25_days"] * 24 == qth_survival_time(0.75, judge.survival_function_)
 
 
-def test_what_is_missing_is_said():
+def test_missing_data_are_named():
     """One step, nobody converted."""
     found = velocity(study_of(event("ada", "blog", at(1))), SETTINGS)
     assert len(found.missing) == 2

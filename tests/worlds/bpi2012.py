@@ -59,8 +59,8 @@ def loans():
     return study, frame.merge(meaning, on="event_name").sort_values("place")
 
 
-def ask(query, **tables):
-    """Ask DuckDB and hand back a pandas table."""
+def run_sql(query, **tables):
+    """Run a DuckDB query and return a pandas table."""
     import duckdb
 
     connection = duckdb.connect()
@@ -70,11 +70,11 @@ def ask(query, **tables):
     return connection.sql(query).to_arrow_table().to_pandas()
 
 
-def lives(until):
-    """Say who was at risk when, up to an instant, and what they did meanwhile, in plain SQL."""
+def follow_up_sql(until):
+    """Return the SQL of who was at risk when, up to an instant, and of their micro-conversions."""
     end = f"timestamptz '{until.isoformat()}'"
     return f"""
-with lives as (
+with first_events as (
     select prospect_id,
         min(time) as first_seen,
         min(time) filter (kind = 'major') as converted_at,
@@ -82,7 +82,7 @@ with lives as (
     from events where time < {end} group by prospect_id
 ), risk as (
     select *, least(converted_at, exited_at, {end}) as ended_at
-    from lives
+    from first_events
 ), people as (
     select *, coalesce(converted_at = ended_at, false) as converted,
         coalesce(exited_at = ended_at and converted_at is distinct from ended_at, false) as exited
@@ -95,4 +95,4 @@ with lives as (
 """
 
 
-LIVES = lives(UNTIL)
+FOLLOW_UP_SQL = follow_up_sql(UNTIL)

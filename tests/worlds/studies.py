@@ -25,7 +25,7 @@ from worlds.logs import AS_OF, JOURNEY, instant, log_of
 
 
 def study_of(*rows, until=AS_OF, journey=JOURNEY, messages=None):
-    """Load a study of some rows, looking back from an instant."""
+    """Load the study of some rows, up to an instant."""
     return load_study(log_of(*rows), journey, observed_until=until, messages=messages, threads=1)
 
 
@@ -47,7 +47,7 @@ def at(hour):
 
 
 SHIPPED = read_settings(Path(__file__).parents[2] / "params.yaml")
-NAMED_AFTER_STEPS = JourneyMap.from_settings(
+JOURNEY_BY_STEP_NAME = JourneyMap.from_settings(
     SHIPPED.journey.model_copy(
         update={
             "ignore": (),
@@ -63,14 +63,14 @@ NAMED_AFTER_STEPS = JourneyMap.from_settings(
 
 
 def study_of_world(name, *, prospects, seed, days=270):
-    """Study a demo world as if its tracking were perfect: no machines, no dirt, no anonymity.
+    """Load the study of a demo world with perfect tracking: no bots, bad rows or anonymous visits.
 
-    Seconds where exports and ingest take a minute, so that many seeds can be
-    tried. Returns the study and the rate ratios of truth.json.
+    It takes seconds where exports and ingest take a minute, so many seeds can be tried. Returns
+    the study and the rate ratios of truth.json.
     """
     story = tell_story(world(name, prospects=prospects, seed=seed, days=days))
     who, time, step, value = (
-        np.concatenate(parts) for parts in zip(*_happenings(story), strict=True)
+        np.concatenate(parts) for parts in zip(*_story_events(story), strict=True)
     )
     inside = (time >= 0) & (time < story.period)
     order = np.lexsort((time[inside], who[inside]))
@@ -86,23 +86,23 @@ def study_of_world(name, *, prospects, seed, days=270):
             "visible_at": instants,
             "visible_until": pa.nulls(count, INSTANT),
             "event_name": pa.DictionaryArray.from_arrays(
-                step.astype(np.int32), list(NAMED_AFTER_STEPS.step_names)
+                step.astype(np.int32), list(JOURNEY_BY_STEP_NAME.step_names)
             ),
             "value": pa.array(value, from_pandas=True),
-            **{name: pa.nulls(count, pa.string()) for name in COLUMNS_OF_TEXT},
+            **{name: pa.nulls(count, pa.string()) for name in TEXT_COLUMNS},
             "human_probability": np.ones(count, np.float32),
         }
     )
     study = load_study(
         MemoryLog(events),
-        NAMED_AFTER_STEPS,
+        JOURNEY_BY_STEP_NAME,
         observed_until=story_start() + timedelta(microseconds=story.period),
         threads=1,
     )
     return study, rate_ratios(story.people, story.spans, catalogue.WORLDS[name])
 
 
-COLUMNS_OF_TEXT = ("message_id", "campaign_id", "variant", "client")
+TEXT_COLUMNS = ("message_id", "campaign_id", "variant", "client")
 
 
 def story_start():
@@ -110,25 +110,25 @@ def story_start():
     return world().start
 
 
-def _happenings(story):
-    """List prospect, time, step and value of everything that happens."""
+def _story_events(story):
+    """Yield prospect, time, step and value of all events of a story."""
     chances, mail = story.chances, story.mail
-    names = NAMED_AFTER_STEPS.step_names
+    names = JOURNEY_BY_STEP_NAME.step_names
     nobody = np.full(0, np.nan)
 
-    def some(who, time, step, value=nobody):
+    def rows_of(who, time, step, value=nobody):
         codes = np.broadcast_to(np.array(step), who.shape)
         return who, time, codes, value if len(value) else np.full(who.shape, np.nan)
 
     done = story.happens(chances.prospect, chances.message, chances.time)
     done &= story.decisions.outcome == DONE
     code_of_step = np.array([names.index(step.name) for step in catalogue.STEPS])
-    yield some(chances.prospect[done], chances.time[done], code_of_step[chances.step[done]])
+    yield rows_of(chances.prospect[done], chances.time[done], code_of_step[chances.step[done]])
     who, number = np.nonzero(mail.reached & (mail.sent < story.converted[:, None]))
-    yield some(who, mail.delivered[who, number], names.index("email_sent"))
+    yield rows_of(who, mail.delivered[who, number], names.index("email_sent"))
     opened = mail.opened[who, number] < NEVER
     who, number = who[opened], number[opened]
-    yield some(who, mail.opened[who, number], names.index("email_opened"))
+    yield rows_of(who, mail.opened[who, number], names.index("email_opened"))
     for step, moment in (
         ("disqualified", story.fates.disqualified),
         ("unsubscribed", mail.left),
@@ -136,6 +136,6 @@ def _happenings(story):
     ):
         who = np.flatnonzero(moment < NEVER)
         value = story.fates.amount[who] if step == "deal_won" else nobody
-        yield some(who, moment[who], names.index(step), value)
+        yield rows_of(who, moment[who], names.index(step), value)
     who = np.flatnonzero(mail.bounces)
-    yield some(who, mail.sent[who, 0], names.index("bounced"))
+    yield rows_of(who, mail.sent[who, 0], names.index("bounced"))
