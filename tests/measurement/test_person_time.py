@@ -15,7 +15,7 @@ from microconv.measurement.impact.person_time import (
     follow_sequence,
     total_person_time,
 )
-from microconv.measurement.study.human_events import DONE_BANDS, OPEN_BANDS, select_human_events
+from microconv.measurement.study.human_events import OPEN_BANDS, STEP_BANDS, select_human_events
 from worlds.logs import JOURNEY, event, instant
 from worlds.studies import HOUR, LENGTH, at, study_of
 
@@ -95,7 +95,7 @@ def oracle(people, steps):
                 kind = "exposed"
             cell = (
                 sum(opens >= low for low in OPEN_BANDS),
-                sum(len(known) >= low for low in DONE_BANDS),
+                sum(len(known) >= low for low in STEP_BANDS),
                 2 if not known else 0,  # within 30 hours a step is always recent
             )
             side = None
@@ -118,7 +118,7 @@ def oracle(people, steps):
 
 def by_cell(table):
     """Turn the two rows of a table of cells into kind and cell → value."""
-    shape = (len(OPEN_BANDS) + 1, len(DONE_BANDS) + 1, 3)
+    shape = (len(OPEN_BANDS) + 1, len(STEP_BANDS) + 1, 3)
     found = {}
     for row, kind in enumerate(("exposed", "not yet")):
         for place in np.flatnonzero(table[row]):

@@ -17,6 +17,7 @@ import pandas as pd
 from microconv.histories.arrays import Int64
 from microconv.measurement.bottlenecks import Bottleneck
 from microconv.measurement.stats.intervals import Ratio, pooled_risk_ratio
+from microconv.measurement.study.human_events import N_STRATA, activity_stratum
 from microconv.measurement.study.message_sends import MessageSends, is_outside_stage
 from microconv.measurement.study.study import Bools, Floats, Study
 
@@ -29,10 +30,6 @@ UNDERPERFORMING = 0.5
 OPENED_AS_OFTEN = 0.9
 ACROSS_SEGMENTS = 0.8
 MIN_SENDS = 50
-
-STEP_BANDS = (1, 2, 3, 4, 6, 9, 13)
-OPEN_BANDS = (1, 2, 4, 6, 9)
-"""Lower ends of the strata after the first, which is none at all."""
 
 
 @dataclass(frozen=True)
@@ -279,13 +276,11 @@ def _by_stratum(
     sends: MessageSends, exposed: Bools, happened: Bools
 ) -> tuple[tuple[Floats, Floats], ...]:
     """Count cases and people of each stratum, the exposed first."""
-    stratum = np.digitize(sends.steps_before, STEP_BANDS) * (len(OPEN_BANDS) + 1)
-    stratum = stratum + np.digitize(sends.opens_before, OPEN_BANDS)
-    n = (len(STEP_BANDS) + 1) * (len(OPEN_BANDS) + 1)
+    stratum = activity_stratum(sends.opens_before, sends.steps_before)
     return tuple(
         (
-            np.bincount(stratum[exposed & kept], minlength=n).astype(float),
-            np.bincount(stratum[~exposed & kept], minlength=n).astype(float),
+            np.bincount(stratum[exposed & kept], minlength=N_STRATA).astype(float),
+            np.bincount(stratum[~exposed & kept], minlength=N_STRATA).astype(float),
         )
         for kept in (happened, np.ones(len(sends), bool))
     )

@@ -8,7 +8,6 @@ minus the probability that a machine did all of a prospect's events.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -67,17 +66,19 @@ def _steps(
     study: Study, micro: npt.NDArray[np.int16], sends: MessageSends, settings: MeasureSettings
 ) -> pd.DataFrame:
     everybody = np.zeros(len(study), np.int32)
-    count = _count_completions(study, everybody, 1, np.arange(len(study.journey), dtype=np.int32))
+    prospects, completed, by_people = _count_completions(
+        study, everybody, 1, np.arange(len(study.journey), dtype=np.int32)
+    )
     steps = [study.journey.steps[code] for code in micro]
     table = pd.DataFrame(
         {
             "step": [step.name for step in steps],
             "stage": [step.stage for step in steps],
             "commitment": [step.commitment for step in steps],
-            "prospects": count.prospects[0],
+            "prospects": prospects[0],
             "reached": _reached(study)[study.journey.stage_codes[micro]],
-            "completed": count.completed[0, micro].astype(np.int64),
-            "completed_by_people": count.by_people[0, micro],
+            "completed": completed[0, micro].astype(np.int64),
+            "completed_by_people": by_people[0, micro],
             "messaged": _prospects_by_goal(study, sends)[micro],
             "responded": _prospects_by_goal(study, sends.where(sends.responded))[micro],
         }
@@ -95,9 +96,7 @@ def _reached(study: Study) -> Int64:
     reached = [int(study.follow_up.at_risk.sum())]
     for stage in range(1, len(study.journey.stages)):
         target = np.where(micro & (stages >= stage - 1), 0, NO_CODE).astype(np.int32)
-        reached.append(
-            int(_count_completions(study, everybody, 1, target, n_targets=1).completed[0, 0])
-        )
+        reached.append(int(_count_completions(study, everybody, 1, target, n_targets=1)[1][0, 0]))
     return np.array(reached, np.int64)
 
 
@@ -106,13 +105,15 @@ def _stages(study: Study, settings: MeasureSettings) -> pd.DataFrame:
         np.int32
     )
     size = len(study.journey.stages)
-    count = _count_completions(study, np.zeros(len(study), np.int32), 1, target, n_targets=size)
+    prospects, completed, by_people = _count_completions(
+        study, np.zeros(len(study), np.int32), 1, target, n_targets=size
+    )
     table = pd.DataFrame(
         {
             "stage": study.journey.stages,
-            "prospects": count.prospects[0],
-            "completed": count.completed[0].astype(np.int64),
-            "completed_by_people": count.by_people[0],
+            "prospects": prospects[0],
+            "completed": completed[0].astype(np.int64),
+            "completed_by_people": by_people[0],
         }
     )
     table = add_rate(table, "completed", "prospects", settings)
@@ -133,15 +134,17 @@ def _by_groups(
     for attribute, (codes, labels) in groups:
         names = [*labels, UNKNOWN_VALUE]
         own = np.where(codes < 0, len(labels), codes).astype(np.int32)
-        count = _count_completions(study, own, len(names), target, n_targets=len(micro))
+        prospects, completed, by_people = _count_completions(
+            study, own, len(names), target, n_targets=len(micro)
+        )
         part = pd.DataFrame(
             {
                 "attribute": attribute,
                 "group": np.repeat(names, len(micro)),
                 "step": np.tile(shown, len(names)),
-                "prospects": np.repeat(count.prospects, len(micro)),
-                "completed": count.completed.ravel().astype(np.int64),
-                "completed_by_people": count.by_people.ravel(),
+                "prospects": np.repeat(prospects, len(micro)),
+                "completed": completed.ravel().astype(np.int64),
+                "completed_by_people": by_people.ravel(),
             }
         )
         parts.append(part[part["prospects"] > 0])
@@ -244,30 +247,14 @@ def _missing(study: Study, steps: pd.DataFrame) -> tuple[str, ...]:
     return tuple(missing)
 
 
-@dataclass(frozen=True)
-class _CompletionCounts:
-    """Prospects at risk by group, and completions by group and target.
-
-    Attributes
-    ----------
-    prospects : ndarray of int64, shape (n_groups,)
-    completed : ndarray of float64, shape (n_groups, n_targets)
-    by_people : ndarray of float64, shape (n_groups, n_targets)
-        Expected number of people among them: the sum of one minus the probability that a
-        machine did all of a prospect's events.
-    """
-
-    prospects: Int64
-    completed: Floats
-    by_people: Floats
-
-
 def _count_completions(
     study: Study, group: Int32, n_groups: int, target: Int32, *, n_targets: int | None = None
-) -> _CompletionCounts:
-    """Count the prospects of each group who did each target while at risk.
+) -> tuple[Int64, Floats, Floats]:
+    """Count the prospects of each group at risk, and those who did each target while at risk.
 
-    `group` holds the group of each prospect, `target` that of each step of the journey (-1 for
+    Returned are the counts of prospects by group, of completions by group and target, and the
+    expected number of people among these: one minus the probability that a machine did all of a
+    prospect's events, summed. `group` holds the group of each prospect, `target` that of each step of the journey (-1 for
     none); there are as many targets as steps when `n_targets` is None.
     """
     follow_up = study.follow_up
@@ -280,7 +267,7 @@ def _count_completions(
         (n_groups, size),
     )
     prospects = np.bincount(group[follow_up.at_risk], minlength=n_groups)
-    return _CompletionCounts(prospects, completed, by_people)
+    return prospects, completed, by_people
 
 
 @njit(cache=True, nogil=True)

@@ -8,6 +8,7 @@ strata, so that neither activity nor open rates explain a difference.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +21,10 @@ OPENED = -1
 """Step code of an open."""
 
 OPEN_BANDS = np.array([1, 3, 6], np.int64)
-DONE_BANDS = np.array([1, 2, 4, 7, 12], np.int64)
+STEP_BANDS = np.array([1, 2, 4, 7, 12], np.int64)
 """Lower ends of the bands of counts; below the first the count is 0."""
 
-N_STRATA = (len(OPEN_BANDS) + 1) * (len(DONE_BANDS) + 1)
+N_STRATA = (len(OPEN_BANDS) + 1) * (len(STEP_BANDS) + 1)
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,22 @@ def open_step_codes(study: Study) -> npt.NDArray[np.int16]:
     return np.array(codes, np.int16)
 
 
+def activity_stratum(opens: npt.NDArray[Any], steps: npt.NDArray[Any]) -> Int64:
+    """Return the strata of prospects with these numbers of opens and micro-conversions so far.
+
+    Parameters
+    ----------
+    opens, steps : ndarray of int, shape (n,)
+
+    Returns
+    -------
+    ndarray of int64, shape (n,)
+        From 0 to :data:`N_STRATA` - 1.
+    """
+    open_band = np.searchsorted(OPEN_BANDS, opens, side="right")
+    return open_band * (len(STEP_BANDS) + 1) + np.searchsorted(STEP_BANDS, steps, side="right")
+
+
 def select_human_events(
     study: Study, *, min_human_probability: float, at_risk: bool = True
 ) -> HumanEvents:
@@ -90,7 +107,7 @@ def select_human_events(
     offsets = np.concatenate([[0], np.cumsum(keep)])[study.offsets]
     time, seen_at, step = study.time[keep], study.seen_at[keep], step[keep]
     order = _order_known(offsets, seen_at)
-    stratum, last = _states(offsets, step[order], time[order], OPEN_BANDS, DONE_BANDS)
+    stratum, last = _states(offsets, step[order], time[order], OPEN_BANDS, STEP_BANDS)
     return HumanEvents(offsets, time, seen_at, step, seen_at[order], stratum, last)
 
 
@@ -109,7 +126,7 @@ def _order_known(offsets, seen_at):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _states(offsets, step, time, open_bands, done_bands):  # type: ignore[no-untyped-def]
+def _states(offsets, step, time, open_bands, step_bands):  # type: ignore[no-untyped-def]
     stratum = np.empty(len(step), np.int16)
     last = np.empty(len(step), np.int64)
     for p in range(len(offsets) - 1):
@@ -122,7 +139,7 @@ def _states(offsets, step, time, open_bands, done_bands):  # type: ignore[no-unt
                 done += 1
                 latest = max(latest, time[i])
             opens_band = np.searchsorted(open_bands, opens, side="right")
-            done_band = np.searchsorted(done_bands, done, side="right")
-            stratum[i] = opens_band * (len(done_bands) + 1) + done_band
+            step_band = np.searchsorted(step_bands, done, side="right")
+            stratum[i] = opens_band * (len(step_bands) + 1) + step_band
             last[i] = latest
     return stratum, last

@@ -68,7 +68,17 @@ def group_rare_steps(
 
 
 def named_steps(settings: Settings, journey: JourneyMap) -> set[str]:
-    """Return the steps named in the settings of the measurement or with parts of their own."""
+    """Return the steps that are never grouped: those named in settings and multi-step ones.
+
+    Parameters
+    ----------
+    settings : Settings
+    journey : JourneyMap
+
+    Returns
+    -------
+    set of str
+    """
     words = {word for name in SECTIONS for word in _words(getattr(settings, name).model_dump())}
     parts = set(journey.parts)
     owners = {step.name for step in journey.steps if parts.intersection(step.events)}
