@@ -254,8 +254,8 @@ def _count_completions(
 
     Returned are the counts of prospects by group, of completions by group and target, and the
     expected number of people among these: one minus the probability that a machine did all of a
-    prospect's events, summed. `group` holds the group of each prospect, `target` that of each step of
-    the journey (-1 for none); there are as many targets as steps when `n_targets` is None.
+    prospect's events, summed. `group` holds the group of each prospect, `target` that of each
+    step of the journey (-1 for none); there are as many targets as steps when `n_targets` is None.
     """
     follow_up = study.follow_up
     size = len(target) if n_targets is None else n_targets
