@@ -73,7 +73,7 @@ def test_a_sound_sequence_has_no_finding():
 
 
 def test_the_rise_is_from_the_highest_commitment_so_far():
-    """After 3 and then 1, asking for 4 is no jump; in another campaign it is."""
+    """After 3 and then 1 a goal of level 4 is no jump; in another campaign it is."""
     sound = [message(k, g) for k, g in enumerate(["blog", "guide", "pricing", "blog"], start=1)]
     other = [
         {**message(1, "blog"), "message_id": "x1", "campaign_id": "other"},

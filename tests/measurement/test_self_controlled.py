@@ -67,7 +67,7 @@ def test_without_decisions_after_the_step_the_ratio_is_unknown():
 
 
 def history(rng, who, factor):
-    """Let a prospect visit pricing at times and ask for references, `factor` times after it."""
+    """Return pricing visits and references, `factor` times as frequent after pricing."""
     rows = [event(who, "blog", instant(-200 * DAY))]
     pricing = np.sort(rng.uniform(0, 190, rng.poisson(2)))
     rows += [event(who, "pricing", instant(-day * DAY), event_id=f"{who}{day}") for day in pricing]
@@ -129,7 +129,7 @@ RATES = (0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.1)
 
 
 def messages(count):
-    """Make a sequence in which every message asks for a reference."""
+    """Make a sequence in which every message has the goal `reference`."""
     rows = [{"message_id": f"m{k}", "position": k, "goal": "reference"} for k in range(count)]
     return pa.Table.from_pylist(rows, schema=MESSAGES)
 
