@@ -64,8 +64,8 @@ def test_a_person_may_click_at_once(exports: Exports) -> None:
     assert min(clicks(events)) > 0.5
 
 
-def test_an_open_by_a_privacy_proxy_tells_nothing(exports: Exports) -> None:
-    """All that Apple's proxy calls itself is Mozilla/5.0; a mail program says more."""
+def test_an_open_by_a_privacy_proxy_is_hardly_human(exports: Exports) -> None:
+    """The user agent of Apple's proxy is only Mozilla/5.0; mail programs add more."""
     rows = [mail("delivered", 0), mail("open", 400, useragent="Mozilla/5.0"), mail("open", 500)]
     events = told(exports, rows)
     by_proxy, by_person = (events[f"open:ada@firm.example:{s}:None"] for s in (400, 500))
@@ -73,22 +73,24 @@ def test_an_open_by_a_privacy_proxy_tells_nothing(exports: Exports) -> None:
     assert by_person["human_probability"] > 0.5
 
 
-def test_clicks_and_opens_are_seen_once_they_are_judged(exports: Exports) -> None:
-    """Whatever else happened is seen as soon as it is known."""
+def test_clicks_and_opens_become_visible_once_they_are_classified(exports: Exports) -> None:
+    """Every other event is visible as soon as it is known."""
     events = told(exports, [*SCAN, mail("open", 50)], window_seconds=90)
     for row in events.values():
         waits = 90 if row["event_name"] in ("click", "open") else 0
         assert row["visible_at"] == row["time"] + waits * SECOND
 
 
-def test_switched_off_nothing_is_judged_and_nothing_waits(exports: Exports) -> None:
-    """`enabled: false` gives every event to people."""
+def test_without_bot_detection_every_event_counts_as_human_and_is_visible_at_once(
+    exports: Exports,
+) -> None:
+    """`enabled: false` sets every probability to 1."""
     events = told(exports, SCAN, enabled=False)
     assert {row["human_probability"] for row in events.values()} == {1.0}
     assert all(row["visible_at"] == row["time"] for row in events.values())
 
 
-def test_a_suspect_unsubscription_is_counted_and_kept(exports: Exports) -> None:
+def test_an_unsubscription_by_a_bot_is_counted_and_kept(exports: Exports) -> None:
     """One inside a scanner's burst is reported; one of a person, after one click, is not."""
     person = {"who": "bob@firm.example"}
     rows = [
@@ -101,16 +103,16 @@ def test_a_suspect_unsubscription_is_counted_and_kept(exports: Exports) -> None:
     events = told(exports, rows)
     facts = json.loads(exports.outputs.report.read_text(encoding="utf-8"))
     assert facts["bots"] == {
-        "clicks": 4, "machine_clicks": 3, "opens": 0, "machine_opens": 0,
-        "suspect_unsubscribes": 1,
+        "clicks": 4, "bot_clicks": 3, "opens": 0, "bot_opens": 0,
+        "bot_unsubscribes": 1,
     }  # fmt: skip
     left = [row for row in events.values() if row["event_name"] == "unsubscribe"]
     assert [row["human_probability"] for row in left] == [1.0, 1.0]
     assert all(row["visible_at"] == row["time"] for row in left)
 
 
-def test_settings_reach_the_verdict(exports: Exports) -> None:
-    """One click, judged under each setting: names of events, clients and priors all count."""
+def test_the_settings_change_the_probability(exports: Exports) -> None:
+    """One click, classified under each setting: event names, clients and priors all count."""
     rows = [mail("delivered", 0), mail("tap", 900, link=0, useragent="curl/8")]
     click = "tap:ada@firm.example:900:0"
 

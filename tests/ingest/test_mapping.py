@@ -143,7 +143,7 @@ def test_a_mistake_in_a_mapping_is_named_with_the_way_out(
     ("written", "says"),
     [
         ("%d/%m/%Y %Z", "`%Z`.*`timezone`"),
-        ("%H:%M", "does not say the `year`, `month`, `day`"),
+        ("%H:%M", "lacks the `year`, `month`, `day`"),
         ("%d/%m/%Y %I:%M", "`%I` and `%p` need each other"),
         ("%Q%d/%m/%Y", "holds `%Q`"),
         ("%d/%m/%-Y", "holds `%-`"),

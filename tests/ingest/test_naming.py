@@ -9,7 +9,7 @@ import ibis
 import pyarrow as pa
 import pytest
 
-from microconv.ingest.bots.clients import client_family
+from microconv.ingest.bots.user_agents import client_family
 from microconv.ingest.clean.naming import matches_any, name_events
 from microconv.ingest.duckdb_engine import connect
 from microconv.settings import SourceSettings

@@ -10,7 +10,7 @@ import pytest
 
 from microconv.ingest.clean.times import TimeFormat, parse_times
 from microconv.ingest.duckdb_engine import connect
-from microconv.settings.time_formats import PARTS, require_day
+from microconv.settings.ingest import DIRECTIVES, SourceSettings
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -93,7 +93,9 @@ def test_typed_columns_are_instants_already(
 
 def test_every_part_of_a_format_is_understood_by_the_engine(tmp_path: Path) -> None:
     """The settings allow no part that ingest would stumble over."""
-    formats = [require_day(f"{part} %Y-%m-%d %I %p") for part in PARTS]
+    formats = [f"{part} %Y-%m-%d %I %p" for part in DIRECTIVES]
+    for how in formats:
+        SourceSettings(name="a", format="table", files="a.csv", time_format=how)
     clocks = {f"at{number}": TimeFormat("UTC", pattern=how) for number, how in enumerate(formats)}
     with connect(tmp_path, threads=1) as connection:
         table = ibis.memtable(pa.table({name: ["nothing of it"] for name in clocks}))

@@ -1,4 +1,4 @@
-"""A list → PostgreSQL, in one transaction: readers see the list before or the list after, whole.
+"""Delivery of a list to PostgreSQL in one transaction: readers see the old list or the new one.
 
 ::
 
@@ -6,7 +6,7 @@
     microconv_lists     one row per list: as_of, valid_until, status, the whole manifest
     microconv_current   a view: the rows of the list with the latest as_of
 
-Writing the same list again, after a crash or by mistake, changes nothing.
+Delivering the same list again, after a crash or by mistake, changes nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from microconv.databases.address import Address, speaking_to
+from microconv.databases.urls import DatabaseUrl, database_errors
 from microconv.errors import DatabaseError, listed
 
 LISTS = {
@@ -33,16 +33,16 @@ LISTS = {
 KEY = ("list_id", "prospect_id")
 
 
-def deliver(ranked: pa.Table, manifest: dict[str, Any], *, address: Address, table: str) -> int:
+def deliver(ranked: pa.Table, manifest: dict[str, Any], *, url: DatabaseUrl, table: str) -> int:
     """Write a list and its manifest into the database, or change nothing.
 
     Parameters
     ----------
     ranked : Table
-        One row per prospect; a column of the database's table is made for each that is new.
+        One row per prospect. New columns are added to the database's table.
     manifest : dict
-        Of the list: its `list_id` is the first half of the key.
-    address : Address
+        The list's; its `list_id` is part of the key.
+    url : DatabaseUrl
         Of a PostgreSQL database.
     table : str
         `table`, or `schema.table`.
@@ -50,23 +50,23 @@ def deliver(ranked: pa.Table, manifest: dict[str, Any], *, address: Address, tab
     Returns
     -------
     int
-        Rows that the list has in the database now.
+        Number of rows of the list in the database.
 
     Raises
     ------
     DatabaseError
-        If it is no PostgreSQL, cannot be reached, or goes away meanwhile; or a column is there
-        with another type.
+        If it is not PostgreSQL, cannot be reached, or the connection is lost; or if a column
+        exists with another type.
     """
-    if address.scheme not in ("postgresql", "postgres"):
+    if url.scheme not in ("postgresql", "postgres"):
         raise DatabaseError(
-            f"{address.variable} is the address of a {address.scheme} database. A list is written "
+            f"{url.variable} is the address of a {url.scheme} database. A list is written "
             "into PostgreSQL: an address begins with `postgresql://`."
         )
-    with speaking_to(address, f"Delivering into `{table}`"):
+    with database_errors(url, f"Delivering into `{table}`"):
         import psycopg
 
-        with psycopg.connect(address.url) as connection:  # commits at the end, or rolls back
+        with psycopg.connect(url.url) as connection:  # commits at the end, or rolls back
             return _Delivery(connection, ranked, manifest, table).run()
 
 
@@ -85,31 +85,33 @@ class _Delivery:
         self.table, self.lists, self.current = (
             sql.Identifier(*schema, name + ending) for ending in ("", "_lists", "_current")
         )
-        kinds = {field.name: _kind(field.type) for field in ranked.schema}
-        self.kinds = {"list_id": "text", **kinds}
+        types = {field.name: _postgres_type(field.type) for field in ranked.schema}
+        self.types = {"list_id": "text", **types}
 
     def run(self) -> int:
-        """Do it all; a second delivery into the same table waits for this one to end."""
+        """Run the delivery; a second one into the same table waits for it to end."""
         self.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [self.label])
-        self._make_tables()
+        self._create_tables()
         self._write_manifest()
         self._copy_rows()
-        self._put_in_place()
+        self._merge_rows()
         row = self.execute(
             self.sql("SELECT count(*) FROM {} WHERE list_id = %s").format(self.table),
             [self.manifest["list_id"]],
         ).fetchone()
         return int(row[0])
 
-    def _make_tables(self) -> None:
-        made = self.sql("CREATE TABLE IF NOT EXISTS {} ({})")
-        self.execute(made.format(self.lists, self._columns(LISTS)))
+    def _create_tables(self) -> None:
+        create = self.sql("CREATE TABLE IF NOT EXISTS {} ({})")
+        self.execute(create.format(self.lists, self._columns(LISTS)))
         key = {"list_id": "text NOT NULL", "prospect_id": "text NOT NULL"}
-        self.execute(made.format(self.table, self._columns(key, f"PRIMARY KEY ({', '.join(KEY)})")))
+        self.execute(
+            create.format(self.table, self._columns(key, f"PRIMARY KEY ({', '.join(KEY)})"))
+        )
         add = self.sql("ALTER TABLE {} ADD COLUMN IF NOT EXISTS {}")
-        for name, kind in self.kinds.items():
+        for name, kind in self.types.items():
             self.execute(add.format(self.table, self._columns({name: kind})))
-        self._require_kinds()
+        self._check_types()
         self.execute(
             self.sql(
                 "CREATE OR REPLACE VIEW {} AS SELECT * FROM {} WHERE list_id = "
@@ -117,15 +119,15 @@ class _Delivery:
             ).format(self.current, self.table, self.lists)
         )
 
-    def _columns(self, kinds: dict[str, str], *more: str) -> Any:
+    def _columns(self, types: dict[str, str], *more: str) -> Any:
         columns = [
             self.sql("{} {}").format(self.identify(name), self.sql(kind))
-            for name, kind in kinds.items()
+            for name, kind in types.items()
         ]
         return self.sql(", ").join([*columns, *(self.sql(text) for text in more)])
 
-    def _require_kinds(self) -> None:
-        """Refuse a table that has one of the columns with another type."""
+    def _check_types(self) -> None:
+        """Check that no column exists with another type."""
         there = dict(
             self.execute(
                 "SELECT attname, format_type(atttypid, NULL) FROM pg_attribute "
@@ -135,8 +137,8 @@ class _Delivery:
         )
         other = [
             f"{name} ({there[name]} instead of {kind})"
-            for name, kind in self.kinds.items()
-            if there[name] != _SPELLED.get(kind, kind)
+            for name, kind in self.types.items()
+            if there[name] != _FULL_NAMES.get(kind, kind)
         ]
         if other:
             raise DatabaseError(
@@ -158,13 +160,13 @@ class _Delivery:
         )
 
     def _copy_rows(self) -> None:
-        """Stream the rows into a table that only this transaction sees."""
+        """Copy the rows into a temporary table of this transaction."""
         self.execute(
-            self.sql("CREATE TEMPORARY TABLE arriving ({}) ON COMMIT DROP").format(
-                self._columns(self.kinds)
+            self.sql("CREATE TEMPORARY TABLE incoming ({}) ON COMMIT DROP").format(
+                self._columns(self.types)
             )
         )
-        into = self.sql("COPY arriving ({}) FROM STDIN").format(self._names())
+        into = self.sql("COPY incoming ({}) FROM STDIN").format(self._names())
         with self.cursor() as cursor, cursor.copy(into) as copy:
             for row in self._rows():
                 copy.write_row(row)
@@ -174,35 +176,35 @@ class _Delivery:
             for row in batch.to_pylist():
                 yield [self.manifest["list_id"], *map(_value, row.values())]
 
-    def _put_in_place(self) -> None:
-        names = [name for name in self.kinds if name not in KEY]
-        fresh = self.sql(", ").join(
+    def _merge_rows(self) -> None:
+        names = [name for name in self.types if name not in KEY]
+        updates = self.sql(", ").join(
             self.sql("{0} = excluded.{0}").format(self.identify(name)) for name in names
         )
         self.execute(
             self.sql(
-                "INSERT INTO {} ({}) SELECT {} FROM arriving "
+                "INSERT INTO {} ({}) SELECT {} FROM incoming "
                 "ON CONFLICT (list_id, prospect_id) DO UPDATE SET {}"
-            ).format(self.table, self._names(), self._names(), fresh)
+            ).format(self.table, self._names(), self._names(), updates)
         )
         self.execute(
             self.sql(
                 "DELETE FROM {} WHERE list_id = %s AND prospect_id NOT IN "
-                "(SELECT prospect_id FROM arriving)"
+                "(SELECT prospect_id FROM incoming)"
             ).format(self.table),
             [self.manifest["list_id"]],
         )
 
     def _names(self) -> Any:
-        return self.sql(", ").join(self.identify(name) for name in self.kinds)
+        return self.sql(", ").join(self.identify(name) for name in self.types)
 
 
-_SPELLED = {"timestamptz": "timestamp with time zone"}
-"""How PostgreSQL itself writes a type."""
+_FULL_NAMES = {"timestamptz": "timestamp with time zone"}
+"""Type → its name in the catalogue of PostgreSQL."""
 
 
-def _kind(kind: pa.DataType) -> str:
-    """Choose the type of PostgreSQL for a column of a list."""
+def _postgres_type(kind: pa.DataType) -> str:
+    """Return the type of PostgreSQL for a column of a list."""
     if pa.types.is_boolean(kind):
         return "boolean"
     if pa.types.is_integer(kind):
@@ -215,12 +217,12 @@ def _kind(kind: pa.DataType) -> str:
 
 
 def _value(value: Any) -> Any:
-    """Write a value as PostgreSQL takes it: what is nested as JSON."""
+    """Convert a value for PostgreSQL: lists become JSON."""
     if isinstance(value, list):
         value = json.dumps(value, ensure_ascii=False, default=datetime.isoformat)
     return _without_nul(value) if isinstance(value, str) else value
 
 
 def _without_nul(text: str) -> str:
-    """Replace what PostgreSQL's text cannot hold; JSON writes it as an escape."""
+    """Replace NUL, which PostgreSQL's text cannot hold, also where JSON escapes it."""
     return text.replace("\x00", "\ufffd").replace("\\u0000", "\\ufffd")

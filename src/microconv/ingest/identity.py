@@ -15,7 +15,12 @@ from typing import Any
 import ibis
 import pyarrow as pa
 
-from microconv.ingest.bots.email_acts import KEYS, grouped, keyed, visible_from
+from microconv.ingest.bots.email_events import (
+    BOT_COLUMNS,
+    add_group_key,
+    add_row_keys,
+    visible_from,
+)
 from microconv.ingest.sources.raw_rows import join_fields
 from microconv.settings import IngestSettings
 
@@ -211,7 +216,9 @@ def find_duplicates(rows: Any, connection: Any, *, passes: int = 1) -> Any | Non
         return None
     candidates = rows.semi_join(ibis.memtable(repeated), "key")
     values = [
-        candidates[name] for name in sorted(rows.columns) if name not in ("row", "raw", "act")
+        candidates[name]
+        for name in sorted(rows.columns)
+        if name not in ("row", "raw", "email_event")
     ]
     candidates = candidates.mutate(content=join_fields(values).hexdigest("md5"))
     best = ibis.window(group_by="event_id", order_by=["known_at", "content", "row"])
@@ -242,11 +249,11 @@ def resolve(rows: Any, identities: Identities, settings: IngestSettings, *, deal
     Returns
     -------
     Ibis table
-        `row` and :data:`_EVENT_COLUMNS`; with bot detection, `KEYS` as well.
+        `row` and :data:`_EVENT_COLUMNS`; with bot detection, `BOT_COLUMNS` as well.
     """
     events = rows.mutate(visible_at=visible_from(rows, settings.bots))
     if settings.bots.enabled:
-        events = keyed(events)
+        events = add_row_keys(events)
     events = _by_alias(events, identities)
     if deals and settings.unit == "prospect" and settings.credit == "all":
         events = _credited_to_all(events, identities)
@@ -259,7 +266,7 @@ def resolve(rows: Any, identities: Identities, settings: IngestSettings, *, deal
     events = events.filter(~never.fill_null(False))
     if not settings.bots.enabled:
         return events.select("row", *_EVENT_COLUMNS)
-    return grouped(events).select("row", *_EVENT_COLUMNS, *KEYS)
+    return add_group_key(events).select("row", *_EVENT_COLUMNS, *BOT_COLUMNS)
 
 
 def _by_alias(events: Any, identities: Identities) -> Any:

@@ -22,7 +22,7 @@ from uuid import uuid4
 import ibis
 
 from microconv.engines.engine import JSON_CODEC, open_engine
-from microconv.ingest.bots.detect import judge
+from microconv.ingest.bots.detect import detect_bots
 from microconv.ingest.cache import RowCache
 from microconv.ingest.clean.prospects import (
     combine_prospects,
@@ -345,7 +345,7 @@ def _write_events(
     work, bots = events.path.parent, None
     if settings.bots.enabled:
         parts = cross_bucket_partitions(events.rows.total(), engine.memory_gb)
-        bots = judge(events, settings.bots, work, parts=parts, threads=threads)
+        bots = detect_bots(events, settings.bots, work, parts=parts, threads=threads)
 
     def sort_bucket(bucket: int) -> int:
         rows, fresh = events.read(bucket), work / f"{uuid4()}"  # a lost task may run twice
@@ -356,7 +356,7 @@ def _write_events(
 
     with open_engine(engine.model_copy(update={"threads": threads})) as machines:
         written = sum(machines.map_buckets(sort_bucket, events.buckets, codec=JSON_CODEC))
-    return written, None if bots is None else bots.facts
+    return written, None if bots is None else bots.counts
 
 
 def _report(

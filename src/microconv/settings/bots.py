@@ -1,4 +1,4 @@
-"""`ingest.bots`: how people's clicks and opens are told from machines'."""
+"""`ingest.bots`: how clicks and opens by people are told from those by programs."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from pydantic import Field
 
 from microconv.settings.section import Section
 
-Chance = Annotated[float, Field(gt=0, lt=1)]
+Probability = Annotated[float, Field(gt=0, lt=1)]
 
 
 class BotSettings(Section):
-    """What counts as mail, what is known of machines, and how long evidence is awaited.
+    """What counts as an e-mail event, which clients are bots, and when an event is classified.
 
     Attributes
     ----------
     enabled : bool
-        Off, every event is a person's and visible as soon as it is known.
+        Without bot detection every event counts as human, and is visible once it is known.
     window_seconds : float
-        A click or open is judged, and becomes visible, this long after it happened.
+        A click or open is classified, and becomes visible, this long after it happened.
     delivered, opened, clicked, unsubscribed : tuple of str
-        The vendors' own event names (globs), before naming rules. Rows of the channel
-        `email` or with a message id are mail; others are never judged.
+        The vendors' own event names (globs), before naming rules. They apply to rows with
+        the channel `email` or a message id.
     scanner_clients, proxy_clients : tuple of str
-        Families of :data:`microconv.ingest.bots.clients.FAMILIES`: programs that follow links on
-        their own, and such as fetch images for people.
+        Families of :data:`microconv.ingest.bots.user_agents.FAMILIES`: programs that follow
+        links on their own, and programs that fetch images for people.
     prior_clicks, prior_opens : float
-        Share that machines make where a recipient's domain is not known yet.
+        Share of clicks and opens by bots at a domain without earlier events.
     prior_events : float
-        As many events of a domain weigh as much as that share.
+        Weight of these shares, in events of a domain.
     """
 
     enabled: bool = True
@@ -40,8 +40,8 @@ class BotSettings(Section):
     unsubscribed: tuple[str, ...] = ("unsubscribe", "unsubscribed", "group_unsubscribe")
     scanner_clients: tuple[str, ...] = ("robot", "script")
     proxy_clients: tuple[str, ...] = ("image_proxy", "privacy_proxy")
-    prior_clicks: Chance = 0.1
-    prior_opens: Chance = 0.3
+    prior_clicks: Probability = 0.1
+    prior_opens: Probability = 0.3
     prior_events: Annotated[float, Field(gt=0)] = 20
 
     @property

@@ -1,4 +1,4 @@
-"""`extract` and `deliver`: databases to read exports from, and one to write the list to."""
+"""`extract` and `deliver`: databases to read exports from, and one to write lists to."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from microconv.errors import listed
 from microconv.settings.section import Section
 
 Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-"""Name of an environment variable: the address itself, with its password, is never written down."""
+"""Name of an environment variable; the URL itself, with its password, is never stored."""
 
 TableName = Annotated[str, StringConstraints(pattern=r"^[^.\x00]{1,63}(\.[^.\x00]{1,63})?$")]
 """`table`, or `schema.table`."""
 
 
 class ExtractedTable(Section):
-    """One table or view of a database, copied bit by bit into the input folder.
+    """A table or view of a database that is copied into the input folder incrementally.
 
     Attributes
     ----------
@@ -28,13 +28,13 @@ class ExtractedTable(Section):
     table : str
         `table`, or `schema.table`.
     watermark : str
-        A column that never falls from one change of the table to the next: an instant, a day or a
-        running number. Each extraction begins where the last one ended.
+        A column that never decreases from one change of the table to the next: a timestamp, a
+        date or an increasing number. Each extraction starts where the last one ended.
     overlap_minutes : float
-        With an instant: how far before that it begins, for rows that were committed later than
-        they are dated. Ingest counts what it has seen already as duplicates.
+        With a timestamp: how far before that it starts, for rows that were committed later than
+        their timestamp. Ingest counts rows it has seen before as duplicates.
     columns : tuple of str
-        Columns to take, the watermark besides; empty takes all.
+        Columns to copy, besides the watermark; empty copies all.
     """
 
     name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
@@ -46,7 +46,7 @@ class ExtractedTable(Section):
 
 
 class ExtractSettings(Section):
-    """What `microconv extract` copies."""
+    """The tables that `microconv extract` copies."""
 
     tables: tuple[ExtractedTable, ...] = ()
 
@@ -60,15 +60,15 @@ class ExtractSettings(Section):
 
 
 class DeliverSettings(Section):
-    """Where `microconv score` and `microconv deliver` write the list besides files.
+    """The database that `microconv score` and `microconv deliver` write lists to.
 
     Attributes
     ----------
     url_from : str or None
         The environment variable that holds a PostgreSQL URL; None delivers nothing.
     table : str
-        Tables `TABLE` and `TABLE_lists` and the view `TABLE_current` are made where they are
-        missing; `schema.table` puts them into a schema.
+        The tables `TABLE` and `TABLE_lists` and the view `TABLE_current` are created if they do
+        not exist; `schema.table` creates them in a schema.
     """
 
     url_from: Variable | None = None

@@ -1,7 +1,8 @@
-"""`ingest`: which exports make the log."""
+"""`ingest`: the exports that make up the log."""
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,7 +12,15 @@ from pydantic import Field, field_validator, model_validator
 from microconv.errors import SettingsError, listed
 from microconv.settings.bots import BotSettings
 from microconv.settings.section import Days, Section, Share, require_zone
-from microconv.settings.time_formats import require_day
+
+DIRECTIVES = {
+    "%Y": "year", "%y": "year", "%m": "month", "%b": "month", "%B": "month", "%d": "day",
+    "%j": "month and day", "%H": "hour", "%I": "hour", "%p": "am or pm", "%M": "minute",
+    "%S": "second", "%f": "fraction", "%z": "offset", "%a": "weekday", "%A": "weekday",
+}  # fmt: skip
+"""Directive of `time_format` → its meaning. Numbers may have a leading zero or none."""
+
+_DIRECTIVE = re.compile(r"%.|%$", re.DOTALL)
 
 FormatName = Literal[
     "table", "sendgrid", "mailgun", "segment", "ga4", "hubspot", "xes", "deals", "prospects",
@@ -20,21 +29,21 @@ FormatName = Literal[
 
 
 class NamingRule(Section):
-    """One line of a source's naming rules: if all that is given matches, the row is called `name`.
+    """A naming rule of a source: an event that matches all given patterns is called `name`.
 
     Attributes
     ----------
     event : str or None
-        The vendor's own name for the row (`click`, `Video Completed`), as a glob.
+        A glob on the vendor's event name (`click`, `Video Completed`).
     link : str or None
         A glob on the path of the link (`/pricing*`), or on host and path if it
-        does not begin with a slash (`social.example/*`).
+        does not start with a slash (`social.example/*`).
     category : str or None
-        A glob; one of the row's categories must match.
+        A glob that one of the event's categories must match.
     property : dict of str to str
-        Property name → glob on its value.
+        Name of a property → glob on its value.
     name : str
-        The event name given.
+        The event name.
     """
 
     event: str | None = None
@@ -45,15 +54,18 @@ class NamingRule(Section):
 
 
 class SyntheticTimes(Section):
-    """Days for an export without any: a hash of its id deals each prospect to a cohort.
+    """Dates for an export without any: a hash of its id assigns each prospect to a cohort.
 
     Attributes
     ----------
     first : datetime
-        The day of the first cohort; the others follow every `every_days`.
+        The day of the first cohort.
+    every_days : float
+        Days from one cohort to the next.
     cohorts : int
+        Number of cohorts.
     after_days : float
-        How long after its cohort's day the source's rows happened, like an outcome.
+        Days from the cohort's day to the source's events, for outcomes for example.
     """
 
     first: datetime
@@ -68,39 +80,37 @@ class SyntheticTimes(Section):
 
 
 class SourceSettings(Section):
-    """One export: where it lies, how it is read, what its rows are called.
+    """One export: its files, how they are read, and what its events are called.
 
     Attributes
     ----------
     files : str
         One file or a glob, relative to `ingest.input_dir`.
     timezone : str or None
-        Zone of naive timestamps. Without it a naive timestamp is refused.
+        Zone of timestamps without one. If it is not set, such timestamps are rejected.
     complete_until : datetime or None
-        First instant up to which this source's outcomes are complete. Required
-        of every source that bears a major conversion.
+        Time up to which this source's outcomes are complete. Required for every
+        source with a major conversion.
     time_unit : {"seconds", "milliseconds", "microseconds", "nanoseconds"} or None
-        What numbers that are instants count since 1970. Without it their size
-        tells, or the vendor's own rule.
+        Unit of numeric times since 1970. If it is not set, the vendor's own unit, or
+        else one that follows from their size.
     time_format : str or None
-        How instants are written where that is not ISO 8601, as in `strptime`:
-        `%d/%m/%Y %H:%M`.
+        Format of times that are not ISO 8601, as in `strptime`: `%d/%m/%Y %H:%M`.
     columns : dict of str to str
-        Field of the events table → column of the file, key or JSON pointer of
-        the payload.
+        Field → column of the file, or key or JSON pointer of the object.
     constants : dict of str to str or float
-        Field → the value that all rows share.
+        Field → its value in all rows.
     only : dict of str to str
-        Column or key → glob on its value; rows that do not match all of them
-        are counted and left out.
+        Column or key → glob on its value. Rows that do not match all of them are
+        ignored and counted.
     prefix : str
-        Put before the vendor's event name where no rule matches.
+        Added before the vendor's event name if no rule matches.
     ignore : tuple of str
-        Vendor event names (globs) that are counted and left out.
+        Globs on vendor event names that are ignored and counted.
     attributes : tuple of str
         Columns kept as attributes of the prospect (formats `prospects`, `xes`).
     synthetic_times : SyntheticTimes or None
-        Instants for an export that has none (formats `table`, `prospects`).
+        Dates for an export without any (formats `table`, `prospects`).
     """
 
     name: str
@@ -133,8 +143,8 @@ class SourceSettings(Section):
 
     @field_validator("time_format")
     @classmethod
-    def _whole_instant(cls, written: str | None) -> str | None:
-        return None if written is None else require_day(written)
+    def _complete_time_format(cls, time_format: str | None) -> str | None:
+        return None if time_format is None else _check_time_format(time_format)
 
     @field_validator("complete_until")
     @classmethod
@@ -143,24 +153,26 @@ class SourceSettings(Section):
 
 
 class IngestSettings(Section):
-    """Which exports make the log, and what is refused.
+    """The exports that make up the log, and when rows are rejected.
 
     Attributes
     ----------
+    input_dir : str
+        Folder of the exports.
     unit : {"prospect", "account"}
         Who converts.
     credit : {"contact", "all"}
-        With `unit: prospect`: whom a deal is credited to, the deal's contact
-        or every contact its account had when the deal closed.
+        With `unit: prospect`: whether a deal is credited to its contact, or to every
+        contact of its account at the time of closing.
     plausible_from, plausible_until : datetime
-        Rows dated outside `[plausible_from, plausible_until)` are quarantined.
+        Rows with a time outside `[plausible_from, plausible_until)` are quarantined.
     max_rejected_share : float
-        Above this share of quarantined rows in any one source the run stops.
+        The run stops if the share of quarantined rows of any source is higher.
     buckets : int or None
-        Hash buckets of the log; a bucket is the unit of memory. A power of two;
-        None lets it follow from the log's size and `engine.memory_gb`.
+        Number of hash buckets of the log, a power of two; one bucket must fit into
+        memory. None derives it from the log's size and `engine.memory_gb`.
     bots : BotSettings
-        How people's clicks and opens are told from machines'.
+        Bot detection.
     """
 
     input_dir: str
@@ -201,7 +213,7 @@ class IngestSettings(Section):
             until = source.complete_until
             if until is not None and not self.plausible_from < until <= self.plausible_until:
                 raise ValueError(
-                    f"the source `{source.name}` is said to be complete until {until:%Y-%m-%d}, "
+                    f"the source `{source.name}` is declared complete until {until:%Y-%m-%d}, "
                     "but rows are only taken between `plausible_from` "
                     f"({self.plausible_from:%Y-%m-%d}) and `plausible_until` "
                     f"({self.plausible_until:%Y-%m-%d}): outcomes outside could not be seen"
@@ -209,12 +221,12 @@ class IngestSettings(Section):
         return self
 
     def completed(self, until: datetime) -> IngestSettings:
-        """Say of every source that declares `complete_until` that it is complete until then.
+        """Return the settings with another `complete_until` in every source that declares one.
 
         Raises
         ------
         SettingsError
-            If that lies outside the plausible instants.
+            If it is outside the plausible times.
         """
         if not self.plausible_from < until <= self.plausible_until:
             raise SettingsError(
@@ -229,3 +241,24 @@ class IngestSettings(Section):
             for source in self.sources
         )
         return self.model_copy(update={"sources": sources})
+
+
+def _check_time_format(time_format: str) -> str:
+    codes = set(_DIRECTIVE.findall(time_format.replace("%%", "")))
+    if "%Z" in codes:
+        raise ValueError(
+            f"`{time_format}` uses the name of a zone (`%Z`), and such names are ambiguous; write "
+            "the source's `timezone`, or `%z` for an offset"
+        )
+    unknown = sorted(codes - set(DIRECTIVES))
+    if unknown:
+        raise ValueError(
+            f"`{time_format}` holds {listed(unknown)}; there is {listed([*DIRECTIVES], most=20)}"
+        )
+    parts = " ".join(DIRECTIVES[code] for code in codes).split()
+    missing = [part for part in ("year", "month", "day") if part not in parts]
+    if missing:
+        raise ValueError(f"`{time_format}` lacks the {listed(missing)}, so it gives no date")
+    if ("%I" in codes) != ("%p" in codes):
+        raise ValueError(f"`{time_format}`: `%I` and `%p` need each other")
+    return time_format

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from microconv.databases.address import Address
 from microconv.databases.deliver import deliver
+from microconv.databases.urls import DatabaseUrl
 from microconv.errors import PromotionError, SettingsError
 from microconv.ranking.output.past_lists import NAMES, read_list
 from microconv.settings import read_settings
@@ -45,7 +45,7 @@ def deliver_list(folder: Path, *, params: Path, now: datetime) -> str:
             "holds the address of a PostgreSQL database."
         )
     with progress("deliver"), phase("deliver", "write") as facts:
-        address = Address.read(settings.url_from)
+        url = DatabaseUrl.from_environment(settings.url_from)
         manifest = read_list(folder, at=now).manifest
         if manifest["status"] != "champion":
             raise PromotionError(
@@ -53,6 +53,6 @@ def deliver_list(folder: Path, *, params: Path, now: datetime) -> str:
                 "delivered. Promote the model and make the list again."
             )
         table = pq.read_table(folder / NAMES["prospects"])
-        rows = deliver(table, manifest, address=address, table=settings.table)
+        rows = deliver(table, manifest, url=url, table=settings.table)
         facts |= {"list_id": manifest["list_id"], "rows": rows}
     return f"list {manifest['list_id']}: {rows:,} rows in table {settings.table}"

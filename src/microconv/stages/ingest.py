@@ -35,12 +35,12 @@ def ingest(settings: Settings, *, inputs: Path, log: Path, quarantine: Path, sum
 
 def _bot_summary(counts: dict[str, int]) -> str:
     said = (
-        f"  bots made {counts['machine_clicks']:,} of {counts['clicks']:,} clicks and "
-        f"{counts['machine_opens']:,} of {counts['opens']:,} opens"
+        f"  bots made {counts['bot_clicks']:,} of {counts['clicks']:,} clicks and "
+        f"{counts['bot_opens']:,} of {counts['opens']:,} opens"
     )
-    if counts["suspect_unsubscribes"]:
+    if counts["bot_unsubscribes"]:
         said += (
-            f"; {counts['suspect_unsubscribes']:,} unsubscribes look like a link scanner's; they "
+            f"; {counts['bot_unsubscribes']:,} unsubscribes look like a link scanner's; they "
             "count all the same"
         )
     return said

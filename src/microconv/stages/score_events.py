@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from microconv.databases.address import Address
 from microconv.databases.deliver import deliver
+from microconv.databases.urls import DatabaseUrl
 from microconv.errors import (
     MissingInputError,
     PromotionError,
@@ -163,8 +163,8 @@ def _delivery(settings: Settings | None) -> dict[str, Any] | None:
     """Return the database to deliver to, read before any work is done."""
     if settings is None or settings.deliver.url_from is None:
         return None
-    address = Address.read(settings.deliver.url_from)
-    return {"address": address, "table": settings.deliver.table}
+    url = DatabaseUrl.from_environment(settings.deliver.url_from)
+    return {"url": url, "table": settings.deliver.table}
 
 
 def _require_champion(at: Registered, address: str) -> None:

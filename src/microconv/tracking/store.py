@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from microconv.databases.address import hide, secrets_of
+from microconv.databases.urls import redact, secrets_of
 from microconv.errors import TrackingAwayError, TrackingError
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Store:
             reason = str(error).strip().splitlines()[0].rstrip(".")
             said = f"The MLflow store {self.uri} refused: {reason}. Check MLFLOW_TRACKING_URI, or "
             raise (TrackingAwayError if _away(error) else TrackingError)(
-                hide(said, secrets_of(self.uri))
+                redact(said, secrets_of(self.uri))
                 + "unset it to keep the diary in mlflow.db at the root."
             ) from error
 

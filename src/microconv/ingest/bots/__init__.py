@@ -1,1 +1,1 @@
-"""Bot detection: the probability that a person made a click or an open."""
+"""Bot detection: the probability that a person made each click and open."""

@@ -1,6 +1,6 @@
-"""Human or machine: the probability that a person made a click or open.
+"""Bot detection over the buckets of a log: from bot features and weights to `human_probability`.
 
-See docs/decisions/0015: what is judged from what, and when it becomes visible.
+See docs/decisions/0015 for the features, and for when an event becomes visible.
 """
 
 from __future__ import annotations
@@ -13,17 +13,22 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from microconv.ingest.bots.cross_bucket import EARLIER, begins, count_crowds, sum_earlier_days
-from microconv.ingest.bots.email_acts import Act
-from microconv.ingest.bots.features import look_around
+from microconv.ingest.bots.email_events import EmailEvent
+from microconv.ingest.bots.features import (
+    EARLIER_DAYS,
+    message_features,
+    starts_of,
+    write_earlier_days,
+    write_recipient_counts,
+)
 from microconv.ingest.bots.weights import (
-    CROWD,
-    LEAST,
-    MOST,
-    click_odds,
-    client_odds,
+    MAX_DOMAIN_SHARE,
+    MIN_DOMAIN_SHARE,
+    RECIPIENTS,
+    click_log_odds,
+    client_log_odds,
     logit,
-    open_odds,
+    open_log_odds,
 )
 from microconv.ingest.partition_files import ColumnFile, PartitionFile
 from microconv.settings import BotSettings
@@ -32,122 +37,158 @@ from microconv.storage.schema import HUMAN_THRESHOLD
 Arrays = dict[str, np.ndarray]
 
 DAY = 86_400_000_000
-FACTS = ("clicks", "machine_clicks", "opens", "machine_opens", "suspect_unsubscribes")
-"""What is counted for the report."""
+
+COUNTS = ("clicks", "bot_clicks", "opens", "bot_opens", "bot_unsubscribes")
+"""What the report counts."""
 
 
 @dataclass(frozen=True)
-class Judged:
-    """Who made the clicks and opens of a log.
+class BotDetection:
+    """The result of bot detection.
 
     Attributes
     ----------
-    facts : dict of str to int
-        Counts for the report.
+    counts : dict of str to int
+        For the report, by :data:`COUNTS`.
     """
 
-    facts: dict[str, int]
-    _mail: PartitionFile = field(repr=False)
-    _human: ColumnFile = field(repr=False)
+    counts: dict[str, int]
+    _email_events: PartitionFile = field(repr=False)
+    _probabilities: ColumnFile = field(repr=False)
 
     def human_probability(self, bucket: int, rows: int) -> np.ndarray:
-        """Return the probability that a person made it for each row of a bucket, in its order.
+        """Return the probability that a person made each event of a bucket, in its order.
+
+        Parameters
+        ----------
+        bucket : int
+        rows : int
+            Number of events in the bucket.
 
         Returns
         -------
         ndarray of float32, shape (rows,)
+            1 for all events but clicks and opens.
         """
-        of_all = np.ones(rows, np.float32)
-        mail = self._mail.read(bucket)
-        if mail is not None:
-            judged = mail["act"].to_numpy() != Act.UNSUBSCRIBED
-            of_all[mail["row"].to_numpy()[judged]] = self._human.of(bucket)[judged]
-        return of_all
+        probability = np.ones(rows, np.float32)
+        events = self._email_events.read(bucket)
+        if events is not None:
+            classified = events["email_event"].to_numpy() != EmailEvent.UNSUBSCRIBED
+            of_bucket = self._probabilities.of(bucket)
+            probability[events["row"].to_numpy()[classified]] = of_bucket[classified]
+        return probability
 
 
-def judge(
-    spill: PartitionFile, bots: BotSettings, folder: Path, *, parts: int = 1, threads: int = 2
-) -> Judged:
-    """Tell machines' clicks and opens from people's.
+def detect_bots(
+    events: PartitionFile,
+    settings: BotSettings,
+    folder: Path,
+    *,
+    parts: int = 1,
+    threads: int = 2,
+) -> BotDetection:
+    """Estimate for each click and open the probability that a person made it.
 
     Parameters
     ----------
-    spill : PartitionFile
-        Resolved events with :data:`microconv.ingest.bots.email_acts.KEYS`.
-    bots : BotSettings
+    events : PartitionFile
+        Resolved events with :data:`microconv.ingest.bots.email_events.BOT_COLUMNS`.
+    settings : BotSettings
     folder : Path
-        For what is compared across buckets; the result reads from there.
+        For temporary files; the result reads from there.
     parts : int
-        So many times less of it is in memory at once. Changes no value.
+        Number of parts of what is compared across buckets; one is in memory at a time. Changes
+        no value.
     threads : int
-        So many buckets, or parts, are in memory at once.
+        Number of buckets, or parts, in memory at once.
+
+    Returns
+    -------
+    BotDetection
 
     Notes
     -----
-    An event is judged at its `visible_at`, which is never before its time plus the window,
-    from what was known by then; the share of machines at a domain is that of earlier days.
-    Every step counts rows or compares them, so that their order does not matter.
+    An event is classified at its `visible_at`, which is never before its time plus the window,
+    from what was known by then; the bot share of a domain is that of earlier days. Every step
+    counts or compares rows, so that their order does not matter.
     """
-    mail = PartitionFile(folder / "mail.arrows", spill.buckets)
+    email_events = PartitionFile(folder / "email_events.arrows", events.buckets)
     clicks, days = (PartitionFile(folder / f"{name}.arrows", parts) for name in ("clicks", "days"))
-    buckets = range(spill.buckets)
+    buckets = range(events.buckets)
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda bucket: _weigh(spill, bucket, bots, mail, clicks), buckets))
-        crowd = ColumnFile(folder / "crowd", np.int8, mail.counts())
-        count_crowds(clicks, crowd, bots.window, len(CROWD) - 1, pool)
-        asked = _Mail(mail, crowd, bots)
-        domains = list(pool.map(lambda bucket: asked.deal_days(bucket, days), buckets))
-        earlier = ColumnFile(folder / "earlier", EARLIER, domains)
-        sum_earlier_days(days, earlier, pool)
-        human_probability = ColumnFile(folder / "human_probability", np.float32, mail.counts())
-        facts = Counter(dict.fromkeys(FACTS, 0))
-        for found in pool.map(
-            lambda bucket: asked.conclude(bucket, earlier, human_probability), buckets
-        ):
-            facts.update(found)
-    human_probability.flush()
-    return Judged(dict(facts), mail, human_probability)
+        list(
+            pool.map(lambda b: _write_log_odds(events, b, settings, email_events, clicks), buckets)
+        )
+        recipients = ColumnFile(folder / "recipients", np.int8, email_events.counts())
+        write_recipient_counts(clicks, recipients, settings.window, len(RECIPIENTS) - 1, pool)
+        classifier = _Classifier(email_events, recipients, settings)
+        numbers_of_days = list(pool.map(lambda b: classifier.write_days(b, days), buckets))
+        earlier = ColumnFile(folder / "earlier", EARLIER_DAYS, numbers_of_days)
+        write_earlier_days(days, earlier, pool)
+        probabilities = ColumnFile(folder / "human_probability", np.float32, email_events.counts())
+        counts = Counter(dict.fromkeys(COUNTS, 0))
+        for found in pool.map(lambda b: classifier.classify(b, earlier, probabilities), buckets):
+            counts.update(found)
+    probabilities.flush()
+    return BotDetection(dict(counts), email_events, probabilities)
 
 
-def _weigh(
-    spill: PartitionFile,
+def _write_log_odds(
+    events: PartitionFile,
     bucket: int,
-    bots: BotSettings,
-    mail: PartitionFile,
+    settings: BotSettings,
+    email_events: PartitionFile,
     clicks: PartitionFile,
 ) -> None:
-    """Weigh what lies within one bucket, and deal its clicks to the part of their address."""
-    rows = spill.read(bucket)
+    """Write the log odds from within one bucket, and its clicks to the part of their address."""
+    rows = events.read(bucket)
     if rows is None:
         return
-    act = rows["act"].to_numpy()
-    row = np.flatnonzero(act)
+    kind = rows["email_event"].to_numpy()
+    row = np.flatnonzero(kind)
     key = rows["group_key"].to_numpy()[row]
-    order = np.lexsort((act[row], rows["time"].to_numpy()[row], key))
+    order = np.lexsort((kind[row], rows["time"].to_numpy()[row], key))
     row, key = row[order], key[order]
-    act = act[row]
+    kind = kind[row]
     names = ("time", "known_at", "visible_at", "recipient", "domain", "link_key", "address_key")
     time, known, visible, recipient, domain, link, address = (
         rows[name].to_numpy()[row] for name in names
     )
-    seen, judged_at = np.maximum(time, known), np.maximum(visible, time + bots.window)
-    delay, links, gap, left = look_around(key, time, seen, judged_at, act, link, bots.window)
-    asked = np.flatnonzero(act != Act.DELIVERED)
-    opened = act[asked] == Act.OPENED
-    odds = np.where(
-        opened,
-        open_odds(delay[asked]),
-        click_odds(delay[asked], links[asked], gap[asked], left[asked]),
+    window = settings.window
+    seen, classified_at = np.maximum(time, known), np.maximum(visible, time + window)
+    delay, links, gap, unsubscribed = message_features(
+        key, time, seen, classified_at, kind, link, window
     )
-    client = rows["client"].combine_chunks().take(pa.array(row[asked]))
-    odds += client_odds(client, opened=opened, bots=bots)
-    told = {"row": row, "act": act, "links": links, "day": judged_at // DAY, "domain": domain}
-    mail.write_columns(_take(told, asked) | {"odds": odds}, np.full(len(asked), bucket))
-    place = np.flatnonzero((act[asked] == Act.CLICKED) & (address[asked] != 0))
-    around = {"address": address, "time": time, "seen": seen, "judged_at": judged_at}
-    around = _take(around | {"recipient": recipient}, asked[place])
-    whose = {"bucket": np.full(len(place), bucket), "place": place}
-    clicks.write_columns(around | whose, around["address"] % clicks.buckets)
+    actions = np.flatnonzero(kind != EmailEvent.DELIVERED)
+    opened = kind[actions] == EmailEvent.OPENED
+    log_odds = np.where(
+        opened,
+        open_log_odds(delay[actions]),
+        click_log_odds(delay[actions], links[actions], gap[actions], unsubscribed[actions]),
+    )
+    client = rows["client"].combine_chunks().take(pa.array(row[actions]))
+    log_odds += client_log_odds(client, opened=opened, settings=settings)
+    columns = {
+        "row": row,
+        "email_event": kind,
+        "links": links,
+        "day": classified_at // DAY,
+        "domain": domain,
+    }
+    email_events.write_columns(
+        _take(columns, actions) | {"log_odds": log_odds}, np.full(len(actions), bucket)
+    )
+    place = np.flatnonzero((kind[actions] == EmailEvent.CLICKED) & (address[actions] != 0))
+    columns = {
+        "address": address,
+        "time": time,
+        "seen": seen,
+        "classified_at": classified_at,
+        "recipient": recipient,
+    }
+    columns = _take(columns, actions[place])
+    columns |= {"bucket": np.full(len(place), bucket), "place": place}
+    clicks.write_columns(columns, columns["address"] % clicks.buckets)
 
 
 def _take(columns: Arrays, rows: np.ndarray) -> Arrays:
@@ -155,88 +196,83 @@ def _take(columns: Arrays, rows: np.ndarray) -> Arrays:
 
 
 @dataclass(frozen=True)
-class _Mail:
-    """What is known of clicks, opens and unsubscriptions before their domains are asked."""
+class _Classifier:
+    """Log odds of clicks, opens and unsubscriptions, to be combined with their domains' past."""
 
-    rows: PartitionFile
-    crowd: ColumnFile
-    bots: BotSettings
+    email_events: PartitionFile
+    recipients: ColumnFile
+    settings: BotSettings
 
-    def _of(self, bucket: int) -> Arrays | None:
-        """Read a bucket's; `odds` with the crowd's, `prior` the share of machines among all."""
-        table = self.rows.read(bucket)
+    def _read(self, bucket: int) -> Arrays | None:
+        """Read a bucket; `log_odds` include the recipients' weight, `prior` is the bot share."""
+        table = self.email_events.read(bucket)
         if table is None:
             return None
-        told = {name: table[name].to_numpy() for name in table.column_names}
-        opened = told["act"] == Act.OPENED
-        return told | {
+        rows = {name: table[name].to_numpy() for name in table.column_names}
+        opened = rows["email_event"] == EmailEvent.OPENED
+        return rows | {
             "opened": opened,
-            "odds": told["odds"] + np.array(CROWD)[self.crowd.of(bucket)],
-            "prior": np.where(opened, self.bots.prior_opens, self.bots.prior_clicks),
+            "log_odds": rows["log_odds"] + np.array(RECIPIENTS)[self.recipients.of(bucket)],
+            "prior": np.where(opened, self.settings.prior_opens, self.settings.prior_clicks),
         }
 
-    def deal_days(self, bucket: int, days: PartitionFile) -> int:
-        """Deal what machines did here, day by day, to the part of its domain; count the days.
+    def write_days(self, bucket: int, days: PartitionFile) -> int:
+        """Write the bot events by day to the part of their domain; return the number of days.
 
-        These verdicts are reached without the domain's share: it cannot talk itself into anything.
+        Events are classified without the share of their domain, so that it cannot reinforce
+        itself.
         """
-        told = self._of(bucket)
-        if told is None:
+        rows = self._read(bucket)
+        if rows is None:
             return 0
-        counted, day_of, keys = _days(told)
-        machine = (told["odds"] + logit(told["prior"]) > 0)[counted]
+        counted, day_of, keys = _number_days(rows)
+        is_bot = (rows["log_odds"] + logit(rows["prior"]) > 0)[counted]
         n = len(keys["day"])
-        counts = {
-            "machines": np.bincount(day_of[machine], minlength=n),
+        columns = keys | {
+            "bots": np.bincount(day_of[is_bot], minlength=n),
             "events": np.bincount(day_of, minlength=n),
+            "bucket": np.full(n, bucket),
+            "place": np.arange(n),
         }
-        whose = {"bucket": np.full(n, bucket), "place": np.arange(n)}
-        days.write_columns(keys | counts | whose, keys["domain"] % days.buckets)
+        days.write_columns(columns, keys["domain"] % days.buckets)
         return n
 
-    def conclude(
-        self, bucket: int, earlier: ColumnFile, human_probability: ColumnFile
+    def classify(
+        self, bucket: int, earlier: ColumnFile, probabilities: ColumnFile
     ) -> dict[str, int]:
-        """Write who made each click and open, its domain's earlier days included; count them.
+        """Write the probability of each click and open, and count them.
 
-        The domain's share is drawn towards the one that holds for all.
+        The bot share of a domain on earlier days is shrunk towards the prior.
         """
-        told = self._of(bucket)
-        if told is None:
+        rows = self._read(bucket)
+        if rows is None:
             return {}
-        share, weight = told["prior"], self.bots.prior_events
-        counted, day_of, _ = _days(told)
+        share, weight = rows["prior"], self.settings.prior_events
+        counted, day_of, _ = _number_days(rows)
         before = earlier.of(bucket)[day_of]
-        learnt = share[counted] * weight + before["machines"]
-        share[counted] = np.clip(learnt / (weight + before["events"]), LEAST, MOST)
-        found = (1 / (1 + np.exp(told["odds"] + logit(share)))).astype(np.float32)
-        human_probability.of(bucket)[:] = found
-        return _count(told["act"], told["links"], found)
+        bots = share[counted] * weight + before["bots"]
+        share[counted] = np.clip(
+            bots / (weight + before["events"]), MIN_DOMAIN_SHARE, MAX_DOMAIN_SHARE
+        )
+        found = (1 / (1 + np.exp(rows["log_odds"] + logit(share)))).astype(np.float32)
+        probabilities.of(bucket)[:] = found
+        is_bot, kind = found < HUMAN_THRESHOLD, rows["email_event"]
+        clicked, opened = kind == EmailEvent.CLICKED, kind == EmailEvent.OPENED
+        unsubscribed = (kind == EmailEvent.UNSUBSCRIBED) & is_bot & (rows["links"] > 1)
+        masks = (clicked, clicked & is_bot, opened, opened & is_bot, unsubscribed)
+        return {name: int(mask.sum()) for name, mask in zip(COUNTS, masks, strict=True)}
 
 
-def _days(told: Arrays) -> tuple[np.ndarray, np.ndarray, Arrays]:
-    """Give each day on which something of a kind happened at a domain a number.
+def _number_days(rows: Arrays) -> tuple[np.ndarray, np.ndarray, Arrays]:
+    """Assign a number to each day with clicks, or with opens, of each domain.
 
-    Returns
-    -------
-    counted : ndarray of int64
-        The rows that count: clicks and opens with a domain.
-    day_of : ndarray of int64, of the same shape
-        The number of each one's day.
-    keys : dict of str to ndarray of int64
-        `domain`, `opened` and `day` of each number.
+    Returns the rows that count (clicks and opens with a domain), the number of each one's day,
+    and the `domain`, `opened` and `day` of each number.
     """
-    counted = np.flatnonzero((told["act"] != Act.UNSUBSCRIBED) & (told["domain"] != 0))
-    keys = {name: told[name][counted].astype(np.int64) for name in ("domain", "opened", "day")}
+    is_counted = (rows["email_event"] != EmailEvent.UNSUBSCRIBED) & (rows["domain"] != 0)
+    counted = np.flatnonzero(is_counted)
+    keys = {name: rows[name][counted].astype(np.int64) for name in ("domain", "opened", "day")}
     order = np.lexsort([*keys.values()])
     keys = _take(keys, order)
-    new = begins(*keys.values())
+    new = starts_of(*keys.values())
     return counted[order], np.cumsum(new) - 1, _take(keys, np.flatnonzero(new))
-
-
-def _count(act: np.ndarray, links: np.ndarray, human_probability: np.ndarray) -> dict[str, int]:
-    machine = human_probability < HUMAN_THRESHOLD
-    clicked, opened = act == Act.CLICKED, act == Act.OPENED
-    suspect = (act == Act.UNSUBSCRIBED) & machine & (links > 1)
-    counts = (clicked, clicked & machine, opened, opened & machine, suspect)
-    return {name: int(count.sum()) for name, count in zip(FACTS, counts, strict=True)}

@@ -1,8 +1,8 @@
-"""How much each piece of evidence speaks for a machine: natural log odds, with their reasons.
+"""Bot weights: how much each bot feature changes the log odds that a bot made an event.
 
-Each weight is a logarithm of how many times as often a machine's event shows the evidence as
-a person's. They are set from how scanners and people work, not fitted to any data, and are
-kept small where both may look alike.
+Each weight is the logarithm of how many times as often a bot's event shows the feature as a
+person's. They follow from how link scanners and people work, are not fitted to any data, and are
+small where the two may look alike.
 """
 
 from __future__ import annotations
@@ -10,82 +10,103 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from microconv.ingest.bots.clients import FAMILIES
+from microconv.ingest.bots.user_agents import FAMILIES
 from microconv.settings import BotSettings
 
 SECOND = 1_000_000
 
 CLICK_DELAYS = ((20, 3.0), (60, 2.0), (600, 0.0), (3600, -1.0), (np.inf, -2.0))
-"""Seconds since delivery → weight. A scanner looks before or as the mail is handed over; few
-people have it open within 20 s. Scanners that wait do so for minutes, seldom for an hour."""
+"""Seconds since delivery → weight. A scanner checks links before or at delivery; few people open
+a message within 20 s. Scanners that wait do so for minutes, rarely for an hour."""
 
 OPEN_DELAYS = ((20, 1.0), (900, 0.0), (np.inf, -1.0))
 """Seconds since delivery → weight; proxies fetch images soon, people when they read."""
 
 LINKS = (0.0, -1.0, 1.0, 2.5)
-"""By distinct links clicked around (none known, 1, 2, 3 or more): scanners take every link."""
+"""By distinct links clicked (none known, 1, 2, 3 or more): scanners follow every link."""
 
 GAPS = ((0.999999, 3.0), (2, 1.5), (10, 0.0), (np.inf, -1.5))
-"""Seconds to the nearest click on another link → weight: nobody reads and aims twice in one
-second, few in two; programs rarely take more than ten. The clocks of exports show whole seconds."""
+"""Seconds to the nearest click on another link → weight: nobody reads and clicks twice within one
+second, few within two; programs rarely need more than ten. Exports have whole seconds."""
 
-LEFT = 1.0
-"""An unsubscription among clicks on several links; people who leave click the one for it."""
+UNSUBSCRIBED = 1.0
+"""An unsubscription among clicks on several links; people click only that one."""
 
-CROWD = (0.0, 0.0, 0.0, 1.5, 2.5, 4.0)
-"""By recipients for whom one address clicked around. Two are colleagues behind one router."""
+RECIPIENTS = (0.0, 0.0, 0.0, 1.5, 2.5, 4.0)
+"""By recipients for whom one address clicked. Two may be colleagues behind one router."""
 
-SCANNER, PROXY, PERSON = 6.0, 2.0, -0.3
-"""A click by a client that says it is a scanner (no person's does), that hides who it is, that
-looks like a person's: scanners pretend to be browsers, so that this says little."""
+CLICK_BY_SCANNER, CLICK_BY_PROXY, CLICK_BY_BROWSER = 6.0, 2.0, -0.3
+"""A click by a known scanner (never a person), by a client that hides what it is, and by one that
+looks like a person's: scanners pretend to be browsers, so this says little."""
 
-OPEN_BY_MACHINE, OPEN_BY_PERSON = 4.0, -2.0
-"""An open by a scanner or proxy tells nothing of the person; proxies do not pretend."""
+OPEN_BY_MACHINE, OPEN_BY_BROWSER = 4.0, -2.0
+"""An open by a scanner or proxy says nothing about the person; proxies do not pretend."""
 
-LEAST, MOST = 0.02, 0.9
-"""What a domain's earlier days may at most say: people work even where a scanner does."""
+MACHINES = ("image_proxy", "privacy_proxy", "robot", "script")
+"""Families that no person uses, even if the settings do not list them."""
+
+MIN_DOMAIN_SHARE, MAX_DOMAIN_SHARE = 0.02, 0.9
+"""Limits of the bot share of a domain: people work even where a scanner is in use."""
 
 
-def click_odds(
-    delay: np.ndarray, links: np.ndarray, gap: np.ndarray, left: np.ndarray
+def click_log_odds(
+    delay: np.ndarray, links: np.ndarray, gap: np.ndarray, unsubscribed: np.ndarray
 ) -> np.ndarray:
-    """Sum up the log odds that a machine clicked, from what :func:`look_around` found."""
-    odds = _stepped(delay, CLICK_DELAYS) + _stepped(gap, GAPS) + np.array(LINKS)[links]
-    return np.asarray(odds + np.where(left & (links > 1), LEFT, 0.0))
+    """Return the log odds that a bot made each click, from its message features.
+
+    Parameters
+    ----------
+    delay, links, gap, unsubscribed : ndarray, shape (n,)
+        As :func:`microconv.ingest.bots.features.message_features` returns them.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+    """
+    odds = _stepwise(delay, CLICK_DELAYS) + _stepwise(gap, GAPS) + np.array(LINKS)[links]
+    return np.asarray(odds + np.where(unsubscribed & (links > 1), UNSUBSCRIBED, 0.0))
 
 
-def open_odds(delay: np.ndarray) -> np.ndarray:
-    """Weigh how soon after delivery a mail was opened."""
-    return _stepped(delay, OPEN_DELAYS)
+def open_log_odds(delay: np.ndarray) -> np.ndarray:
+    """Return the log odds that a bot opened each message, from the delay since delivery."""
+    return _stepwise(delay, OPEN_DELAYS)
 
 
-def client_odds(client: pa.Array, *, opened: np.ndarray, bots: BotSettings) -> np.ndarray:
-    """Weigh the family of the program that clicked or opened."""
+def client_log_odds(client: pa.Array, *, opened: np.ndarray, settings: BotSettings) -> np.ndarray:
+    """Return the log odds that a bot made each event, from the family of its user agent.
+
+    Parameters
+    ----------
+    client : Array of string, shape (n,)
+    opened : ndarray of bool, shape (n,)
+        Opens; the other events are clicks.
+    settings : BotSettings
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+    """
     coded = client.dictionary_encode(null_encoding="encode")
     families = coded.dictionary.to_pylist()
-    people = {name for name, _ in FAMILIES}
-    people -= {*bots.scanner_clients, *bots.proxy_clients, *MACHINES}
+    browsers = {name for name, _ in FAMILIES}
+    browsers -= {*settings.scanner_clients, *settings.proxy_clients, *MACHINES}
     weights = np.zeros((2, max(1, len(families))))
     for place, family in enumerate(families):
-        if family in bots.scanner_clients:
-            weights[:, place] = SCANNER, OPEN_BY_MACHINE
-        elif family in bots.proxy_clients:
-            weights[:, place] = PROXY, OPEN_BY_MACHINE
-        elif family in people:
-            weights[:, place] = PERSON, OPEN_BY_PERSON
+        if family in settings.scanner_clients:
+            weights[:, place] = CLICK_BY_SCANNER, OPEN_BY_MACHINE
+        elif family in settings.proxy_clients:
+            weights[:, place] = CLICK_BY_PROXY, OPEN_BY_MACHINE
+        elif family in browsers:
+            weights[:, place] = CLICK_BY_BROWSER, OPEN_BY_BROWSER
     return np.asarray(weights[opened.astype(np.int8), coded.indices.to_numpy()])
 
 
-MACHINES = ("image_proxy", "privacy_proxy", "robot", "script")
-"""Families that are no person's program, even if the settings do not list them as machines."""
-
-
 def logit(share: np.ndarray | float) -> np.ndarray:
-    """Turn a probability into log odds."""
+    """Return the log odds of a probability."""
     return np.asarray(np.log(share) - np.log1p(-np.asarray(share)))
 
 
-def _stepped(micros: np.ndarray, steps: tuple[tuple[float, float], ...]) -> np.ndarray:
+def _stepwise(micros: np.ndarray, steps: tuple[tuple[float, float], ...]) -> np.ndarray:
     ends = np.array([seconds * SECOND for seconds, _ in steps])
     weights = np.array([weight for _, weight in steps])
     return np.asarray(np.where(micros < 0, 0.0, weights[np.searchsorted(ends, micros)]))

@@ -7,8 +7,8 @@ from typing import Any
 
 import ibis
 
-from microconv.ingest.bots.clients import client_family
-from microconv.ingest.bots.email_acts import act_of
+from microconv.ingest.bots.email_events import email_event_of
+from microconv.ingest.bots.user_agents import client_family
 from microconv.ingest.clean.naming import has_event_names, matches_any, name_events, passes_only
 from microconv.ingest.clean.times import TimeFormat, parse_times, to_microseconds
 from microconv.ingest.duckdb_engine import any_of, trimmed
@@ -77,7 +77,7 @@ def clean_events(
     return table.select(
         "row", "detail", *IDS, *DESCRIPTION, "address", "client", *attributes,
         "event_name", "event_id",
-        act=act_of(table, settings.bots),
+        email_event=email_event_of(table, settings.bots),
         reason=table.rejection,
         raw=rejected.ifelse(raw, NOTHING),
         ignored=rejected.ifelse(NOTHING, table.ignored),

@@ -1,4 +1,4 @@
-"""What is compared across buckets: in however many parts, by however many threads."""
+"""Bot features across buckets: recipients of an address, earlier days of a domain."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microconv.ingest.bots.cross_bucket import EARLIER, count_crowds, sum_earlier_days
-from microconv.ingest.bots.detect import judge
+from microconv.ingest.bots.detect import detect_bots
+from microconv.ingest.bots.features import (
+    EARLIER_DAYS,
+    write_earlier_days,
+    write_recipient_counts,
+)
 from microconv.ingest.partition_files import ColumnFile, PartitionFile
 from microconv.settings import BotSettings
 
@@ -21,7 +25,7 @@ SECOND = 1_000_000
 DAY = 86_400 * SECOND
 MAIL = (
     st.integers(0, BUCKETS - 1),  # bucket
-    st.sampled_from([1, 2, 2, 3, 3, 3, 4]),  # act
+    st.sampled_from([1, 2, 2, 3, 3, 3, 4]),  # kind of e-mail event
     st.integers(0, 2) | st.sampled_from([DAY // SECOND, 2 * DAY // SECOND]),  # seconds
     st.sampled_from([0, 0, 3, 3600]),  # seconds until it is known
     st.integers(1, 3),  # message
@@ -32,16 +36,16 @@ MAIL = (
 )
 
 
-def spilled(folder: Path, drawn: list[tuple[int, ...]]) -> PartitionFile:
-    """Lay rows down as resolved events are: as of who got the mail, in the bucket drawn."""
-    spill = PartitionFile(folder / "events.arrows", BUCKETS)
+def partitioned(folder: Path, drawn: list[tuple[int, ...]]) -> PartitionFile:
+    """Write rows as resolved events, in the bucket drawn."""
+    events = PartitionFile(folder / "events.arrows", BUCKETS)
     columns = [np.array(column, np.int64) for column in zip(*drawn, strict=True)]
-    bucket, act, second, late, message, recipient, domain, link, address = columns
+    bucket, kind, second, late, message, recipient, domain, link, address = columns
     time = second * SECOND
     known = (second + late) * SECOND
-    spill.write_columns(
+    events.write_columns(
         {
-            "act": act.astype(np.int8),
+            "email_event": kind.astype(np.int8),
             "time": time,
             "known_at": known,
             "visible_at": np.maximum(known, time + 60 * SECOND),
@@ -54,24 +58,25 @@ def spilled(folder: Path, drawn: list[tuple[int, ...]]) -> PartitionFile:
         },
         bucket,
     )
-    return spill
+    return events
 
 
 @settings(max_examples=60, deadline=None)
 @given(drawn=st.lists(st.tuples(*MAIL), min_size=30, max_size=60), parts=st.integers(2, 7))
-def test_a_verdict_is_the_same_in_however_many_parts(
+def test_probabilities_do_not_depend_on_the_number_of_parts_or_threads(
     drawn: list[tuple[int, ...]], parts: int
 ) -> None:
-    """One part and thread against several: to the bit, and so are the counts."""
+    """One part and thread against several: identical values and counts."""
     found = []
     for n, threads in ((1, 1), (parts, 2)):
         with tempfile.TemporaryDirectory() as folder:
-            spill = spilled(Path(folder), drawn)
-            judged = judge(spill, BotSettings(), Path(folder), parts=n, threads=threads)
+            events = partitioned(Path(folder), drawn)
+            detection = detect_bots(events, BotSettings(), Path(folder), parts=n, threads=threads)
             human_probability = [
-                judged.human_probability(b, rows).tolist() for b, rows in enumerate(spill.counts())
+                detection.human_probability(b, rows).tolist()
+                for b, rows in enumerate(events.counts())
             ]
-            found.append((human_probability, judged.facts))
+            found.append((human_probability, detection.counts))
     assert found[0] == found[1]
 
 
@@ -92,22 +97,22 @@ def test_earlier_days_are_those_before_of_the_same_kind_and_domain(
         days = PartitionFile(Path(folder) / "days", parts)
         place = [sum(row[0] == other[0] for other in drawn[:n]) for n, row in enumerate(drawn)]
         for n, (bucket, *numbers) in enumerate(drawn):
-            names = ("domain", "opened", "day", "machines", "events", "bucket", "place")
+            names = ("domain", "opened", "day", "bots", "events", "bucket", "place")
             row = zip(names, [*numbers, bucket, place[n]], strict=True)
             days.write_columns(
                 {k: np.array([v], np.int64) for k, v in row}, np.array([numbers[0] % parts])
             )
         counts = [sum(row[0] == bucket for row in drawn) for bucket in range(BUCKETS)]
-        earlier = ColumnFile(Path(folder) / "earlier", EARLIER, counts)
+        earlier = ColumnFile(Path(folder) / "earlier", EARLIER_DAYS, counts)
         with ThreadPoolExecutor(2) as pool:
-            sum_earlier_days(days, earlier, pool)
+            write_earlier_days(days, earlier, pool)
         for n, (bucket, domain, opened, day, _, _) in enumerate(drawn):
             before = [r for r in drawn if (r[1], r[2]) == (domain, opened) and r[3] < day]
             wanted = (sum(r[4] for r in before), sum(r[5] for r in before))
             assert earlier.of(bucket)[place[n]].item() == wanted
 
 
-def test_a_crowd_is_one_whichever_buckets_its_recipients_lie_in(tmp_path: Path) -> None:
+def test_recipients_of_an_address_are_counted_across_buckets(tmp_path: Path) -> None:
     """Three recipients in three buckets click from address 9 in one second, one from 4."""
     clicks, counted = (
         PartitionFile(tmp_path / "clicks", 2),
@@ -119,11 +124,11 @@ def test_a_crowd_is_one_whichever_buckets_its_recipients_lie_in(tmp_path: Path) 
         (1, 1, 4, 5),
         (2, 0, 9, 3),
     ]:
-        row = {"address": address, "time": 0, "seen": 0, "judged_at": 60, "recipient": recipient,
-               "bucket": bucket, "place": place}  # fmt: skip
+        row = {"address": address, "time": 0, "seen": 0, "classified_at": 60,
+               "recipient": recipient, "bucket": bucket, "place": place}  # fmt: skip
         clicks.write_columns({k: np.array([v]) for k, v in row.items()}, np.array([address % 2]))
     with ThreadPoolExecutor(2) as pool:
-        count_crowds(clicks, counted, 60, 5, pool)
+        write_recipient_counts(clicks, counted, 60, 5, pool)
     assert [counted.of(b).tolist() for b in range(3)] == [[3], [3, 1], [3]]
 
 

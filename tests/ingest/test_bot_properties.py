@@ -1,4 +1,4 @@
-"""No verdict knows the future, and nothing but the rows shows in it."""
+"""Properties of bot detection: it uses no later knowledge and nothing but the rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microconv.ingest.bots.features import count_crowd, look_around
+from microconv.ingest.bots.features import count_recipients, message_features
 from microconv.storage.files import md5_of
 from worlds.exports import Exports
 
@@ -44,7 +44,7 @@ def rows() -> st.SearchStrategy[list[dict[str, Any]]]:
     return st.lists(row, min_size=2, max_size=40)
 
 
-def verdicts(some: list[dict[str, Any]], **more: Any) -> dict[str, tuple[float, Any]]:
+def probabilities(some: list[dict[str, Any]], **more: Any) -> dict[str, tuple[float, Any]]:
     """Ingest rows; return probability and visibility of each by its id."""
     with tempfile.TemporaryDirectory() as folder:
         exports = Exports(Path(folder))
@@ -65,19 +65,19 @@ def dated(some: list[dict[str, Any]]) -> list[dict[str, Any]]:
 @pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(some=rows(), cut=st.tuples(st.integers(0, 3), st.integers(0, 250)))
-def test_what_becomes_known_later_changes_no_verdict(
+def test_rows_known_later_change_no_probability(
     some: list[dict[str, Any]], cut: tuple[int, int]
 ) -> None:
-    """Leave out all rows known after an instant: every verdict reached by then stays.
+    """Leave out all rows known after an instant: every probability computed by then stays.
 
-    A click is judged a window after it happened, or when it is known if that is later.
+    A click is classified a window after it happened, or when it is known if that is later.
     """
     known = dated(some)
     instant = FIRST + cut[0] * DAY + cut[1]
     early = [row for row in known if row["heard"] <= instant]
     if not early:
         return
-    every, before = verdicts(known), verdicts(early)
+    every, before = probabilities(known), probabilities(early)
     for row in early:
         if max(row["heard"], row["timestamp"] + WINDOW) <= instant:
             assert every[row["sg_event_id"]] == before[row["sg_event_id"]], row
@@ -97,12 +97,12 @@ def test_rows_of_a_day_leave_the_days_before_as_they_were(
                "sg_event_id": "new" + row["sg_event_id"]}
         for row in dated(today)
     ]  # fmt: skip
-    alone, both = verdicts(old), verdicts(old + new)
+    alone, both = probabilities(old), probabilities(old + new)
     assert alone == {name: both[name] for name in alone}
 
 
 def test_a_domain_of_scanners_counts_from_the_next_day_on() -> None:
-    """The same click as ever: no verdict on its own day, another once the day is over."""
+    """The same click as ever: no effect on its own day, one on the next."""
     day_of = lambda n: FIRST + n * DAY + 3600  # noqa: E731
     base = {"ip": "10.0.0.9", "useragent": "Firefox/115.0", "late": 0}
     scans = [
@@ -119,14 +119,14 @@ def test_a_domain_of_scanners_counts_from_the_next_day_on() -> None:
         for event, wait in [("delivered", 0), ("click", 30)]
     ]  # fmt: skip
     every = dated(scans + asked)
-    told, alone = verdicts(every), verdicts(every[-4:])
+    told, alone = probabilities(every), probabilities(every[-4:])
     clicked = [row["sg_event_id"] for row in every[-4:] if row["event"] == "click"]
     assert told[clicked[0]][0] == alone[clicked[0]][0]
     assert told[clicked[1]][0] < 0.5 < alone[clicked[1]][0]
 
 
 def test_bytes_depend_on_neither_threads_nor_the_order_of_rows(tmp_path: Path) -> None:
-    """The same rows, shuffled, dealt to two files, read by two threads."""
+    """The same rows, shuffled, in two files, read by two threads."""
     random = Random(4)
     some = dated(
         [
@@ -150,10 +150,10 @@ def test_bytes_depend_on_neither_threads_nor_the_order_of_rows(tmp_path: Path) -
     assert len(hashes) == 1
 
 
-def slow_look(rows: list[tuple[int, ...]], e: int) -> tuple[int, int, int, bool]:
-    """Gather the evidence of one row by plain loops over all rows."""
-    group, time, _, judged_at, act, link = rows[e]
-    near = [r for r in rows if r[0] == group and r[2] <= judged_at]
+def slow_features(rows: list[tuple[int, ...]], e: int) -> tuple[int, int, int, bool]:
+    """Compute the features of one row by plain loops over all rows."""
+    group, time, _, classified_at, act, link = rows[e]
+    near = [r for r in rows if r[0] == group and r[2] <= classified_at]
     sent = [r[1] for r in near if r[4] == 1 and r[1] <= time]
     around = [r for r in near if abs(r[1] - time) <= WINDOW]
     own = {link} if act == 3 and link else set()
@@ -180,14 +180,14 @@ def test_the_sweep_finds_what_plain_loops_find(drawn: list[tuple[int, ...]]) -> 
         (g, t, t + late, t + max(late, WINDOW), act, link) for g, t, late, act, link in drawn
     )
     some.sort(key=lambda row: (row[0], row[1], row[4]))
-    group, time, seen, judged_at, act, link = (np.array(c) for c in zip(*some, strict=True))
-    delay, links, gap, left = look_around(
-        group, time, seen, judged_at, act.astype(np.int8), link, WINDOW
+    group, time, seen, classified_at, act, link = (np.array(c) for c in zip(*some, strict=True))
+    delay, links, gap, left = message_features(
+        group, time, seen, classified_at, act.astype(np.int8), link, WINDOW
     )
     for e, row in enumerate(some):
         if row[4] == 1:
             continue
-        wanted = slow_look(some, e)
+        wanted = slow_features(some, e)
         assert delay[e] == wanted[0]
         if row[4] in (3, 4):
             assert (links[e], left[e]) == (wanted[1], wanted[3])
@@ -195,15 +195,15 @@ def test_the_sweep_finds_what_plain_loops_find(drawn: list[tuple[int, ...]]) -> 
             assert gap[e] == wanted[2]
 
 
-@pytest.mark.parametrize(("apart", "crowd"), [(WINDOW, 3), (WINDOW + 1, 1)])
-def test_a_crowd_lies_within_the_window(apart: int, crowd: int) -> None:
+@pytest.mark.parametrize(("apart", "recipients"), [(WINDOW, 3), (WINDOW + 1, 1)])
+def test_recipients_are_counted_within_the_window(apart: int, recipients: int) -> None:
     """Three recipients of one address; one row of the fourth is known too late, none for 0."""
     time = np.array([0, apart, apart, apart, 0])
     seen = np.array([0, apart, apart, 10_000, 0])
-    found = count_crowd(
+    found = count_recipients(
         np.array([7, 7, 7, 7, 0]), time, seen, time + WINDOW, np.arange(1, 6), WINDOW, 5
     )
-    assert found[0] == crowd
+    assert found[0] == recipients
     assert found[4] == 1
 
 
@@ -217,6 +217,6 @@ def test_a_burst_heard_of_the_next_day_leaves_the_first_click_as_it_was() -> Non
             for n in range(3)
         ]
     )  # fmt: skip
-    alone, every = verdicts(some[:1]), verdicts(some)
+    alone, every = probabilities(some[:1]), probabilities(some)
     assert alone["e0"] == every["e0"]
     assert every["e1"][0] < every["e0"][0]

@@ -1,4 +1,4 @@
-"""Addresses of databases: from the environment alone, and never into a message."""
+"""Database URLs: read from the environment, and redacted in every message."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from urllib.parse import unquote, urlsplit
 
 from microconv.errors import DatabaseAwayError, DatabaseError
 
-HIDDEN = "…"
-"""What stands in a message where a secret stood."""
+REDACTED = "…"
+"""Replaces a secret in a message."""
 
 
 @dataclass(frozen=True)
-class Address:
-    """Where a database is, and how to be let in.
+class DatabaseUrl:
+    """The URL of a database, with user and password.
 
     Attributes
     ----------
     variable : str
-        The environment variable it came from: what messages call it.
+        The environment variable that holds it; messages name only this.
     url : str
-        With user and password; not part of the representation.
+        Not part of the representation.
     """
 
     variable: str
     url: str = field(repr=False)
 
     @classmethod
-    def read(cls, variable: str) -> Address:
-        """Take the URL from the environment.
+    def from_environment(cls, variable: str) -> DatabaseUrl:
+        """Read the URL from an environment variable.
 
         Raises
         ------
         DatabaseError
-            If the variable is not set, or holds no URL.
+            If the variable is not set, or does not hold a URL.
         """
         url = os.environ.get(variable, "").strip()
         if not url:
@@ -54,22 +54,22 @@ class Address:
 
     @property
     def scheme(self) -> str:
-        """What the URL begins with: `postgresql`."""
+        """The part of the URL before `://`, such as `postgresql`."""
         return self.url.split("://", 1)[0]
 
-    def without_secrets(self, message: str) -> str:
-        """Take the URL, its password and its query out of a message of a driver.
+    def redact(self, message: str) -> str:
+        """Remove the URL, its password and its query from a driver's message.
 
         Examples
         --------
-        >>> Address("CRM", "postgresql://ada:s%40fe@db/crm").without_secrets("no entry: s@fe")
+        >>> DatabaseUrl("CRM", "postgresql://ada:s%40fe@db/crm").redact("no entry: s@fe")
         'no entry: …'
         """
-        return hide(message, [self.url, *secrets_of(self.url)])
+        return redact(message, [self.url, *secrets_of(self.url)])
 
 
 def secrets_of(url: str) -> list[str]:
-    """List what of a URL is for nobody's eyes: its password, as written and as meant, its query.
+    """Return the secrets of a URL: its password, as written and decoded, and its query.
 
     Examples
     --------
@@ -81,26 +81,42 @@ def secrets_of(url: str) -> list[str]:
     try:
         parts = urlsplit(url)
         password, query = parts.password or "", parts.query
-    except ValueError:  # not even a URL
+    except ValueError:  # not a valid URL
         return [url]
     return [secret for secret in (password, unquote(password), query) if secret]
 
 
-def hide(message: str, secrets: Iterable[str]) -> str:
-    """Put :data:`HIDDEN` in the place of every secret, the longest first."""
+def redact(message: str, secrets: Iterable[str]) -> str:
+    """Replace every secret in a message, the longest first.
+
+    Parameters
+    ----------
+    message : str
+    secrets : iterable of str
+
+    Returns
+    -------
+    str
+    """
     for secret in sorted(secrets, key=len, reverse=True):
-        message = message.replace(secret, HIDDEN)
+        message = message.replace(secret, REDACTED)
     return message
 
 
 @contextmanager
-def speaking_to(address: Address, doing: str) -> Iterator[None]:
-    """Turn whatever the database or its driver refuses into one sentence without secrets.
+def database_errors(url: DatabaseUrl, action: str) -> Iterator[None]:
+    """Turn the errors of a database or its driver into one sentence without secrets.
+
+    Parameters
+    ----------
+    url : DatabaseUrl
+    action : str
+        What is done, such as "Extracting `deals`".
 
     Raises
     ------
     DatabaseAwayError
-        If it cannot be reached, or goes away.
+        If the database cannot be reached, or the connection is lost.
     DatabaseError
         For any other reason.
     """
@@ -110,18 +126,18 @@ def speaking_to(address: Address, doing: str) -> Iterator[None]:
         raise
     except ModuleNotFoundError as error:
         raise DatabaseError(
-            f"Databases of the kind {address.scheme} need a driver that is not installed: "
+            f"Databases of the kind {url.scheme} need a driver that is not installed: "
             f"{error.name}. Install it, for PostgreSQL with `pip install microconv[postgres]`."
         ) from None
     except Exception as error:  # each driver has its own family of errors
-        said = address.without_secrets(" ".join(str(error).split())) or type(error).__name__
-        raise (DatabaseAwayError if _away(error) else DatabaseError)(
-            f"{doing} failed at the database of {address.variable}: {said[:400]}"
-            f"{'' if said.endswith('.') else '.'} Nothing was half-written; try again."
+        reason = url.redact(" ".join(str(error).split())) or type(error).__name__
+        raise (DatabaseAwayError if _is_unreachable(error) else DatabaseError)(
+            f"{action} failed at the database of {url.variable}: {reason[:400]}"
+            f"{'' if reason.endswith('.') else '.'} Nothing was half-written; try again."
         ) from None
 
 
-def _away(error: Exception) -> bool:
-    """Tell whether the trouble is on the way to the database; drivers share a name for that."""
+def _is_unreachable(error: Exception) -> bool:
+    """Check whether the connection failed; drivers share a name for that."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
     return isinstance(error, OSError) or bool(kinds & {"OperationalError", "IOException"})

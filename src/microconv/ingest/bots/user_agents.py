@@ -1,4 +1,4 @@
-"""User agents, coarsely: which family of program asked."""
+"""User agents, reduced to families of programs."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ FAMILIES = (
     ("safari", ("safari/",)),
     ("apple_mail", ("applewebkit",)),
 )  # fmt: skip
-"""Family → what its user agents hold, in lower case; the first that fits is it."""
+"""Family → parts of its user agents, in lower case; the first match is used."""
 
-BARE = "mozilla/5.0"
-"""All that Apple's mail privacy protection says of itself; browsers say more."""
+BARE_USER_AGENT = "mozilla/5.0"
+"""The whole user agent of Apple's mail privacy protection; browsers add more."""
 
 
-def client_family(small: Any) -> Any:
-    """Reduce lower-cased user agents to families; `other` where none fits, null for none."""
-    bare = (small == BARE, ibis.literal("privacy_proxy"))
+def client_family(user_agent: Any) -> Any:
+    """Return the family of lower-cased user agents; `other` if none fits, null for null."""
+    bare = (user_agent == BARE_USER_AGENT, ibis.literal("privacy_proxy"))
     cases = [
-        (any_of(small.contains(part) for part in parts), ibis.literal(name))
+        (any_of(user_agent.contains(part) for part in parts), ibis.literal(name))
         for name, parts in FAMILIES
     ]
-    return ibis.cases((small.isnull(), ibis.null("string")), bare, *cases, else_="other")
+    return ibis.cases((user_agent.isnull(), ibis.null("string")), bare, *cases, else_="other")
