@@ -66,7 +66,7 @@ def world(*, prospects: int, scanners: float, seed: int = 5) -> SimulateSettings
 
 def accuracy(folder: Path) -> dict[str, Accuracy]:
     """Compare the log in `folder` with the truth in it, for clicks and for opens."""
-    robots = pq.read_table(folder / "truth" / "robots.parquet").to_pandas()
+    robots = pq.read_table(folder / "truth" / "bots.parquet").to_pandas()
     files = sorted((folder / "log" / "events").glob("*.parquet"))
     log = [
         pq.read_table(file, columns=["event_id", "human_probability"]).to_pandas() for file in files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from microconv.demo.world import tell_story
+from microconv.demo.world import simulate_world
 from worlds.demo import Written, world
 
 
@@ -15,6 +15,6 @@ def written(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def story():
+def simulated():
     """Tell what happens in the planted world of 6,000 prospects."""
-    return tell_story(world(prospects=6000))
+    return simulate_world(world(prospects=6000))

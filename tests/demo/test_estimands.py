@@ -12,7 +12,7 @@ from microconv.demo.estimands import rate_ratios
 from microconv.demo.hazard import Spans, convert, hazard_of
 from microconv.demo.mail import NEVER
 from microconv.demo.people import DAY
-from microconv.demo.world import tell_story
+from microconv.demo.world import simulate_world
 from worlds.demo import world
 
 COMPARISONS = ("against_not_yet_completed", "against_another_order")
@@ -22,16 +22,16 @@ COMPARISONS = ("against_not_yet_completed", "against_another_order")
 def test_a_sequence_without_effect_has_a_ratio_of_exactly_one(name):
     """Whatever confounding shows beside it."""
     settings = world(name)
-    story = tell_story(settings)
-    ratios = rate_ratios(story.people, story.spans, c.WORLDS[name])
+    simulated = simulate_world(settings)
+    ratios = rate_ratios(simulated.people, simulated.spans, c.WORLDS[name])
     assert [ratios[comparison]["ratio"] for comparison in COMPARISONS] == [1.0, 1.0]
     if name == "confounded":
         assert ratios["against_not_yet_completed"]["crude_on"] > 2
 
 
-def test_the_planted_ratio_lies_a_little_below_the_effect(story):
+def test_the_planted_ratio_lies_a_little_below_the_effect(simulated):
     """The likelier ones convert earlier, so the rest are less likely; not by much in 30 days."""
-    ratios = rate_ratios(story.people, story.spans, c.WORLDS["planted"])
+    ratios = rate_ratios(simulated.people, simulated.spans, c.WORLDS["planted"])
     for comparison in COMPARISONS:
         found = ratios[comparison]
         assert 2.3 < found["ratio"] < 2.5
@@ -76,20 +76,20 @@ def test_two_prospects_by_hand():
     assert comparator["conversions"] == pytest.approx(conversions)
 
 
-def test_counting_conversions_over_many_thresholds_gives_the_same_ratio(story):
+def test_counting_conversions_over_many_thresholds_gives_the_same_ratio(simulated):
     """Expectations over the threshold are means over drawn thresholds, within 4 %."""
     rng = np.random.default_rng(5)
-    spans, world_of = story.spans, c.WORLDS["planted"]
+    spans, world_of = simulated.spans, c.WORLDS["planted"]
     counted = {}
     for effect in (2.5, 1.0):
-        hazard = hazard_of(story.people, spans, world_of, effect=effect)
+        hazard = hazard_of(simulated.people, spans, world_of, effect=effect)
         converted, days = 0.0, 0.0
         for _ in range(150):
-            instant = convert(spans, hazard, rng.exponential(1.0, len(story.people)))
+            instant = convert(spans, hazard, rng.exponential(1.0, len(simulated.people)))
             end = np.minimum(spans.end, instant[spans.prospect])
             days += (np.maximum(end - spans.start, 0) / DAY)[spans.in_order].sum()
             hit = (instant[spans.prospect] < NEVER) & (spans.start <= instant[spans.prospect])
             converted += (hit & (instant[spans.prospect] < spans.end))[spans.in_order].sum()
         counted[effect] = converted / days
-    found = rate_ratios(story.people, spans, world_of)["against_not_yet_completed"]
+    found = rate_ratios(simulated.people, spans, world_of)["against_not_yet_completed"]
     assert counted[2.5] / counted[1.0] == pytest.approx(found["ratio"], rel=0.05)

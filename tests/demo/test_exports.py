@@ -15,8 +15,8 @@ import pytest
 
 from microconv.demo import catalogue as c
 from microconv.demo.goals import DONE
-from microconv.demo.offers import GOAL, VISIT
-from microconv.demo.world import tell_story
+from microconv.demo.opportunities import GOAL, VISIT
+from microconv.demo.world import simulate_world
 from microconv.journey import JourneyMap
 from microconv.settings import read_settings
 
@@ -202,13 +202,13 @@ def test_one_completion_is_told_by_one_channel(mails, calls):
 
 def test_the_website_tells_of_every_completion_and_of_no_other(written, calls):
     """The last page of each step is sent as often as the step was done there."""
-    story = tell_story(written.settings)
-    chances = story.chances
-    own = chances.origin == VISIT
-    on_page = np.array([not m.clicked for m in c.MESSAGES])[chances.message]
-    shown = own | ((chances.origin == GOAL) & on_page)
-    done = shown & (story.decisions.outcome == DONE)
-    done &= story.happens(chances.prospect, chances.message, chances.time)
+    simulated = simulate_world(written.settings)
+    opportunities = simulated.opportunities
+    own = opportunities.origin == VISIT
+    on_page = np.array([not m.clicked for m in c.MESSAGES])[opportunities.message]
+    shown = own | ((opportunities.origin == GOAL) & on_page)
+    done = shown & (simulated.decisions.outcome == DONE)
+    done &= simulated.happens(opportunities.prospect, opportunities.message, opportunities.time)
     told = Counter(
         (call["event"], json.dumps(call["properties"], separators=(",", ":")))
         for call in calls
@@ -217,7 +217,7 @@ def test_the_website_tells_of_every_completion_and_of_no_other(written, calls):
     for code, step in enumerate(c.STEPS):
         if step.pages:
             last = step.pages[-1]
-            expected = (done & (chances.step == code)).sum()
+            expected = (done & (opportunities.step == code)).sum()
             assert told[last.event, f"{{{last.properties}}}"] == expected > 0
 
 
@@ -262,13 +262,13 @@ def test_browsers_are_anonymous_until_somebody_says_whose_they_are(calls):
 
 
 def test_the_truth_about_robots_names_every_open_and_click(written, mails):
-    """One row each, by event id; every click of a machine comes within 20 s of a delivery."""
-    robots = pq.read_table(written.truth_folder / "robots.parquet").to_pandas()
+    """One row each, by event id; every click of a machine comes within 20 s of a collected."""
+    bots = pq.read_table(written.truth_folder / "bots.parquet").to_pandas()
     told = {row["sg_event_id"] for row in mails if row["event"] in ("open", "click")}
-    assert set(robots["event_id"]) == told
+    assert set(bots["event_id"]) == told
     delivered = {row["sg_message_id"]: row["timestamp"] for row in mails
                  if row["event"] == "delivered"}  # fmt: skip
-    machine = dict(zip(robots["event_id"], robots["machine"], strict=True))
+    machine = dict(zip(bots["event_id"], bots["machine"], strict=True))
     for row in mails:
         if row["event"] == "click" and machine[row["sg_event_id"]]:
             assert 0 <= row["timestamp"] - delivered[row["sg_message_id"]] <= 21

@@ -8,9 +8,9 @@ import shutil
 import numpy as np
 import pytest
 
-from microconv.demo import lines, simulate
+from microconv.demo import json_lines, simulate
 from microconv.demo.people import SECOND
-from microconv.demo.world import tell_story
+from microconv.demo.world import simulate_world
 from microconv.errors import SettingsError
 from microconv.storage.files import md5_of
 from worlds.demo import world
@@ -26,7 +26,7 @@ def once(tmp_path_factory):
 
 def test_the_same_settings_give_the_same_bytes(once, tmp_path, monkeypatch):
     """Whatever number of lines is formatted at once."""
-    monkeypatch.setattr(lines, "BLOCK", 777)
+    monkeypatch.setattr(json_lines, "BLOCK", 777)
     simulate(world(prospects=300, days=90), out=tmp_path / "raw", truth=tmp_path / "truth")
     for folder in ("raw", "truth"):
         assert md5_of(once / folder) == md5_of(tmp_path / folder)
@@ -36,7 +36,7 @@ def test_the_world_shows_in_the_exports_only_after_somebody_converts(once, tmp_p
     """A line that `confounded` has and `planted` lacks is of a customer of either, afterwards."""
     settings = [world(name, prospects=300, days=90) for name in ("planted", "confounded")]
     simulate(settings[1], out=tmp_path / "raw", truth=tmp_path / "truth")
-    first = np.minimum(*(tell_story(each).converted for each in settings)) // SECOND
+    first = np.minimum(*(simulate_world(each).converted for each in settings)) // SECOND
     start = round(settings[0].start.timestamp())
     one, other = (
         set((folder / "raw" / "email_events.jsonl").read_bytes().splitlines())
@@ -70,7 +70,7 @@ def test_both_folders_are_replaced_whole(once, tmp_path):
         "deals.csv", "email_events.jsonl", "messages.csv", "prospects.csv", "web_events.jsonl",
     ]  # fmt: skip
     truth = sorted(file.name for file in (tmp_path / "truth").iterdir())
-    assert truth == ["hazard.parquet", "robots.parquet", "truth.json"]
+    assert truth == ["hazard.parquet", "bots.parquet", "truth.json"]
 
 
 @pytest.mark.parametrize("folder", ["raw", "truth"])

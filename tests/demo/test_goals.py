@@ -9,7 +9,7 @@ import pytest
 
 from microconv.demo import catalogue as c
 from microconv.demo.goals import CLICKED, DONE, FAILED, LEFT, NOTHING, goal_probability
-from microconv.demo.offers import GOAL
+from microconv.demo.opportunities import GOAL
 from microconv.demo.people import DAY
 
 
@@ -30,71 +30,73 @@ def test_the_goal_formula(goal, appeal, level, stage, logit):
     assert found[0] == pytest.approx(1 / (1 + exp(-logit)))
 
 
-def walk(chances, row, state):
+def walk(opportunities, row, state):
     """Decide one chance as the design says it, in plain Python."""
-    step = c.STEPS[chances.step[row]]
+    step = c.STEPS[opportunities.step[row]]
     wary = (
         step.stage == c.DECISION
         and state["priced"] is not None
-        and chances.time[row] - state["priced"] < 30 * DAY
+        and opportunities.time[row] - state["priced"] < 30 * DAY
         and not state["assured"]
     )
     chance, starts, clicks = 1.0, 1.0, 1.0
-    if chances.origin[row] == GOAL:
+    if opportunities.origin[row] == GOAL:
         jump = max(0, step.commitment - state["level"] - 1)
-        logit = chances.appeal[row] - 0.9 * jump - 0.7 * abs(step.stage - state["stage"])
-        chance = min(1.0, chances.lift[row] / (1 + exp(-logit)))
+        logit = opportunities.appeal[row] - 0.9 * jump - 0.7 * abs(step.stage - state["stage"])
+        chance = min(1.0, opportunities.lift[row] / (1 + exp(-logit)))
     chance *= 0.35 if wary else 1.0
-    if chances.origin[row] == GOAL:
+    if opportunities.origin[row] == GOAL:
         starts = chance / step.reach[-1]
-        clicks = starts + (0 if c.MESSAGES[chances.message[row]].clicked else 0.04)
-    draw = chances.draw[row]
+        clicks = starts + (0 if c.MESSAGES[opportunities.message[row]].clicked else 0.04)
+    draw = opportunities.draw[row]
     if draw < chance:
-        return FAILED if chances.fails[row] else DONE
-    if chances.origin[row] != GOAL:
+        return FAILED if opportunities.fails[row] else DONE
+    if opportunities.origin[row] != GOAL:
         return NOTHING
     return LEFT if draw < starts else CLICKED if draw < clicks else NOTHING
 
 
-def test_the_walk_agrees_with_a_slow_one(story):
+def test_the_walk_agrees_with_a_slow_one(simulated):
     """One prospect after another, one chance after another, level and stage carried along."""
-    chances = story.chances
+    opportunities = simulated.opportunities
     known = -1
     for row in range(20_000):
-        if chances.prospect[row] != known:
-            known = chances.prospect[row]
+        if opportunities.prospect[row] != known:
+            known = opportunities.prospect[row]
             state = {"level": 0, "stage": 0, "priced": None, "assured": False}
-        outcome = walk(chances, row, state)
-        assert story.decisions.outcome[row] == outcome
-        assert story.decisions.level[row] == state["level"]
-        assert story.decisions.stage[row] == state["stage"]
+        outcome = walk(opportunities, row, state)
+        assert simulated.decisions.outcome[row] == outcome
+        assert simulated.decisions.level[row] == state["level"]
+        assert simulated.decisions.stage[row] == state["stage"]
         if outcome == DONE:
-            step = c.STEPS[chances.step[row]]
+            step = c.STEPS[opportunities.step[row]]
             state["level"] = max(state["level"], step.commitment)
             state["stage"] = max(state["stage"], step.stage)
             state["assured"] |= step.name == "reference_request"
             if step.name == "pricing_visit":
-                state["priced"] = chances.time[row]
-    assert set(story.decisions.outcome[:20_000]) == {NOTHING, CLICKED, LEFT, FAILED, DONE}
+                state["priced"] = opportunities.time[row]
+    assert set(simulated.decisions.outcome[:20_000]) == {NOTHING, CLICKED, LEFT, FAILED, DONE}
 
 
-def test_only_readers_do_what_a_message_asks(story):
+def test_only_readers_do_what_a_message_asks(simulated):
     """The click on a goal's link comes within a minute after the opening, the goal after that."""
-    goals = story.chances.origin == GOAL
-    who, message = story.chances.prospect[goals], story.chances.message[goals]
-    since_open = story.chances.clicked[goals] - story.mail.opened[who, message]
+    goals = simulated.opportunities.origin == GOAL
+    who, message = simulated.opportunities.prospect[goals], simulated.opportunities.message[goals]
+    since_open = simulated.opportunities.clicked[goals] - simulated.mail.opened[who, message]
     assert since_open.min() > 0
     assert since_open.max() <= 60_000_000
-    assert (story.chances.time[goals] >= story.chances.clicked[goals]).all()
+    assert (simulated.opportunities.time[goals] >= simulated.opportunities.clicked[goals]).all()
     on_page = np.array([not message.clicked for message in c.MESSAGES])[message]
-    assert (story.chances.time[goals] > story.chances.clicked[goals])[on_page].all()
+    assert (simulated.opportunities.time[goals] > simulated.opportunities.clicked[goals])[
+        on_page
+    ].all()
 
 
-def test_the_better_call_to_action_is_a_quarter_better(story):
+def test_the_better_call_to_action_is_a_quarter_better(simulated):
     """Twenty worlds' worth of draws on the same readers, so that only the arm differs."""
     number = [m.goal for m in c.MESSAGES].index("preference_survey")
-    mine = (story.chances.origin == GOAL) & (story.chances.message == number)
-    second = story.people.variant[story.chances.prospect[mine], number]
-    assert set(story.chances.lift[mine][second]) == {1.25}
-    assert set(story.chances.lift[mine][~second]) == {1.0}
+    mine = (simulated.opportunities.origin == GOAL) & (simulated.opportunities.message == number)
+    second = simulated.people.variant[simulated.opportunities.prospect[mine], number]
+    assert set(simulated.opportunities.lift[mine][second]) == {1.25}
+    assert set(simulated.opportunities.lift[mine][~second]) == {1.0}
     assert second.mean() == pytest.approx(0.5, abs=0.04)

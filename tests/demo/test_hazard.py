@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microconv.demo import catalogue as c
-from microconv.demo.days import write_hazard
+from microconv.demo.daily_hazard import write_hazard
+from microconv.demo.directory import Directory
 from microconv.demo.goals import DONE
 from microconv.demo.hazard import find_completions
 from microconv.demo.mail import NEVER
-from microconv.demo.names import Directory
 from microconv.demo.people import DAY
-from microconv.demo.world import tell_story
+from microconv.demo.world import simulate_world
 from worlds.demo import world
 
 GUIDE, DEMO, PRICING = (c.CODE[name] for name in c.SEQUENCE)
@@ -77,39 +77,45 @@ def test_the_sequence_must_be_completed_within_thirty_days(days, complete):
     assert find_completions(np.zeros(3, int), time, step)[0].any() == complete
 
 
-def hazard_at(story, who, instant):
+def hazard_at(simulated, who, instant):
     """Give a prospect's hazard at an instant from the steps it has done, the slow way."""
-    done = story.decisions.outcome == DONE
-    mine = done & (story.chances.prospect == who) & (story.chances.time <= instant)
-    steps = list(zip(story.chances.time[mine], story.chances.step[mine], strict=True))
+    done = simulated.decisions.outcome == DONE
+    mine = (
+        done & (simulated.opportunities.prospect == who) & (simulated.opportunities.time <= instant)
+    )
+    steps = list(
+        zip(simulated.opportunities.time[mine], simulated.opportunities.step[mine], strict=True)
+    )
     level = max((c.STEPS[step].commitment for _, step in steps), default=0)
     completed = [t for (t, _), (yes, _) in zip(steps, completions(steps), strict=True) if yes]
     effect = 2.5 if completed and instant < completed[-1] + 30 * DAY else 1.0
-    trait = 0.5 * story.people.fit[who] + 0.6 * story.people.engagement[who]
+    trait = 0.5 * simulated.people.fit[who] + 0.6 * simulated.people.engagement[who]
     return effect * c.BASE_HAZARD * exp(trait + 0.15 * level)
 
 
-def test_the_hazard_follows_its_formula_at_random_instants(story):
+def test_the_hazard_follows_its_formula_at_random_instants(simulated):
     """h₀ exp(.5 f + .6 u + .15 level) F, with level and F found again from the steps."""
     rng = np.random.default_rng(1)
-    spans = story.spans
+    spans = simulated.spans
     boosted = np.flatnonzero(spans.in_order)
     for span in [*rng.integers(0, len(spans.start), 150), *rng.choice(boosted, 50)]:
         who, start, end = spans.prospect[span], spans.start[span], spans.end[span]
         for instant in (start, rng.integers(start, end), end - 1):
-            assert story.hazard[span] == pytest.approx(hazard_at(story, who, instant))
+            assert simulated.hazard[span] == pytest.approx(hazard_at(simulated, who, instant))
 
 
-def test_the_spans_say_where_the_sequence_stands(story):
+def test_the_spans_say_where_the_sequence_stands(simulated):
     """Not yet, this order or another at the first coming together: from the steps again."""
     rng = np.random.default_rng(4)
-    spans = story.spans
+    spans = simulated.spans
     odd = np.flatnonzero(spans.another_order | spans.this_order | spans.in_order)
-    done = story.decisions.outcome == DONE
+    done = simulated.decisions.outcome == DONE
     for span in [*rng.integers(0, len(spans.start), 50), *rng.choice(odd, 150)]:
-        mine = done & (story.chances.prospect == spans.prospect[span])
-        mine &= story.chances.time <= spans.start[span]
-        steps = list(zip(story.chances.time[mine], story.chances.step[mine], strict=True))
+        mine = done & (simulated.opportunities.prospect == spans.prospect[span])
+        mine &= simulated.opportunities.time <= spans.start[span]
+        steps = list(
+            zip(simulated.opportunities.time[mine], simulated.opportunities.step[mine], strict=True)
+        )
         found = [(t, *kind) for (t, _), kind in zip(steps, completions(steps), strict=True)]
         not_yet = not any(in_order for _, in_order, _ in found)
         met = [(t, in_order) for t, in_order, together in found if together]
@@ -119,36 +125,36 @@ def test_the_spans_say_where_the_sequence_stands(story):
         assert spans.another_order[span] == (recent and not met[0][1] and not_yet)
 
 
-def test_the_spans_cover_all_time_at_risk_once(story):
+def test_the_spans_cover_all_time_at_risk_once(simulated):
     """From arrival to disqualification or the end, without a gap and without an overlap."""
-    spans = story.spans
-    until = np.minimum(story.fates.disqualified, story.period)
+    spans = simulated.spans
+    until = np.minimum(simulated.outcomes.disqualified, simulated.period)
     same = spans.prospect[1:] == spans.prospect[:-1]
     assert (spans.end[:-1] == spans.start[1:])[same].all()
     first = np.append(True, ~same)
-    assert (spans.start[first] == story.people.arrival).all()
+    assert (spans.start[first] == simulated.people.arrival).all()
     assert (spans.end[np.append(~same, True)] == until).all()
 
 
-def test_a_prospect_converts_where_its_integrated_hazard_meets_its_threshold(story):
+def test_a_prospect_converts_where_its_integrated_hazard_meets_its_threshold(simulated):
     """The integral up to the conversion is the threshold; who never converts stays below it."""
-    spans = story.spans
-    total = np.zeros(len(story.people))
-    end = np.minimum(spans.end, story.converted[spans.prospect])
-    at_risk = np.maximum(end - spans.start, 0) / DAY * story.hazard
+    spans = simulated.spans
+    total = np.zeros(len(simulated.people))
+    end = np.minimum(spans.end, simulated.converted[spans.prospect])
+    at_risk = np.maximum(end - spans.start, 0) / DAY * simulated.hazard
     np.add.at(total, spans.prospect, at_risk)
-    converts = story.converted < NEVER
+    converts = simulated.converted < NEVER
     assert converts.sum() > 200
-    assert total[converts] == pytest.approx(story.fates.threshold[converts], abs=1e-9)
-    assert (total[~converts] < story.fates.threshold[~converts]).all()
+    assert total[converts] == pytest.approx(simulated.outcomes.threshold[converts], abs=1e-9)
+    assert (total[~converts] < simulated.outcomes.threshold[~converts]).all()
 
 
-def test_as_many_convert_as_the_hazard_expects(story):
+def test_as_many_convert_as_the_hazard_expects(simulated):
     """Conversions minus the integrated hazard is a martingale with that variance."""
-    spans = story.spans
-    end = np.minimum(spans.end, story.converted[spans.prospect])
-    expected = (np.maximum(end - spans.start, 0) / DAY * story.hazard).sum()
-    assert abs((story.converted < NEVER).sum() - expected) < 4 * np.sqrt(expected)
+    spans = simulated.spans
+    end = np.minimum(spans.end, simulated.converted[spans.prospect])
+    expected = (np.maximum(end - spans.start, 0) / DAY * simulated.hazard).sum()
+    assert abs((simulated.converted < NEVER).sum() - expected) < 4 * np.sqrt(expected)
 
 
 def test_the_file_of_hazards_adds_up_to_the_conversions(written):
@@ -166,31 +172,31 @@ def test_the_file_of_hazards_adds_up_to_the_conversions(written):
     assert steady.mean() > 0.9  # on most days nothing changes, and a day's integral is its rate
 
 
-def test_the_file_of_hazards_says_the_hazard_at_each_instant(tmp_path, story):
+def test_the_file_of_hazards_says_the_hazard_at_each_instant(tmp_path, simulated):
     """Row by row the formula again; on the day of arrival from the arrival on."""
-    directory = Directory.of(story.people, 0)
-    write_hazard(tmp_path / "hazard.parquet", story, directory)
+    directory = Directory.of(simulated.people, 0)
+    write_hazard(tmp_path / "hazard.parquet", simulated, directory)
     hazard = pq.read_table(tmp_path / "hazard.parquet").to_pandas()
     instant = hazard["instant"].astype("int64").to_numpy()
     who = hazard["prospect_id"].str[1:].astype(int).to_numpy() - 1
-    begin = np.maximum(hazard["day"].to_numpy(np.int64) * DAY, story.people.arrival[who])
+    begin = np.maximum(hazard["day"].to_numpy(np.int64) * DAY, simulated.people.arrival[who])
     assert (instant == begin).all()
-    arrivals = np.flatnonzero(instant == story.people.arrival[who])
+    arrivals = np.flatnonzero(instant == simulated.people.arrival[who])
     rng = np.random.default_rng(2)
     for row in [*rng.integers(0, len(hazard), 100), *rng.choice(arrivals, 50)]:
-        expected = hazard_at(story, who[row], instant[row])
+        expected = hazard_at(simulated, who[row], instant[row])
         assert hazard["hazard"][row] == pytest.approx(expected, rel=1e-6)
         midnight = (int(hazard["day"][row]) + 1) * DAY
-        days = (min(midnight, story.until[who[row]]) - instant[row]) / DAY
-        last = hazard_at(story, who[row], instant[row] + days * DAY - 1)
+        days = (min(midnight, simulated.until[who[row]]) - instant[row]) / DAY
+        last = hazard_at(simulated, who[row], instant[row] + days * DAY - 1)
         if last == pytest.approx(expected):  # nothing changed on that day
             assert hazard["expected"][row] == pytest.approx(expected * days, rel=1e-5)
 
 
-def test_worlds_differ_in_who_converts(story):
+def test_worlds_differ_in_who_converts(simulated):
     """In `null` the hazard is constant; planting an effect makes more convert."""
-    null = tell_story(world("null", prospects=6000))
+    null = simulate_world(world("null", prospects=6000))
     assert set(null.hazard) == {c.BASE_HAZARD}
-    rates = [(s.converted < NEVER).mean() for s in (null, story)]
+    rates = [(s.converted < NEVER).mean() for s in (null, simulated)]
     assert 0.02 < rates[0] < 0.05
     assert 0.05 < rates[1] < 0.09

@@ -1,4 +1,4 @@
-"""truth.json against the exports and the story behind them."""
+"""truth.json against the exports and the world behind them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from scipy.stats import chisquare, norm
 from microconv.demo import catalogue as c
 from microconv.demo.bottlenecks import planted_bottlenecks
 from microconv.demo.goals import DONE, FAILED, LEFT
-from microconv.demo.offers import GOAL
+from microconv.demo.opportunities import GOAL
 from microconv.demo.truth import _experiments as experiments
 
 
 @pytest.fixture(scope="module")
-def happened(story):
-    """Chances whose message was sent."""
-    chances = story.chances
-    return story.happens(chances.prospect, chances.message, chances.time)
+def happened(simulated):
+    """Opportunities whose message was sent."""
+    opportunities = simulated.opportunities
+    return simulated.happens(opportunities.prospect, opportunities.message, opportunities.time)
 
 
-def test_every_kind_of_bottleneck_is_planted_once_and_costs(story, happened):
+def test_every_kind_of_bottleneck_is_planted_once_and_costs(simulated, happened):
     """Each loses a good part of what it touches."""
-    planted = planted_bottlenecks(story.chances, story.decisions, happened)
+    planted = planted_bottlenecks(simulated.opportunities, simulated.decisions, happened)
     assert [bottleneck["kind"] for bottleneck in planted] == [
         "commitment_jump", "stage_mismatch", "technical_friction", "value_proposition",
         "trust_barrier",
@@ -31,40 +31,44 @@ def test_every_kind_of_bottleneck_is_planted_once_and_costs(story, happened):
         assert bottleneck["lost"] > 0.05 * bottleneck["met_by"] > 10
 
 
-def test_one_client_family_cannot_send_the_assessment(story):
+def test_one_client_family_cannot_send_the_assessment(simulated):
     """Seven in ten fail there, none elsewhere."""
-    tried = story.chances.step == c.CODE["solution_assessment"]
-    tried &= np.isin(story.decisions.outcome, (DONE, FAILED))
-    safari = story.people.client[story.chances.prospect] == 1
-    failed = story.decisions.outcome == FAILED
+    tried = simulated.opportunities.step == c.CODE["solution_assessment"]
+    tried &= np.isin(simulated.decisions.outcome, (DONE, FAILED))
+    safari = simulated.people.client[simulated.opportunities.prospect] == 1
+    failed = simulated.decisions.outcome == FAILED
     assert failed[tried & safari].mean() == pytest.approx(0.7, abs=0.1)
     assert not failed[~safari].any()
 
 
-def test_the_weak_message_is_opened_and_not_clicked(story):
+def test_the_weak_message_is_opened_and_not_clicked(simulated):
     """Its readers are as many as the next message's, its clicks are few."""
-    goals = story.chances.origin == GOAL
-    read = np.bincount(story.chances.message[goals], minlength=12)
-    done = goals & (story.decisions.outcome == DONE)
-    rate = np.bincount(story.chances.message[done], minlength=12) / read
+    goals = simulated.opportunities.origin == GOAL
+    read = np.bincount(simulated.opportunities.message[goals], minlength=12)
+    done = goals & (simulated.decisions.outcome == DONE)
+    rate = np.bincount(simulated.opportunities.message[done], minlength=12) / read
     assert abs(read[6] / read[7] - 1) < 0.1
     assert rate.argmin() == 6
     assert rate[6] < 0.06
 
 
-def test_decision_steps_stall_after_pricing(story):
+def test_decision_steps_stall_after_pricing(simulated):
     """A chance of one's own to take a decision step is taken .35 times as often then."""
-    own = (story.chances.message < 0) & story.decisions.wary
-    taken = (story.decisions.outcome == DONE)[own]
+    own = (simulated.opportunities.message < 0) & simulated.decisions.wary
+    taken = (simulated.decisions.outcome == DONE)[own]
     assert taken.mean() == pytest.approx(0.35, abs=4 * np.sqrt(0.35 * 0.65 / own.sum()))
-    free = (story.chances.message < 0) & ~story.decisions.wary & ~story.chances.fails
-    assert (story.decisions.outcome == DONE)[free].all()
+    free = (
+        (simulated.opportunities.message < 0)
+        & ~simulated.decisions.wary
+        & ~simulated.opportunities.fails
+    )
+    assert (simulated.decisions.outcome == DONE)[free].all()
 
 
 @pytest.fixture(scope="module")
-def tests(story, happened):
+def tests(simulated, happened):
     """The experiments by their kind."""
-    return {test["kind"]: test for test in experiments(story, happened)}
+    return {test["kind"]: test for test in experiments(simulated, happened)}
 
 
 def z_of(test):
@@ -94,10 +98,12 @@ def test_one_split_is_broken_and_the_others_are_not(tests):
 
 
 @pytest.mark.parametrize(("name", "point"), [("demo_video", 3), ("solution_assessment", 3)])
-def test_the_drop_off_lies_where_the_truth_says(story, name, point):
+def test_the_drop_off_lies_where_the_truth_says(simulated, name, point):
     """Nobody loses more than between the known point and the one before."""
-    goals = (story.chances.origin == GOAL) & (story.chances.step == c.CODE[name])
-    left = story.chances.reached[goals & (story.decisions.outcome == LEFT)]
+    goals = (simulated.opportunities.origin == GOAL) & (
+        simulated.opportunities.step == c.CODE[name]
+    )
+    left = simulated.opportunities.reached[goals & (simulated.decisions.outcome == LEFT)]
     lost = np.bincount(left, minlength=7)
     assert lost.argmax() == point - 1
 

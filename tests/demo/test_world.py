@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from microconv.demo.mail import NEVER
-from microconv.demo.world import tell_story
+from microconv.demo.world import simulate_world
 from worlds.demo import world
 
 
@@ -21,49 +21,51 @@ def same(one, other):
 
 
 @pytest.fixture(scope="module")
-def without(story):
+def without(simulated):
     """Tell the same world with the effect switched off."""
-    return tell_story(world(prospects=6000), effect=1.0)
+    return simulate_world(world(prospects=6000), effect=1.0)
 
 
-def test_the_effect_changes_nothing_but_conversions(story, without):
+def test_the_effect_changes_nothing_but_conversions(simulated, without):
     """People, messages, visits and what everybody does are the same numbers."""
-    for part in ("people", "fates", "mail", "visits", "chances", "decisions", "spans"):
-        assert same(getattr(story, part), getattr(without, part))
+    for part in ("people", "outcomes", "mail", "visits", "opportunities", "decisions", "spans"):
+        assert same(getattr(simulated, part), getattr(without, part))
 
 
-def test_the_effect_hastens_conversions_of_those_who_completed_the_sequence(story, without):
+def test_the_effect_hastens_conversions_of_those_who_completed_the_sequence(simulated, without):
     """Nobody converts later because of it, and nobody else at another time."""
-    assert (story.converted <= without.converted).all()
-    completed = np.zeros(len(story.people), bool)
-    completed[story.spans.prospect[story.spans.in_order]] = True
-    assert (story.converted == without.converted)[~completed].all()
-    hastened = story.converted < without.converted
-    assert 10 < hastened.sum() < (story.converted < NEVER).sum()
+    assert (simulated.converted <= without.converted).all()
+    completed = np.zeros(len(simulated.people), bool)
+    completed[simulated.spans.prospect[simulated.spans.in_order]] = True
+    assert (simulated.converted == without.converted)[~completed].all()
+    hastened = simulated.converted < without.converted
+    assert 10 < hastened.sum() < (simulated.converted < NEVER).sum()
 
 
-def test_worlds_of_one_seed_are_the_same_people_doing_the_same_things(story):
+def test_worlds_of_one_seed_are_the_same_people_doing_the_same_things(simulated):
     """So that what differs between them is what was planted."""
-    other = tell_story(world("confounded", prospects=6000))
-    for part in ("people", "mail", "visits", "chances", "decisions"):
-        assert same(getattr(story, part), getattr(other, part))
+    other = simulate_world(world("confounded", prospects=6000))
+    for part in ("people", "mail", "visits", "opportunities", "decisions"):
+        assert same(getattr(simulated, part), getattr(other, part))
 
 
-def test_another_seed_is_another_world(story):
+def test_another_seed_is_another_world(simulated):
     """The seed reaches everything."""
-    other = tell_story(world(prospects=6000, seed=4))
-    assert not np.array_equal(story.people.arrival, other.people.arrival)
-    assert not np.array_equal(story.converted, other.converted)
+    other = simulate_world(world(prospects=6000, seed=4))
+    assert not np.array_equal(simulated.people.arrival, other.people.arrival)
+    assert not np.array_equal(simulated.converted, other.converted)
 
 
-def test_nothing_follows_from_messages_that_a_customer_would_not_get(story):
+def test_nothing_follows_from_messages_that_a_customer_would_not_get(simulated):
     """After a conversion no message goes out; visits go on."""
-    customer = np.flatnonzero(story.converted < NEVER)[:1]
-    after = story.converted[customer] + 1
+    customer = np.flatnonzero(simulated.converted < NEVER)[:1]
+    after = simulated.converted[customer] + 1
     prospect, none = customer, np.array([-1])
-    assert story.happens(prospect, none, after).all()
-    late = story.mail.sent[customer[0]] >= story.converted[customer[0]]
+    assert simulated.happens(prospect, none, after).all()
+    late = simulated.mail.sent[customer[0]] >= simulated.converted[customer[0]]
     for number in range(12):
-        kept = story.happens(prospect, np.array([number]), story.mail.sent[customer, number])
-        in_time = story.mail.sent[customer, number] < story.period
+        kept = simulated.happens(
+            prospect, np.array([number]), simulated.mail.sent[customer, number]
+        )
+        in_time = simulated.mail.sent[customer, number] < simulated.period
         assert kept[0] == (in_time[0] and not late[number])

@@ -12,7 +12,7 @@ from microconv.demo import catalogue
 from microconv.demo.estimands import rate_ratios
 from microconv.demo.goals import DONE
 from microconv.demo.mail import NEVER
-from microconv.demo.world import tell_story
+from microconv.demo.world import simulate_world
 from microconv.histories.arrays import DAY, microseconds
 from microconv.journey import JourneyMap
 from microconv.measurement.study.load import load_study
@@ -68,15 +68,15 @@ def study_of_world(name, *, prospects, seed, days=270):
     It takes seconds where exports and ingest take a minute, so many seeds can be tried. Returns
     the study and the rate ratios of truth.json.
     """
-    story = tell_story(world(name, prospects=prospects, seed=seed, days=days))
+    simulated = simulate_world(world(name, prospects=prospects, seed=seed, days=days))
     who, time, step, value = (
-        np.concatenate(parts) for parts in zip(*_story_events(story), strict=True)
+        np.concatenate(parts) for parts in zip(*_story_events(simulated), strict=True)
     )
-    inside = (time >= 0) & (time < story.period)
+    inside = (time >= 0) & (time < simulated.period)
     order = np.lexsort((time[inside], who[inside]))
     who, time, step, value = (column[inside][order] for column in (who, time, step, value))
     instants = pa.array(time + microseconds(story_start())).cast(INSTANT)
-    names = pa.array([f"p{number:06d}" for number in range(len(story.people))])
+    names = pa.array([f"p{number:06d}" for number in range(len(simulated.people))])
     count = len(who)
     events = pa.table(
         {
@@ -96,10 +96,10 @@ def study_of_world(name, *, prospects, seed, days=270):
     study = load_study(
         MemoryLog(events),
         JOURNEY_BY_STEP_NAME,
-        observed_until=story_start() + timedelta(microseconds=story.period),
+        observed_until=story_start() + timedelta(microseconds=simulated.period),
         threads=1,
     )
-    return study, rate_ratios(story.people, story.spans, catalogue.WORLDS[name])
+    return study, rate_ratios(simulated.people, simulated.spans, catalogue.WORLDS[name])
 
 
 TEXT_COLUMNS = ("message_id", "campaign_id", "variant", "client")
@@ -110,9 +110,9 @@ def story_start():
     return world().start
 
 
-def _story_events(story):
-    """Yield prospect, time, step and value of all events of a story."""
-    chances, mail = story.chances, story.mail
+def _story_events(simulated):
+    """Yield prospect, time, step and value of all events of a simulated world."""
+    opportunities, mail = simulated.opportunities, simulated.mail
     names = JOURNEY_BY_STEP_NAME.step_names
     nobody = np.full(0, np.nan)
 
@@ -120,22 +120,26 @@ def _story_events(story):
         codes = np.broadcast_to(np.array(step), who.shape)
         return who, time, codes, value if len(value) else np.full(who.shape, np.nan)
 
-    done = story.happens(chances.prospect, chances.message, chances.time)
-    done &= story.decisions.outcome == DONE
+    done = simulated.happens(opportunities.prospect, opportunities.message, opportunities.time)
+    done &= simulated.decisions.outcome == DONE
     code_of_step = np.array([names.index(step.name) for step in catalogue.STEPS])
-    yield rows_of(chances.prospect[done], chances.time[done], code_of_step[chances.step[done]])
-    who, number = np.nonzero(mail.reached & (mail.sent < story.converted[:, None]))
+    yield rows_of(
+        opportunities.prospect[done],
+        opportunities.time[done],
+        code_of_step[opportunities.step[done]],
+    )
+    who, number = np.nonzero(mail.reached & (mail.sent < simulated.converted[:, None]))
     yield rows_of(who, mail.delivered[who, number], names.index("email_sent"))
     opened = mail.opened[who, number] < NEVER
     who, number = who[opened], number[opened]
     yield rows_of(who, mail.opened[who, number], names.index("email_opened"))
     for step, moment in (
-        ("disqualified", story.fates.disqualified),
+        ("disqualified", simulated.outcomes.disqualified),
         ("unsubscribed", mail.left),
-        ("deal_won", story.converted),
+        ("deal_won", simulated.converted),
     ):
         who = np.flatnonzero(moment < NEVER)
-        value = story.fates.amount[who] if step == "deal_won" else nobody
+        value = simulated.outcomes.amount[who] if step == "deal_won" else nobody
         yield rows_of(who, moment[who], names.index(step), value)
     who = np.flatnonzero(mail.bounces)
     yield rows_of(who, mail.sent[who, 0], names.index("bounced"))

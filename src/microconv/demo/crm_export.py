@@ -12,11 +12,11 @@ import pyarrow.csv
 from numpy.random import Generator
 
 from microconv.demo import catalogue as c
-from microconv.demo.delivery import Delivery, deliver
+from microconv.demo.collection import CollectedLines, collect
+from microconv.demo.directory import Directory
 from microconv.demo.email_export import message_id
 from microconv.demo.mail import NEVER, Mail
-from microconv.demo.names import Directory
-from microconv.demo.outcomes import Fates
+from microconv.demo.outcomes import Outcomes
 from microconv.demo.people import Bools, Ints, People
 
 WON, LOST, DISQUALIFIED = range(3)
@@ -31,13 +31,21 @@ UNKNOWN_SIZE_SHARE = 0.08
 def write_prospects(
     path: Path, people: People, directory: Directory, rng: Generator
 ) -> dict[str, int]:
-    """Write one row per contact, a few of them twice, a few of them spoilt."""
+    """Write one row per contact, a few of them twice, a few of them spoilt.
+
+    Parameters
+    ----------
+    path : Path
+    people : People
+    directory : Directory
+    rng : Generator
+    """
     n = len(people)
     unknown = rng.random(n) < UNKNOWN_SIZE_SHARE
-    delivery = deliver(people.arrival, np.ones(n, bool), 2, rng, late_share=0.0)
-    row = pa.array(delivery.row)
-    sizes = np.where(unknown, len(c.COMPANY_SIZES), people.size)[delivery.row]
-    created = _seconds(people.arrival[delivery.row] + directory.start)
+    collected = collect(people.arrival, np.ones(n, bool), 2, rng, late_share=0.0)
+    row = pa.array(collected.row)
+    sizes = np.where(unknown, len(c.COMPANY_SIZES), people.size)[collected.row]
+    created = _seconds(people.arrival[collected.row] + directory.start)
     columns = {
         "contact_id": directory.contact.take(row),
         "created_at": created,
@@ -46,13 +54,13 @@ def write_prospects(
         "email": directory.email.take(row),
         "name": directory.name.take(row),
         "company_size": _words((*c.COMPANY_SIZES, ""), sizes),
-        "source": _words(c.SOURCES, people.source[delivery.row]),
-        "country": _words(c.COUNTRIES, people.country[delivery.row]),
+        "source": _words(c.SOURCES, people.source[collected.row]),
+        "country": _words(c.COUNTRIES, people.country[collected.row]),
     }
-    columns["contact_id"] = _spoilt(columns["contact_id"], delivery, 1, "")
-    columns["created_at"] = _spoilt(created, delivery, 2, "unknown")
+    columns["contact_id"] = _damaged(columns["contact_id"], collected, 1, "")
+    columns["created_at"] = _damaged(created, collected, 2, "unknown")
     _write(path, columns)
-    return delivery.counts()
+    return collected.counts()
 
 
 @dataclass(frozen=True)
@@ -64,28 +72,45 @@ class Deals:
     stage: Ints
 
 
-def close_deals(fates: Fates, converted: Ints, period: int) -> tuple[Deals, Bools]:
-    """List the deals that could close, and say which did: nothing is lost once it is won."""
+def close_deals(outcomes: Outcomes, converted: Ints, period: int) -> tuple[Deals, Bools]:
+    """List the deals that could close, and say which did: nothing is lost once it is won.
+
+    Parameters
+    ----------
+    outcomes : Outcomes
+    converted : ndarray of int64
+    period : int
+    """
     n = len(converted)
     who = np.tile(np.arange(n), 3)
-    time = np.concatenate([converted, fates.lost, fates.disqualified])
-    until = np.minimum(converted, fates.disqualified)
-    won, out = converted < NEVER, fates.disqualified < converted
-    happens = np.concatenate([won, fates.lost < until, out]) & (time < period)
+    time = np.concatenate([converted, outcomes.lost, outcomes.disqualified])
+    until = np.minimum(converted, outcomes.disqualified)
+    won, out = converted < NEVER, outcomes.disqualified < converted
+    happens = np.concatenate([won, outcomes.lost < until, out]) & (time < period)
     return Deals(who, time, np.repeat([WON, LOST, DISQUALIFIED], n)), happens
 
 
 def write_deals(
-    path: Path, deals: Deals, kept: Bools, fates: Fates, directory: Directory, rng: Generator
+    path: Path, deals: Deals, kept: Bools, outcomes: Outcomes, directory: Directory, rng: Generator
 ) -> dict[str, int]:
-    """Write the deals, in the CRM's own time zone and without saying so."""
-    delivery = deliver(deals.time, kept, 3, rng, late_share=LATE_DEALS)
-    row = delivery.row
+    """Write the deals, in the CRM's own time zone and without saying so.
+
+    Parameters
+    ----------
+    path : Path
+    deals : Deals
+    kept : ndarray of bool
+    outcomes : Outcomes
+    directory : Directory
+    rng : Generator
+    """
+    collected = collect(deals.time, kept, 3, rng, late_share=LATE_DEALS)
+    row = collected.row
     who, stage = pa.array(deals.prospect[row]), deals.stage[row]
-    amounts = pa.array(np.round(fates.amount[deals.prospect[row]], 2)).cast(pa.string())
+    amounts = pa.array(np.round(outcomes.amount[deals.prospect[row]], 2)).cast(pa.string())
     deal = pc.utf8_lpad(pa.array(deals.prospect[row] * 3 + stage + 1).cast(pa.string()), 8, "0")
     closed = _berlin(deals.time[row] + directory.start)
-    recorded = _berlin(delivery.received + directory.start)
+    recorded = _berlin(collected.received + directory.start)
     columns: dict[str, pa.Array] = {
         "deal_id": pc.binary_join_element_wise("D", deal, ""),
         "contact_id": directory.contact.take(who),
@@ -95,15 +120,23 @@ def write_deals(
         "closed_at": closed,
         "recorded_at": recorded,
     }
-    columns["contact_id"] = _spoilt(columns["contact_id"], delivery, 1, "")
-    columns["amount"] = _spoilt(columns["amount"], delivery, 2, "n/a")
-    columns["closed_at"] = _spoilt(closed, delivery, 3, "?")
+    columns["contact_id"] = _damaged(columns["contact_id"], collected, 1, "")
+    columns["amount"] = _damaged(columns["amount"], collected, 2, "n/a")
+    columns["closed_at"] = _damaged(closed, collected, 3, "?")
     _write(path, columns)
-    return delivery.counts()
+    return collected.counts()
 
 
 def write_messages(path: Path, people: People, mail: Mail, directory: Directory) -> None:
-    """Write every arm of every message with the instant at which it was first sent."""
+    """Write every arm of every message with the instant at which it was first sent.
+
+    Parameters
+    ----------
+    path : Path
+    people : People
+    mail : Mail
+    directory : Directory
+    """
     rows: list[dict[str, object]] = []
     for outbound, campaign in enumerate(c.CAMPAIGNS):
         for number, message in enumerate(c.MESSAGES):
@@ -141,8 +174,8 @@ def _berlin(instants: Ints) -> pa.Array:
     return pc.local_timestamp(aware).cast(pa.string())
 
 
-def _spoilt(column: pa.Array, delivery: Delivery, damage: int, text: str) -> pa.Array:
-    return pc.if_else(pa.array(delivery.damage == damage), text, column)
+def _damaged(column: pa.Array, collected: CollectedLines, damage: int, text: str) -> pa.Array:
+    return pc.if_else(pa.array(collected.damage == damage), text, column)
 
 
 def _write(path: Path, columns: dict[str, pa.Array]) -> None:

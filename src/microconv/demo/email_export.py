@@ -12,10 +12,10 @@ import pyarrow as pa
 from numpy.random import Generator
 
 from microconv.demo import catalogue as c
-from microconv.demo.delivery import deliver
+from microconv.demo.collection import collect
+from microconv.demo.directory import BROWSERS, MAIL_PROGRAMS, Directory
 from microconv.demo.email_rows import EVENT, EVENTS, EmailRows
-from microconv.demo.lines import numbered, picked, stamped, token, write_lines
-from microconv.demo.names import BROWSERS, MAIL_PROGRAMS, Directory
+from microconv.demo.json_lines import choose, format_numbers, format_times, random_ids, write_lines
 from microconv.demo.people import SECOND, Bools, Ints, People
 
 PROXIES = ("Mozilla/5.0", "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0")
@@ -45,13 +45,23 @@ class EmailExport:
 def write_email_events(
     path: Path, rows: EmailRows, kept: Bools, people: People, directory: Directory, rng: Generator
 ) -> EmailExport:
-    """Write the rows that are kept, in the order of their receipt."""
+    """Write the rows that are kept, in the order of their receipt.
+
+    Parameters
+    ----------
+    path : Path
+    rows : EmailRows
+    kept : ndarray of bool
+    people : People
+    directory : Directory
+    rng : Generator
+    """
     n = len(rows)
     ids = rng.integers(0, 2**64, (3, n), dtype=np.uint64)
     sends = rng.integers(0, 2**64, (2, len(people) * len(c.MESSAGES)), dtype=np.uint64)
     agent = _agents(rows, people, rng)
     address = rng.integers(1, 255, n)
-    delivery = deliver(rows.time, kept, len(DAMAGES), rng)
+    collected = collect(rows.time, kept, len(DAMAGES), rng)
     names = _MessageNames.of()
     visible = np.isin(rows.event, [EVENT[e] for e in ("open", "click", "unsubscribe")])
     links = ["", *_links()]
@@ -70,30 +80,30 @@ def write_email_events(
         link = message * 3 + rows.link[row] + 1
         return (
             '{"email":"', directory.email.take(pa.array(who)),
-            '","timestamp":', numbered((rows.time[row] + directory.start) // SECOND),
-            ',"event":"', picked(EVENTS, event),
-            '","sg_event_id":"', token(ids[:, row], 22),
-            '","sg_message_id":"', token(sends[:, send], 18), '.filterdrecv-0"',
-            picked(names.heads, arm),
-            picked([REMARKS.get(e, "") for e in EVENTS], event),
-            picked(agents, np.where(shown, agent[row] + 1, 0)),
-            picked(addresses, np.where(shown, network, 0)),
-            picked(opens, opened.astype(np.int64) + flagged),
-            picked(links, np.where(rows.link[row] < 0, 0, link)),
-            ',"received_at":"', stamped(received + directory.start), 'Z"}',
+            '","timestamp":', format_numbers((rows.time[row] + directory.start) // SECOND),
+            ',"event":"', choose(EVENTS, event),
+            '","sg_event_id":"', random_ids(ids[:, row], 22),
+            '","sg_message_id":"', random_ids(sends[:, send], 18), '.filterdrecv-0"',
+            choose(names.heads, arm),
+            choose([REMARKS.get(e, "") for e in EVENTS], event),
+            choose(agents, np.where(shown, agent[row] + 1, 0)),
+            choose(addresses, np.where(shown, network, 0)),
+            choose(opens, opened.astype(np.int64) + flagged),
+            choose(links, np.where(rows.link[row] < 0, 0, link)),
+            ',"received_at":"', format_times(received + directory.start), 'Z"}',
         )  # fmt: skip
 
-    write_lines(path, delivery, build, DAMAGES)
+    write_lines(path, collected, build, DAMAGES)
     told = np.flatnonzero(kept & np.isin(rows.event, [EVENT["open"], EVENT["click"]]))
     bots = pa.table(
         {
-            "event_id": token(ids[:, told], 22),
+            "event_id": random_ids(ids[:, told], 22),
             "prospect_id": directory.contact.take(pa.array(rows.prospect[told])),
-            "event": picked(EVENTS, rows.event[told]).dictionary_encode(),
+            "event": choose(EVENTS, rows.event[told]).dictionary_encode(),
             "machine": pa.array(rows.machine[told]),
         }
     )
-    return EmailExport(delivery.counts(), bots)
+    return EmailExport(collected.counts(), bots)
 
 
 def _agents(rows: EmailRows, people: People, rng: Generator) -> Ints:
@@ -107,7 +117,7 @@ def _agents(rows: EmailRows, people: People, rng: Generator) -> Ints:
 
 
 def _network(agent: Ints) -> Ints:
-    """Give each event one of three networks: people's, proxies', scanners'."""
+    """Return the network of each event: 0 for people, 1 for proxies, 2 for scanners."""
     first_machine = len(BROWSERS) + len(MAIL_PROGRAMS)
     return np.clip(agent - first_machine + 2, 0, 4) // 2
 
@@ -157,7 +167,14 @@ class _MessageNames:
 
 
 def message_id(campaign: str, number: int, variant: str) -> str:
-    """Name a message: its campaign, its place, its arm."""
+    """Name a message: its campaign, its place, its arm.
+
+    Parameters
+    ----------
+    campaign : str
+    number : int
+    variant : str
+    """
     return f"{campaign}-{number + 1:02d}{variant.lower()}"
 
 

@@ -1,4 +1,4 @@
-"""Everything that the email service tells of: one entry per event, people's and machines'."""
+"""Events of the email service, by people and by bots."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.random import Generator
 from microconv.demo import catalogue as c
 from microconv.demo.goals import Decisions, is_click
 from microconv.demo.mail import NEVER, Mail
-from microconv.demo.offers import FOOTER, Chances
+from microconv.demo.opportunities import FOOTER, Opportunities
 from microconv.demo.people import HOUR, SECOND, Bools, Ints, People
 
 EVENTS = (
@@ -52,17 +52,26 @@ class EmailRows:
 
 
 def list_email_rows(
-    people: People, mail: Mail, chances: Chances, decisions: Decisions, rng: Generator
+    people: People, mail: Mail, opportunities: Opportunities, decisions: Decisions, rng: Generator
 ) -> EmailRows:
-    """List every row of the email service, as if nobody converted."""
+    """List every row of the email service, as if nobody converted.
+
+    Parameters
+    ----------
+    people : People
+    mail : Mail
+    opportunities : Opportunities
+    decisions : Decisions
+    rng : Generator
+    """
     rows = _Rows()
     _transport(rows, mail)
     _opens(rows, people, mail, rng)
     _scans(rows, people, mail, rng)
-    clicked = np.flatnonzero(is_click(chances, decisions.outcome))
-    link = np.where(chances.origin[clicked] == FOOTER, FOOTER_LINK, GOAL_LINK)
-    of = chances.prospect[clicked], chances.message[clicked]
-    rows.add("click", of, chances.clicked[clicked], link=link)
+    clicked = np.flatnonzero(is_click(opportunities, decisions.outcome))
+    link = np.where(opportunities.origin[clicked] == FOOTER, FOOTER_LINK, GOAL_LINK)
+    of = opportunities.prospect[clicked], opportunities.message[clicked]
+    rows.add("click", of, opportunities.clicked[clicked], link=link)
     _exits(rows, mail)
     return rows.gathered()
 
@@ -132,6 +141,6 @@ def _exits(rows: _Rows, mail: Mail) -> None:
 
 
 def _reached(mail: Mail) -> Bools:
-    """Say whose message that makes them leave was sent at all (not after disqualification)."""
+    """Find the prospects whose last message was sent before their disqualification."""
     who = np.arange(len(mail.left_by))
     return np.asarray(mail.reached[who, np.maximum(mail.left_by, 0)])

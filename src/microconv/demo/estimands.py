@@ -1,4 +1,4 @@
-"""What the sequence is worth: rate ratios with its effect on and off, same random numbers.
+"""Value of the sequence: rate ratios with its effect on and off, same random numbers.
 
 The people, their messages, their visits and what they do are drawn once. With
 the effect on (F as planted) and off (F = 1) only the hazard differs. Let
@@ -50,6 +50,12 @@ from microconv.demo.people import Bools, Floats, People
 
 def rate_ratios(people: People, spans: Spans, world: c.World) -> dict[str, Any]:
     """Compute the marginal and the crude rate ratios of the sequence.
+
+    Parameters
+    ----------
+    people : People
+    spans : Spans
+    world : World
 
     Returns
     -------

@@ -10,14 +10,14 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from microconv.demo.crm_export import close_deals, write_deals, write_messages, write_prospects
-from microconv.demo.days import write_hazard
+from microconv.demo.daily_hazard import write_hazard
+from microconv.demo.directory import Directory
 from microconv.demo.email_export import EmailExport, write_email_events
 from microconv.demo.email_rows import list_email_rows
-from microconv.demo.names import Directory
-from microconv.demo.truth import state_truth
+from microconv.demo.truth import describe_truth
 from microconv.demo.web_export import write_web_events
 from microconv.demo.web_rows import list_web_rows
-from microconv.demo.world import Story, tell_story
+from microconv.demo.world import SimulatedWorld, simulate_world
 from microconv.errors import SettingsError, listed
 from microconv.settings import SimulateSettings
 from microconv.storage.files import atomic_write
@@ -27,7 +27,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EXPORTS = frozenset(
     ["email_events.jsonl", "web_events.jsonl", "deals.csv", "prospects.csv", "messages.csv"]
 )
-TRUTH = frozenset(["truth.json", "hazard.parquet", "robots.parquet"])
+TRUTH = frozenset(["truth.json", "hazard.parquet", "bots.parquet"])
 
 
 def simulate(settings: SimulateSettings, *, out: str | Path, truth: str | Path) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def simulate(settings: SimulateSettings, *, out: str | Path, truth: str | Path) 
         `prospects.csv` and `messages.csv`; replaced as a whole.
     truth : path
         Folder for `truth.json`, `hazard.parquet` (the true hazard of every
-        prospect and day at risk) and `robots.parquet` (which opens and clicks
+        prospect and day at risk) and `bots.parquet` (which opens and clicks
         a machine made); replaced as a whole.
 
     Returns
@@ -68,15 +68,17 @@ def simulate(settings: SimulateSettings, *, out: str | Path, truth: str | Path) 
         )
     _require_replaceable(out, EXPORTS)
     _require_replaceable(truth, TRUTH)
-    story = tell_story(settings)
-    directory = Directory.of(story.people, (settings.start - EPOCH) // timedelta(microseconds=1))
+    simulated = simulate_world(settings)
+    directory = Directory.of(
+        simulated.people, (settings.start - EPOCH) // timedelta(microseconds=1)
+    )
     with atomic_write(truth) as truth_folder, atomic_write(out) as out_folder:
         out_folder.mkdir()
         truth_folder.mkdir()
-        email, lines = _write_exports(out_folder, story, directory)
-        expected = write_hazard(truth_folder / "hazard.parquet", story, directory)
-        pq.write_table(email.bots, truth_folder / "robots.parquet", compression="zstd")
-        facts = state_truth(settings, story, lines, expected)
+        email, lines = _write_exports(out_folder, simulated, directory)
+        expected = write_hazard(truth_folder / "hazard.parquet", simulated, directory)
+        pq.write_table(email.bots, truth_folder / "bots.parquet", compression="zstd")
+        facts = describe_truth(settings, simulated, lines, expected)
         text = json.dumps(facts, indent=1, ensure_ascii=False)
         (truth_folder / "truth.json").write_text(f"{text}\n", encoding="utf-8")
     return facts
@@ -94,30 +96,35 @@ def _require_replaceable(folder: Path, ours: frozenset[str]) -> None:
 
 
 def _write_exports(
-    folder: Path, story: Story, directory: Directory
+    folder: Path, simulated: SimulatedWorld, directory: Directory
 ) -> tuple[EmailExport, dict[str, dict[str, int]]]:
     """Write the five exports and count their lines."""
-    people, chances, decisions, draws = story.people, story.chances, story.decisions, story.streams
-    mails = list_email_rows(people, story.mail, chances, decisions, draws.email_rows)
-    sent = story.happens(mails.prospect, mails.message, mails.time)
+    people, opportunities, decisions, draws = (
+        simulated.people,
+        simulated.opportunities,
+        simulated.decisions,
+        simulated.streams,
+    )
+    mails = list_email_rows(people, simulated.mail, opportunities, decisions, draws.email_rows)
+    sent = simulated.happens(mails.prospect, mails.message, mails.time)
     email = write_email_events(
         folder / "email_events.jsonl", mails, sent, people, directory, draws.email_rows
     )
-    calls = list_web_rows(people, story.visits, chances, decisions, draws.web_rows)
-    made = story.happens(calls.prospect, calls.message, calls.time)
+    calls = list_web_rows(people, simulated.visits, opportunities, decisions, draws.web_rows)
+    made = simulated.happens(calls.prospect, calls.message, calls.time)
     web = write_web_events(
         folder / "web_events.jsonl", calls, made, people, directory, draws.web_rows
     )
-    deals, closed = close_deals(story.fates, story.converted, story.period)
+    deals, closed = close_deals(simulated.outcomes, simulated.converted, simulated.period)
     lines = {
         "email_events.jsonl": email.counts,
         "web_events.jsonl": web,
         "deals.csv": write_deals(
-            folder / "deals.csv", deals, closed, story.fates, directory, draws.deals
+            folder / "deals.csv", deals, closed, simulated.outcomes, directory, draws.deals
         ),
         "prospects.csv": write_prospects(
             folder / "prospects.csv", people, directory, draws.crm_rows
         ),
     }
-    write_messages(folder / "messages.csv", people, story.mail, directory)
+    write_messages(folder / "messages.csv", people, simulated.mail, directory)
     return email, lines

@@ -1,4 +1,4 @@
-"""Which chances are taken: the goal formula, step by step, as level and stage rise."""
+"""Which opportunities become completed steps: the goal formula, as level and stage rise."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy.typing as npt
 
 from microconv.demo import catalogue as c
 from microconv.demo.mail import NEVER, logistic
-from microconv.demo.offers import FOOTER, GOAL, Chances
+from microconv.demo.opportunities import FOOTER, GOAL, Opportunities
 from microconv.demo.people import DAY, Bools, Floats, Ints
 
 Small = npt.NDArray[np.int8]
 
 NOTHING, CLICKED, LEFT, FAILED, DONE = range(5)
-"""What became of a chance: nothing, a click alone, left on the way, could not be sent, done."""
+"""Outcomes: nothing, only a click, left before the end, could not be sent, done."""
 
 COMMITMENT = np.array([step.commitment for step in c.STEPS])
 STAGE = np.array([step.stage for step in c.STEPS])
@@ -48,38 +48,49 @@ class Decisions:
 def goal_probability(
     appeal: Floats, step: Ints, level: Ints | Small, stage: Ints | Small
 ) -> Floats:
-    """Give the probability that a reader completes a message's goal.
+    """Return the probability that a reader completes a message's goal.
 
     logit⁻¹(a_step + 0.8 u + 0.5 w − 0.9 max(0, c_goal − level − 1) − 0.7 |stage_goal − stage|),
     where `appeal` is a_step + 0.8 u + 0.5 w.
+
+    Parameters
+    ----------
+    appeal : ndarray of float64
+    step : ndarray of int64
+    level, stage : Ints | Small
     """
     jump = np.maximum(0, COMMITMENT[step] - level - 1)
     apart = np.abs(STAGE[step] - stage)
     return logistic(appeal - c.GOAL_JUMP * jump - c.GOAL_STAGE * apart)
 
 
-def decide(chances: Chances, prospects: int) -> Decisions:
-    """Walk through every prospect's chances in time order.
+def decide(opportunities: Opportunities, prospects: int) -> Decisions:
+    """Draw the outcome of every opportunity of each prospect, in time order.
 
     All prospects advance together: the k-th pass decides the k-th chance of
     each who has that many.
+
+    Parameters
+    ----------
+    opportunities : Opportunities
+    prospects : int
     """
-    count = np.bincount(chances.prospect, minlength=prospects)
+    count = np.bincount(opportunities.prospect, minlength=prospects)
     first = np.cumsum(count) - count
     by_count = np.argsort(-count, kind="stable")
     having = np.searchsorted(-count[by_count], -np.arange(count.max(initial=0)), side="left")
     state = _State.fresh(prospects)
-    n = len(chances)
+    n = len(opportunities)
     made = Decisions(
         np.zeros(n, np.int8), np.zeros(n, np.int8), np.zeros(n, np.int8), np.zeros(n, bool)
     )
     for k, busy in enumerate(having):
         who = by_count[:busy]
         row = first[who] + k
-        step, time = chances.step[row], chances.time[row]
+        step, time = opportunities.step[row], opportunities.time[row]
         made.level[row], made.stage[row] = state.level[who], state.stage[who]
         made.wary[row] = state.is_wary(who, step, time)
-        outcome = _decide_one(chances, row, made)
+        outcome = _decide_one(opportunities, row, made)
         made.outcome[row] = outcome
         done = outcome == DONE
         state.advance(who[done], step[done], time[done])
@@ -109,35 +120,50 @@ class _State:
         self.assured[who[step == c.CODE["reference_request"]]] = True
 
 
-def _decide_one(chances: Chances, row: Ints, met: Decisions) -> Small:
+def _decide_one(opportunities: Opportunities, row: Ints, met: Decisions) -> Small:
     """Decide one chance of each of several prospects."""
-    step, draw = chances.step[row], chances.draw[row]
-    goal = chances.origin[row] == GOAL
-    chance = probability_done(chances, row, met)
+    step, draw = opportunities.step[row], opportunities.draw[row]
+    goal = opportunities.origin[row] == GOAL
+    chance = probability_done(opportunities, row, met)
     outcome = np.where(draw < chance, DONE, NOTHING)
     starts = chance * (1 + UNFINISHED[step])
-    clicks = starts + CLICK_ONLY[chances.message[row]]
+    clicks = starts + CLICK_ONLY[opportunities.message[row]]
     outcome[goal & (draw >= chance) & (draw < starts)] = LEFT
     outcome[goal & (draw >= starts) & (draw < clicks)] = CLICKED
-    outcome[(outcome == DONE) & chances.fails[row]] = FAILED
+    outcome[(outcome == DONE) & opportunities.fails[row]] = FAILED
     return outcome.astype(np.int8)
 
 
 def probability_done(
-    chances: Chances, row: Ints, met: Decisions, *, trusting: bool = False
+    opportunities: Opportunities, row: Ints, met: Decisions, *, trusting: bool = False
 ) -> Floats:
-    """Give the probability of each chance, given the state it met; friction apart.
+    """Return the probability of each opportunity given the prospect's state, without friction.
 
     With `trusting`, as if nobody were wary of deciding after pricing.
+
+    Parameters
+    ----------
+    opportunities : Opportunities
+    row : ndarray of int64
+    met : Decisions
+    trusting : bool
     """
-    goal = goal_probability(chances.appeal[row], chances.step[row], met.level[row], met.stage[row])
-    chance = np.where(chances.origin[row] == GOAL, goal * chances.lift[row], 1.0)
+    goal = goal_probability(
+        opportunities.appeal[row], opportunities.step[row], met.level[row], met.stage[row]
+    )
+    chance = np.where(opportunities.origin[row] == GOAL, goal * opportunities.lift[row], 1.0)
     if not trusting:
         chance *= np.where(met.wary[row], c.TRUST_FACTOR, 1.0)
     return np.asarray(np.minimum(chance, 1.0))
 
 
-def is_click(chances: Chances, outcome: Small) -> Bools:
-    """Say which chances show as a person's click in the email."""
-    footer = (chances.origin == FOOTER) & (outcome == DONE)
-    return np.asarray(footer | ((chances.origin == GOAL) & (outcome != NOTHING)))
+def is_click(opportunities: Opportunities, outcome: Small) -> Bools:
+    """Return which opportunities are a person's click in an email.
+
+    Parameters
+    ----------
+    opportunities : Opportunities
+    outcome : ndarray of int8
+    """
+    footer = (opportunities.origin == FOOTER) & (outcome == DONE)
+    return np.asarray(footer | ((opportunities.origin == GOAL) & (outcome != NOTHING)))

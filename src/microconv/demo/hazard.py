@@ -88,7 +88,7 @@ def find_completions(prospect: Ints, time: Ints, step: Ints) -> tuple[Bools, Boo
     return in_order, all_three & np.isin(step, (first, second, third))
 
 
-def lay_spans(people: People, prospect: Ints, time: Ints, step: Ints, until: Ints) -> Spans:
+def list_spans(people: People, prospect: Ints, time: Ints, step: Ints, until: Ints) -> Spans:
     """Cut each prospect's time at risk, `[arrival, until)`, where its state changes.
 
     Parameters
@@ -153,7 +153,15 @@ def _highest(owner: Ints, level: Ints) -> Ints:
 
 
 def hazard_of(people: People, spans: Spans, world: c.World, *, effect: float) -> Floats:
-    """Give the hazard of each span, per day."""
+    """Return the hazard of each span, per day.
+
+    Parameters
+    ----------
+    people : People
+    spans : Spans
+    world : World
+    effect : float
+    """
     trait = world.fit * people.fit + world.engagement * people.engagement
     steady = c.BASE_HAZARD * np.exp(trait[spans.prospect] + world.level * spans.level)
     return np.where(spans.in_order, effect, 1.0) * steady
@@ -164,6 +172,11 @@ def cumulated(spans: Spans, hazard: Floats) -> Floats:
 
     Summed in fixed point, one running sum for all and the part before each
     prospect taken off again: exact, so nobody's hazard touches another's digits.
+
+    Parameters
+    ----------
+    spans : Spans
+    hazard : ndarray of float64
     """
     piece = np.rint(hazard * spans.days * FIXED_POINT).astype(np.int64)
     total = np.cumsum(piece) - piece  # may wrap around; the differences below do not mind
@@ -173,6 +186,11 @@ def cumulated(spans: Spans, hazard: Floats) -> Floats:
 
 def convert(spans: Spans, hazard: Floats, threshold: Floats) -> Ints:
     """Find when each prospect converts: where the integrated hazard meets its threshold.
+
+    Parameters
+    ----------
+    spans : Spans
+    hazard, threshold : ndarray of float64
 
     Returns
     -------

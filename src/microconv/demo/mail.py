@@ -1,4 +1,4 @@
-"""The nurture sequence as it reaches each prospect: sent, delivered, opened, left."""
+"""Messages of the nurture sequence: sent, delivered and opened, until a prospect leaves."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def logistic(x: Floats) -> Floats:
 
 
 def send_mail(people: People, disqualified: Ints, rng: Generator) -> Mail:
-    """Send every message its way: one every four days, with jitter, until the prospect leaves.
+    """Simulate the messages: one every four days, with jitter, until the prospect leaves.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What becomes of each prospect: won, lost, disqualified, and what the deals are worth."""
+"""Outcomes of each prospect: won, lost or disqualified, and the amounts of the deals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from microconv.demo.people import DAY, Floats, Ints, People
 
 
 @dataclass(frozen=True)
-class Fates:
+class Outcomes:
     """One entry per prospect, drawn before anything the prospect does.
 
     Attributes
@@ -35,11 +35,17 @@ class Fates:
     amount: Floats
 
 
-def draw_fates(people: People, rng: Generator) -> Fates:
-    """Draw what does not depend on anything that the prospects do."""
+def draw_outcomes(people: People, rng: Generator) -> Outcomes:
+    """Draw what does not depend on anything that the prospects do.
+
+    Parameters
+    ----------
+    people : People
+    rng : Generator
+    """
     n = len(people)
     mean = np.array(c.AMOUNT_LOG_MEAN)[people.size]
-    return Fates(
+    return Outcomes(
         threshold=rng.exponential(1.0, n),
         disqualified=people.arrival + _wait(rng, n, c.DISQUALIFIED_PER_DAY),
         lost=people.arrival + _wait(rng, n, c.LOST_DEALS_PER_DAY),

@@ -1,4 +1,4 @@
-"""Who the prospects are: their traits, what the CRM knows of them, what they browse with."""
+"""Prospects: their traits, their attributes in the CRM, and their browsers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from microconv.demo import catalogue as c
-from microconv.demo.streams import Streams
+from microconv.demo.random_streams import Streams
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -74,6 +74,12 @@ def draw_people(n: int, period: int, streams: Streams, *, scanners: float) -> Pe
     """Draw `n` prospects who arrive uniformly over a period of so many µs.
 
     `scanners` is the share of them behind a link scanner; it changes nothing else of them.
+
+    Parameters
+    ----------
+    n, period : int
+    streams : Streams
+    scanners : float
     """
     rng = streams.people
     accounts = max(1, round(n / CONTACTS_PER_ACCOUNT))

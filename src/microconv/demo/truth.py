@@ -1,4 +1,4 @@
-"""truth.json: every effect that was planted, in figures and in words."""
+"""truth.json: every planted effect, in numbers and in words."""
 
 from __future__ import annotations
 
@@ -14,25 +14,28 @@ from microconv.demo.goals import DONE
 from microconv.demo.hazard import find_completions
 from microconv.demo.mail import NEVER
 from microconv.demo.people import Bools
-from microconv.demo.world import Story
+from microconv.demo.world import SimulatedWorld
 from microconv.settings import SimulateSettings
 
 
-def state_truth(
-    settings: SimulateSettings, story: Story, lines: dict[str, dict[str, int]], expected: float
+def describe_truth(
+    settings: SimulateSettings,
+    simulated: SimulatedWorld,
+    lines: dict[str, dict[str, int]],
+    expected: float,
 ) -> dict[str, Any]:
-    """Say all that was planted.
+    """Return the content of truth.json.
 
     Parameters
     ----------
     lines : dict
-        File → what :meth:`~microconv.demo.delivery.Delivery.counts` says of it.
+        File → what :meth:`~microconv.demo.collection.CollectedLines.counts` says of it.
     expected : float
         The sum of the true hazard over all time at risk.
     """
-    chances = story.chances
-    happened = story.happens(chances.prospect, chances.message, chances.time)
-    converts = story.converted < NEVER
+    opportunities = simulated.opportunities
+    happened = simulated.happens(opportunities.prospect, opportunities.message, opportunities.time)
+    converts = simulated.converted < NEVER
     return {
         "world": settings.world,
         "seed": settings.seed,
@@ -44,7 +47,7 @@ def state_truth(
         "conversion_rate": float(converts.mean()),
         "files": lines,
         "hazard": _hazard(settings),
-        "sequence": _sequence(settings, story, happened),
+        "sequence": _sequence(settings, simulated, happened),
         "opens": {
             "probability": "logit^-1(intercept + taste * o), o standard normal",
             "intercept": c.OPEN_INTERCEPT,
@@ -62,21 +65,21 @@ def state_truth(
             }
             for s in c.STEPS
         },
-        "robots": _robots(settings, story),
-        "bottlenecks": planted_bottlenecks(chances, story.decisions, happened),
-        "experiments": _experiments(story, happened),
+        "bots": _bots(settings, simulated),
+        "bottlenecks": planted_bottlenecks(opportunities, simulated.decisions, happened),
+        "experiments": _experiments(simulated, happened),
         "multi_step": _multi_step(),
         "tracking": TRACKING,
-        "dirt": {
+        "data_errors": {
             "duplicate_share": c.DUPLICATE_SHARE, "late_share": c.LATE_SHARE,
             "late_days_at_most": c.LATE_DAYS, "malformed_share": c.MALFORMED_SHARE,
-            "says": "A damaged line is a copy: the row that it tells of also arrived whole.",
+            "note": "A damaged line is a copy: the row that it tells of also arrived whole.",
         },
         "drift": {
             "from": (settings.start + timedelta(days=settings.days * c.DRIFT_AT)).isoformat(),
             "sources": dict(zip(c.SOURCES, zip(*c.SOURCE_WEIGHTS, strict=True), strict=True)),
             "countries": dict(zip(c.COUNTRIES, zip(*c.COUNTRY_WEIGHTS, strict=True), strict=True)),
-            "says": "Who arrives from then on comes from another mix: weights before and after.",
+            "note": "Who arrives from then on comes from another mix: weights before and after.",
         },
     }  # fmt: skip
 
@@ -105,21 +108,23 @@ def _hazard(settings: SimulateSettings) -> dict[str, Any]:
         "b_fit": world.fit,
         "b_engagement": world.engagement,
         "b_level": world.level,
-        "says": "`level` is the highest commitment of any step done so far. hazard.parquet holds "
+        "note": "`level` is the highest commitment of any step done so far. hazard.parquet holds "
         "the rate at the start of each day at risk and its integral over that day.",
     }
 
 
-def _sequence(settings: SimulateSettings, story: Story, happened: Bools) -> dict[str, Any]:
+def _sequence(
+    settings: SimulateSettings, simulated: SimulatedWorld, happened: Bools
+) -> dict[str, Any]:
     world = c.WORLDS[settings.world]
-    chances = story.chances
-    done = happened & (story.decisions.outcome == DONE)
-    who, time = chances.prospect[done], chances.time[done]
-    in_order, together = find_completions(who, time, chances.step[done])
-    converts = story.converted < NEVER
+    opportunities = simulated.opportunities
+    done = happened & (simulated.decisions.outcome == DONE)
+    who, time = opportunities.prospect[done], opportunities.time[done]
+    in_order, together = find_completions(who, time, opportunities.step[done])
+    converts = simulated.converted < NEVER
     completed, before = np.zeros(len(converts), bool), np.zeros(len(converts), bool)
     completed[who[in_order]] = True
-    before[who[in_order & (time < story.converted[who])]] = True
+    before[who[in_order & (time < simulated.converted[who])]] = True
     return {
         "steps": c.SEQUENCE,
         "within_days": c.SEQUENCE_WITHIN_DAYS,
@@ -131,8 +136,8 @@ def _sequence(settings: SimulateSettings, story: Story, happened: Bools) -> dict
         "unadjusted_ratio": float(converts[completed].mean() / converts[~completed].mean())
         if 0 < completed.sum() < len(completed) and converts[~completed].any()
         else None,
-        "rate_ratios": rate_ratios(story.people, story.spans, world),
-        "says": RATIOS,
+        "rate_ratios": rate_ratios(simulated.people, simulated.spans, world),
+        "note": RATIOS,
     }
 
 
@@ -157,7 +162,7 @@ def _goals() -> dict[str, Any]:
     return {
         "probability": "logit^-1(a_step + 0.8 u + 0.5 w - 0.9 max(0, c_goal - level - 1) "
         "- 0.7 |stage_goal - stage|), given that the person opened the message",
-        "says": "A person who does not open a message cannot do what it asks. `stage` is the "
+        "note": "A person who does not open a message cannot do what it asks. `stage` is the "
         "furthest stage of any step done so far, awareness at first; a goal that the website "
         "reports counts when its last page is done.",
         "footer_probability": c.FOOTER_PROBABILITY,
@@ -165,14 +170,14 @@ def _goals() -> dict[str, Any]:
     }
 
 
-def _robots(settings: SimulateSettings, story: Story) -> dict[str, Any]:
+def _bots(settings: SimulateSettings, simulated: SimulatedWorld) -> dict[str, Any]:
     return {
         "proxy_share": c.PROXY_SHARE,
-        "proxies": int(story.people.proxy.sum()),
+        "proxies": int(simulated.people.proxy.sum()),
         "scanner_share": settings.scanner_share,
-        "scanners": int(story.people.scanner.sum()),
+        "scanners": int(simulated.people.scanner.sum()),
         "scanner_seconds": c.SCANNER_SECONDS,
-        "says": "A scanner clicks every link of a message 1 to 20 s after delivery. robots.parquet "
+        "note": "A scanner clicks every link of a message 1 to 20 s after delivery. bots.parquet "
         "says of each open and click in email_events.jsonl whether a machine made it.",
     }
 
@@ -180,24 +185,26 @@ def _robots(settings: SimulateSettings, story: Story) -> dict[str, Any]:
 KINDS = {"brand_video": "A/A", "preference_survey": "A/B", "demo_video": "broken split"}
 
 
-def _experiments(story: Story, happened: Bools) -> list[dict[str, Any]]:
-    chances = story.chances
-    done = happened & (story.decisions.outcome == DONE)
+def _experiments(simulated: SimulatedWorld, happened: Bools) -> list[dict[str, Any]]:
+    opportunities = simulated.opportunities
+    done = happened & (simulated.decisions.outcome == DONE)
     stated = []
     for number, message in enumerate(c.MESSAGES):
         if len(message.arms) < 2:
             continue
-        got = story.mail.reached[:, number] & (story.mail.sent[:, number] < story.until)
-        goal = done & (chances.message == number) & (chances.step == c.CODE[message.goal])
+        got = simulated.mail.reached[:, number] & (simulated.mail.sent[:, number] < simulated.until)
+        goal = (
+            done & (opportunities.message == number) & (opportunities.step == c.CODE[message.goal])
+        )
         arms = {}
         for second, (variant, (subject, cta, factor)) in enumerate(message.arms.items()):
-            arm = story.people.variant[:, number] == second
+            arm = simulated.people.variant[:, number] == second
             arms[variant] = {
                 "subject": subject,
                 "cta": cta,
                 "factor": factor,
                 "received": int((got & arm).sum()),
-                "goal_by_message": int((goal & arm[chances.prospect]).sum()),
+                "goal_by_message": int((goal & arm[opportunities.prospect]).sum()),
             }
         stated.append(
             {
@@ -221,7 +228,7 @@ def _multi_step() -> dict[str, Any]:
     return {
         name: {
             "reach": dict(zip(points, c.STEPS[c.CODE[name]].reach, strict=True)),
-            "says": "Share of those who start that get so far, browsers that fail apart.",
+            "note": "Share of those who start that get so far, browsers that fail apart.",
         }
         for name, points in labels.items()
     }

@@ -56,7 +56,14 @@ def visit_rates() -> tuple[Floats, Ints, Ints]:
 
 
 def draw_visits(people: People, period: int, rng: Generator) -> Visits:
-    """Draw every self-directed visit between a prospect's arrival and the end of the period."""
+    """Draw every self-directed visit between a prospect's arrival and the end of the period.
+
+    Parameters
+    ----------
+    people : People
+    period : int
+    rng : Generator
+    """
     rate, code, points = visit_rates()
     week = np.arange(people.week.shape[1])
     begin = people.arrival[:, None] + week * WEEK

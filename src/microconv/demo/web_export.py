@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from numpy.random import Generator
 
 from microconv.demo import catalogue as c
-from microconv.demo.delivery import deliver
-from microconv.demo.lines import hexadecimal, picked, stamped, write_lines
+from microconv.demo.collection import collect
+from microconv.demo.directory import BROWSERS, Directory
+from microconv.demo.json_lines import choose, format_times, random_hexadecimal, write_lines
 from microconv.demo.mail import NEVER
-from microconv.demo.names import BROWSERS, Directory
 from microconv.demo.people import HOUR, Bools, Ints, People
 from microconv.demo.web_rows import IDENTIFY, PAGES, WebRows
 
@@ -28,13 +28,23 @@ SERVER_SIDE = np.array([page.event == "Reply Received" for page in PAGES])
 def write_web_events(
     path: Path, rows: WebRows, kept: Bools, people: People, directory: Directory, rng: Generator
 ) -> dict[str, int]:
-    """Write the rows that are kept, in the order of their receipt; return line counts."""
+    """Write the rows that are kept, in the order of their receipt; return line counts.
+
+    Parameters
+    ----------
+    path : Path
+    rows : WebRows
+    kept : ndarray of bool
+    people : People
+    directory : Directory
+    rng : Generator
+    """
     ids = rng.integers(0, 2**64, (2, len(rows)), dtype=np.uint64)
     browsers = rng.integers(0, 2**64, (2, len(people)), dtype=np.uint64)
-    delivery = deliver(rows.time, kept, len(DAMAGES), rng)
+    collected = collect(rows.time, kept, len(DAMAGES), rng)
     known_from = _known_from(rows, kept, len(people))
     offset = np.array(c.COUNTRY_OFFSETS)[people.country]
-    anonymous = hexadecimal(browsers, (8, 4, 4, 4, 12))
+    anonymous = random_hexadecimal(browsers, (8, 4, 4, 4, 12))
     named = pc.binary_join_element_wise('"', directory.contact, '"', "")
     traits = pc.binary_join_element_wise(
         ',"traits":{"email":"', directory.email, '","name":"', directory.name, '"}}', ""
@@ -49,20 +59,20 @@ def write_web_events(
         local = time + directory.start + offset[who] * MINUTE
         zones = [_zone(minutes) for minutes in c.COUNTRY_OFFSETS]
         return (
-            picked(["", *(f'{{"type":"track","event":"{p.event}"' for p in PAGES),
+            choose(["", *(f'{{"type":"track","event":"{p.event}"' for p in PAGES),
                     '{"type":"identify"'], np.where(identify, len(PAGES) + 1, page + 1)),
             ',"anonymousId":', _either(by_server, "null", _quoted(anonymous.take(owner))),
             ',"userId":', _either(~known, "null", named.take(owner)),
-            ',"messageId":"', hexadecimal(ids[:, row], (8, 4, 4, 4, 12)),
-            '","timestamp":"', stamped(local), picked(zones, people.country[who]),
-            '","receivedAt":"', stamped(received + directory.start), 'Z"',
+            ',"messageId":"', random_hexadecimal(ids[:, row], (8, 4, 4, 4, 12)),
+            '","timestamp":"', format_times(local), choose(zones, people.country[who]),
+            '","receivedAt":"', format_times(received + directory.start), 'Z"',
             _context(page, identify, by_server, people.client[who], who),
-            _either(identify, traits.take(owner), picked(
+            _either(identify, traits.take(owner), choose(
                 [f',"properties":{{{p.properties}}}}}' for p in PAGES], np.maximum(page, 0))),
         )  # fmt: skip
 
-    write_lines(path, delivery, build, DAMAGES)
-    return delivery.counts()
+    write_lines(path, collected, build, DAMAGES)
+    return collected.counts()
 
 
 def _known_from(rows: WebRows, kept: Bools, prospects: int) -> Ints:
@@ -79,9 +89,9 @@ def _context(page: Ints, identify: Bools, by_server: Bools, client: Ints, who: I
     home = f',"context":{{"page":{{"url":"{c.HOST}/"}},"userAgent":"'
     networks = [f'","ip":"203.0.113.{host}"}}' for host in range(1, 255)]
     seen = pc.binary_join_element_wise(
-        picked([home, *urls], np.where(identify, 0, page + 1)),
-        picked(BROWSERS, client),
-        picked(networks, who % len(networks)),
+        choose([home, *urls], np.where(identify, 0, page + 1)),
+        choose(BROWSERS, client),
+        choose(networks, who % len(networks)),
         "",
     )
     return _either(by_server, ',"context":{"library":{"name":"help-desk","version":"2.3"}}', seen)

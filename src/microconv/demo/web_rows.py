@@ -1,4 +1,4 @@
-"""What the website tracks: the pages of every visit, and when it learns who the visitor is."""
+"""Calls that the website tracks: pages of every visit, and identification of visitors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.random import Generator
 
 from microconv.demo import catalogue as c
 from microconv.demo.goals import DONE, FAILED, LEFT, Decisions, is_click
-from microconv.demo.offers import FOOTER, GOAL, VISIT, Chances
+from microconv.demo.opportunities import FOOTER, GOAL, VISIT, Opportunities
 from microconv.demo.people import DAY, SECOND, Bools, Ints, People
 from microconv.demo.visits import Visits
 
@@ -67,13 +67,26 @@ class _Sessions:
 
 
 def list_web_rows(
-    people: People, visits: Visits, chances: Chances, decisions: Decisions, rng: Generator
+    people: People,
+    visits: Visits,
+    opportunities: Opportunities,
+    decisions: Decisions,
+    rng: Generator,
 ) -> WebRows:
-    """List every call that the website sends, as if nobody converted."""
-    sessions = _sessions(visits, chances, decisions)
+    """List every call that the website sends, as if nobody converted.
+
+    Parameters
+    ----------
+    people : People
+    visits : Visits
+    opportunities : Opportunities
+    decisions : Decisions
+    rng : Generator
+    """
+    sessions = _sessions(visits, opportunities, decisions)
     parts = [
         _pages(sessions), _retries(sessions, rng), _wanderings(sessions, rng),
-        _before_arrival(people, rng), _identifications(people, chances, decisions),
+        _before_arrival(people, rng), _identifications(people, opportunities, decisions),
     ]  # fmt: skip
     return WebRows(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
@@ -82,29 +95,29 @@ Part = tuple[Ints, Ints, Ints, Ints]
 """Prospect, time, page and message of some rows."""
 
 
-def _sessions(visits: Visits, chances: Chances, decisions: Decisions) -> _Sessions:
+def _sessions(visits: Visits, opportunities: Opportunities, decisions: Decisions) -> _Sessions:
     """List the visits that show on the website: their own, and those that messages led to."""
     outcome = decisions.outcome
     unfinished = visits.reached < N_POINTS[visits.step]
-    on_page = np.array([not message.clicked for message in c.MESSAGES])[chances.message]
-    goal = (chances.origin == GOAL) & on_page & np.isin(outcome, (LEFT, FAILED, DONE))
-    own = (chances.origin == VISIT) & np.isin(outcome, (FAILED, DONE))
+    on_page = np.array([not message.clicked for message in c.MESSAGES])[opportunities.message]
+    goal = (opportunities.origin == GOAL) & on_page & np.isin(outcome, (LEFT, FAILED, DONE))
+    own = (opportunities.origin == VISIT) & np.isin(outcome, (FAILED, DONE))
     shown = np.flatnonzero(goal | own)
-    reached = np.where(outcome == LEFT, chances.reached, N_POINTS[chances.step])[shown]
+    reached = np.where(outcome == LEFT, opportunities.reached, N_POINTS[opportunities.step])[shown]
     failed = outcome[shown] == FAILED
     none = np.full(int(unfinished.sum()), NO_MESSAGE)
     return _Sessions(
-        prospect=np.append(chances.prospect[shown], visits.prospect[unfinished]),
-        time=np.append(chances.time[shown], visits.time[unfinished]),
-        step=np.append(chances.step[shown], visits.step[unfinished]),
+        prospect=np.append(opportunities.prospect[shown], visits.prospect[unfinished]),
+        time=np.append(opportunities.time[shown], visits.time[unfinished]),
+        step=np.append(opportunities.step[shown], visits.step[unfinished]),
         reached=np.append(reached - failed, visits.reached[unfinished]),
         failed=np.append(failed, none == 0),
-        message=np.append(chances.message[shown], none),
+        message=np.append(opportunities.message[shown], none),
     )
 
 
 def _pages(sessions: _Sessions) -> Part:
-    """Send the pages of each visit up to the point that it reached."""
+    """List the pages of each visit up to the point that it reached."""
     step = sessions.step
     count = N_PAGES[step] - N_POINTS[step] + sessions.reached
     owner = np.repeat(np.arange(len(step)), count)
@@ -115,7 +128,7 @@ def _pages(sessions: _Sessions) -> Part:
 
 
 def _retries(sessions: _Sessions, rng: Generator) -> Part:
-    """Send the last page again and again where the form cannot be sent."""
+    """List the repeats of the last page where the form cannot be sent."""
     failed = np.flatnonzero(sessions.failed)
     owner = np.repeat(failed, rng.integers(3, 8, len(failed)))
     first = np.append(True, owner[1:] != owner[:-1]) if len(owner) else np.empty(0, bool)
@@ -127,7 +140,7 @@ def _retries(sessions: _Sessions, rng: Generator) -> Part:
 
 
 def _wanderings(sessions: _Sessions, rng: Generator) -> Part:
-    """Send other pages looked at before."""
+    """List other pages viewed before."""
     owner = np.repeat(np.arange(len(sessions.time)), rng.poisson(WANDERINGS, len(sessions.time)))
     longest = np.array([s.pages[0].before if s.pages else 0.0 for s in c.STEPS])
     lead = (longest[sessions.step[owner]] * SECOND).astype(np.int64)
@@ -137,25 +150,27 @@ def _wanderings(sessions: _Sessions, rng: Generator) -> Part:
 
 
 def _before_arrival(people: People, rng: Generator) -> Part:
-    """Send pages that visitors looked at before a form made prospects of them."""
+    """List pages that visitors viewed before they became prospects by a form."""
     owner = np.flatnonzero(~people.outbound)
     wait = (rng.exponential(2.0, len(owner)) * DAY).astype(np.int64) + 60 * SECOND
     page = len(PAGES) - len(OTHER_PAGES) + rng.integers(0, len(OTHER_PAGES), len(owner))
     return owner, people.arrival[owner] - wait, page, np.full(len(owner), NO_MESSAGE)
 
 
-def _identifications(people: People, chances: Chances, decisions: Decisions) -> Part:
+def _identifications(people: People, opportunities: Opportunities, decisions: Decisions) -> Part:
     """Identify browsers: by the form that made a prospect, by other forms, by imports' clicks."""
     inbound = np.flatnonzero(~people.outbound)
-    forms = np.array([step.form for step in c.STEPS])[chances.step]
-    in_mail = np.array([message.clicked for message in c.MESSAGES])[chances.message]
-    in_mail = (chances.origin == FOOTER) | ((chances.origin == GOAL) & in_mail)
+    forms = np.array([step.form for step in c.STEPS])[opportunities.step]
+    in_mail = np.array([message.clicked for message in c.MESSAGES])[opportunities.message]
+    in_mail = (opportunities.origin == FOOTER) | ((opportunities.origin == GOAL) & in_mail)
     sent = np.flatnonzero((decisions.outcome == DONE) & forms & ~in_mail)
-    imported = people.outbound[chances.prospect]
-    clicked = np.flatnonzero(is_click(chances, decisions.outcome) & imported)
-    followed = chances.clicked[clicked] + SECOND
-    time = np.concatenate([people.arrival[inbound], chances.time[sent], followed])
-    prospect = np.concatenate([inbound, chances.prospect[sent], chances.prospect[clicked]])
+    imported = people.outbound[opportunities.prospect]
+    clicked = np.flatnonzero(is_click(opportunities, decisions.outcome) & imported)
+    followed = opportunities.clicked[clicked] + SECOND
+    time = np.concatenate([people.arrival[inbound], opportunities.time[sent], followed])
+    prospect = np.concatenate(
+        [inbound, opportunities.prospect[sent], opportunities.prospect[clicked]]
+    )
     none = np.full(len(inbound), NO_MESSAGE)
-    message = np.concatenate([none, chances.message[sent], chances.message[clicked]])
+    message = np.concatenate([none, opportunities.message[sent], opportunities.message[clicked]])
     return prospect, time, np.full(len(time), IDENTIFY), message

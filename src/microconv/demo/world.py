@@ -1,4 +1,4 @@
-"""One world from its settings: who lives in it, what they do, who converts."""
+"""A simulated world: its prospects, what they do, and who converts."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import numpy as np
 
 from microconv.demo import catalogue as c
 from microconv.demo.goals import DONE, Decisions, decide
-from microconv.demo.hazard import Spans, convert, hazard_of, lay_spans
+from microconv.demo.hazard import Spans, convert, hazard_of, list_spans
 from microconv.demo.mail import Mail, send_mail
-from microconv.demo.offers import Chances, list_chances
-from microconv.demo.outcomes import Fates, draw_fates
+from microconv.demo.opportunities import Opportunities, list_opportunities
+from microconv.demo.outcomes import Outcomes, draw_outcomes
 from microconv.demo.people import DAY, Bools, Floats, Ints, People, draw_people
-from microconv.demo.streams import Streams
+from microconv.demo.random_streams import Streams
 from microconv.demo.visits import Visits, draw_visits
 from microconv.settings import SimulateSettings
 
 
 @dataclass(frozen=True)
-class Story:
-    """All that happens in a world, before anybody writes it down.
+class SimulatedWorld:
+    """Everything that happens in a world.
 
     Attributes
     ----------
@@ -37,10 +37,10 @@ class Story:
     period: int
     streams: Streams
     people: People
-    fates: Fates
+    outcomes: Outcomes
     mail: Mail
     visits: Visits
-    chances: Chances
+    opportunities: Opportunities
     decisions: Decisions
     spans: Spans
     hazard: Floats
@@ -49,22 +49,26 @@ class Story:
     @property
     def until(self) -> Ints:
         """End of each prospect's time at risk: conversion, disqualification or the last day."""
-        last = np.minimum(self.fates.disqualified, self.period)
+        last = np.minimum(self.outcomes.disqualified, self.period)
         return np.asarray(np.minimum(self.converted, last))
 
     def happens(self, prospect: Ints, message: Ints, time: Ints) -> Bools:
-        """Say which of the rows drawn as if nobody converted do happen, and within the period.
+        """Return which rows, drawn as if nobody converted, happen, and within the period.
 
         Whoever converts gets no further message, so nothing follows from one;
         visits go on.
+
+        Parameters
+        ----------
+        prospect, message, time : ndarray of int64
         """
         sent = self.mail.sent[prospect, np.maximum(message, 0)]
         stands = (message < 0) | (sent < self.converted[prospect])
         return stands & (time >= 0) & (time < self.period)
 
 
-def tell_story(settings: SimulateSettings, *, effect: float | None = None) -> Story:
-    """Let a world happen.
+def simulate_world(settings: SimulateSettings, *, effect: float | None = None) -> SimulatedWorld:
+    """Simulate a world.
 
     Parameters
     ----------
@@ -78,18 +82,28 @@ def tell_story(settings: SimulateSettings, *, effect: float | None = None) -> St
     period = settings.days * DAY
     streams = Streams.of(settings.seed)
     people = draw_people(settings.prospects, period, streams, scanners=settings.scanner_share)
-    fates = draw_fates(people, streams.outcomes)
-    mail = send_mail(people, fates.disqualified, streams.mail)
+    outcomes = draw_outcomes(people, streams.outcomes)
+    mail = send_mail(people, outcomes.disqualified, streams.mail)
     visits = draw_visits(people, period, streams.visits)
-    chances = list_chances(people, mail, visits, period, streams.goals)
-    decisions = decide(chances, len(people))
+    opportunities = list_opportunities(people, mail, visits, period, streams.goals)
+    decisions = decide(opportunities, len(people))
     done = decisions.outcome == DONE
-    at_risk_until = np.minimum(fates.disqualified, period)
-    steps = chances.prospect[done], chances.time[done], chances.step[done]
-    spans = lay_spans(people, *steps, at_risk_until)
+    at_risk_until = np.minimum(outcomes.disqualified, period)
+    steps = opportunities.prospect[done], opportunities.time[done], opportunities.step[done]
+    spans = list_spans(people, *steps, at_risk_until)
     strength = world.effect if effect is None else effect
     hazard = hazard_of(people, spans, world, effect=strength)
-    converted = convert(spans, hazard, fates.threshold)
-    return Story(
-        period, streams, people, fates, mail, visits, chances, decisions, spans, hazard, converted
+    converted = convert(spans, hazard, outcomes.threshold)
+    return SimulatedWorld(
+        period,
+        streams,
+        people,
+        outcomes,
+        mail,
+        visits,
+        opportunities,
+        decisions,
+        spans,
+        hazard,
+        converted,
     )

@@ -1,4 +1,4 @@
-"""Everything that a prospect might do, in time order: goals of opened messages, links, visits."""
+"""Opportunities to do a step, in time order: goals of opened messages, links, visits."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from microconv.demo.people import CLIENTS, SECOND, WEEK, Bools, Floats, Ints, Pe
 from microconv.demo.visits import Visits
 
 GOAL, FOOTER, VISIT = range(3)
-"""Where a chance comes from: a message's goal link, its footer's link, a visit of one's own."""
+"""Origins: the goal link of a message, the link in its footer, a visit."""
 
 
 @dataclass(frozen=True)
-class Chances:
-    """One entry per chance to do a step, sorted by prospect and time.
+class Opportunities:
+    """One entry per opportunity to do a step, sorted by prospect and time.
 
     Attributes
     ----------
@@ -57,14 +57,23 @@ class Chances:
     fails: Bools
 
     def __len__(self) -> int:
-        """Return the number of chances."""
+        """Return the number of opportunities."""
         return len(self.time)
 
 
-def list_chances(
+def list_opportunities(
     people: People, mail: Mail, visits: Visits, period: int, rng: Generator
-) -> Chances:
-    """Gather every chance before the end of the period."""
+) -> Opportunities:
+    """Return every opportunity before the end of the period.
+
+    Parameters
+    ----------
+    people : People
+    mail : Mail
+    visits : Visits
+    period : int
+    rng : Generator
+    """
     parts = [_goals(people, mail, rng), _footers(mail, rng), _visits(visits)]
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
     within = columns[1] < period
@@ -77,7 +86,7 @@ def list_chances(
     mood += c.GOAL_WEEK * people.week[prospect, week]
     awkward = people.client[prospect] == CLIENTS.index(c.FRICTION_CLIENT)
     assessed = step == c.CODE["solution_assessment"]
-    return Chances(
+    return Opportunities(
         prospect=prospect,
         time=time,
         step=step,
@@ -138,5 +147,5 @@ def _visits(visits: Visits) -> list[Ints | Floats]:
 
 
 def pages_last(step: c.Step) -> float:
-    """Say how many seconds a visit for this step takes, from the first page to the last."""
+    """Return how many seconds a visit for this step takes, from the first page to the last."""
     return step.pages[0].before if step.pages else 0.0

@@ -1,4 +1,4 @@
-"""How rows reach an export: most at once, some late, some twice, some damaged."""
+"""Lines of an export as they arrive: most promptly, some late, duplicated or malformed."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from microconv.demo.people import DAY, HOUR, SECOND, Bools, Ints
 
 
 @dataclass(frozen=True)
-class Delivery:
+class CollectedLines:
     """The lines of a file, in their order.
 
     Attributes
     ----------
     row : ndarray of int64, shape (n_lines,)
-        The row that each line tells of.
+        The row of each line.
     received : ndarray of int64
-        When the collector took it.
+        When the collector received it.
     damage : ndarray of int64
-        0 for a whole line, else the number of what is wrong with it. A row of
-        which a damaged copy arrived also arrived whole.
+        0 for a valid line, else the number of its damage. A row with a damaged line
+        also has a valid one.
     duplicates : int
-        How many whole lines tell of a row for the second time.
+        Number of valid lines that repeat a row.
     """
 
     row: Ints
@@ -34,7 +34,7 @@ class Delivery:
     duplicates: int
 
     def counts(self) -> dict[str, int]:
-        """Count lines, what they tell of, repeats and damaged ones."""
+        """Return the numbers of lines, rows, duplicates and malformed lines."""
         malformed = int((self.damage > 0).sum())
         return {
             "lines": len(self.row),
@@ -44,10 +44,10 @@ class Delivery:
         }
 
 
-def deliver(
+def collect(
     time: Ints, kept: Bools, damages: int, rng: Generator, *, late_share: float = c.LATE_SHARE
-) -> Delivery:
-    """Send rows to the collector.
+) -> CollectedLines:
+    """Return the lines in which rows arrive at the collector.
 
     Random numbers are drawn for every row, kept or not, so that what is kept
     arrives as it would have among others.
@@ -74,4 +74,4 @@ def deliver(
     damage = np.zeros(len(row), dtype=np.int64)
     damage[len(row) - len(damaged_rows) :] = kind[damaged_rows]
     order = np.lexsort((damage, row, at))
-    return Delivery(row[order], at[order], damage[order], len(twice_rows))
+    return CollectedLines(row[order], at[order], damage[order], len(twice_rows))

@@ -1,4 +1,4 @@
-"""Names, addresses and identifiers: plainly invented, built from short lists."""
+"""Invented names, e-mail addresses and ids of the prospects."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MAIL_PROGRAMS = (
 
 @dataclass(frozen=True)
 class Directory:
-    """What the exports call each prospect, and when the world begins.
+    """Names and ids of each prospect in the exports, and the start of the simulation.
 
     Attributes
     ----------
@@ -56,7 +56,13 @@ class Directory:
 
     @classmethod
     def of(cls, people: People, start: int) -> Directory:
-        """Name everybody; the numbers decide, no chance is involved."""
+        """Return names and ids, which follow from the prospects' numbers.
+
+        Parameters
+        ----------
+        people : People
+        start : int
+        """
         number = np.arange(len(people))
         first = _cycled(FIRST_NAMES, number * 7)
         last = _cycled(LAST_NAMES, number * 5 // 3)

@@ -1,4 +1,4 @@
-"""Random numbers, one stream per purpose: switching one thing off leaves the rest as it was."""
+"""One random generator per purpose: switching one thing off leaves the others as they were."""
 
 from __future__ import annotations
 

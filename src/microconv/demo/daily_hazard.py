@@ -1,4 +1,4 @@
-"""The true hazard, day by day: what a model that knew everything would rank by."""
+"""The true hazard per prospect and day, which a perfect model would rank by."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from microconv.demo.directory import Directory
 from microconv.demo.hazard import Spans, cumulated
-from microconv.demo.names import Directory
 from microconv.demo.people import DAY, Floats, Ints
-from microconv.demo.world import Story
+from microconv.demo.world import SimulatedWorld
 
 BLOCK = 20_000
 """Prospects per row group."""
@@ -32,10 +32,19 @@ integral over the rest of the day while at risk, so that the sum over all rows
 is the expected number of conversions."""
 
 
-def write_hazard(path: Path, story: Story, directory: Directory) -> float:
-    """Write the hazard of every day at risk and return the sum of `expected`."""
-    people, until = story.people, story.until
-    line = _Integral(story.spans, story.hazard, cumulated(story.spans, story.hazard))
+def write_hazard(path: Path, simulated: SimulatedWorld, directory: Directory) -> float:
+    """Write the hazard of every day at risk and return the sum of `expected`.
+
+    Parameters
+    ----------
+    path : Path
+    simulated : SimulatedWorld
+    directory : Directory
+    """
+    people, until = simulated.people, simulated.until
+    line = _Integral(
+        simulated.spans, simulated.hazard, cumulated(simulated.spans, simulated.hazard)
+    )
     total = 0.0
     with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
         for first in range(0, len(people), BLOCK):

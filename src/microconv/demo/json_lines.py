@@ -1,4 +1,4 @@
-"""Writing millions of JSON lines: strings joined column by column, a block at a time."""
+"""JSON lines, written in blocks by joining strings column by column."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from microconv.demo.delivery import Delivery
+from microconv.demo.collection import CollectedLines
 from microconv.demo.people import Bits, Ints
 
 BLOCK = 50_000
@@ -22,16 +22,16 @@ Damage = Callable[[str], bytes]
 
 def write_lines(
     path: Path,
-    delivery: Delivery,
+    collected: CollectedLines,
     build: Callable[[Ints, Ints], Sequence[pa.Array | str]],
     damages: Sequence[Damage],
 ) -> None:
-    """Write the lines of a delivery.
+    """Write the lines of a collected.
 
     Parameters
     ----------
     path : Path
-    delivery : Delivery
+    collected : CollectedLines
     build : callable
         Takes rows and instants of receipt, gives the pieces of their lines in
         order: texts that all share, or one array of strings per piece.
@@ -39,17 +39,17 @@ def write_lines(
         What damage 1, 2, … does to a line.
     """
     with path.open("wb") as file:
-        for start in range(0, len(delivery.row), BLOCK):
+        for start in range(0, len(collected.row), BLOCK):
             block = slice(start, start + BLOCK)
-            lines = joined(build(delivery.row[block], delivery.received[block]))
-            damage = delivery.damage[block]
+            lines = join_pieces(build(collected.row[block], collected.received[block]))
+            damage = collected.damage[block]
             if damage.any():
                 file.write(_damaged(lines, damage, damages))
             else:
                 file.write(_content(lines))
 
 
-def joined(pieces: Sequence[pa.Array | str]) -> pa.Array:
+def join_pieces(pieces: Sequence[pa.Array | str]) -> pa.Array:
     """Join the pieces of every line and end it."""
     return pc.binary_join_element_wise(*pieces, "\n", "")
 
@@ -70,24 +70,42 @@ def _damaged(lines: pa.Array, damage: Ints, damages: Sequence[Damage]) -> bytes:
     return bytes(_content(mended))
 
 
-def picked(words: Sequence[str], codes: Ints) -> pa.Array:
-    """Write one of several words per row."""
+def choose(words: Sequence[str], codes: Ints) -> pa.Array:
+    """Return one of several words per row.
+
+    Parameters
+    ----------
+    words : sequence of str
+    codes : ndarray of int64
+    """
     return pa.array(words, pa.string()).take(pa.array(codes))
 
 
-def numbered(values: Ints) -> pa.Array:
-    """Write integers."""
+def format_numbers(values: Ints) -> pa.Array:
+    """Return integers as text."""
     return pa.array(values).cast(pa.string())
 
 
-def stamped(instants: Ints, *, separator: str = "T") -> pa.Array:
-    """Write µs since 1970 to the millisecond, as ``2024-01-31T09:30:00.250``."""
+def format_times(instants: Ints, *, separator: str = "T") -> pa.Array:
+    """Return µs since 1970 as text to the millisecond, as ``2024-01-31T09:30:00.250``.
+
+    Parameters
+    ----------
+    instants : ndarray of int64
+    separator : str
+    """
     text = pa.array(instants // 1000).cast(pa.timestamp("ms")).cast(pa.string())
     return pc.binary_replace_slice(text, 10, 11, separator).cast(pa.string())
 
 
-def token(values: Bits, letters: int) -> pa.Array:
-    """Write random 64-bit numbers as a text of so many letters, 6 bits each."""
+def random_ids(values: Bits, letters: int) -> pa.Array:
+    """Return random 64-bit numbers as texts of so many letters, 6 bits each.
+
+    Parameters
+    ----------
+    values : ndarray of uint64
+    letters : int
+    """
     rows = len(values[0])
     text = np.empty((rows, letters), np.uint8)
     for place in range(letters):
@@ -96,8 +114,14 @@ def token(values: Bits, letters: int) -> pa.Array:
     return _fixed(text)
 
 
-def hexadecimal(values: Bits, groups: Sequence[int]) -> pa.Array:
-    """Write random 64-bit numbers in groups of hexadecimal digits, as a UUID is."""
+def random_hexadecimal(values: Bits, groups: Sequence[int]) -> pa.Array:
+    """Return random 64-bit numbers in groups of hexadecimal digits, as a UUID is.
+
+    Parameters
+    ----------
+    values : ndarray of uint64
+    groups : sequence of int
+    """
     digits = np.frombuffer(b"0123456789abcdef", np.uint8)
     text = np.full((len(values[0]), sum(groups) + len(groups) - 1), ord("-"), np.uint8)
     dashes = {sum(groups[:k]) + k - 1 for k in range(1, len(groups))}
