@@ -149,7 +149,7 @@ def run_step(step: str, log: EventLog, model: ProspectModel, settings: Settings,
         ask = partial(score_bucket, log, task=task)
         with open_engine(settings.engine) as engine:
             found = merge_buckets(engine.map_buckets(ask, log.buckets, codec=SCORES), LIMIT)
-        best = found.candidates.explained(model, most=3, texts=None)
+        best = task.explain(found.candidates)
         np.save(out / "probability.npy", found.probability)
         best.rows.to_parquet(out / "list.parquet")
 

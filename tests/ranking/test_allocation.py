@@ -1,3 +1,5 @@
+"""Selection by capacity, one contact per account and exploration slots."""
+
 from __future__ import annotations
 
 from collections import Counter

@@ -1,3 +1,5 @@
+"""Events of every accepted kind give the same list."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Formats of values and of text from data."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Grades are fixed thresholds on the probability."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""What makes a list wrong is an error; what makes it doubtful is a note."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""The files of a list and its manifest."""
+
 from __future__ import annotations
 
 import csv

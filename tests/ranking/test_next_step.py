@@ -1,3 +1,5 @@
+"""Stage, last activity and the next step, by hand and against an oracle."""
+
 from __future__ import annotations
 
 import tracemalloc

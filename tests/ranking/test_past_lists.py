@@ -1,3 +1,5 @@
+"""A past list is read only if it matches its manifest."""
+
 from __future__ import annotations
 
 import json

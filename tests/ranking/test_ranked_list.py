@@ -1,9 +1,12 @@
+"""The table of the list: columns, order, types, percentiles."""
+
 from __future__ import annotations
 
 from datetime import timedelta
 
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import percentileofscore
@@ -77,3 +80,13 @@ def test_everyone_is_accounted_for() -> None:
     ranking = Ranking(ROWS, AS_OF, timedelta(days=30), scored=3, left_out=left_out)
     assert ranking.prospects == 10
     assert ranking.known == 6
+
+
+def test_a_column_without_a_place_on_the_list_is_an_error() -> None:
+    """A column that is computed and not declared would otherwise be lost silently."""
+    with pytest.raises(ValueError, match=r"no place for \['win_back_score'\]"):
+        build_list(ROWS.assign(win_back_score=1.0), EVERYONE, grades=None)
+    team = build_list(
+        ROWS.assign(team="north"), EVERYONE, grades=None, capacity_columns=("team", "owner")
+    )
+    assert team.columns.tolist()[2:5] == ["owner", "team", "probability"]

@@ -1,4 +1,4 @@
-"""The editable table of texts: the package's own is sound, and a bad edit is one clear sentence."""
+"""The table of reason texts: the built-in one is sound, and a bad edit gives one clear error."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Reasons add up to the log-odds and name the strongest subjects."""
+
 from __future__ import annotations
 
 from dataclasses import replace

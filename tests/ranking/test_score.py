@@ -1,3 +1,5 @@
+"""`score`: who is listed, in which order, and how the others are counted."""
+
 from __future__ import annotations
 
 from datetime import timedelta

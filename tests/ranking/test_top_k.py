@@ -1,3 +1,5 @@
+"""The order of the list, merging buckets, and contacts."""
+
 from __future__ import annotations
 
 from datetime import timedelta

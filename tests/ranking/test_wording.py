@@ -1,3 +1,5 @@
+"""What feature values read like in reasons."""
+
 from __future__ import annotations
 
 from pathlib import Path

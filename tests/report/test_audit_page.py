@@ -55,11 +55,11 @@ def test_the_page_says_what_was_found(findings):
     page = audit_page(findings)
     for said in (
         "Train a new model now? No.",
-        "Could not be used: 1 of the lists",
-        "had learnt from what came after them: 1 of the lists",
+        "Could not be read: 1 list",
+        "trained on later outcomes: 1 list",
         "3 rows have no outcome: no longer in the log",
-        "<strong>more than promised</strong>",
-        "stand for 900",
+        "<strong>higher than predicted</strong>",
+        "drawn at random from the 900 below the cut",
         "4.0 times as often",
         "count.pricing.30d",
         "1,234",
@@ -82,4 +82,4 @@ def test_an_audit_before_any_window_has_closed_is_a_page_too(findings):
     answer = {"answer": "unknown", "reasons": ["No list's outcome window has closed yet."]}
     page = audit_page(findings | nothing | empty | {"retrain": answer})
     assert "Train a new model now? Unknown." in page
-    assert "as their windows close later: 1 of the lists, the last on 19 Jun 2024" in page
+    assert "outcome window is still open: 1 list, the last until 19 Jun 2024" in page

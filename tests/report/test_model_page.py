@@ -1,3 +1,5 @@
+"""The model card."""
+
 from __future__ import annotations
 
 import copy
@@ -15,7 +17,7 @@ from worlds.reports import FACTS, MODEL_SCOPE, evaluation
 def html() -> str:
     """Write the page once."""
     found = evaluation()
-    return model_page(found.report, found.plots, facts=FACTS, about=MODEL_SCOPE, status="preview")
+    return model_page(found.report, found.plots, facts=FACTS, scope=MODEL_SCOPE, status="preview")
 
 
 def test_every_model_stands_beside_its_baselines(html: str) -> None:
@@ -32,9 +34,9 @@ def test_the_verdict_the_folds_and_what_was_left_out_are_told(html: str) -> None
     """Good or bad: the page says what the evaluation says."""
     report = evaluation().report
     assert report["verdict"]["summary"][:40] in html
-    for piece in ("2024-03-04", "1 Jan 2024 to 15 Jan 2024", "4 Mar 2024", "1,234 questions"):
+    for piece in ("2024-03-04", "1 Jan 2024 to 15 Jan 2024", "4 Mar 2024", "1,234 rows"):
         assert piece in html, piece
-    assert "The model opens was left out: the journey has no step that opens" in html
+    assert "Baseline opens was left out: the journey has no step that opens" in html
 
 
 def test_the_charts_are_drawings_inside_the_page(html: str) -> None:
@@ -51,7 +53,7 @@ def test_the_charts_are_drawings_inside_the_page(html: str) -> None:
 
 
 def test_a_chart_shows_the_numbers_it_is_given() -> None:
-    """A point at (10 %, 20 %) of a square chart from 0 to 21 % lies where arithmetic puts it."""
+    """A point at (10%, 20%) of a square chart from 0 to 21% lies where arithmetic puts it."""
     bins = pd.DataFrame(
         {"model": ["ensemble"] * 2, "bin": [0, 1], "rows": [9, 9], "predicted": [0.0, 0.1],
          "observed": [0.0, 0.2]}
@@ -87,7 +89,7 @@ def test_the_same_numbers_make_the_same_page(html: str) -> None:
     """A second run of the pipeline must find nothing changed."""
     found = evaluation()
     assert (
-        model_page(found.report, found.plots, facts=FACTS, about=MODEL_SCOPE, status="preview")
+        model_page(found.report, found.plots, facts=FACTS, scope=MODEL_SCOPE, status="preview")
         == html
     )
 
@@ -98,7 +100,7 @@ def test_figures_that_do_not_exist_are_dashes() -> None:
     gone = {"value": None, "reason": "nobody converted"}
     report["models"]["ensemble"]["folds"]["2024-03-04"]["auc"] = gone
     report["models"]["recency"]["pooled"]["lift"] = gone
-    html = model_page(report, evaluation().plots, facts=FACTS, about=MODEL_SCOPE, status="preview")
+    html = model_page(report, evaluation().plots, facts=FACTS, scope=MODEL_SCOPE, status="preview")
     assert "None" not in html
     assert ">–<" in html
 
@@ -116,21 +118,21 @@ def test_the_card_names_alarms_with_what_they_mean_and_nothing_in_them_is_markup
         "figures": {},
     }
     report = {**found.report, "leakage_checks": [alarm]}
-    page = model_page(report, found.plots, facts=FACTS, about=MODEL_SCOPE, status="preview")
-    for piece in ("FAILED", "88% of <code>&lt;script&gt;", "Somebody knew. Ask them when."):
+    page = model_page(report, found.plots, facts=FACTS, scope=MODEL_SCOPE, status="preview")
+    for piece in ("Failed:", "88% of <code>&lt;script&gt;", "Somebody knew. Ask them when."):
         assert piece in page
     assert "&lt;script&gt;" in page
     assert "<script" not in page
-    assert "not to be believed while a leakage check fails" in page
+    assert "Do not rely on its figures while a leakage check fails" in page
 
 
 def test_the_card_says_what_is_asked_of_whom_and_what_is_not_known(html: str) -> None:
     """Intended use and limits come from the model's own settings."""
-    assert "reaches deal_won in the 30 days after" in html
-    assert "did something in the last 60 days" in html
+    assert "reaches deal won within 30 days of a date" in html
+    assert "active in the last 60 days" in html
     assert "321 columns of the families counts, recency" in html
     assert "Reasons are associations" in html
-    assert "<code>not_checked</code>" in html  # these predictions come without findings
+    assert "not checked" in html  # these predictions come without diagnostics
 
 
 def test_probes_stand_on_the_card_with_their_intervals() -> None:
@@ -142,10 +144,10 @@ def test_probes_stand_on_the_card_with_their_intervals() -> None:
         "shuffled_labels": {"value": 0.501, "low": 0.48, "high": 0.52},
     }
     report = {**found.report, "leakage_diagnostics": {"probes": probes}}
-    page = model_page(report, found.plots, facts=FACTS, about=MODEL_SCOPE, status="preview")
+    page = model_page(report, found.plots, facts=FACTS, scope=MODEL_SCOPE, status="preview")
     assert "0.690 to 0.730" in page
-    assert "outcomes dealt at random" in page
-    assert "the attributes alone" not in page
+    assert "shuffled labels" in page
+    assert "attributes only" not in page
 
 
 def segment(name: str, **more: object) -> dict[str, object]:
@@ -181,14 +183,14 @@ def test_segments_stand_on_the_card_and_those_with_too_few_say_so() -> None:
            "reason": "3 of 40 rows converted; too few to test"}  # fmt: skip
     right = segment("partner_list", miscalibrated=False, predicted_rate=0.0749)
     report = found.report | {"segments": [few, segment("webinar"), right]}
-    html = model_page(report, found.plots, facts=FACTS, about=MODEL_SCOPE, status="preview")
-    table = html.split("Do the probabilities come true everywhere?")[1].split("</table>")[0]
-    assert "1 of them is off by more than chance explains" in table
+    html = model_page(report, found.plots, facts=FACTS, scope=MODEL_SCOPE, status="preview")
+    table = html.split("Calibration by segment")[1].split("</table>")[0]
+    assert "1 segment is miscalibrated by more than chance explains" in table
     assert "&lt;b&gt;decision" in table
     assert "<b>" not in table
     assert "too few: 3 of 40 rows converted" in table
-    for cell in ("5.2\xa0%", "7.5\xa0%", "0.91", "0.52 to 1.31", "0.0231", "0.0207"):
+    for cell in ("5.2%", "7.5%", "0.91", "0.52 to 1.31", "0.0231", "0.0207"):
         assert cell in table, cell
-    assert table.count("<strong>off</strong>: too low on the whole") == 1
+    assert table.count("<strong>too low</strong> overall") == 1
     assert table.count("within chance") == 1
     assert "partner list" in table

@@ -71,9 +71,9 @@ def test_rows_are_found_filtered_and_sorted_with_the_keyboard_too(browser, tmp_p
     page.get_by_role("button", name="Show all").click()
     page.wait_for_function("document.querySelector('[role=status]').textContent[0] === '1'")
     assert shown(page) == 12
-    page.get_by_label("Find").fill("EXAMPLE 11")
+    page.get_by_label("Search").fill("EXAMPLE 11")
     assert shown(page) == 1
-    page.get_by_label("Find").fill("")
+    page.get_by_label("Search").fill("")
     page.get_by_role("button", name="Rank").focus()
     page.keyboard.press("Enter")
     first = page.locator("table.prospects tbody tr").first
@@ -82,7 +82,7 @@ def test_rows_are_found_filtered_and_sorted_with_the_keyboard_too(browser, tmp_p
 
 
 def test_a_row_opens_to_its_reasons_steps_and_next_step(browser, tmp_path) -> None:
-    """By hand: e^0.7 is 2.01 and e^-0.68 is 0.51; a step of 25 % a person's; 3 before, 7 mails."""
+    """By hand: e^0.7 is 2.01, e^-0.68 is 0.51; one step probably a scan; 3 before, 7 mails."""
     frame = list_of("Ada", "Bob", next_step_reason=["associated with 2.1 times the rate"] * 2)
     page = browser.new_page()
     page.goto(write(with_details(frame), tmp_path / "p.html").as_uri())
@@ -91,11 +91,11 @@ def test_a_row_opens_to_its_reasons_steps_and_next_step(browser, tmp_path) -> No
     button.click()
     text = " ".join(region(page, "Bob").inner_text().split())
     for piece in (
-        "for: × 2.01 visited pricing 2 days ago", "against: × 0.51 visited pricing 2 days ago",
-        "Everything else together: × 0.90.",
-        "31 May 2024, 23:00 pricing visit via A checklist · nurture 25 % likely a person",
-        "30 May 2024, 23:00 pricing visit via A checklist · nurture Besides: 3 earlier steps. "
-        "7 times something was sent, delivered or opened.",
+        "raises: × 2.01 visited pricing 2 days ago", "lowers: × 0.51 visited pricing 2 days ago",
+        "All other factors: × 0.90",
+        "31 May 2024, 23:00 pricing visit via A checklist · nurture probably an automated scan",
+        "30 May 2024, 23:00 pricing visit via A checklist · nurture Also: 3 earlier activities. "
+        "7 email events (sent, delivered, opened).",
         "case study associated with 2.1 times the rate",
     ):  # fmt: skip
         assert piece in text, piece
@@ -104,14 +104,14 @@ def test_a_row_opens_to_its_reasons_steps_and_next_step(browser, tmp_path) -> No
     assert page.locator("tr.details").count() == 0
 
 
-def test_weaker_reasons_fold_away(browser, tmp_path) -> None:
+def test_further_reasons_fold_away(browser, tmp_path) -> None:
     """Thirty reasons at once are none: eight stand there, and 22 for whoever asks."""
     page = browser.new_page()
     frame = with_details(list_of("Ada"), [told(reasons=30)])
     page.goto(write(frame, tmp_path / "p.html").as_uri())
     page.get_by_role("button", name="Ada", exact=True).click()
     assert region(page, "Ada").locator(".reasons li:visible").count() == 8
-    region(page, "Ada").get_by_text("22 weaker reasons").click()
+    region(page, "Ada").get_by_text("22 more reasons").click()
     assert region(page, "Ada").locator(".reasons li:visible").count() == 30
 
 
@@ -133,7 +133,7 @@ def test_a_row_opens_and_closes_from_the_keyboard(browser, tmp_path) -> None:
         assert details.count() == 1
         ada.focus()
         page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.textContent") == "22 weaker reasons"
+        assert page.evaluate("document.activeElement.textContent") == "22 more reasons"
         page.keyboard.press("Escape")
         assert details.count() == 0
         assert page.evaluate("document.activeElement.textContent") == "Ada"
@@ -215,7 +215,7 @@ def test_names_do_nothing_in_any_column(browser, tmp_path) -> None:
     told_words = page.locator("tr.details .reasons bdi, tr.details .steps bdi").all_text_contents()
     assert {text for text in HOSTILE if "\x00" not in text} <= set(told_words)
     assert not page.locator("tr.details :is(script, img, style, a, iframe)").count()
-    assert page.title() == "Prospects, 3 Jun 2024"
+    assert page.title() == "Prospect list, 3 Jun 2024"
     assert asked == [place.as_uri()]
 
 
@@ -268,7 +268,7 @@ def test_five_thousand_open_in_two_seconds_and_filter_in_a_fifth_of_one(browser,
         f"opened in {min(seconds):.2f} s, filtered in {min(milliseconds):.0f} ms, "
         f"first row in {row:.0f} ms"
     )
-    said = "1,667 of 5,000 match, the first 100 are shown"
+    said = "1,667 of 5,000 match, the first 100 shown"
     assert page.get_by_role("status").inner_text() == said
     assert shown(page) == 100
     page.get_by_role("button", name="Show 100 more of 1,567").click()

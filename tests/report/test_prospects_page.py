@@ -1,3 +1,5 @@
+"""The page of the prospect list."""
+
 from __future__ import annotations
 
 import base64
@@ -47,18 +49,18 @@ def write(frame: pd.DataFrame, skill: float = 2.0, **changes: object) -> str:
 
 
 def test_a_row_says_who_how_likely_why_and_what_next() -> None:
-    """Ada by hand: 30 %, worth 120, one reason for, one against, a next step."""
+    """Ada by hand: 30%, worth 120, one reason that raises, one that lowers, a next step."""
     text = Page(write(list_of("Ada Example"))).text
     for piece in (
-        "Ada Example", "p0", "Olga Example", "30\xa0%", "120",
-        "for: visited pricing 2 days ago", "against: quiet for 21 days",
+        "Ada Example", "p0", "Olga Example", "30%", "120",
+        "raises: visited pricing 2 days ago", "lowers: quiet for 21 days",
         "consideration", "2 days ago", "case study",
     ):  # fmt: skip
         assert " ".join(piece.split()) in text, piece
 
 
-def test_a_row_says_what_changed_what_was_measured_and_whether_it_was_drawn() -> None:
-    """What the list knows and the page hides would be worked out for nobody."""
+def test_a_row_shows_change_evidence_and_exploration() -> None:
+    """Every column of the list that a salesperson needs is on the page."""
     frame = list_of("Ada", "Bob").assign(
         change_since_last_list=["+12: pricing visit", "new: nothing done yet"],
         next_step_reason=["associated with 2.1 times the rate <b>", NO_EVIDENCE],
@@ -66,7 +68,12 @@ def test_a_row_says_what_changed_what_was_measured_and_whether_it_was_drawn() ->
     )
     page = write(frame)
     text = Page(page).text
-    for piece in ("+12: pricing visit", "new: nothing done yet", "2.1 times the rate <b>", "drawn"):
+    for piece in (
+        "+12: pricing visit",
+        "new: nothing done yet",
+        "2.1 times the rate <b>",
+        "exploration",
+    ):
         assert piece in text, piece
     assert NO_EVIDENCE not in text
     assert "<b>" not in page
@@ -76,21 +83,22 @@ def test_the_facts_of_the_list_are_on_the_page() -> None:
     """When it was asked, until when it may be used, who is missing, what it was made from."""
     text = Page(write(list_of("Ada", "Bob"), notes=["The last event is old."])).text
     for piece in (
-        "3 Jun 2024", "10 Jun 2024", "2 of 10 scored", "about 0.4", "The last event is old.",
-        "already converted 5", "further down than this list goes 7", "20240603-abcdef12",
-        "1" * 32, "1,234 questions about 567 prospects, asked 29 Jan 2024 to 22 Apr 2024",
-        "A from 20 %, B below 20 %", "PREVIEW",
+        "3 Jun 2024", "10 Jun 2024", "2 on this list, of 10 scored", "about 0.4",
+        "The last event is old.",
+        "already converted 5", "below the cut of this list 7", "20240603-abcdef12",
+        "1" * 32, "1,234 rows of 567 prospects, 29 Jan 2024 to 22 Apr 2024",
+        "A from 20%, B below 20%", "PREVIEW",
     ):  # fmt: skip
         assert piece in text, piece
-    assert "left:" not in text  # nobody exited
+    assert "exited:" not in text  # nobody exited
 
 
 def test_a_preview_is_stamped_and_a_champion_is_not() -> None:
     """Nobody may call by a model that nobody promoted without having been told."""
     frame = list_of("Ada")
-    assert "Nobody has promoted" in write(frame)
+    assert "has not been promoted" in write(frame)
     champion = write(frame, status="champion", model={"version": "3", "md5": "0" * 32})
-    assert "Nobody has promoted" not in champion
+    assert "has not been promoted" not in champion
     assert "version 3" in Page(champion).text
 
 
@@ -115,10 +123,10 @@ def test_an_opened_row_has_every_reason_step_and_the_evidence_at_hand() -> None:
     page = write(with_details(frame))
     content = embedded(page)
     words = content["words"]
-    reasons, weaker, steps, earlier, exposures, because = content["rows"][0]
+    reasons, others, steps, earlier, exposures, because = content["rows"][0]
     assert [words[place] for place in reasons[::2]] == ["visited pricing 2 days ago"] * 2
     assert reasons[1::2] == [0.7, -0.68]
-    assert (weaker, earlier, exposures) == (-0.1, 3, 7)
+    assert (others, earlier, exposures) == (-0.1, 3, 7)
     assert steps[::4] == [28_619_940, 1_440]  # the second a day before the first
     assert [words[place] for place in steps[1::4]] == ["pricing visit"] * 2
     message, campaign = content["vias"][steps[2]]
@@ -208,14 +216,14 @@ def test_missing_cells_read_as_missing() -> None:
         frame.loc[1, name] = None
     words = Page(write(frame)).text.split()
     assert not {"None", "nan", "NaT", "<NA>"} & set(words)
-    assert "nothing sets them apart" in " ".join(words)
+    assert "no notable reason" in " ".join(words)
 
 
 def test_an_empty_list_is_a_page() -> None:
     """The reader learns that there is nobody, and why."""
     empty = list_of("Ada")[:0]
     text = Page(write(empty, notes=["Nobody is in the cohort, so the list is empty."])).text
-    assert "The list is empty." in text
+    assert "This list is empty." in text
     assert "Nobody is in the cohort" in text
 
 
@@ -278,5 +286,5 @@ def test_a_real_browser_runs_nothing_and_keeps_the_title(tmp_path: Path) -> None
         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri(),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    assert "<title>Prospects, 3 Jun 2024</title>" in done.stdout
-    assert "Prospects to call" in done.stdout
+    assert "<title>Prospect list, 3 Jun 2024</title>" in done.stdout
+    assert "Prospect list" in done.stdout

@@ -1,3 +1,5 @@
+"""Pages are written from the outputs of the earlier stages."""
+
 from __future__ import annotations
 
 import json

@@ -15,7 +15,7 @@ from microconv.evaluation.backtest import PREDICTIONS, Backtest
 from microconv.evaluation.evaluate import Evaluation, evaluate
 from microconv.model.training_facts import TrainingFacts
 from microconv.ranking.list_columns import DETAIL_COLUMNS
-from microconv.report.model_card_text import ModelScope
+from microconv.report.model_page import ModelScope
 from microconv.settings import EvaluateSettings
 from worlds.logs import AS_OF
 

@@ -22,6 +22,7 @@ from microconv.histories.snapshots import EXITED, IN_COHORT, STATUSES, cohort_st
 from microconv.histories.visible import visible_events
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.explanations.reason_texts import ReasonText
+from microconv.ranking.explanations.reasons import explain
 from microconv.ranking.list_columns import CONTACT_COLUMNS
 from microconv.ranking.next_step import journey_progress, latest_action_since
 from microconv.ranking.selection.suppression import count_exits, in_cool_off
@@ -88,9 +89,14 @@ class ScoringTask:
 
     def explain(self, candidates: Candidates) -> Candidates:
         """Add the reasons, and drop the features."""
-        return candidates.explained(
-            self.model, most=self.reasons, texts=self.texts, all_reasons=self.all_reasons
+        reasons = explain(
+            candidates.features,
+            self.model,
+            most=self.reasons,
+            texts=self.texts,
+            all_reasons=self.all_reasons,
         )
+        return candidates.with_rows(candidates.rows.join(reasons)).without_features()
 
 
 def score_bucket(log: Log, bucket: int, task: ScoringTask) -> BucketScores:

@@ -1,4 +1,4 @@
-"""The page of the audit: were the lists right, and is a new model due."""
+"""The audit page: predictions of past lists against outcomes, and whether to retrain."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pandas as pd
 from markupsafe import Markup
 
 from microconv.ranking.explanations.formatting import one_line
-from microconv.report.charts import kept_chart
+from microconv.report.charts import observed_chart
 from microconv.report.pages import render
 
-MOST_REFUSED = 20
+MAX_UNREADABLE = 20
 """Lists that could not be read are named up to so many."""
 
 
@@ -31,7 +31,7 @@ def audit_page(findings: Mapping[str, Any]) -> str:
             **findings,
             "unreadable": {
                 one_line(place): one_line(why)
-                for place, why in list(findings["unreadable"].items())[:MOST_REFUSED]
+                for place, why in list(findings["unreadable"].items())[:MAX_UNREADABLE]
             },
             "unreadable_count": len(findings["unreadable"]),
             "grades_chart": _chart(grades, "grade") if grades else None,
@@ -44,4 +44,4 @@ def _chart(entries: list[dict[str, Any]], by: str) -> Markup:
     table = pd.DataFrame(entries)
     if by == "as_of":
         table[by] = table[by].str[:10]
-    return Markup(kept_chart(table, by=by, name=f"kept_{by}"))
+    return Markup(observed_chart(table, by=by, name=f"observed_{by}"))

@@ -1,135 +1,221 @@
-"""Charts of the journey page: figures with their intervals, row by row or over time."""
+"""The charts of the journey page: which table each is drawn from, and its title."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
+from microconv.report.charts import (
+    Axis,
+    Rows,
+    bars_chart,
+    intervals_chart,
+    looks_chart,
+)
 
-from microconv.report.charts import BEST, OTHERS, OURS, drawing
+Tables = Mapping[str, Rows]
 
-MOST_BARS = 20
-"""Rows of a chart; the table below it holds the others."""
-
-FARTHEST = 16.0
-"""Ratios beyond this, and below its inverse, are drawn at it."""
-
-Rows = Sequence[Mapping[str, Any]]
+PERCENT = ".0%"
 
 
 @dataclass(frozen=True)
-class Axis:
-    """How the figures of a chart are drawn.
+class Chart:
+    """A drawing with its title."""
+
+    title: str
+    svg: str
+
+
+@dataclass(frozen=True)
+class ChartColumns:
+    """The columns of a table that are drawn: a value, its interval, a value to compare with.
 
     Attributes
     ----------
-    title : str
-    format : str
-        Of the labels, in d3's words.
-    reference : float or None
-        Where a dashed line stands: no difference, a ratio of 1.
-    log : bool
+    table : str
+    value, low, high : str
+    label : tuple of str
+        Columns that name a row.
+    other : str or None
     """
 
-    title: str
-    format: str
-    reference: float | None = None
-    log: bool = False
+    table: str
+    value: str
+    low: str
+    high: str
+    label: tuple[str, ...] = ("step",)
+    other: str | None = None
+
+    def rows(self, tables: Tables) -> list[dict[str, Any]]:
+        """Return the rows that have a value and an interval."""
+        found = []
+        for row in tables.get(self.table, ()):
+            if any(row.get(name) is None for name in (self.value, self.low, self.high)):
+                continue
+            label = " · ".join(
+                _label(row[name]) for name in self.label if row.get(name) is not None
+            )
+            line = {"label": label, "value": row[self.value]}
+            line |= {"low": row[self.low], "high": row[self.high]}
+            found.append(line if self.other is None else {**line, "other": row.get(self.other)})
+        return found
 
 
-def intervals_chart(name: str, rows: Rows, axis: Axis) -> str:
-    """Draw a figure with its interval for each row.
+INTERVALS: dict[str, tuple[tuple[str, ChartColumns, Axis], ...]] = {
+    "impact": (
+        (
+            "Conversion rate of prospects who recently completed a step, compared with similar "
+            "prospects who did not (rate ratio; an association). Right of the dashed line: higher.",
+            ChartColumns("steps", "rate_ratio", "rate_ratio_low", "rate_ratio_high", ("sequence",)),
+            Axis("rate ratio (log scale)", "~g", reference=1.0, log=True),
+        ),
+        (
+            "Sequences compared with the same steps in another order (rate ratio).",
+            ChartColumns(
+                "sequences", "order_ratio", "order_ratio_low", "order_ratio_high", ("sequence",)
+            ),
+            Axis("rate ratio (log scale)", "~g", reference=1.0, log=True),
+        ),
+    ),
+    "completion": (
+        (
+            "Share of prospects who completed each step.",
+            ChartColumns("steps", "completed_rate", "completed_low", "completed_high"),
+            Axis("share of prospects", PERCENT),
+        ),
+        (
+            "Share of recipients who completed the step a message suggested, by its position.",
+            ChartColumns(
+                "positions", "response_rate", "response_low", "response_high",
+                ("position", "goal"),
+            ),
+            Axis("share of recipients", PERCENT),
+        ),
+    ),
+    "benchmarks": (
+        (
+            "Response rate of each message (dot, with its interval), and the expected rate of "
+            "comparable messages (orange tick).",
+            ChartColumns(
+                "benchmarks", "rate", "rate_low", "rate_high", ("position", "step", "campaign"),
+                other="expected_rate",
+            ),
+            Axis("response rate", PERCENT),
+        ),
+    ),
+    "velocity": (
+        (
+            "Median days to the next stage; prospects still on their way are counted as waiting.",
+            ChartColumns("stages", "median_days", "median_low", "median_high", ("step", "next")),
+            Axis("days", ",.0f"),
+        ),
+        (
+            "Median days from one step to the next.",
+            ChartColumns(
+                "transitions", "median_days", "median_low", "median_high", ("step", "next")
+            ),
+            Axis("days", ",.0f"),
+        ),
+    ),
+    "paths": (
+        (
+            "Share converted, by first step.",
+            ChartColumns("entries", "converted_rate", "converted_low", "converted_high"),
+            Axis("share converted", ".1%"),
+        ),
+    ),
+    "drop_off": (
+        (
+            "Drop-off after each part. Prospects who did it too recently to tell are excluded.",
+            ChartColumns("parts", "stopped_rate", "stopped_low", "stopped_high", ("part",)),
+            Axis("share that dropped off", PERCENT),
+        ),
+        (
+            "Drop-off at each stage of the journey.",
+            ChartColumns("stages", "stopped_rate", "stopped_low", "stopped_high", ("stage",)),
+            Axis("share that dropped off", PERCENT),
+        ),
+    ),
+    "bottlenecks": (
+        (
+            "Completions lost to each bottleneck.",
+            ChartColumns("bottlenecks", "lost_completions", "lost_completions_low",
+                "lost_completions_high", ("kind", "step"),),
+            Axis("completions lost", ",.0f"),
+        ),
+    ),
+    "experiments": (
+        (
+            "Difference between the variants of each test. Dashed line: no difference.",
+            ChartColumns(
+                "comparisons", "difference", "difference_low", "difference_high",
+                ("experiment", "arm", "reference"),
+            ),
+            Axis("difference in completion rate", "+.1%", reference=0.0),
+        ),
+    ),
+    "audit": (
+        (
+            "Response rate of messages with a finding (dot), and of those without (orange tick).",
+            ChartColumns(
+                "findings", "rate", "rate_low", "rate_high", ("message", "kind"),
+                other="reference_rate",
+            ),
+            Axis("response rate", PERCENT),
+        ),
+    ),
+}  # fmt: skip
+"""Section → title, columns and axis of its charts."""
+
+
+def charts_of(section: str, tables: Tables) -> list[Chart]:
+    """Draw the charts of a section, those that have data.
 
     Parameters
     ----------
-    name : str
-        Of the chart, unlike any other's of the page.
-    rows : sequence of mapping
-        `label`, `value`, `low`, `high`, and perhaps `other`: what it is held against.
-    axis : Axis
+    section : str
+    tables : mapping
+        Name → rows.
     """
-    import altair as alt
-
-    frame = pd.DataFrame(list(rows[:MOST_BARS]))
-    frame["label"] = _told_apart(frame["label"])
-    scale = alt.Scale(zero=axis.reference is not None)
-    if axis.log:
-        for column in ("value", "low", "high"):
-            frame[column] = frame[column].astype(float).clip(1 / FARTHEST, FARTHEST)
-        scale = alt.Scale(type="log")
-    labels = alt.Axis(format=axis.format, labelAngle=0, tickCount=6)
-    place = alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, grid=False))
-    base = alt.Chart(frame).encode(y=place)
-    bars = base.mark_rule(strokeWidth=3, color=OURS, opacity=0.45).encode(
-        x=alt.X("low:Q", title=axis.title, scale=scale, axis=labels), x2="high:Q"
-    )
-    dots = base.mark_circle(size=70, color=OURS, opacity=1).encode(x=alt.X("value:Q", scale=scale))
-    layers = [bars, dots]
-    if "other" in frame:
-        ticks = base.mark_tick(thickness=3, size=14, color=BEST)
-        layers.append(ticks.encode(x=alt.X("other:Q", scale=scale)))
-    if axis.reference is not None:
-        line = alt.Chart(pd.DataFrame({"x": [axis.reference]}))
-        rule = line.mark_rule(strokeDash=[4, 4], color=OTHERS)
-        layers.insert(0, rule.encode(x=alt.X("x:Q", scale=scale)))
-    return drawing(alt.layer(*layers), name, size={"width": 520, "height": alt.Step(22)})
+    found = []
+    for number, (title, columns, axis) in enumerate(INTERVALS.get(section, ())):
+        rows = columns.rows(tables)
+        if rows:
+            drawing = intervals_chart(f"{section}-{number}", rows, axis)
+            found.append(Chart(title, drawing))
+    if section == "paths":
+        found += _transitions(tables)
+    if section == "experiments":
+        found += _looks(tables)
+    return found
 
 
-def bars_chart(name: str, rows: Rows, axis: Axis) -> str:
-    """Draw a number for each row, as a bar with the number at its end.
-
-    Parameters
-    ----------
-    rows : sequence of mapping
-        `label` and `value`.
-    """
-    import altair as alt
-
-    frame = pd.DataFrame(list(rows[:MOST_BARS]))
-    frame["label"] = _told_apart(frame["label"])
-    place = alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=260, grid=False))
-    base = alt.Chart(frame).encode(
-        y=place, x=alt.X("value:Q", title=axis.title, axis=alt.Axis(format=axis.format))
-    )
-    text = base.mark_text(align="left", dx=4, color="currentColor").encode(
-        text=alt.Text("value:Q", format=axis.format)
-    )
-    bars = base.mark_bar(color=OURS, opacity=0.7, height=12)
-    return drawing(bars + text, name, size={"width": 480, "height": alt.Step(22)})
+def _transitions(tables: Tables) -> list[Chart]:
+    rows = [
+        {"label": f"{_label(row['step'])} → {_label(row['next'])}", "value": row["count"]}
+        for row in tables.get("transitions", ())
+    ]
+    if not rows:
+        return []
+    drawing = bars_chart("paths-transitions", rows, Axis("times", ",.0f"))
+    return [Chart("Most frequent transitions.", drawing)]
 
 
-def looks_chart(name: str, rows: Rows) -> str:
-    """Draw how a difference and its always-valid interval narrow as units come in.
-
-    Parameters
-    ----------
-    rows : sequence of mapping
-        `at`, `difference`, `low`, `high` of one comparison.
-    """
-    import altair as alt
-
-    frame = pd.DataFrame(list(rows))
-    frame["at"] = pd.to_datetime(frame["at"], utc=True).dt.strftime("%Y-%m-%dT%H:%M:%S")
-    limit = min(1.0, 4 * float((frame["high"] - frame["low"]).iloc[-1]) or 1.0)
-    scale = alt.Scale(domain=[-limit, limit], clamp=True)
-    base = alt.Chart(frame).encode(
-        x=alt.X("at:T", title=None, axis=alt.Axis(format="%d %b", tickCount=6, labelAngle=0))
-    )
-    band = base.mark_area(color=OURS, opacity=0.2).encode(
-        y=alt.Y("low:Q", title="difference", scale=scale, axis=alt.Axis(format="+.1%")),
-        y2="high:Q",
-    )
-    line = base.mark_line(color=OURS).encode(y=alt.Y("difference:Q", scale=scale))
-    none = alt.Chart(pd.DataFrame({"y": [0.0]})).mark_rule(strokeDash=[4, 4], color=OTHERS)
-    return drawing(
-        none.encode(y=alt.Y("y:Q", scale=scale)) + band + line, name,
-        size={"width": 480, "height": 190},
-    )  # fmt: skip
+def _looks(tables: Tables) -> list[Chart]:
+    """Draw each comparison over time."""
+    pairs: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for row in tables.get("looks", ()):
+        pairs.setdefault((row["experiment"], row["arm"], row["reference"]), []).append(row)
+    found = []
+    for number, ((name, arm, against), rows) in enumerate(list(pairs.items())[:12]):
+        title = (
+            f"{_label(name)}: {arm} against {against} over time. The interval is valid at every "
+            "look (sequential test)."
+        )
+        found.append(Chart(title, looks_chart(f"looks-{number}", rows)))
+    return found
 
 
-def _told_apart(labels: pd.Series) -> pd.Series:
-    """Count labels that occur again; rows of one label would be drawn over each other."""
-    again = labels.groupby(labels).cumcount()
-    return labels.where(again == 0, labels + " (" + (again + 1).astype(str) + ")")
+def _label(value: Any) -> str:
+    return str(value).replace("_", " ")

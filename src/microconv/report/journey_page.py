@@ -1,38 +1,37 @@
-"""The journey as a page: what marketing reads, made of nothing but `journey.json`."""
+"""The journey page for marketing, made from `journey.json`."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
-from microconv.report.journey_pictures import Picture, pictures_of
+from microconv.report.journey_charts import Chart, charts_of
 from microconv.report.journey_table import Table, table_of
-from microconv.report.pages import inline_script, render
+from microconv.report.pages import inline_script, label, render, ticked
 
 TITLES = {
-    "impact": "What small steps are worth",
+    "impact": "Impact of micro-conversions",
     "bottlenecks": "Bottlenecks",
     "completion": "Completion",
-    "benchmarks": "Against what can be expected",
-    "velocity": "Speed",
+    "benchmarks": "Benchmarks",
+    "velocity": "Velocity",
     "paths": "Paths",
-    "drop_off": "Where prospects stop",
-    "experiments": "Tests",
-    "audit": "The sequence of messages",
+    "drop_off": "Drop-off",
+    "experiments": "Experiments",
+    "audit": "Message sequence audit",
 }
 """Section → its title, in the order of the page; any other comes after these."""
 
 LEADS = {
-    "impact": "Unless a change was randomised these are associations: who does more buys more.",
-    "bottlenecks": "Revenue is what goes with a completion, so at most what one more would bring.",
-    "benchmarks": "Actual rates are drawn to what comparable messages lead one to expect, the more "
-    "so the fewer were asked. The target is a high, but not the highest, of comparable rates.",
-    "experiments": "Only a test in which arms were drawn at random says what a change causes.",
-    "velocity": "Prospects who are still on their way count as such, not as if they were fast.",
+    "impact": "These are associations unless a change was randomised: active prospects buy more.",
+    "bottlenecks": "Revenue is the value associated with a completion: at most its effect.",
+    "benchmarks": "Rates are shrunk towards those of comparable messages, more so with few "
+    "recipients. The target is a high, but not the highest, of comparable rates.",
+    "experiments": "Only a randomised test shows what a change causes.",
+    "velocity": "Prospects still on their way are counted as censored.",
 }
 
 
@@ -45,12 +44,12 @@ class Part:
     lead: str
     summary: list[Markup]
     missing: list[Markup]
-    pictures: list[Picture]
+    charts: list[Chart]
     tables: list[Table]
 
 
 def journey_page(journey: Mapping[str, Any]) -> str:
-    """Write the measurement as one HTML page that needs nothing else.
+    """Return the measurement as one HTML page.
 
     Parameters
     ----------
@@ -79,22 +78,17 @@ def _is_section(part: Any) -> bool:
 
 def _part(name: str, section: Mapping[str, Any]) -> Part:
     tables = {table: rows for table, rows in section["tables"].items() if rows}
-    pictures = [Picture(each.says, Markup(each.drawing)) for each in pictures_of(name, tables)]
+    charts = [Chart(each.title, Markup(each.svg)) for each in charts_of(name, tables)]
     return Part(
         name=name,
-        title=TITLES.get(name, name.replace("_", " ").capitalize()),
+        title=TITLES.get(name, label(name).capitalize()),
         lead=LEADS.get(name, ""),
-        summary=[_marked(sentence) for sentence in section["summary"]],
-        missing=[_marked(sentence) for sentence in section["missing"]],
-        pictures=pictures,
+        summary=[ticked(sentence) for sentence in section["summary"]],
+        missing=[ticked(sentence) for sentence in section["missing"]],
+        charts=charts,
         tables=[
             table_of(table, rows)
             for table, rows in tables.items()
             if table not in ("claims", "looks")
         ],
     )
-
-
-def _marked(sentence: str) -> Markup:
-    """Escape a sentence, and set off the names in it that stand between back ticks."""
-    return Markup(re.sub("`([^`]*)`", r"<code>\1</code>", str(escape(sentence))))

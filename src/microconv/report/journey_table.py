@@ -8,11 +8,11 @@ from typing import Any
 
 from microconv.report.pages import percent, whole
 
-MOST_ROWS = 200
-"""Rows of a table on the page; the others are in journey.json, and it is said how many."""
+MAX_ROWS = 200
+"""Rows of a table on the page; the page says how many more are in journey.json."""
 
-MOST_OPEN = 8
-"""Tables with more rows than this are folded until somebody asks for them."""
+MAX_OPEN = 8
+"""Tables with more rows than this are folded."""
 
 CENTRES = ("_rate", "_ratio", "_difference", "_days", "")
 """What follows the name of an interval in the name of the figure that it is of."""
@@ -73,10 +73,10 @@ def table_of(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     numbers = {c for c in columns if all(_is_number(row.get(c)) for row in rows)}
     shown = [
         [_cell(column, row, intervals.get(column), column in numbers) for column in columns]
-        for row in rows[:MOST_ROWS]
+        for row in rows[:MAX_ROWS]
     ]
     heads = tuple(column.replace("_", " ") for column in columns)
-    return Table(name.replace("_", " "), heads, shown, len(rows), len(rows) > MOST_OPEN)
+    return Table(name.replace("_", " "), heads, shown, len(rows), len(rows) > MAX_OPEN)
 
 
 def _intervals(names: Sequence[str]) -> list[tuple[str, tuple[str, str]]]:
@@ -114,14 +114,14 @@ def _cell(column: str, row: Mapping[str, Any], ends: tuple[str, str] | None, num
 
 
 def written(column: str, value: Any) -> str:
-    r"""Write a value as its column is read.
+    """Write a value as its column is read.
 
     Examples
     --------
     >>> written("completed_rate", 0.314), written("completed", 1463.1), written("order_ratio", 2.9)
-    ('31\xa0%', '1,463', '2.90')
+    ('31%', '1,463', '2.90')
     >>> written("p_value", 0.00001), written("difference", -0.023), written("step", None)
-    ('< 0.001', '-2.3\xa0%', '–')
+    ('< 0.001', '-2.3%', '–')
     """
     if value is None or value == "":
         return "–"

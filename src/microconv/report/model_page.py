@@ -1,45 +1,103 @@
-"""The model card: what a model is, how good it was, what speaks against it, what it is for."""
+"""The model card: performance, calibration, leakage checks, intended use, limitations."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
+from microconv.features.matrix import family_names
+from microconv.model.prospect_model import ProspectModel
 from microconv.model.training_facts import TrainingFacts
-from microconv.ranking.explanations.formatting import one_line
+from microconv.ranking.explanations.formatting import days, one_line
 from microconv.report.charts import folds_chart, gain_chart, reliability_chart
-from microconv.report.model_card_text import ModelScope, limits
-from microconv.report.pages import render
-from microconv.report.reliability_text import summarize_reliability
+from microconv.report.pages import label, render
+from microconv.report.reliability import summarize_reliability
 
-SAYS = {
-    "ensemble": "this model (trees and regression blended)",
-    "trees": "trees trees alone",
-    "hazard": "hazard alone",
-    "regression": "logistic regression alone",
-    "forest": "random forest on counts",
-    "points": "hand-made points",
+MODEL_LABELS = {
+    "ensemble": "this model (ensemble)",
+    "trees": "boosted trees only",
+    "hazard": "discrete-time hazard model only",
+    "regression": "logistic regression only",
+    "forest": "random forest on event counts",
+    "points": "rule-based lead score",
     "recency": "most recently active first",
     "activity": "most active first",
     "opens": "most opens first",
-    "base_rate": "everyone alike",
+    "base_rate": "same probability for everyone",
 }
-"""How a model of the evaluation reads; one without words keeps its name."""
+"""Model of the evaluation → its label on the page."""
+
+PROBE_LABELS = {
+    "all": "all features",
+    "history": "event histories only",
+    "attributes": "attributes only",
+    "event_count": "number of events only",
+    "order_shuffled": "all features, after shuffling step order",
+    "random_split": "all features, random train/test split",
+    "shuffled_labels": "all features, shuffled labels (should be 0.5)",
+}
+"""Probe of the leakage diagnostics → its label on the page."""
 
 
-PROBES = {
-    "all": "all columns",
-    "history": "the histories alone",
-    "attributes": "the attributes alone",
-    "event_count": "the number of events alone",
-    "order_shuffled": "all columns, the order of the steps dealt anew",
-    "random_split": "all columns, tested on rows drawn at random",
-    "shuffled_labels": "all columns, outcomes dealt at random (must be .5)",
-}
-"""How the probes of the findings read."""
+@dataclass(frozen=True)
+class ModelScope:
+    """What a model predicts, and from what.
+
+    Attributes
+    ----------
+    horizon_days : float
+    active_within_days : float
+        Prospects active within this many days belong to the cohort.
+    outcomes : tuple of str
+        Names of the conversion steps.
+    steps : int
+        Number of micro-conversions of its journey.
+    columns : int
+    families : tuple of str
+        Feature families.
+    """
+
+    horizon_days: float
+    active_within_days: float
+    outcomes: tuple[str, ...]
+    steps: int
+    columns: int
+    families: tuple[str, ...]
+
+    @classmethod
+    def of(cls, model: ProspectModel) -> ModelScope:
+        """Return the scope of a model."""
+        steps = model.journey.steps
+        return cls(
+            horizon_days=model.snapshot_settings.horizon_days,
+            active_within_days=model.snapshot_settings.active_within_days,
+            outcomes=tuple(step.name for step in steps if step.kind == "major"),
+            steps=sum(step.kind == "micro" for step in steps),
+            columns=len(model.columns),
+            families=family_names(model.feature_settings),
+        )
+
+    @property
+    def predicts(self) -> str:
+        """What is predicted."""
+        outcomes = " or ".join(label(name) for name in self.outcomes)
+        return (
+            f"The probability that a prospect reaches {outcomes} within {days(self.horizon_days)} "
+            "of a date, from what was known before it."
+        )
+
+    @property
+    def intended_use(self) -> str:
+        """What the model should be used for."""
+        return (
+            "Prioritising calls to known prospects who have not converted or exited and were "
+            f"active in the last {days(self.active_within_days)}; as a probability where the "
+            "calibration above allows, otherwise as a ranking."
+        )
 
 
 def model_page(
@@ -47,21 +105,21 @@ def model_page(
     plots: Mapping[str, pd.DataFrame],
     *,
     facts: TrainingFacts,
-    about: ModelScope,
+    scope: ModelScope,
     status: str,
 ) -> str:
-    """Write the card of a model as one HTML page.
+    """Return the model card as one HTML page.
 
     Parameters
     ----------
     evaluation : mapping
         The content of `evaluation.json`.
     plots : mapping of str to DataFrame
-        The tables `gain`, `reliability`, `folds` beside it.
+        The tables `gain`, `reliability` and `folds`.
     facts : TrainingFacts
         Of the model.
-    about : ModelScope
-        What it answers, and about whom.
+    scope : ModelScope
+        What it predicts, and from what.
     status : {"preview", "champion"}
     """
     ours, best = evaluation["candidate"], evaluation["verdict"]["best_baseline"]
@@ -72,16 +130,20 @@ def model_page(
         {
             "status": status,
             "verdict": evaluation["verdict"]["summary"],
-            "trust": summarize_reliability(evaluation),
+            "reliability": summarize_reliability(evaluation),
             **{name: evaluation[name] for name in ("confidence", "list_size", "bins")},
             **{name: evaluation[name] for name in ("skipped", "left_out", "definitions")},
             **{name: pooled[name] for name in ("rows", "prospects", "conversions")},
             "models": [
-                {**measured[name]["pooled"], "says": SAYS.get(name, name), "ours": name == ours}
+                {
+                    **measured[name]["pooled"],
+                    "label": MODEL_LABELS.get(name, name),
+                    "ours": name == ours,
+                }
                 for name in _best_first(measured, ours)
             ],
             "gain": Markup(gain_chart(plots["gain"], candidate=ours, best=best)),
-            "reliability": Markup(reliability_chart(plots["reliability"], candidate=ours)),
+            "calibration_chart": Markup(reliability_chart(plots["reliability"], candidate=ours)),
             "folds_chart": Markup(folds_chart(plots["folds"], candidate=ours, best=best)),
             "folds": [
                 {**fold, "name": name, "auc": measured[ours]["folds"][name]["auc"]}
@@ -89,8 +151,8 @@ def model_page(
             ],
             "unseen": measured[ours]["unseen"]["auc"],
             "facts": facts,
-            "about": about,
-            "limits": limits(about, evaluation),
+            "scope": scope,
+            "limits": limitations(scope, evaluation),
             "leakage_checks": _by_kind(evaluation.get("leakage_checks", [])),
             "probes": _probes(evaluation),
             "calibration": pooled["calibration"],
@@ -104,18 +166,46 @@ def model_page(
     )
 
 
-def _by_kind(alarms: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Put alarms that say the same of different columns together."""
+def limitations(scope: ModelScope, evaluation: Mapping[str, Any]) -> list[str]:
+    """Return the limitations of a model.
+
+    Parameters
+    ----------
+    scope : ModelScope
+    evaluation : mapping
+        The content of `evaluation.json`.
+    """
+    out = [
+        "Reasons are associations: suggesting a step that often precedes conversions does not "
+        "necessarily cause a conversion.",
+        "Events before the start of the log and prospects outside the cohort are unknown to it.",
+        "If only the top of the list is called, later outcomes are those of called prospects. "
+        "Reserve exploration slots, or the next model is trained on the choices of this one.",
+        f"It predicts nothing beyond {days(scope.horizon_days)}.",
+    ]
+    checks = evaluation.get("leakage_checks", ())
+    codes = {check["check"] for check in checks}
+    if "synthetic_times" in codes:
+        out.insert(0, "Tested on other prospects, not on later ones: the export has no dates.")
+    if "drift" in codes:
+        out.insert(0, "Prospects have changed since the training data (see the drift check).")
+    if any(check["status"] == "failed" for check in checks):
+        out.insert(0, "Do not rely on its figures while a leakage check fails.")
+    return out
+
+
+def _by_kind(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Group checks with the same meaning for different columns."""
     kinds: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for alarm in alarms:
-        key = (alarm["check"], alarm["meaning"], alarm["remedy"])
-        kind = kinds.setdefault(key, {**alarm, "observed": []})
-        kind["observed"].append(alarm["observed"])
+    for check in checks:
+        key = (check["check"], check["meaning"], check["remedy"])
+        kind = kinds.setdefault(key, {**check, "observed": []})
+        kind["observed"].append(check["observed"])
     return list(kinds.values())
 
 
 def _by_split(segments: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Group the segments by what splits them."""
+    """Group segments by the attribute that defines them."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for entry in segments:
         segment = one_line(entry["segment"]).replace("_", " ")
@@ -126,16 +216,16 @@ def _by_split(segments: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[s
 
 
 def _probes(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List the small models that were fitted to look for leaks, those that have a figure."""
+    """Return the probes that have a figure."""
     found = evaluation.get("leakage_diagnostics", {}).get("probes", {})
     return [
-        {"says": says, **found[name]}
-        for name, says in PROBES.items()
+        {"label": text, **found[name]}
+        for name, text in PROBE_LABELS.items()
         if name in found and found[name]["value"] is not None
     ]
 
 
 def _best_first(measured: Mapping[str, Any], ours: str) -> list[str]:
-    """Put our model first and the others by AUC."""
+    """Sort models: ours first, the others by AUC."""
     auc = {name: m["pooled"]["auc"]["value"] or 0.0 for name, m in measured.items()}
     return sorted(measured, key=lambda name: (name != ours, -auc[name], name))

@@ -21,7 +21,13 @@ FOLDER = "templates"
 
 
 def render(template: str, content: dict[str, Any]) -> str:
-    """Fill a template of this package."""
+    """Render a template of this package.
+
+    Parameters
+    ----------
+    template : str
+    content : dict
+    """
     return _environment().get_template(template).render(content)
 
 
@@ -36,6 +42,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(
+        label=label,
         date=date,
         clock=clock,
         whole=whole,
@@ -69,7 +76,7 @@ def inline_script(*names: str) -> tuple[Markup, str]:
 
 
 def breakable(address: str) -> Markup:
-    """Let an e-mail address go on in the next line before its `@`, and nowhere earlier.
+    """Return an email address that may break before its `@` only.
 
     Examples
     --------
@@ -80,7 +87,7 @@ def breakable(address: str) -> Markup:
 
 
 def ticked(text: str) -> Markup:
-    """Show names between backticks as names; whatever is in the text stays text.
+    """Escape a sentence, and show names between back ticks as code.
 
     Examples
     --------
@@ -90,8 +97,19 @@ def ticked(text: str) -> Markup:
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 
 
+def label(name: str) -> str:
+    """Return an identifier as words.
+
+    Examples
+    --------
+    >>> label("pricing_visit")
+    'pricing visit'
+    """
+    return name.replace("_", " ")
+
+
 def date(instant: datetime | str) -> str:
-    """Write a day so that nobody takes the month for it.
+    """Format a date unambiguously.
 
     Examples
     --------
@@ -103,13 +121,13 @@ def date(instant: datetime | str) -> str:
 
 
 def clock(instant: datetime | str) -> str:
-    """Write the time of day."""
+    """Format the time of day."""
     time = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
     return f"{time:%H:%M}"
 
 
 def whole(number: float | None) -> str:
-    """Write a number without decimals.
+    """Format a number without decimals.
 
     Examples
     --------
@@ -120,7 +138,7 @@ def whole(number: float | None) -> str:
 
 
 def rough(number: float) -> str:
-    """Write an expectation no finer than it deserves.
+    """Format an expected number of conversions.
 
     Examples
     --------
@@ -131,23 +149,28 @@ def rough(number: float) -> str:
 
 
 def percent(share: float | None) -> str:
-    r"""Write a share in percent, finer where it is small.
+    """Format a share in percent, with more decimals where it is small.
 
     Examples
     --------
     >>> percent(0.3149), percent(0.0213), percent(0.0004), percent(0.0), percent(None)
-    ('31\xa0%', '2.1\xa0%', '0.04\xa0%', '0\xa0%', '–')
+    ('31%', '2.1%', '0.04%', '0%', '–')
     """
     if share is None:
         return "–"
     value = 100 * share
     if value == 0 or value >= 10:
-        return f"{value:.0f}\xa0%"
-    return f"{value:.1f}\xa0%" if value >= 0.1 else f"{value:.2f}\xa0%"
+        return f"{value:.0f}%"
+    return f"{value:.1f}%" if value >= 0.1 else f"{value:.2f}%"
 
 
 def decimals(figure: dict[str, Any], digits: int = 3) -> str:
-    """Write a figure's value; a dash where there is none.
+    """Format the value of a metric; a dash where there is none.
+
+    Parameters
+    ----------
+    figure : dict
+    digits : int
 
     Examples
     --------
@@ -158,7 +181,12 @@ def decimals(figure: dict[str, Any], digits: int = 3) -> str:
 
 
 def between(figure: dict[str, Any], digits: int = 3) -> str:
-    """Write a figure's interval; nothing where there is none.
+    """Format the interval of a metric; nothing where there is none.
+
+    Parameters
+    ----------
+    figure : dict
+    digits : int
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Reading what the stages before have written, and writing the pages."""
+"""Reading the outputs of earlier stages, and writing the pages."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ import pandas as pd
 from microconv.errors import MicroconvError, MissingInputError
 from microconv.model.prospect_model import ProspectModel
 from microconv.report.journey_page import journey_page
-from microconv.report.model_card_text import ModelScope
-from microconv.report.model_page import model_page
+from microconv.report.model_page import ModelScope, model_page
 from microconv.report.prospects_page import prospects_page
 from microconv.storage.files import atomic_write, md5_of
 
 PLOTS = ("gain", "reliability", "folds")
-"""Tables in the folder of plots that become charts."""
+"""Tables in the folder of plots that are drawn."""
 
 
 @dataclass(frozen=True)
 class PageInputs:
-    """What the pages are made from.
+    """The files that the pages are made from.
 
     Attributes
     ----------
     prospects, manifest : Path
-        The list as Parquet, and what vouches for it.
+        The list as Parquet, and its manifest.
     evaluation, plots : Path
         The evaluation as JSON, and the folder of its tables.
     model : Path
@@ -42,25 +41,25 @@ class PageInputs:
 
 
 def write_pages(inputs: PageInputs, *, page: Path, model_page_at: Path) -> dict[str, Any]:
-    """Write the page of the list and the page of the model.
+    """Write the prospect list and the model card.
 
     Parameters
     ----------
     inputs : PageInputs
     page, model_page_at : Path
-        Where the two go.
+        Where the two are written.
 
     Returns
     -------
     dict
-        The manifest of the list shown.
+        The manifest of the list.
 
     Raises
     ------
     MissingInputError
-        If a file is not there.
+        If a file is missing.
     MicroconvError
-        If the list is not the one that the manifest vouches for.
+        If the list does not match its manifest.
     """
     for path in (inputs.prospects, inputs.manifest, inputs.evaluation, inputs.plots):
         if not path.exists():
@@ -70,8 +69,8 @@ def write_pages(inputs: PageInputs, *, page: Path, model_page_at: Path) -> dict[
     manifest, evaluation = _read_json(inputs.manifest), _read_json(inputs.evaluation)
     if md5_of(inputs.prospects) != manifest["files"]["prospects"]:
         raise MicroconvError(
-            f"{inputs.prospects} is not the list that {inputs.manifest} vouches for: its md5 "
-            "is another. The two belong to different runs; run the stage `score` again."
+            f"{inputs.prospects} does not match {inputs.manifest}: its md5 differs. The two belong "
+            "to different runs; run the stage `score` again."
         )
     model = ProspectModel.load(inputs.model)
     frame = pd.read_parquet(inputs.prospects)
@@ -79,21 +78,21 @@ def write_pages(inputs: PageInputs, *, page: Path, model_page_at: Path) -> dict[
     _write(page, prospects_page(frame, manifest, evaluation, facts=model.facts))
     status = manifest["status"]
     card = model_page(
-        evaluation, tables, facts=model.facts, about=ModelScope.of(model), status=status
+        evaluation, tables, facts=model.facts, scope=ModelScope.of(model), status=status
     )
     _write(model_page_at, card)
     return manifest
 
 
 def write_journey_page(journey: Path, *, page: Path) -> None:
-    """Write the page of the journey.
+    """Write the journey page.
 
     Parameters
     ----------
     journey : Path
-        What the stage `measure` wrote.
+        Output of the stage `measure`.
     page : Path
-        Where it goes.
+        Where it is written.
 
     Raises
     ------

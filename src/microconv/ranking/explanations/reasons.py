@@ -8,7 +8,6 @@ are added up to one reason: three variants of it would leave no room for the sec
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -71,7 +70,10 @@ def explain(
         contributions = model.logit_contributions(block)[:, :-1]
         reasons += reasons_of(block, contributions, writer, most=most)
         if all_reasons:
-            all_of_row += map(json.dumps, all_reasons_of(block, contributions, writer))
+            all_of_row += [
+                json.dumps({"reasons": strong, "other": other})
+                for strong, other in _strongest(block, contributions, writer, least=FAINT)
+            ]
     names = [f"reason_{number}" for number in range(1, most + 1)]
     frame = pd.DataFrame(reasons, columns=names, dtype="str")
     if not all_reasons:
@@ -102,28 +104,6 @@ def reasons_of(
         [(RAISES if weight > 0 else LOWERS) + text for text, weight in row] for row, _ in found
     ]
     return [[*row, *[None] * (most - len(row))] for row in texts]
-
-
-def all_reasons_of(
-    features: Columns, contributions: npt.NDArray[np.float64], writer: ReasonWriter
-) -> list[dict[str, Any]]:
-    """Return all reasons of some rows that change the log-odds by :data:`FAINT` or more.
-
-    Parameters
-    ----------
-    features : ndarray of float32, shape (n_columns, n_rows)
-    contributions : ndarray of float64, shape (n_rows, n_columns)
-        On the logit scale.
-    writer : ReasonWriter
-
-    Returns
-    -------
-    list of dict
-        `reasons`, pairs of text and weight, strongest first; and `other`, the weight
-        of all others together. With the intercept they sum to the row's log-odds.
-    """
-    found = _strongest(features, contributions, writer, least=FAINT)
-    return [{"reasons": reasons, "other": other} for reasons, other in found]
 
 
 def _strongest(

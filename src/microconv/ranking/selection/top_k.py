@@ -15,9 +15,6 @@ import pyarrow as pa
 
 from microconv.engines.engine import Codec
 from microconv.features.family import Columns
-from microconv.model.prospect_model import ProspectModel
-from microconv.ranking.explanations.reason_texts import ReasonText
-from microconv.ranking.explanations.reasons import explain
 
 BEST_FIRST = {
     "probability": False,
@@ -65,29 +62,6 @@ class Candidates:
     def only(self, kept: npt.NDArray[np.bool_]) -> Candidates:
         """Return some of the rows, in their order."""
         return Candidates(self.rows[kept].reset_index(drop=True), self.features[:, kept])
-
-    def explained(
-        self,
-        model: ProspectModel,
-        *,
-        most: int,
-        texts: tuple[ReasonText, ...] | None,
-        all_reasons: bool = False,
-    ) -> Candidates:
-        """Add the reasons of every row, and drop the features.
-
-        Parameters
-        ----------
-        model : ProspectModel
-        most : int
-            Number of reasons per row.
-        texts : tuple of ReasonText or None
-            The built-in texts when None.
-        all_reasons : bool
-            Whether to add a column with all reasons and their weights.
-        """
-        reasons = explain(self.features, model, most=most, texts=texts, all_reasons=all_reasons)
-        return self.with_rows(self.rows.join(reasons)).without_features()
 
     def with_rows(self, rows: pd.DataFrame) -> Candidates:
         """Return the same prospects with other columns."""

@@ -3,29 +3,29 @@
   const filters = document.querySelector("form.filters");
   const table = document.querySelector("table.prospects");
   if (filters && table) {
-    const page = Number(table.dataset.page);  // so many rows are laid out at a time
+    const page = Number(table.dataset.page);  // rows that are shown at a time
     const body = table.tBodies[0];
     const more = document.querySelector("button.more");
-    const said = filters.querySelector("[role=status]");
+    const status = filters.querySelector("[role=status]");
     const all = body.rows.length;
-    const known = new Map();  // looked up at the first question: opening must not wait for it
-    const learn = () => {
+    const known = new Map();  // filled at the first search: opening must not wait for it
+    const collect = () => {
       for (const row of known.size ? [] : body.querySelectorAll(":scope > tr:not(.details)")) {
         const text = row.querySelector(".who").textContent.toLowerCase();
         known.set(row, { text, ...row.dataset, hidden: row.hidden });
       }
     };
     const write = (number) => number.toLocaleString("en");
-    const say = (count) => {
+    const show = (count) => {
       const rest = Math.max(0, count - room);
-      const first = rest ? `, the first ${write(room)} are shown` : "";
-      said.textContent = `${write(count)} of ${write(all)} match${first}`;
+      const first = rest ? `, the first ${write(room)} shown` : "";
+      status.textContent = `${write(count)} of ${write(all)} match${first}`;
       more.hidden = rest === 0;
       more.textContent = `Show ${write(Math.min(page, rest))} more of ${write(rest)}`;
     };
     let room = page;
     const apply = () => {
-      learn();
+      collect();
       const find = filters.elements.find.value.trim().toLowerCase();
       const chosen = [...filters.querySelectorAll("select")]
         .filter((box) => box.value !== "*")
@@ -33,14 +33,14 @@
       let count = 0;
       for (const row of body.rows) {
         const its = known.get(row);
-        if (!its) continue;  // what an opened row tells goes with its row
-        const fits = its.text.includes(find)
+        if (!its) continue;  // an opened row follows its row
+        const matches = its.text.includes(find)
           && chosen.every(([name, value]) => its[name] === value);
-        const hidden = !fits || count >= room;
-        count += fits;
+        const hidden = !matches || count >= room;
+        count += matches;
         if (its.hidden !== hidden) row.hidden = its.hidden = hidden;
       }
-      say(count);
+      show(count);
     };
     const again = () => { room = page; apply(); };
     filters.addEventListener("input", again);
@@ -53,6 +53,6 @@
     addEventListener("beforeprint", () => { room = Infinity; apply(); });
     addEventListener("afterprint", again);
     filters.hidden = false;
-    say(all);
+    show(all);
   }
 }

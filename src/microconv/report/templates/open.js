@@ -3,18 +3,18 @@
   const table = document.querySelector("table.prospects");
   const data = document.getElementById("details-data");
   if (table && data) {
-    const AT_ONCE = 8;  // reasons; the weaker ones fold away
+    const AT_ONCE = 8;  // reasons; the others fold away
     const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
-    let told;  // read at the first opening: the page must not wait for it
+    let content;  // parsed at the first opening: the page must not wait for it
     const opened = new Map();  // button → its row of details
-    const word = (place) => (place < 0 ? null : told.words[place]);
+    const word = (place) => (place < 0 ? null : content.words[place]);
     const make = (tag, text, name) => {
       const element = document.createElement(tag);
       if (text) element.textContent = text;
       if (name) element.className = name;
       return element;
     };
-    const inTurns = (values, size) =>
+    const chunks = (values, size) =>
       Array.from({ length: values.length / size }, (_, k) => values.slice(k * size, (k + 1) * size));
     const section = (title, ...parts) => {
       const whole = make("section");
@@ -29,29 +29,29 @@
     const odds = (weight) => `× ${Math.exp(weight).toFixed(2)}`;
 
     const reason = ([place, weight], heaviest) => {
-      const speaksFor = weight > 0;
-      const item = make("li", null, speaksFor ? "for" : "against");
+      const raises = weight > 0;
+      const item = make("li", null, raises ? "raises" : "lowers");
       const bar = make("i", null, "weight");
       bar.style.width = `${(100 * Math.abs(weight)) / heaviest}%`;
       item.append(
-        make("span", speaksFor ? "for: " : "against: ", "hidden"),
+        make("span", raises ? "raises: " : "lowers: ", "hidden"),
         make("span", odds(weight), "odds"), make("bdi", word(place)), bar,
       );
       return item;
     };
     const reasons = (found, rest) => {
-      const pairs = inTurns(found, 2);
+      const pairs = chunks(found, 2);
       const heaviest = pairs.length ? Math.abs(pairs[0][1]) : 1;
       const items = pairs.map((pair) => reason(pair, heaviest));
       const parts = [list("ul", items.slice(0, AT_ONCE), "reasons")];
       if (items.length > AT_ONCE) {
         const fold = make("details");
-        const weaker = items.slice(AT_ONCE);
-        fold.append(make("summary", `${weaker.length} weaker reasons`), list("ul", weaker, "reasons"));
+        const others = items.slice(AT_ONCE);
+        fold.append(make("summary", `${others.length} more reasons`), list("ul", others, "reasons"));
         parts.push(fold);
       }
-      parts.push(make("p", `Everything else together: ${odds(rest)}.`, "soft small"));
-      return section("All that speaks for and against: times the odds", ...parts);
+      parts.push(make("p", `All other factors: ${odds(rest)}`, "soft small"));
+      return section("Why this score (odds multiplier)", ...parts);
     };
 
     const clock = (minute) => {
@@ -65,42 +65,42 @@
     const step = (minute, name, via, machine) => {
       const item = make("li");
       item.append(clock(minute), " ", make("bdi", word(name), "name"));
-      const through = via < 0 ? [] : told.vias[via].map(word).filter(Boolean);
+      const through = via < 0 ? [] : content.vias[via].map(word).filter(Boolean);
       through.forEach((text, place) => {
         item.append(make("span", place ? " · " : " via ", "soft"), make("bdi", text, "soft"));
       });
-      if (machine) item.append(make("span", ` ${100 - machine} % likely a person`, "machine"));
+      if (machine) item.append(make("span", machine > 50 ? " probably an automated scan" : ` ${machine}% chance of an automated scan`, "machine"));
       return item;
     };
     const count = (number, one, many) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
     const steps = (found, earlier, exposures) => {
       let minute = 0;
-      const items = inTurns(found, 4).map(([passed, ...facts]) => {
+      const items = chunks(found, 4).map(([passed, ...facts]) => {
         minute = minute ? minute - passed : passed;
         return step(minute, ...facts);
       });
-      const besides = [];
-      if (earlier) besides.push(`${count(earlier, "earlier step", "earlier steps")}.`);
+      const also = [];
+      if (earlier) also.push(`${count(earlier, "earlier activity", "earlier activities")}.`);
       if (exposures) {
-        besides.push(`${count(exposures, "time", "times")} something was sent, delivered or opened.`);
+        also.push(`${count(exposures, "email event", "email events")} (sent, delivered, opened).`);
       }
       return section(
-        "What they did, the latest first (UTC)",
-        items.length ? list("ol", items, "steps") : make("p", "Nothing yet."),
-        ...(besides.length ? [make("p", `Besides: ${besides.join(" ")}`, "soft small")] : []),
+        "Recent activity, latest first (UTC)",
+        items.length ? list("ol", items, "steps") : make("p", "No activity yet."),
+        ...(also.length ? [make("p", `Also: ${also.join(" ")}`, "soft small")] : []),
       );
     };
 
     const next = (because, button) => {
-      const asked = button.closest("tr").querySelector(".next").dataset.key;
-      const parts = [make("p", asked || "No step fits.", "name")];
+      const step = button.closest("tr").querySelector(".next").dataset.key;
+      const parts = [make("p", step || "No suitable step.", "name")];
       if (because >= 0) parts.push(make("p", word(because)));
-      return section("Ask for next", ...parts);
+      return section("Next step", ...parts);
     };
 
     const layOut = (button, id) => {
-      told ??= JSON.parse(data.textContent);
-      const [why, rest, did, earlier, exposures, because] = told.rows[Number(id.split("-")[1]) - 1];
+      content ??= JSON.parse(data.textContent);
+      const [why, rest, did, earlier, exposures, because] = content.rows[Number(id.split("-")[1]) - 1];
       const cell = make("td");
       cell.colSpan = table.tHead.rows[0].cells.length;
       const inside = make("div", null, "inside");

@@ -1,3 +1,5 @@
+"""The sentences about how reliable a list is."""
+
 from __future__ import annotations
 
 import copy
@@ -5,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from microconv.report.reliability_text import Reliability, summarize_reliability
+from microconv.report.reliability import Reliability, summarize_reliability
 from worlds.reports import evaluation
 
 
 def report(**calibration: Any) -> dict[str, Any]:
-    """Return an evaluation by hand: 1.3 % promised, 1.1 % came true, lift 4.5."""
+    """Return an evaluation by hand: 1.3% predicted, 1.1% observed, lift 4.5."""
     good = {
         "slope": {"value": 1.0, "low": 0.9, "high": 1.1},
         "calibration_in_the_large": {"value": 0.0, "low": -0.1, "high": 0.1},
@@ -33,20 +35,19 @@ def report(**calibration: Any) -> dict[str, Any]:
     }
 
 
-def test_a_good_model_is_said_to_be_one() -> None:
+def test_a_good_model_is_called_reliable() -> None:
     """Every figure named here stands in the evaluation above."""
     reliability = summarize_reliability(report())
-    assert not reliability.alarm
+    assert not reliability.unreliable
     assert reliability.sentences == (
-        "Asked about the past, the first 200 of each list converted 4.5 times as often as the "
-        "average prospect (3.3 to 5.7, 95\xa0% interval).",
-        "The probabilities can be taken as they stand: 1.3\xa0% was promised on average and "
-        "1.1\xa0% came true.",
+        "In backtests, the top 200 of each list converted 4.5 times as often as the average "
+        "prospect (3.3 to 5.7, 95% interval).",
+        "The probabilities are well calibrated: 1.3% predicted on average, 1.1% observed.",
     )
 
 
 @pytest.mark.parametrize(
-    ("calibration", "says"),
+    ("calibration", "expected"),
     [
         (
             {"calibration_in_the_large": {"value": -0.2, "low": -0.3, "high": -0.1}},
@@ -64,13 +65,13 @@ def test_a_good_model_is_said_to_be_one() -> None:
         ({"ece": 0.004}, "off by more than chance explains"),
         (
             {"slope": {"value": None, "reason": "only one outcome happened"}},
-            "cannot be told: only one outcome happened",
+            "unknown: only one outcome happened",
         ),
     ],
 )
-def test_what_is_wrong_with_the_probabilities_is_said(calibration: Any, says: str) -> None:
+def test_the_direction_of_a_miscalibration_is_named(calibration: Any, expected: str) -> None:
     """Percentages are read as percentages: a systematic error must be named, with its direction."""
-    assert says in summarize_reliability(report(**calibration)).sentences[-1]
+    assert expected in summarize_reliability(report(**calibration)).sentences[-1]
 
 
 @pytest.mark.parametrize("ranks", [False, None])
@@ -79,7 +80,7 @@ def test_a_list_that_ranks_by_nothing_raises_the_alarm(ranks: bool | None) -> No
     content = copy.deepcopy(report())
     content["verdict"] = {"better_than_chance": ranks, "summary": "There is nothing to rank by."}
     reliability = summarize_reliability(content)
-    assert reliability.alarm
+    assert reliability.unreliable
     assert reliability.sentences == ("There is nothing to rank by.",)
 
 
@@ -91,11 +92,11 @@ def test_a_list_from_a_few_conversions_is_never_a_confident_one() -> None:
         "summary": "There is not enough: 30 conversions.",
     }
     assert summarize_reliability(content) == Reliability(
-        ("There is not enough: 30 conversions.",), alarm=True
+        ("There is not enough: 30 conversions.",), unreliable=True
     )
     content["readiness"] = {"state": "thin", "summary": "There is little: 60 conversions."}
     reliability = summarize_reliability(content)
-    assert (reliability.sentences[0], reliability.alarm) == (
+    assert (reliability.sentences[0], reliability.unreliable) == (
         "There is little: 60 conversions.",
         False,
     )
@@ -111,5 +112,5 @@ def test_a_lift_that_does_not_exist_is_not_mentioned() -> None:
 
 def test_real_evaluations_can_be_put_into_words() -> None:
     """The keys read here are the ones that `evaluate` writes."""
-    assert not summarize_reliability(evaluation(2.0).report).alarm
-    assert summarize_reliability(evaluation(0.0).report).alarm
+    assert not summarize_reliability(evaluation(2.0).report).unreliable
+    assert summarize_reliability(evaluation(0.0).report).unreliable
