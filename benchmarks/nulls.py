@@ -71,7 +71,7 @@ def null_study(settings: Settings, folder: Path, prospects: int, seed: int) -> S
 def followed(
     study: Study, settings: Settings, rate: float, draws: int
 ) -> Iterator[SequenceFollowUp]:
-    """Draw conversions anew and follow the first sequence asked about."""
+    """Redraw the conversions and follow the first planned sequence."""
     steps = settings.measure.sequences[0].steps
     sequence = np.array([study.journey.code_of(step) for step in steps], np.int16)
     within, effect = settings.measure.within_days, settings.measure.effect_days

@@ -84,7 +84,7 @@ def test_a_send_counts_once_its_response_window_is_over():
             event("ada", "guide", day(31)),  # in time
             event("bob", "sent", day(40), message_id="m1"),
             event("bob", "guide", day(30)),  # the tenth day is over
-            event("cy", "sent", day(5), message_id="m1"),  # too young to judge
+            event("cy", "sent", day(5), message_id="m1"),  # response window still open
             event("cy", "guide", day(4)),
             event("dee", "sent", day(40), message_id="m2"),
             event("dee", "sent", day(39), message_id="m3"),

@@ -69,7 +69,7 @@ def test_the_drop_offs_of_the_loan_log_equal_those_of_sql():
             select p.prospect_id, p.converted, p.exited, p.ended_at, p.first_seen,
                 coalesce(max(r.rank), -1) as furthest, max(r.time) as last_done
             from people p left join ranks r using (prospect_id) group by all
-        ), judged as (
+        ), outcomes as (
             select *, ended_at - coalesce(last_done, first_seen) >= interval 10 days as silent
             from stops
         ), places as (select unnest([-1, 0, 1, 2]) as rank)
@@ -82,7 +82,7 @@ def test_the_drop_offs_of_the_loan_log_equal_those_of_sql():
                 as stopped,
             count(*) filter (furthest = rank and not converted and not exited and not silent)
                 as still_active
-        from places, judged group by rank order by rank""",
+        from places, outcomes group by rank order by rank""",
         events=events,
     )
     names = ["reached", "moved_on", "converted", "exited", "stopped", "still_active"]

@@ -30,7 +30,7 @@ def day(number):
     return instant(-number * DAYS)
 
 
-def judged(world, seeds, *, prospects=20_000):
+def measured_in(world, seeds, *, prospects=20_000):
     """Measure the impact in several worlds; one row per world."""
     rows = []
     for seed in seeds:
@@ -42,7 +42,7 @@ def judged(world, seeds, *, prospects=20_000):
         rows.append(
             {
                 "truth": truth["against_another_order"]["ratio"],
-                "asked": tables["claims"].iloc[0],
+                "planned": tables["claims"].iloc[0],
                 "mined": mined.loc[PLANTED] if PLANTED in mined.index else None,
                 "significant": int(both["significant"].sum()),
                 "tests": len(both),
@@ -66,20 +66,20 @@ def covers(figures, truth):
 def check_planted(rows, least):
     """Check that it is mined, and that the intervals of all prospects and of the test half hold."""
     assert all(row["mined"] is not None for row in rows)
-    assert sum(covers(row["asked"], row["truth"]) for row in rows) >= least
+    assert sum(covers(row["planned"], row["truth"]) for row in rows) >= least
     assert sum(covers(row["mined"], row["truth"]) for row in rows) >= least
     assert all(row["truth"] > 2.3 for row in rows)
 
 
 def check_confounded(rows, least):
     """Check that the unadjusted ratio is high, the interval covers 1, and the answer is not yes."""
-    assert all(row["asked"]["unadjusted_ratio"] > 2 for row in rows)
-    assert sum(covers(row["asked"], 1.0) for row in rows) >= least
-    assert sum(row["asked"]["answer"] == "yes" for row in rows) <= len(rows) - least
+    assert all(row["planned"]["unadjusted_ratio"] > 2 for row in rows)
+    assert sum(covers(row["planned"], 1.0) for row in rows) >= least
+    assert sum(row["planned"]["answer"] == "yes" for row in rows) <= len(rows) - least
     for row in rows:
         assert (
-            f"The unadjusted ratio is {row['asked']['unadjusted_ratio']:.1f}"
-            in row["asked"]["sentence"]
+            f"The unadjusted ratio is {row['planned']['unadjusted_ratio']:.1f}"
+            in row["planned"]["sentence"]
         )
 
 
@@ -94,35 +94,35 @@ def check_null(rows):
 
 def test_the_planted_sequence_is_mined_and_its_ratio_recovered():
     """Two of the twenty seeds of the slow tests."""
-    check_planted(judged("planted", (1, 2)), least=2)
+    check_planted(measured_in("planted", (1, 2)), least=2)
 
 
 def test_a_confounded_sequence_gets_no_yes():
     """Interested people complete more and buy more; the order has no effect."""
-    check_confounded(judged("confounded", (1, 2)), least=2)
+    check_confounded(measured_in("confounded", (1, 2)), least=2)
 
 
 def test_nothing_is_significant_in_a_null_world():
     """P-values are corrected for multiple tests."""
-    check_null(judged("null", (1, 2)))
+    check_null(measured_in("null", (1, 2)))
 
 
 @pytest.mark.slow
 def test_over_twenty_seeds_the_planted_ratio_is_covered():
     """An interval of 95 % misses once in twenty."""
-    check_planted(judged("planted", range(1, 21)), least=18)
+    check_planted(measured_in("planted", range(1, 21)), least=18)
 
 
 @pytest.mark.slow
 def test_over_twenty_seeds_a_confounded_sequence_gets_no_yes():
     """The interval of the order ratio covers 1."""
-    check_confounded(judged("confounded", range(1, 21)), least=18)
+    check_confounded(measured_in("confounded", range(1, 21)), least=18)
 
 
 @pytest.mark.slow
 def test_over_twenty_seeds_nothing_is_significant_in_a_null_world():
     """False discoveries are rare, and landmark intervals have their coverage."""
-    check_null(judged("null", range(1, 21)))
+    check_null(measured_in("null", range(1, 21)))
 
 
 def settings(**changes):
@@ -224,8 +224,8 @@ def test_trimmed_revenue_leaves_the_largest_deal_out():
 def test_missing_data_are_named_and_the_rest_is_measured():
     """No revenue, no conversion, one step, an unknown sequence."""
     rows = [event(f"p{k}", "blog", day(5)) for k in range(30)]
-    asked = (PlannedSequence(steps=("blog", "teleport")),)
-    found = impact(study_of(*rows), settings(sequences=asked))
+    planned = (PlannedSequence(steps=("blog", "teleport")),)
+    found = impact(study_of(*rows), settings(sequences=planned))
     sentences = " ".join(found.missing)
     for gap in ("teleport", "Nobody converted", "has a value", "often enough"):
         assert gap in sentences

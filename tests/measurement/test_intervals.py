@@ -52,9 +52,9 @@ def test_the_pooled_risk_ratio_equals_that_of_statsmodels():
     random = np.random.default_rng(2)
     tables = random.integers(1, 40, (7, 4)).astype(float)
     a, b, c, d = tables.T
-    judge = StratifiedTable([table.reshape(2, 2) for table in tables])
+    reference = StratifiedTable([table.reshape(2, 2) for table in tables])
     found = pooled_risk_ratio((a, c), (a + b, c + d), confidence=0.9)
-    assert found.ratio == pytest.approx(judge.riskratio_pooled)
+    assert found.ratio == pytest.approx(reference.riskratio_pooled)
 
 
 def test_the_exact_rate_ratio_inverts_the_exact_test():
@@ -64,8 +64,8 @@ def test_the_exact_rate_ratio_inverts_the_exact_test():
     found = rate_ratio((14, 21), (310.0, 1020.0), confidence=0.95)
     assert found.ratio == pytest.approx(14 / 310 / (21 / 1020))
     for end, side in ((found.low, "larger"), (found.high, "smaller")):
-        judged = poisson_test(14, 310, 21, 1020, value=end, method="exact-cond", alternative=side)
-        assert judged.pvalue == pytest.approx(0.025, rel=1e-6)
+        test = poisson_test(14, 310, 21, 1020, value=end, method="exact-cond", alternative=side)
+        assert test.pvalue == pytest.approx(0.025, rel=1e-6)
 
 
 def test_no_event_on_one_side_leaves_the_interval_open():

@@ -16,7 +16,7 @@ from worlds.studies import at, study_of
 SETTINGS = MeasureSettings()
 
 
-def walk(name, *steps):
+def prospect_events(name, *steps):
     """Make one prospect who does these steps, an hour apart."""
     return [event(name, step, at(hour)) for hour, step in enumerate(steps)]
 
@@ -26,7 +26,7 @@ def test_transitions_of_the_loan_log_equal_those_of_sql():
     """Every pair, of those who converted and of the others, the ends included."""
     study, events = loans()
     expected = run_sql(
-        f"""{FOLLOW_UP_SQL}, walks as (
+        f"""{FOLLOW_UP_SQL}, trajectories_sql as (
             select prospect_id, place, step, converted from did
             union all
             select prospect_id, -1, '(start)', converted from people
@@ -40,7 +40,7 @@ def test_transitions_of_the_loan_log_equal_those_of_sql():
         ), pairs as (
             select step, converted,
                 lead(step) over (partition by prospect_id order by place) as next
-            from walks
+            from trajectories_sql
         )
         select step, next, count(*) as count, count(*) filter (converted) as converters
         from pairs where next is not null group by all""",
@@ -62,9 +62,9 @@ def test_transitions_of_the_loan_log_equal_those_of_sql():
 def test_paths_by_hand():
     """Three prospects: entries, last touches, loops, tree."""
     rows = [
-        *walk("ada", "blog", "blog", "guide", "blog", "won"),
-        *walk("bob", "blog", "pricing", "left"),
-        *walk("cy", "guide"),
+        *prospect_events("ada", "blog", "blog", "guide", "blog", "won"),
+        *prospect_events("bob", "blog", "pricing", "left"),
+        *prospect_events("cy", "guide"),
     ]
     found = paths(study_of(*rows), SETTINGS).tables
     entries = found["entries"].set_index("step")
@@ -90,8 +90,8 @@ def test_paths_by_hand():
 
 def test_rare_branches_are_grouped():
     """A tree of every path would be unreadable."""
-    rows = [row for k in range(400) for row in walk(f"p{k}", "blog", "guide")]
-    rows += walk("q", "blog", "pricing") + walk("r", "reference")
+    rows = [row for k in range(400) for row in prospect_events(f"p{k}", "blog", "guide")]
+    rows += prospect_events("q", "blog", "pricing") + prospect_events("r", "reference")
     tree = paths(study_of(*rows), SETTINGS).tables["tree"].set_index("path")["prospects"]
     assert tree.to_dict() == {
         "blog": 401,
@@ -107,7 +107,7 @@ def test_a_removal_effect_equals_the_loss_from_removing_the_step_from_the_chain(
     rows = []
     for k in range(60):
         steps = list(rng.choice(["blog", "guide", "pricing"], rng.integers(1, 6)))
-        rows += walk(f"p{k}", *steps, *(["won"] if rng.random() < 0.4 else []))
+        rows += prospect_events(f"p{k}", *steps, *(["won"] if rng.random() < 0.4 else []))
     study = study_of(*rows)
     trajectories = build_trajectories(study, min_human_probability=0.5)
     counts = count_transitions(trajectories)
@@ -132,9 +132,9 @@ def test_a_removal_effect_equals_the_loss_from_removing_the_step_from_the_chain(
 
 def test_sequences_are_counted_among_converters_and_others():
     """Six of six converters and five of ten others did blog before guide."""
-    rows = [row for k in range(6) for row in walk(f"c{k}", "blog", "guide", "won")]
-    rows += [row for k in range(5) for row in walk(f"o{k}", "blog", "guide")]
-    rows += [row for k in range(5) for row in walk(f"n{k}", "guide", "blog")]
+    rows = [row for k in range(6) for row in prospect_events(f"c{k}", "blog", "guide", "won")]
+    rows += [row for k in range(5) for row in prospect_events(f"o{k}", "blog", "guide")]
+    rows += [row for k in range(5) for row in prospect_events(f"n{k}", "guide", "blog")]
     table = paths(study_of(*rows), SETTINGS).tables["sequences"]
     assert isinstance(table, pd.DataFrame)
     only = table.iloc[0]
@@ -144,6 +144,6 @@ def test_sequences_are_counted_among_converters_and_others():
 
 def test_missing_data_are_named():
     """Nobody converted, nothing is frequent."""
-    found = paths(study_of(*walk("ada", "blog")), SETTINGS)
+    found = paths(study_of(*prospect_events("ada", "blog")), SETTINGS)
     assert "Nobody converted" in found.missing[0]
     assert "frequent" in found.missing[1]

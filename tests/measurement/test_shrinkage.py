@@ -13,17 +13,17 @@ from microconv.measurement.stats.shrinkage import MAX_STRENGTH, fit_prior_streng
 def drawn(strength, groups, seed):
     """Draw counts of groups whose rates differ as a beta distribution of mean .2 does."""
     rng = np.random.default_rng(seed)
-    asked = rng.integers(20, 400, groups).astype(float)
+    trials = rng.integers(20, 400, groups).astype(float)
     rate = rng.beta(strength * 0.2, strength * 0.8, groups)
-    return rng.binomial(asked.astype(int), rate).astype(float), asked
+    return rng.binomial(trials.astype(int), rate).astype(float), trials
 
 
-def fitted_by_scipy(done, asked, mean):
+def fitted_by_scipy(successes, trials, mean):
     """Maximise scipy's own likelihood over the logarithm of the strength, by simplex."""
 
     def against(x):
         a, b = np.exp(x[0]) * mean, np.exp(x[0]) * (1 - mean)
-        return -betabinom.logpmf(done, asked.astype(int), a, b).sum()
+        return -betabinom.logpmf(successes, trials.astype(int), a, b).sum()
 
     found = minimize(against, [2.0], method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-10})
     return float(np.exp(found.x[0]))
@@ -32,18 +32,18 @@ def fitted_by_scipy(done, asked, mean):
 @pytest.mark.parametrize("strength", [5, 40, 200])
 def test_the_prior_strength_maximises_the_likelihood(strength):
     """The same maximum, found by another minimiser of another library's likelihood."""
-    done, asked = drawn(strength, 80, seed=strength)
+    successes, trials = drawn(strength, 80, seed=strength)
     mean = np.full(80, 0.2)
-    found = fit_prior_strength(done, asked, mean)
-    assert found == pytest.approx(fitted_by_scipy(done, asked, mean), rel=1e-3)
+    found = fit_prior_strength(successes, trials, mean)
+    assert found == pytest.approx(fitted_by_scipy(successes, trials, mean), rel=1e-3)
     assert strength / 2 < found < strength * 2
 
 
 def test_groups_that_differ_by_chance_get_the_maximum_strength():
     """Then each group gets about the common rate."""
     rng = np.random.default_rng(3)
-    asked = np.full(60, 200.0)
-    found = fit_prior_strength(rng.binomial(200, 0.2, 60).astype(float), asked, np.full(60, 0.2))
+    trials = np.full(60, 200.0)
+    found = fit_prior_strength(rng.binomial(200, 0.2, 60).astype(float), trials, np.full(60, 0.2))
     assert found > 500
 
 
@@ -56,12 +56,12 @@ def test_shrunk_rates_are_nearer_to_the_truth_than_raw_ones():
     """That is what shrinking is for: 200 groups of a dozen trials each."""
     rng = np.random.default_rng(1)
     truth = rng.beta(8, 32, 200)
-    asked = np.full(200, 12.0)
-    done = rng.binomial(12, truth).astype(float)
-    mean = np.full(200, done.sum() / asked.sum())
-    strength = fit_prior_strength(done, asked, mean)
-    found = shrink_rates(done, asked, mean, strength=strength, confidence=0.9)
-    raw_error = ((done / asked - truth) ** 2).mean()
+    trials = np.full(200, 12.0)
+    successes = rng.binomial(12, truth).astype(float)
+    mean = np.full(200, successes.sum() / trials.sum())
+    strength = fit_prior_strength(successes, trials, mean)
+    found = shrink_rates(successes, trials, mean, strength=strength, confidence=0.9)
+    raw_error = ((successes / trials - truth) ** 2).mean()
     assert ((found.rate - truth) ** 2).mean() < 0.5 * raw_error
     inside = ((found.low <= truth) & (truth <= found.high)).mean()
     assert inside == pytest.approx(0.9, abs=0.06)

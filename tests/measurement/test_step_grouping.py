@@ -48,7 +48,7 @@ def test_steps_named_in_the_shipped_settings_are_found():
     """The planned sequence and the parts of the video are never grouped."""
     journey = JourneyMap.from_settings(SHIPPED.journey)
     named = named_steps(SHIPPED, journey)
-    assert {step for asked in SHIPPED.measure.sequences for step in asked.steps} <= named
+    assert {step for planned in SHIPPED.measure.sequences for step in planned.steps} <= named
 
 
 def test_grouping_keeps_stage_counts():

@@ -29,14 +29,14 @@ def test_the_curve_equals_that_of_lifelines():
         np.bincount(hours[~seen], minlength=size).astype(np.int32),
         confidence=0.95,
     )
-    judge = KaplanMeierFitter().fit(hours, seen)
-    expected = judge.survival_function_at_times(np.arange(size)).to_numpy()
+    reference = KaplanMeierFitter().fit(hours, seen)
+    expected = reference.survival_function_at_times(np.arange(size)).to_numpy()
     assert curve.waiting == pytest.approx(expected)
     for share in (0.25, 0.5, 0.75):
         assert curve.days_until(share) * 24 == qth_survival_time(
-            1 - share, judge.survival_function_
+            1 - share, reference.survival_function_
         )
-    low, high = median_survival_times(judge.confidence_interval_).to_numpy()[0]
+    low, high = median_survival_times(reference.confidence_interval_).to_numpy()[0]
     assert np.array(curve.interval_of(0.5)) * 24 == pytest.approx([low, high])
 
 
@@ -97,7 +97,7 @@ def test_the_most_common_transition_of_the_loan_log_agrees_with_sql_and_lifeline
     table = velocity(study, SETTINGS).tables["transitions"].set_index(["step", "next"])
     pair = "completion_scheduled", "completion_started"
     assert pair in table.index
-    waited = run_sql(
+    durations = run_sql(
         f"""{FOLLOW_UP_SQL}, begun as (
             select prospect_id, any_value(ended_at) as ended_at, min(place) as place,
                 min(time) as time from did where step = '{pair[0]}' group by prospect_id
@@ -110,12 +110,12 @@ def test_the_most_common_transition_of_the_loan_log_agrees_with_sql_and_lifeline
         from begun b left join ended e using (prospect_id)""",
         events=events,
     )
-    judge = KaplanMeierFitter().fit(waited["hours"], waited["done"])
+    reference = KaplanMeierFitter().fit(durations["hours"], durations["done"])
     found = table.loc[pair]
-    assert found["started"] == len(waited) > 3000
-    assert found["done"] == waited["done"].sum()
-    assert found["median_days"] * 24 == judge.median_survival_time_
-    assert found["p25_days"] * 24 == qth_survival_time(0.75, judge.survival_function_)
+    assert found["started"] == len(durations) > 3000
+    assert found["done"] == durations["done"].sum()
+    assert found["median_days"] * 24 == reference.median_survival_time_
+    assert found["p25_days"] * 24 == qth_survival_time(0.75, reference.survival_function_)
 
 
 def test_missing_data_are_named():

@@ -201,7 +201,7 @@ def _summary(tables: dict[str, pd.DataFrame]) -> tuple[str, ...]:
             sentences.append(
                 f"Fewer than half of the {row['started']:,} prospects get {transition}; the "
                 f"{row['done']:,} who did took {row['median_days_of_completers']:.1f} days "
-                "(median), which says nothing about the others."
+                "(median). This does not describe the others."
             )
     return tuple(sentences)
 
