@@ -1,4 +1,4 @@
-"""The training benchmark: its world is what it says, and its command runs."""
+"""The training benchmark: its world is as described, and its command runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "training.py"
 
 
 def test_as_many_convert_as_asked_and_as_the_truth_has_it():
-    """Of 40,000 rows 2 % convert; of the tenth with the highest truth as many as it promises."""
+    """Of 40,000 rows 2 % convert; of the tenth with the highest truth as many as it predicts."""
     world = make(40_000, 12, rate=0.02, seed=3)
     converted = world.training_set.snapshots["converted"].to_numpy(bool)
     assert world.truth.mean() == pytest.approx(0.02, rel=0.001)
@@ -48,5 +48,5 @@ def test_the_command_prints_seconds_and_peaks(tmp_path):
     assert "learn / final fits: " in done.stdout
     figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
     assert set(figures) == {"final fits", "learn"}
-    assert all(told["seconds"] > 0 and told["cpu_seconds"] > 0 for told in figures.values())
-    assert all(0.05 < told["peak_gb"] < 4 for told in figures.values())
+    assert all(figure["seconds"] > 0 and figure["cpu_seconds"] > 0 for figure in figures.values())
+    assert all(0.05 < figure["peak_gb"] < 4 for figure in figures.values())

@@ -1,4 +1,4 @@
-"""The amount: the mean, unless the columns clearly say more."""
+"""The amount model: the mean, unless the columns clearly predict better."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ def test_a_column_that_moves_amounts_is_used():
     amount = _fit_amount(*paid_and_seen(400, 0.8), np.arange(400))
     values, paid = paid_and_seen(4000, 0.8, seed=1)
     assert amount.regression is not None
-    said = amount.predict(values)
-    assert mean_gamma_deviance(paid, said) < 0.7 * mean_gamma_deviance(
+    predicted = amount.predict(values)
+    assert mean_gamma_deviance(paid, predicted) < 0.7 * mean_gamma_deviance(
         paid, np.full(4000, paid.mean())
     )
-    assert said.mean() == pytest.approx(np.minimum(paid, np.quantile(paid, 0.99)).mean(), rel=0.1)
+    assert predicted.mean() == pytest.approx(
+        np.minimum(paid, np.quantile(paid, 0.99)).mean(), rel=0.1
+    )
 
 
 def test_where_nothing_moves_amounts_everybody_gets_the_mean():
@@ -48,7 +50,7 @@ def test_few_conversions_teach_a_mean_and_none_nothing():
 
 
 def test_no_amount_is_beyond_those_that_were_paid():
-    """A column far outside what training saw must not promise a fortune."""
+    """A column far outside what training saw must not predict a fortune."""
     values, paid = paid_and_seen(400, 0.8)
     amount = _fit_amount(values, paid, np.arange(400))
     wild = np.array([[1e9, -1e9, np.nan], [0, np.inf, 0]], dtype=np.float32)
@@ -66,7 +68,7 @@ def test_the_deviance_is_scikit_learns():
 
 
 def test_a_conversion_counts_once_however_many_rows_wait_for_it():
-    """The last row asked before it came; one without a value, or of zero, does not count."""
+    """The last snapshot before it; one without a value, or of zero, does not count."""
     day = pd.to_datetime([f"2024-01-0{k}" for k in range(1, 7)], utc=True)
     rows = pd.DataFrame(
         {

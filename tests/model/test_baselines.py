@@ -107,7 +107,7 @@ def test_opens_looks_at_exposures_called_open_alone():
 
 @pytest.mark.parametrize("rule", ["recency", "activity", "points", "opens"])
 def test_a_rules_probabilities_fit_the_rows_they_were_fitted_on(rule):
-    """Log loss and Brier mean something: on average as many convert as it says."""
+    """Log loss and Brier mean something: on average as many convert as it predicts."""
     assert fitted()[rule](PLANTED.values).mean() == pytest.approx(INPUTS.labels.mean(), abs=0.002)
 
 
@@ -120,7 +120,7 @@ def test_a_rules_probabilities_fit_the_rows_they_were_fitted_on(rule):
     ],
 )
 def test_a_rule_without_its_columns_is_left_out_with_a_reason(dropped, rules):
-    """Other feature settings are no crash; the report says which rule is missing and why."""
+    """Other feature settings cause no crash; the report names the rule that is missing, and why."""
     kept = [k for k, name in enumerate(INPUTS.names) if not name.startswith(dropped)]
     kept_rules, left_out = fit_baselines(
         replace(INPUTS, names=[INPUTS.names[k] for k in kept], values=INPUTS.values[kept])

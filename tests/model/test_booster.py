@@ -1,4 +1,4 @@
-"""The trees: their bits, and what they do with odd input."""
+"""The booster: identical results, and what it does with odd input."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_text_alone_gives_the_same_bits():
 
 @given(st.lists(st.integers(0, VALUES.shape[1] - 1), min_size=1, max_size=20))
 def test_a_rows_score_does_not_depend_on_the_rows_beside_it(rows):
-    """One prospect alone, or in a million: the same bits."""
+    """One prospect alone, or in a million: identical scores."""
     together = trees().raw(np.ascontiguousarray(VALUES[:, rows]), threads=1)
     assert np.array_equal(together, trees().raw(VALUES, threads=1)[rows])
 

@@ -56,7 +56,7 @@ import numpy as np
 from concurrent.futures import ThreadPoolExecutor
 from microconv.model import booster, trees
 from microconv.settings import TreeSettings
-booster.MAX_SINGLE_THREAD_CELLS = 0  # so that each fit gets the threads it asks for
+booster.MAX_SINGLE_THREAD_CELLS = 0  # so that each fit gets the threads it requests
 rng = np.random.default_rng(0)
 values = ((rng.random((200, 8_000)) < 0.03) * rng.random((200, 8_000))).astype(np.float32)
 labels, weights = rng.random(8_000) < 0.1, np.ones(8_000)

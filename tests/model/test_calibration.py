@@ -29,8 +29,8 @@ from worlds.saved_parts import through_json
 KINDS = ("none", "sigmoid", "beta")
 
 
-def honest(rows: int, *, seed: int, base: float = -1.0):
-    """Draw logits that mean what they say, what happened, and whose rows they are."""
+def calibrated(rows: int, *, seed: int, base: float = -1.0):
+    """Draw calibrated logits, labels, and the prospects of the rows."""
     rng = np.random.default_rng(seed)
     logit = rng.normal(base, 1.2, rows)
     return logit, rng.random(rows) < sigmoid(logit), np.arange(rows) // 2
@@ -38,7 +38,7 @@ def honest(rows: int, *, seed: int, base: float = -1.0):
 
 def test_the_small_regression_is_scikit_learns_without_penalty():
     """Newton's method against lbfgs, with an offset taken into account by both."""
-    logit, labels, _ = honest(800, seed=1)
+    logit, labels, _ = calibrated(800, seed=1)
     rng = np.random.default_rng(2)
     design = np.column_stack([logit, rng.normal(size=800), np.ones(800)])
     theirs = LogisticRegression(C=np.inf, tol=1e-10, fit_intercept=False).fit(design, labels)
@@ -48,7 +48,7 @@ def test_the_small_regression_is_scikit_learns_without_penalty():
 
 
 def test_separable_rows_have_a_finite_answer():
-    """Ten conversions that a line tells apart must not send a slope to infinity."""
+    """Ten conversions that a line separates must not send a slope to infinity."""
     x = np.arange(20.0) - 9.5
     slope, _ = fit_logistic(np.column_stack([x, np.ones(20)]), x > 0)
     assert 1 < slope < 1000
@@ -56,18 +56,18 @@ def test_separable_rows_have_a_finite_answer():
 
 def test_sigmoid_undoes_a_planted_stretch():
     """Logits twice too far from zero, and a half too high, come back."""
-    logit, labels, _ = honest(40_000, seed=3)
+    logit, labels, _ = calibrated(40_000, seed=3)
     fitted = fit_calibration("sigmoid", 2 * logit + 1, labels)
     assert fitted.a == pytest.approx(0.5, abs=0.03)
     assert fitted.c == pytest.approx(-0.5, abs=0.06)
 
 
 def test_beta_undoes_a_planted_beta_distortion():
-    """Its own family, inverted numerically: p of the truth from p that was said."""
-    said = np.random.default_rng(4).normal(-0.5, 1.5, 60_000)
-    truth = Calibration("beta", 0.6, 1.4, 0.3)(said)
+    """Its own family, inverted numerically: the true p from the predicted p."""
+    predicted = np.random.default_rng(4).normal(-0.5, 1.5, 60_000)
+    truth = Calibration("beta", 0.6, 1.4, 0.3)(predicted)
     labels = np.random.default_rng(5).random(60_000) < sigmoid(truth)
-    fitted = fit_calibration("beta", said, labels)
+    fitted = fit_calibration("beta", predicted, labels)
     assert (fitted.a, fitted.b, fitted.c) == pytest.approx((0.6, 1.4, 0.3), abs=0.08)
 
 
@@ -78,8 +78,8 @@ def test_beta_undoes_a_planted_beta_distortion():
     st.lists(st.floats(-50, 50), min_size=2, max_size=30),
 )
 def test_no_calibration_turns_a_ranking_round(kind, seed, upside_down, logits):
-    """Even where the slice says the opposite of the model: at worst all are equal."""
-    logit, labels, _ = honest(60, seed=seed)
+    """Even where the validation rows contradict the model: at worst all are equal."""
+    logit, labels, _ = calibrated(60, seed=seed)
     fitted = fit_calibration(kind, -logit if upside_down else logit, labels)
     mapped = fitted(np.sort(np.array(logits)))
     assert (np.diff(mapped) >= -1e-9).all()
@@ -89,14 +89,14 @@ def test_what_is_calibrated_stays_as_it_is():
     """None is kept in at least 29 of 30 draws, also where the level is off."""
     kept = 0
     for seed in range(30):
-        logit, labels, prospects = honest(600, seed=seed)
+        logit, labels, prospects = calibrated(600, seed=seed)
         kept += choose_calibration(KINDS, logit + 0.3, Holdout(labels, prospects)) == UNCALIBRATED
     assert kept >= 29
 
 
 def test_what_is_far_too_sure_of_itself_is_calibrated():
     """Logits three times too far from zero are no noise."""
-    logit, labels, prospects = honest(1500, seed=6)
+    logit, labels, prospects = calibrated(1500, seed=6)
     chosen = choose_calibration(KINDS, 3 * logit, Holdout(labels, prospects))
     assert chosen.kind != "none"
     assert row_losses(chosen(3 * logit), labels).mean() < row_losses(3 * logit, labels).mean()
@@ -104,7 +104,7 @@ def test_what_is_far_too_sure_of_itself_is_calibrated():
 
 def test_only_the_kinds_asked_for_are_tried():
     """The settings name the candidates; the first is the one to beat."""
-    logit, labels, prospects = honest(1500, seed=6)
+    logit, labels, prospects = calibrated(1500, seed=6)
     assert choose_calibration(("none",), 3 * logit, Holdout(labels, prospects)) == UNCALIBRATED
     holdout = Holdout(labels, prospects)
     assert choose_calibration(("sigmoid", "none"), 3 * logit, holdout).kind == "sigmoid"
@@ -112,18 +112,18 @@ def test_only_the_kinds_asked_for_are_tried():
 
 def test_the_level_makes_predicted_and_observed_agree():
     """After the shift the mean probability is the share of conversions."""
-    logit, labels, _ = honest(3000, seed=7)
+    logit, labels, _ = calibrated(3000, seed=7)
     shifted = sigmoid(logit + 1.7 + calibration_in_the_large(logit + 1.7, labels))
     assert shifted.mean() == pytest.approx(labels.mean(), abs=1e-6)
 
 
 def test_a_drifted_base_rate_is_found_and_noise_is_not():
     """A shift of 0.4 on 3,000 rows is far outside two standard errors; 0 is inside."""
-    logit, labels, prospects = honest(3000, seed=8)
+    logit, labels, prospects = calibrated(3000, seed=8)
     assert choose_shift(logit + 0.4, Holdout(labels, prospects)) == pytest.approx(-0.4, abs=0.15)
     left_alone = 0
     for seed in range(40):
-        logit, *happened = honest(600, seed=seed)
+        logit, *happened = calibrated(600, seed=seed)
         left_alone += choose_shift(logit, Holdout(*happened)) == 0
     assert left_alone >= 34
 
@@ -137,7 +137,7 @@ def test_the_noise_of_a_gain_counts_prospects_not_rows():
 @given(st.integers(0, 200), st.floats(0.3, 3), st.floats(-1, 1))
 def test_a_row_that_weighs_three_is_three_rows(seed, stretch, shift):
     """Of one prospect: the same level, map and gain as with the row written out."""
-    logit, labels, prospects = honest(200, seed=seed)
+    logit, labels, prospects = calibrated(200, seed=seed)
     logit = stretch * logit + shift
     times = np.random.default_rng(seed).integers(1, 4, 200)
     written = [np.repeat(column, times) for column in (logit, labels, prospects)]
@@ -174,5 +174,5 @@ def test_beta_with_equal_slopes_is_affine():
 
 def test_json_keeps_identical_values():
     """The artefact holds the map as numbers in JSON."""
-    fitted = fit_calibration("beta", *honest(300, seed=9)[:2])
+    fitted = fit_calibration("beta", *calibrated(300, seed=9)[:2])
     assert through_json(fitted) == fitted

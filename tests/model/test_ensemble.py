@@ -47,13 +47,13 @@ def said_and_happened(rows: int, seed: int, noise: tuple[float, float, float]):
 
 
 def test_equals_are_averaged():
-    """Equally good voices keep equal shares in most draws: noise moves nothing."""
+    """Equally good base models keep equal weights in most draws: noise moves nothing."""
     weights = [choose_weights(*said_and_happened(600, seed, (1, 1, 1))) for seed in range(20)]
     assert sum(chosen == EQUAL_WEIGHTS for chosen in weights) >= 15
 
 
 def test_rows_that_weigh_nothing_have_no_say():
-    """The voice that is right is wrong on every second row; where those weigh nothing it wins."""
+    """The right base model is wrong on every second row; without weight on those it wins."""
     opinions, holdout = said_and_happened(2000, 1, (0.1, 4.0, 4.0))
     odd = np.arange(2000) % 2 == 1
     right = opinions[BASE_MODELS[0]]
@@ -66,7 +66,7 @@ def test_rows_that_weigh_nothing_have_no_say():
 @pytest.mark.parametrize("right", range(3), ids=BASE_MODELS)
 def test_voices_that_are_much_worse_lose_their_say(right):
     """The shares follow who was right."""
-    noise = tuple(0.1 if voice == right else 4.0 for voice in range(3))
+    noise = tuple(0.1 if position == right else 4.0 for position in range(3))
     chosen = choose_weights(*said_and_happened(2000, 1, noise))
     assert chosen[right] >= 0.8
     assert sum(chosen) == pytest.approx(1)
@@ -101,18 +101,18 @@ def test_contributions_sum_to_the_logit_through_any_calibration(calibration):
 
 
 def shares():
-    """Draw any three shares that sum to 1, the corners (one voice alone) included."""
+    """Draw any three shares that sum to 1, the corners (one base model alone) included."""
     parts = st.tuples(*[st.sampled_from([0.0, 1.0]) | st.floats(0, 1)] * 3)
     return parts.filter(lambda p: sum(p) > 0.01).map(lambda p: tuple(x / sum(p) for x in p))
 
 
 @given(shares=shares())
 def test_contributions_sum_to_the_voices_logit_for_every_mix(shares):
-    """Before calibration, and by the voices' own scores: tree by tree and column by column."""
+    """Before calibration, and by the base models' own scores: tree by tree and column by column."""
     trees, hazard, line = parts()
     rows = VALUES[:, :80]
-    said = [voice.logit(rows) for voice in (trees, hazard, line)]
-    mixed = sum(share * logit for share, logit in zip(shares, said, strict=True))
+    logits = [model.logit(rows) for model in (trees, hazard, line)]
+    mixed = sum(share * logit for share, logit in zip(shares, logits, strict=True))
     split = Ensemble(*parts(), shares).contributions(rows)
     assert np.abs(split.sum(axis=1) - mixed).max() < 1e-9
 
@@ -123,7 +123,7 @@ def test_contributions_sum_to_the_voices_logit_for_every_mix(shares):
     level=st.floats(-2, 2),
 )
 def test_contributions_sum_to_the_list_s_logit_for_every_mix_and_calibration(shares, slopes, level):
-    """After it too: what the list's probability says is what its reasons add up to."""
+    """After it too: the reasons add up to the list's probability."""
     ensemble = Ensemble(*parts(), shares, Calibration("beta", *slopes), level)
     rows = VALUES[:, :80]
     assert np.abs(ensemble.contributions(rows).sum(axis=1) - ensemble.logit(rows)).max() < 1e-9

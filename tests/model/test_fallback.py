@@ -57,17 +57,17 @@ def predict(
     return learnt.ensemble.predict(learnt.columns.values, threads=1), converted, train
 
 
-def later(said: np.ndarray, converted: np.ndarray, train: np.ndarray) -> tuple:
-    """Keep the rows asked later: their outcomes and probabilities."""
-    return converted[~train], said[~train]
+def later(predicted: np.ndarray, converted: np.ndarray, train: np.ndarray) -> tuple:
+    """Keep the later rows: their outcomes and probabilities."""
+    return converted[~train], predicted[~train]
 
 
 @pytest.mark.parametrize("conversions", [20, 60])
 def test_few_conversions_do_better_by_the_journey_than_by_themselves(conversions):
-    """Out of time: less log loss than the base rate, and than the ensemble of three voices."""
+    """Out of time: less log loss than the base rate, and than the ensemble of three base models."""
     for seed in (0, 1):
-        said, converted, train = predict(conversions, seed=seed)
-        happened, ours = later(said, converted, train)
+        predicted, converted, train = predict(conversions, seed=seed)
+        happened, ours = later(predicted, converted, train)
         blended = later(*predict(conversions, seed=seed, minimum=NEVER))[1]
         base = np.full(len(happened), converted[train].mean())
         assert log_loss(happened, ours) < log_loss(happened, base)
@@ -88,7 +88,7 @@ def test_twenty_conversions_keep_the_order_of_the_points():
 
 
 def test_five_hundred_conversions_overrule_a_journey_that_is_wrong():
-    """Believed until the data say otherwise: here the most committed convert least."""
+    """The prior holds until the data contradict it: here the most committed convert least."""
     few = roc_auc_score(*later(*predict(20, world="wrong")))
     many = roc_auc_score(*later(*predict(500, world="wrong")))
     assert many > 0.72
@@ -97,9 +97,9 @@ def test_five_hundred_conversions_overrule_a_journey_that_is_wrong():
 
 @pytest.mark.parametrize("conversions", [20, 60, 120])
 def test_where_nothing_predicts_belief_costs_next_to_nothing(conversions):
-    """A thousandth of log loss at most: the journey is believed a little."""
-    said, converted, train = predict(conversions, world="nothing")
-    happened, ours = later(said, converted, train)
+    """A thousandth of log loss at most: the prior is weak."""
+    predicted, converted, train = predict(conversions, world="nothing")
+    happened, ours = later(predicted, converted, train)
     base = np.full(len(happened), converted[train].mean())
     assert log_loss(happened, ours) < log_loss(happened, base) + 0.001
 
@@ -112,14 +112,14 @@ def test_nobody_is_promised_more_than_the_conversions_support(conversions, world
     Within reach is what the 95 % Wilson interval of that tenth's own conversions holds or
     lies below its upper end: shrinking towards the base rate is what is meant to happen.
     """
-    said, converted, train = predict(conversions, world=world)
-    assert np.isfinite(said).all()
-    assert ((said > 0) & (said < 1)).all()
-    top = np.argsort(-said[train], kind="stable")[: train.sum() // 10]
+    predicted, converted, train = predict(conversions, world=world)
+    assert np.isfinite(predicted).all()
+    assert ((predicted > 0) & (predicted < 1)).all()
+    top = np.argsort(-predicted[train], kind="stable")[: train.sum() // 10]
     came = converted[train][top]
     _, high = proportion_confint(came.sum(), len(came), alpha=0.05, method="wilson")
-    assert said[train][top].mean() <= high
-    happened, ours = later(said, converted, train)
+    assert predicted[train][top].mean() <= high
+    happened, ours = later(predicted, converted, train)
     top = np.argsort(-ours, kind="stable")[: len(ours) // 10]
     _, high = proportion_confint(happened[top].sum(), len(top), alpha=0.05, method="wilson")
     # how often anybody converts is itself only known from so few conversions
@@ -127,8 +127,8 @@ def test_nobody_is_promised_more_than_the_conversions_support(conversions, world
     assert ours[top].mean() <= high * most / converted[train].mean()
 
 
-def test_from_the_minimum_on_the_three_voices_speak():
-    """119 conversions are too few, 120 are not, and the choice says which it was."""
+def test_from_the_minimum_on_the_the_ensemble_is_used():
+    """119 conversions are too few, 120 are not, and the choice states which it was."""
     minimum = ReadinessSettings().conversions
     few, enough = (fitted(n, 0, "right", minimum)[1] for n in (minimum - 1, minimum))
     assert few.ensemble.weights == (0.0, 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Learning: what may be looked at, and that nothing else matters."""
+"""Fitting an ensemble: what may be used, and that nothing else matters."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def test_what_chooses_on_the_slice_learnt_only_what_was_known_when_it_began():
     plain = planted_set()
     watched = Watched(**plain.__dict__)
     fitted = fit_ensemble(watched, everything(plain), CONFIG)
-    (tried, known), (refitted, told) = watched.shown
+    (tried, known), (refitted, final) = watched.shown
     begins = mondays(12)[9]
     assert f"{begins:%Y-%m-%d}" in fitted.choice
     closed = plain.snapshots["as_of"] + pd.Timedelta(days=30) <= begins
     assert np.array_equal(tried, closed.to_numpy())
     assert np.array_equal(known, known_labels(plain.snapshots, begins))
     assert refitted.all()
-    assert np.array_equal(told, plain.snapshots["converted"])
+    assert np.array_equal(final, plain.snapshots["converted"])
 
 
 def test_conversions_known_after_training_ended_are_not_learnt():
@@ -67,7 +67,7 @@ def left_by_chance(training_set: TrainingSet) -> np.ndarray:
 
 
 def test_leaving_is_learnt_where_the_settings_say_so_and_somebody_left():
-    """And the fit says so; with the switch off nothing of it reaches the model."""
+    """The result states it; with the switch off nothing of it reaches the model."""
     plain = planted_set(prospects=150)
     leaving = with_exits(plain, left_by_chance(plain))
     off = replace(CONFIG, model=MODEL.model_copy(update={"competing_risks": False}))
@@ -128,7 +128,7 @@ def test_the_number_of_threads_changes_no_bit():
 
 
 def test_too_few_dates_give_equal_shares_and_say_so():
-    """A short history trains all the same, and nobody is told it was calibrated."""
+    """A short history trains all the same, and the result does not claim calibration."""
     plain = planted_set(prospects=600, dates=3)
     fitted = fit_ensemble(plain, everything(plain), CONFIG)
     ensemble = fitted.ensemble

@@ -29,7 +29,7 @@ CONFIG = TrainingConfig(
 HORIZONS = (7.0, 30.0, 90.0)
 
 
-def asked(*rows: tuple[float, float | None, float | None, float]) -> pd.DataFrame:
+def snapshots_of(*rows: tuple[float, float | None, float | None, float]) -> pd.DataFrame:
     """Make snapshots from days after FIRST: as_of, conversion, when known, followed until."""
     day = [[None if d is None else FIRST + timedelta(days=d) for d in row] for row in rows]
     took = [None if row[1] is None else row[1] - row[0] for row in rows]
@@ -53,7 +53,7 @@ def asked(*rows: tuple[float, float | None, float | None, float]) -> pd.DataFram
         pytest.param((0, None, None, 100), 40, 5, (35, False), id="takes five days to be known"),
         pytest.param((0, 38, 39, 100), 40, 5, (38, True), id="known sooner"),
         pytest.param((0, None, None, 100), None, 5, (100, False), id="all there is"),
-        pytest.param((40, 41, 41, 100), 40, 0, None, id="asked at the instant itself"),
+        pytest.param((40, 41, 41, 100), 40, 0, None, id="at the instant itself"),
         pytest.param((38, None, None, 100), 40, 5, None, id="nothing can be known"),
     ],
 )
@@ -61,7 +61,7 @@ def test_a_row_is_followed_as_far_as_was_known_at_the_instant(row, now, lag, exp
     """Worked by hand: days followed, and whether it had converted."""
     config = TrainingConfig(MODEL, timedelta(days=30), timedelta(days=lag))
     instant = None if now is None else FIRST + timedelta(days=now)
-    found = follow_up_rows(asked(row), config, now=instant)
+    found = follow_up_rows(snapshots_of(row), config, now=instant)
     if expected is None:
         assert len(found.rows) == 0
     else:
@@ -95,7 +95,7 @@ def planted() -> tuple[np.ndarray, pd.DataFrame]:
         (0.0, float(t) if t < u else None, float(t) if t < u else None, float(u))
         for t, u in zip(took, until, strict=True)
     ]
-    return values, asked(*rows)
+    return values, snapshots_of(*rows)
 
 
 @cache
@@ -111,9 +111,9 @@ def test_a_planted_rate_is_found_at_every_horizon():
     at_horizon = sigmoid(fitted().logit(fresh))
     for days in HORIZONS:
         truth = 1 - np.exp(-0.01 * days * 2.0 ** fresh[0])
-        said = fitted().probability_within(at_horizon, days)
-        assert said.mean() == pytest.approx(truth.mean(), rel=0.08)
-        assert np.corrcoef(said, truth)[0, 1] > 0.95
+        predicted = fitted().probability_within(at_horizon, days)
+        assert predicted.mean() == pytest.approx(truth.mean(), rel=0.08)
+        assert np.corrcoef(predicted, truth)[0, 1] > 0.95
 
 
 @given(probability=st.floats(0, 1), near=st.floats(0.1, 120), further=st.floats(0, 120))

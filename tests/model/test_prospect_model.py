@@ -1,4 +1,4 @@
-"""The artefact: the same bits after saving, and what it refuses."""
+"""The artefact: identical scores after saving, and what it refuses."""
 
 from __future__ import annotations
 
@@ -132,13 +132,13 @@ def test_a_training_set_of_another_journey_is_refused():
 
 
 def test_nobody_converted_is_refused():
-    """There is nothing to learn from, and the message says what to look at."""
+    """There is nothing to learn from, and the message states what to check."""
     snapshots = PLANTED.snapshots.assign(converted=False)
     with pytest.raises(NotEnoughDataError, match="kind: major"):
         ProspectModel.fit(replace(PLANTED, snapshots=snapshots), settings_for())
 
 
-def test_only_the_blends_predictions_travel_with_the_model(tmp_path):
+def test_only_the_ensembles_predictions_are_saved_with_the_model(tmp_path):
     """A later champion is compared with this model, not with its baselines."""
     rows = [
         {
@@ -153,8 +153,8 @@ def test_only_the_blends_predictions_travel_with_the_model(tmp_path):
         }
         for name, p in (("ensemble", 0.25), ("forest", 0.75))
     ]
-    told = ProspectModel.fit(PLANTED, settings_for(), out_of_time=pa.Table.from_pylist(rows))
-    told.save(tmp_path / "model")
+    trained = ProspectModel.fit(PLANTED, settings_for(), out_of_time=pa.Table.from_pylist(rows))
+    trained.save(tmp_path / "model")
     kept = ProspectModel.load(tmp_path / "model").out_of_time
     assert kept.schema.equals(OUT_OF_TIME)
     assert kept["probability"].to_pylist() == [0.25]
@@ -206,7 +206,7 @@ def test_a_model_of_an_earlier_format_is_refused(saved):
     ids=["list", "empty", "ensemble", "no text", "parquet"],
 )
 def test_right_sums_of_wrong_content_are_no_model(saved, name, content):
-    """Whoever edits a model by hand and mends the sums is told so, not shown our stack."""
+    """A model edited by hand, sums included, gives a message and no traceback."""
     files = {each: (saved / each).read_bytes() for each in FILES} | {name: content}
     (saved / name).write_bytes(content)
     (saved / SUMS).write_text(sums_of(files))

@@ -22,14 +22,14 @@ from microconv.settings import ReadinessSettings
 def test_the_state_follows_the_conversions(conversions, state):
     """The minimum of 120 conversions; below two fifths of it there is not enough at all."""
     counts = {"conversions": conversions, "prospects": 5000, "days": 200}
-    said = readiness(counts, ReadinessSettings())
-    assert said["state"] == state
-    assert (f"{conversions} conversions (ready from 120)" in said["summary"]) == (state != "ready")
+    found = readiness(counts, ReadinessSettings())
+    assert found["state"] == state
+    assert (f"{conversions} conversions (ready from 120)" in found["summary"]) == (state != "ready")
 
 
 def test_a_short_history_is_thin_however_many_convert():
-    """One Monday of a thousand conversions says nothing about the next one."""
-    said = readiness({"conversions": 1000, "prospects": 800, "days": 7}, ReadinessSettings())
-    assert said["state"] == "thin"
-    assert "7 days of training dates (ready from 28)" in said["summary"]
-    assert "800 prospects (ready from 1,000)" in said["summary"]
+    """One Monday of a thousand conversions is no evidence about the next one."""
+    found = readiness({"conversions": 1000, "prospects": 800, "days": 7}, ReadinessSettings())
+    assert found["state"] == "thin"
+    assert "7 days of training dates (ready from 28)" in found["summary"]
+    assert "800 prospects (ready from 1,000)" in found["summary"]

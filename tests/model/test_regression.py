@@ -1,4 +1,4 @@
-"""The regression: its formula, its preparation, its bits."""
+"""The regression: its formula, its preparation, identical results."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_rare_column_survives_the_clip():
 
 
 def test_only_constant_columns_leave_the_base_rate():
-    """There is nothing else to say."""
+    """There is nothing else to predict from."""
     labels = np.array([True, False, False, False])
     fitted = fit_regression(np.ones((2, 4), np.float32), labels, np.ones(4), SETTINGS)
     assert sigmoid(fitted.logit(np.zeros((2, 1), np.float32)))[0] == pytest.approx(0.25)
@@ -125,7 +125,7 @@ def test_only_constant_columns_leave_the_base_rate():
 
 @given(st.lists(st.integers(0, VALUES.shape[1] - 1), max_size=40))
 def test_a_rows_score_does_not_depend_on_the_rows_beside_it(rows):
-    """One prospect alone, or in a million: the same bits."""
+    """One prospect alone, or in a million: identical logits."""
     alone = np.array([model().logit(VALUES[:, [row]])[0] for row in rows])
     assert np.array_equal(model().logit(np.ascontiguousarray(VALUES[:, rows])), alone)
 

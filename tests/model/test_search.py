@@ -41,9 +41,9 @@ def config(trials: int, *, seed: int = 1, trees: TreeSettings = SMALL) -> Traini
     return TrainingConfig(MODEL.model_copy(update=update), timedelta(days=30), threads=1)
 
 
-def looked(training_set, asked: TrainingConfig, advance=lambda: None):
+def run_search(training_set, given: TrainingConfig, advance=lambda: None):
     """Search."""
-    return search(training_set, FOLDS, asked, until=UNTIL, advance=advance)
+    return search(training_set, FOLDS, given, until=UNTIL, advance=advance)
 
 
 def answer(done):
@@ -63,21 +63,21 @@ def test_nothing_from_the_backtests_time_reaches_the_search():
     values = plain.values.copy()
     values[:, later] = np.float32(1e6)
     other = replace(plain, snapshots=snapshots, values=values)
-    one, two = (looked(s, config(3)) for s in (plain, other))
+    one, two = (run_search(s, config(3)) for s in (plain, other))
     assert answer(one) == answer(two)
 
 
 def test_the_same_seed_is_the_same_answer_and_another_seed_another():
     """A run that is repeated must find the same model."""
     plain = planted_set(dates=20)
-    one, two, other = (looked(plain, config(2, seed=seed)) for seed in (1, 1, 2))
+    one, two, other = (run_search(plain, config(2, seed=seed)) for seed in (1, 1, 2))
     assert answer(one) == answer(two)
     assert answer(one)[1:] != answer(other)[1:]
 
 
 def test_settings_that_learn_nothing_are_replaced_by_better_ones():
-    """Pricing visits decide here, and a single tiny tree cannot say so."""
-    done = looked(planted_set(dates=20), config(4, trees=HOPELESS))
+    """Pricing visits decide here, and a single tiny tree cannot express it."""
+    done = run_search(planted_set(dates=20), config(4, trees=HOPELESS))
     chosen = [trial for trial in done.trials if trial.chosen]
     assert [trial.number for trial in chosen] != [0]
     assert chosen[0].loss < done.trials[0].loss - 0.05
@@ -87,7 +87,7 @@ def test_settings_that_learn_nothing_are_replaced_by_better_ones():
 
 def test_where_nothing_predicts_the_given_settings_stay():
     """The best of many trials is a little better by chance, and that is not enough."""
-    done = looked(planted_set(dates=20, signal=0.0), config(4))
+    done = run_search(planted_set(dates=20, signal=0.0), config(4))
     assert done.trials[0].chosen
     assert done.settings is None
 
@@ -95,7 +95,7 @@ def test_where_nothing_predicts_the_given_settings_stay():
 def test_every_trial_is_counted_and_proposes_what_the_settings_allow():
     """The bar ends where it should, and a trial can be written into params.yaml."""
     counted = []
-    done = looked(planted_set(dates=20), config(3), lambda: counted.append(1))
+    done = run_search(planted_set(dates=20), config(3), lambda: counted.append(1))
     assert len(counted) == 3
     assert [trial.number for trial in done.trials] == [0, 1, 2, 3]
     for trial in done.trials[1:]:
@@ -106,7 +106,7 @@ def test_every_trial_is_counted_and_proposes_what_the_settings_allow():
 
 def test_hopeless_trials_are_given_up_before_the_last_fold():
     """Half of the time of a search would go into them."""
-    done = looked(planted_set(dates=20), config(12))
+    done = run_search(planted_set(dates=20), config(12))
     pruned = [trial for trial in done.trials if trial.pruned]
     assert pruned
     finished = np.median([trial.running[0] for trial in done.trials[1:] if not trial.pruned])
@@ -114,8 +114,8 @@ def test_hopeless_trials_are_given_up_before_the_last_fold():
 
 
 def test_too_few_conversions_are_no_search_and_it_says_so():
-    """Settings chosen on ten conversions are dealt by chance."""
-    done = looked(planted_set(prospects=12, dates=20), config(3))
+    """Settings chosen on ten conversions are chosen by chance."""
+    done = run_search(planted_set(prospects=12, dates=20), config(3))
     assert done.trials == ()
     assert done.settings is None
     assert "no search" in done.summary
@@ -138,24 +138,24 @@ def test_a_parameter_that_is_not_searched_stays_as_in_the_settings(monkeypatch):
 
     monkeypatch.setattr(search_module, "fit_base_models", recorded)
     trees = DeeperTreeSettings(**HOPELESS.model_dump(), max_depth=3)
-    asked = config(4, trees=trees)
-    done = looked(planted_set(dates=20), asked)
+    given = config(4, trees=trees)
+    done = run_search(planted_set(dates=20), given)
     assert set(used) == {(3, 3)}
     assert done.settings is not None
-    found = replace_parameters(asked.model, done.settings)
+    found = replace_parameters(given.model, done.settings)
     assert found.trees.max_depth == 3
     assert found.trees.num_iterations != trees.num_iterations
 
 
 KILLED = """
 import os, signal, sys
-from test_search import looked, planted_set, config
+from test_search import run_search, planted_set, config
 left = [2]
 def advance():
     left[0] -= 1
     if left[0] == 0 and sys.argv[2] == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
-looked(planted_set(dates=20), config(3), advance).write(sys.argv[1])
+run_search(planted_set(dates=20), config(3), advance).write(sys.argv[1])
 """
 
 
@@ -176,5 +176,5 @@ def test_a_search_that_was_killed_leaves_nothing_and_finds_the_same_again(tmp_pa
     ]
     assert codes == [-signal.SIGKILL, 0]
     assert [file.name for file in tmp_path.iterdir()] == ["search.json"]
-    again = looked(planted_set(dates=20), config(3))
+    again = run_search(planted_set(dates=20), config(3))
     assert answer(SearchResult.read(tmp_path / "search.json")) == answer(again)

@@ -1,4 +1,4 @@
-"""The file of a search: what it says is what later stages use."""
+"""The file of a search: what it contains is what later stages use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_what_is_written_is_what_is_read(tmp_path):
 
 
 def test_chosen_settings_take_the_place_of_the_given_ones_and_nothing_else_changes():
-    """A search that changed the seed, say, would not be the one that was asked for."""
+    """A search that changed the seed, say, would not be the one in the settings."""
     model = DONE.choose(1, "").apply(settings_for()).model
     assert (model.trees.num_leaves, model.hazard.num_leaves) == (9, 9)
     assert model.regression.inverse_penalty == 0.25
@@ -44,7 +44,7 @@ def test_chosen_settings_take_the_place_of_the_given_ones_and_nothing_else_chang
     "done", [SearchResult("off"), DONE.choose(0, "")], ids=["off", "nothing better"]
 )
 def test_without_a_better_trial_the_given_settings_stay(done):
-    """params.yaml says what is used, unless something better was found."""
+    """The settings of params.yaml are used, unless something better was found."""
     assert done.apply(settings_for()) == settings_for()
 
 
@@ -56,7 +56,7 @@ def test_a_pruned_trial_has_no_loss(tmp_path):
 
 
 def test_a_search_that_is_not_there_names_the_stage(tmp_path):
-    """One sentence that says what to run."""
+    """One sentence that names what to run."""
     with pytest.raises(MissingInputError, match="Run the stage `search`"):
         SearchResult.read(tmp_path / "search.json")
 
@@ -74,7 +74,7 @@ def test_a_file_of_something_else_is_refused_in_a_sentence(tmp_path, text):
 
 
 def test_settings_out_of_their_range_are_refused(tmp_path):
-    """What params.yaml may not say a search may not either."""
+    """The limits of params.yaml hold for a search too."""
     bad = {**OTHER, "regression": {"inverse_penalty": -1}}
     SearchResult("", (Trial(1, bad, (0.1,), 1.0, chosen=True),)).write(tmp_path / "search.json")
     with pytest.raises(ModelError, match="inverse_penalty"):

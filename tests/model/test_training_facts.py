@@ -16,7 +16,7 @@ from worlds.saved_parts import through_json
 
 
 def snapshots() -> pd.DataFrame:
-    """Ada is asked twice about one sale of 100; Bo once, sale of unknown value; Cy never buys."""
+    """Ada: two snapshots before one sale of 100; Bo: one, sale of unknown value; Cy never buys."""
     return pd.DataFrame(
         {
             "prospect_id": ["ada", "ada", "bo", "cy"],
@@ -61,7 +61,7 @@ def test_an_open_window_counts_for_nothing_but_how_far_it_taught():
 
 
 def test_without_values_there_is_no_mean_value():
-    """Not zero: nobody said that a conversion is worth nothing."""
+    """Unknown is not zero."""
     assert (
         TrainingFacts.from_snapshots(
             snapshots().assign(value=np.nan), "", ReadinessSettings()

@@ -64,14 +64,14 @@ def test_an_exit_known_at_the_very_instant_does_not_count_yet():
 
 
 def test_rows_are_found_by_their_instant():
-    """A fold is a set of instants; whoever was asked then belongs to it."""
+    """A fold is a set of instants; whoever has a snapshot then belongs to it."""
     snapshots = asked_weekly(NOON, 3, per_date=1)
     chosen = rows_at(snapshots, (NOON, NOON + timedelta(days=14)))
     assert chosen.tolist() == [True, False, True]
 
 
 def test_turn_weights_do_not_know_who_will_convert():
-    """Converters are asked less often; weighing by all their rows would inflate the base rate."""
+    """Converters have fewer snapshots; weights by all their rows would inflate the base rate."""
     rng = np.random.default_rng(0)
     arrival, wait = rng.uniform(0, 200, 6000), rng.exponential(600, 6000)
     rows = [
@@ -128,7 +128,7 @@ def test_a_window_that_closes_as_validation_begins_may_train():
 
 
 @pytest.mark.parametrize(
-    ("snapshots", "says"),
+    ("snapshots", "message"),
     [
         pytest.param(asked_weekly(NOON, 4), "4 training dates are too few", id="dates"),
         pytest.param(
@@ -136,10 +136,10 @@ def test_a_window_that_closes_as_validation_begins_may_train():
         ),
     ],
 )
-def test_too_little_to_validate_on_is_a_reason_not_an_error(snapshots, says):
+def test_too_little_to_validate_on_is_a_reason_not_an_error(snapshots, message):
     """Little data still trains; the model records why nothing was chosen."""
     everything, labels = np.ones(len(snapshots), bool), known_labels(snapshots, None)
-    assert says in plan_validation(snapshots, everything, labels, config())
+    assert message in plan_validation(snapshots, everything, labels, config())
 
 
 def test_validation_needs_enough_of_both_outcomes():
@@ -152,14 +152,14 @@ def test_validation_needs_enough_of_both_outcomes():
 
 
 @pytest.mark.parametrize(
-    ("labels", "says"),
+    ("labels", "message"),
     [
         pytest.param([], "There are no rows", id="none"),
         pytest.param([False] * 3, "None of the 3 rows", id="nobody"),
         pytest.param([True] * 3, "All 3 rows", id="everybody"),
     ],
 )
-def test_one_outcome_is_nothing_to_learn_from(labels, says):
-    """The message says how many rows there are and what to look at."""
-    with pytest.raises(NotEnoughDataError, match=says):
+def test_one_outcome_is_nothing_to_learn_from(labels, message):
+    """The message states how many rows there are and what to check."""
+    with pytest.raises(NotEnoughDataError, match=message):
         require_both_classes(np.array(labels, bool), "here")

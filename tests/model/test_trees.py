@@ -43,7 +43,7 @@ def trees(*, competing: bool = True) -> ConversionTrees:
 
 
 def test_the_logit_is_that_of_lightgbms_own_probability_of_converting():
-    """By its softmax, asked straight from the text: stay, convert, leave."""
+    """By its softmax, read straight from the text: stay, convert, leave."""
     booster = lightgbm.Booster(model_str=trees().booster.text)
     p = booster.predict(VALUES.T)
     assert p.shape == (1500, 3)
@@ -70,7 +70,7 @@ def test_the_mean_probability_of_converting_is_the_base_rate():
 
 @pytest.mark.parametrize("competing", [True, False])
 def test_contributions_sum_to_the_logit(competing):
-    """A prospect's reasons add up, whether leaving is told from staying or not."""
+    """A prospect's reasons add up, with two outcomes or three."""
     model = trees(competing=competing)
     assert model.competing is competing
     parts = model.contributions(VALUES)
@@ -87,7 +87,7 @@ def test_what_speaks_for_leaving_speaks_against_converting():
 
 @given(st.lists(st.integers(0, 1499), min_size=1, max_size=20))
 def test_a_rows_logit_does_not_depend_on_the_rows_beside_it(rows):
-    """One prospect alone, or in a million: the same bits."""
+    """One prospect alone, or in a million: identical logits."""
     together = trees().logit(np.ascontiguousarray(VALUES[:, rows]), threads=1)
     assert np.array_equal(together, trees().logit(VALUES, threads=1)[rows])
 
@@ -109,7 +109,7 @@ def test_the_text_and_the_logits_are_the_same_on_any_number_of_threads(monkeypat
     ("left", "competing"), [(0, False), (24, False), (25, True), (1475, True), (1476, False)]
 )
 def test_leaving_is_an_outcome_where_enough_left_and_enough_stayed(left, competing):
-    """Of 1,500 rows without a conversion but one: fewer than 25 of either teach nothing apart."""
+    """Of 1,500 rows without a conversion but one: fewer than 25 of either make no third outcome."""
     labels = np.zeros(1501, bool)
     labels[-1] = True
     exits = np.arange(1501) < left
@@ -122,17 +122,17 @@ def test_leaving_is_an_outcome_where_enough_left_and_enough_stayed(left, competi
 
 
 def test_too_few_exits_change_no_bit():
-    """With none, or with a few, the trees are those that never heard of exits."""
+    """With none, or with a few, the trees are those without exits."""
     few = np.arange(1500) < 10
-    told = fit_trees(VALUES, LABELS, WEIGHTS, SETTINGS, exits=few, seed=1, threads=1)
-    assert told.booster.text == trees(competing=False).booster.text
+    fitted = fit_trees(VALUES, LABELS, WEIGHTS, SETTINGS, exits=few, seed=1, threads=1)
+    assert fitted.booster.text == trees(competing=False).booster.text
 
 
 def test_who_converted_and_left_has_converted():
     """The sale counts, whatever was unsubscribed from beside it."""
     also = EXITS | LABELS
-    told = fit_trees(VALUES, LABELS, WEIGHTS, SETTINGS, exits=also, seed=1, threads=1)
-    assert told.booster.text == trees().booster.text
+    fitted = fit_trees(VALUES, LABELS, WEIGHTS, SETTINGS, exits=also, seed=1, threads=1)
+    assert fitted.booster.text == trees().booster.text
 
 
 def test_nobody_to_score_is_no_error():

@@ -1,8 +1,8 @@
 """A small world in which the journey is right: more committed steps, more conversions.
 
-Everybody is asked once, so that a row is a person. Training asks in winter, until as many
-converted as a test wants; the same world is asked again in spring about so many others that
-what a model is worth there is known to the third decimal.
+Everybody has one snapshot, so that a row is a person. Training snapshots are in winter, until
+as many converted as a test wants; in spring the same world has so many others that the quality
+of a model there is known to the third decimal.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def few_conversions(
 ) -> tuple[TrainingSet, np.ndarray]:
     """Make a training set with exactly so many conversions, and mark its training rows.
 
-    The other rows ask later, about :data:`TESTED` other people.
+    The other rows are later, of :data:`TESTED` other people.
     """
     rng = np.random.default_rng(seed)
     pool = round(2 * conversions / RATE) + 500

@@ -80,7 +80,7 @@ def search(
     folds : tuple of Fold
         Inner ones, whose outcomes were known by `until`.
     config : TrainingConfig
-        Its `model.search` says how long to search.
+        Its `model.search` sets how long to search.
     until : datetime
         The backtest's first test instant: nothing known at or after it is used.
     advance : callable

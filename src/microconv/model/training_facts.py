@@ -41,7 +41,7 @@ class TrainingFacts:
     base_rate : float
         Share of the rows that are followed by a conversion.
     mean_value : float or None
-        The winsorised mean value of a conversion (one very large deal should not set everybody's
+        The winsorised mean value of a conversion (one very large sale should not set everybody's
         expected value). None if no conversion has a value.
     choice : str
         How weights and calibration were chosen.
