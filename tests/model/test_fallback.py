@@ -127,7 +127,7 @@ def test_nobody_is_promised_more_than_the_conversions_support(conversions, world
     assert ours[top].mean() <= high * most / converted[train].mean()
 
 
-def test_from_the_minimum_on_the_the_ensemble_is_used():
+def test_from_the_minimum_on_the_ensemble_is_used():
     """119 conversions are too few, 120 are not, and the choice states which it was."""
     minimum = ReadinessSettings().conversions
     few, enough = (fitted(n, 0, "right", minimum)[1] for n in (minimum - 1, minimum))
