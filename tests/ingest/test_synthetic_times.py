@@ -1,4 +1,4 @@
-"""Instants dealt by a hash: for leads that have attributes and an outcome, and no dates."""
+"""Synthetic times, chosen by a hash: for leads with attributes and an outcome, but no dates."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def run(folder, described):
 
 
 def monday(lead):
-    """Say on which Monday a lead was dealt, in plain Python: digits 5 to 11 of its md5."""
+    """Compute the Monday of a lead in plain Python, from digits 5 to 11 of its md5."""
     number = int(hashlib.md5(lead.encode(), usedforsecurity=False).hexdigest()[4:11], 16)
     return FIRST + timedelta(days=7 * (number * 5 // 16**7))
 
 
-def test_every_row_of_a_prospect_is_dealt_to_the_day_of_its_hash(tmp_path):
+def test_every_row_of_a_prospect_gets_the_day_of_its_hash(tmp_path):
     """Lead, outcome and attributes of one prospect belong to one cohort."""
     log = run(tmp_path, sources())
     events = log.read_events(0).to_pandas().astype({"prospect_id": str, "event_name": str})
@@ -102,13 +102,16 @@ def test_the_log_says_that_its_instants_were_made_up(tmp_path):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"columns": {"prospect_id": "id", "event": "won", "time": "size"}}, "deals it too"),
+        (
+            {"columns": {"prospect_id": "id", "event": "won", "time": "size"}},
+            "and has `synthetic_times`",
+        ),
         ({"columns": {"email": "id", "event": "won"}}, "map `prospect_id`"),
-        ({"format": "deals"}, "has instants of its own"),
+        ({"format": "deals"}, "has times of its own"),
     ],
 )
-def test_dealing_instants_that_are_there_or_to_nobody_is_refused(tmp_path, change, says):
-    """A made-up instant must never take the place of a real one."""
+def test_synthetic_times_where_there_are_times_or_no_ids_are_an_error(tmp_path, change, says):
+    """A synthetic time must never replace a real one."""
     with pytest.raises(SettingsError, match=says):
         run(tmp_path, sources(**change))
 
