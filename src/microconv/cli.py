@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -169,6 +169,14 @@ def score(
     journey: Annotated[
         Path | None, typer.Option(help="journey.json of the measurement: evidence for next steps.")
     ] = None,
+    prospects: Annotated[
+        Path | None,
+        typer.Option(help="Parquet file of prospects, beside a Parquet file of events."),
+    ] = None,
+    missing_attributes: Annotated[
+        Literal["refuse", "allow"],
+        typer.Option(help="Whether to score without attributes that the model was trained on."),
+    ] = "refuse",
     engine: EngineName = None,
     master: Master = None,
 ) -> None:
@@ -186,6 +194,8 @@ def score(
         last_list=last_list,
         journey=journey,
         engine=_engine(engine, master),
+        prospects=prospects,
+        missing_attributes=missing_attributes,
     )
     print_line(score_events(request, params=params, out=out))
 

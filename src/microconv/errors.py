@@ -16,6 +16,7 @@
     ├── NotEnoughDataError       no outcome, one class only, or no closed outcome window
     ├── ModelError               a model cannot be used
     │   ├── DamagedModelError    a file of the model is missing or its checksum differs
+    │   ├── MissingAttributesError   attributes that it was trained on are not given
     │   └── OtherJourneyError    the model was trained on another journey or other features
     ├── ListError                a list does not match its manifest, or has expired
     ├── PromotionError           the challenger is not promoted, or there is nothing to roll back to
@@ -103,6 +104,10 @@ class DamagedModelError(ModelError):
 
 class OtherJourneyError(ModelError):
     """The model was trained on another journey, or with other features."""
+
+
+class MissingAttributesError(ModelError):
+    """Attributes that the model was trained on are not given."""
 
 
 class ListError(MicroconvError):

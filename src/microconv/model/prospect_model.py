@@ -105,6 +105,12 @@ class ProspectModel:
         if coefficients != len(self.columns):
             raise ValueError(f"{coefficients} coefficients for {len(self.columns)} columns")
 
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """Names of the prospects' attributes that it was trained on."""
+        fitted = self.states.get("attributes", {"columns": []})
+        return tuple(column["name"] for column in fitted["columns"])
+
     @classmethod
     def fit(
         cls, training_set: TrainingSet, settings: Settings, *, out_of_time: pa.Table | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,11 +15,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from microconv.errors import EventLogError, MissingInputError, TimeError, listed
-from microconv.ingest.dataframes import as_arrow, canonical_events
+from microconv.errors import EventLogError, MissingInputError
+from microconv.ingest.dataframes import as_arrow
+from microconv.ranking.requests import memory_log
 from microconv.settings import IngestSettings
-from microconv.storage.log import EventLog, Log, MemoryLog
-from microconv.storage.schema import INSTANT
+from microconv.storage.log import EventLog, Log
 
 KEPT_PREFIX = ".ingested-"
 """Prefix of the folder of a kept log; the rest is the fingerprint of its exports."""
@@ -52,7 +52,9 @@ class RawExports:
 
 
 @contextmanager
-def open_events(events: Any, *, prospects: Any = None) -> Iterator[Log]:
+def open_events(
+    events: Any, *, prospects: Any = None, attributes: Sequence[str] = ()
+) -> Iterator[Log]:
     """Open events of any kind as a log; a temporary one is deleted afterwards.
 
     Parameters
@@ -61,6 +63,8 @@ def open_events(events: Any, *, prospects: Any = None) -> Iterator[Log]:
         As for :func:`microconv.score`.
     prospects : DataFrame or Table, optional
         For events in memory or in a Parquet file; a log has its own.
+    attributes : sequence of str
+        Names of the attributes that such tables may have.
 
     Raises
     ------
@@ -69,18 +73,25 @@ def open_events(events: Any, *, prospects: Any = None) -> Iterator[Log]:
     EventLogError
         If it is not a table of events.
     """
+    on_disk = isinstance(events, str | Path) and Path(events).is_dir()
+    has_own = on_disk or isinstance(events, RawExports) or hasattr(events, "read_events")
+    if has_own and prospects is not None:
+        raise EventLogError(
+            "`prospects` is for a table of events: a log and raw exports have a prospects table of "
+            "their own. Omit it."
+        )
     if isinstance(events, RawExports) and events.keep_log_in is not None:
         yield _kept(events, events.keep_log_in)
     elif isinstance(events, RawExports):
         with tempfile.TemporaryDirectory(prefix="microconv-") as folder:
             yield _ingested(events, Path(folder), reports=Path(folder))
-    elif isinstance(events, str | Path) and Path(events).is_dir():
+    elif on_disk:
         yield EventLog.open(events)
     elif hasattr(events, "read_events"):  # a log already
         yield events
     else:
-        known = None if prospects is None else _canonical_prospects(as_table(prospects))
-        yield MemoryLog(canonical_events(as_table(events)), known)
+        known = None if prospects is None else as_table(prospects)
+        yield memory_log(as_table(events), known, attributes=attributes)
 
 
 def as_table(rows: Any) -> pa.Table:
@@ -128,34 +139,3 @@ def _read_parquet(path: Path) -> pa.Table:
             "ingested: name their folder and their settings (`--params params.yaml`, or in "
             "Python RawExports(folder, settings.ingest))."
         ) from None
-
-
-def _canonical_prospects(rows: pa.Table) -> pa.Table:
-    """Check and sort a prospects table."""
-    missing = [name for name in ("prospect_id", "known_at") if name not in rows.column_names]
-    if missing:
-        raise EventLogError(
-            f"The prospects table has no column {listed(missing)}; it has "
-            f"{listed(rows.column_names)}. `known_at` is when a row became known."
-        )
-    known_at = rows.schema.field("known_at").type
-    if not pa.types.is_timestamp(known_at) or known_at.tz is None:
-        raise TimeError(
-            f"`known_at` of the prospects table is {known_at}, without a time zone. Localise it, "
-            "like `frame['known_at'].dt.tz_localize('UTC')`."
-        )
-    fields = [
-        (field.name, _plain(field))  # large strings of pandas become strings
-        for field in rows.schema
-    ]
-    table = rows.cast(pa.schema(fields))
-    first = ["prospect_id", "known_at"]
-    others = [name for name in table.column_names if name not in first]
-    return table.sort_by([(name, "ascending") for name in [*first, *others]])
-
-
-def _plain(field: pa.Field) -> pa.DataType:
-    if field.name == "known_at":
-        return INSTANT
-    text = pa.types.is_large_string(field.type) or pa.types.is_dictionary(field.type)
-    return pa.string() if text or field.name == "prospect_id" else field.type

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from microconv.errors import OtherJourneyError, TimeError, listed
+from microconv.errors import MissingAttributesError, OtherJourneyError, TimeError, listed
 from microconv.features.matrix import column_names
 from microconv.histories.arrays import microseconds
 from microconv.journey import JourneyMap
@@ -66,6 +66,40 @@ def require_columns(model: ProspectModel) -> None:
             + (f"; it does not build {listed(missing, most=4)}" if missing else "")
             + ". Train it again with this version."
         )
+
+
+def require_attributes(log: Log, model: ProspectModel, *, allow_missing: bool) -> tuple[str, ...]:
+    """Require the attributes that the model was trained on; return a note if some are missing.
+
+    Parameters
+    ----------
+    log : Log
+    model : ProspectModel
+    allow_missing : bool
+        Whether to score without them, as if they were unknown for every prospect.
+
+    Raises
+    ------
+    MissingAttributesError
+        If attributes are missing and that is not allowed.
+    """
+    tables = (log.read_prospects(bucket) for bucket in range(log.buckets))
+    table = next((table for table in tables if table is not None), None)
+    given = set() if table is None else set(table.column_names)
+    missing = [name for name in model.attributes if name not in given]
+    if not missing:
+        return ()
+    if not allow_missing:
+        raise MissingAttributesError(
+            f"The model was trained on {len(model.attributes)} attributes of prospects, and "
+            f"{len(missing)} of them are not given: {listed(missing)}. Without them its "
+            "probabilities differ from those of the list. Add them (a prospects table, or columns "
+            'beside the events), or score without them: missing_attributes="allow".'
+        )
+    return (
+        f"Scored without the attributes {listed(missing)}, which the model was trained on: its "
+        "probabilities differ from those with them.",
+    )
 
 
 def require_observed(log: Log, as_of: datetime, journey: JourneyMap) -> tuple[str, ...]:

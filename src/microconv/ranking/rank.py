@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from numbers import Integral
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -65,11 +66,14 @@ class ListOptions:
     details : bool
         Whether to add all reasons and the latest steps of each row, for a list with a limit
         of up to :data:`~microconv.ranking.explanations.details.MAX_ROWS`.
+    missing_attributes : {"refuse", "allow"}
+        Whether to score without attributes that the model was trained on.
     """
 
     previous_list: PastList | None = field(default=None, repr=False)
     measurement: Path | None = None
     details: bool = False
+    missing_attributes: Literal["refuse", "allow"] = "refuse"
 
 
 def rank_prospects(
@@ -97,12 +101,16 @@ def rank_prospects(
     ------
     EngineError
         If the engine is Spark, and it is not available or `log` is not on disk.
+    MissingAttributesError
+        If attributes that the model was trained on are missing and that is not allowed.
     """
     _require_on_disk(log, engine)
     instant = list_checks.require_instant(as_of)
     limit = _limit(limit, settings)
     list_checks.require_columns(model)
-    notes = list_checks.require_observed(log, instant, model.journey)
+    allow = options.missing_attributes == "allow"
+    notes = list_checks.require_attributes(log, model, allow_missing=allow)
+    notes += list_checks.require_observed(log, instant, model.journey)
     evidence = read_step_evidence(options.measurement, as_of=instant)
     task = _task(model, instant, limit, settings, options, evidence)
     alone = engine.name == "local" and log.buckets == 1  # else the buckets are the threads

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow.parquet as pq
 
@@ -60,6 +60,10 @@ class ScoreRequest:
         `journey.json` of the measurement: the evidence for next steps.
     engine : EngineSettings or None
         Its name and master replace those of params.yaml.
+    prospects : Path or None
+        A Parquet file of what is known of the prospects, beside a Parquet file of events.
+    missing_attributes : {"refuse", "allow"}
+        Whether to score without attributes that the model was trained on.
     """
 
     events: Path
@@ -72,6 +76,8 @@ class ScoreRequest:
     last_list: Path | None = None
     journey: Path | None = None
     engine: EngineSettings | None = None
+    prospects: Path | None = None
+    missing_attributes: Literal["refuse", "allow"] = "refuse"
 
 
 def score_events(request: ScoreRequest, *, params: Path | None, out: Path) -> str:
@@ -99,7 +105,6 @@ def score_events(request: ScoreRequest, *, params: Path | None, out: Path) -> st
         If the list is to be delivered and the model is not the champion.
     """
     settings = None if params is None else read_settings(params)
-    own = None if settings is None else settings.score
     engine = ONE_MACHINE if settings is None else settings.engine
     if request.engine is not None:
         engine = request.engine.model_copy(update={"threads": engine.threads})
@@ -115,19 +120,27 @@ def score_events(request: ScoreRequest, *, params: Path | None, out: Path) -> st
                 _require_champion(at, request.model)
             model = ProspectModel.load(at.folder)
             facts["version"] = at.version
+        rules = at.score_settings if settings is None else settings.score
         events = _events(request, settings, keep_log_in=out)
         with phase("score", "events"):
-            log = stack.enter_context(open_events(events))
-            as_of = _end_of(log, model, own) if request.as_of is None else request.as_of
-            _require_fresh(_end_known(log, as_of, model), own, request)
+            log = stack.enter_context(
+                open_events(events, prospects=request.prospects, attributes=model.attributes)
+            )
+            as_of = _end_of(log, model, rules) if request.as_of is None else request.as_of
+            _require_fresh(_end_known(log, as_of, model), rules, request)
         with phase("score", "rank") as facts:
             ranking = rank_prospects(
                 log,
                 model=model,
                 as_of=as_of,
                 limit=request.limit,
-                settings=own,
-                options=ListOptions(last, request.journey, details=True),
+                settings=rules,
+                options=ListOptions(
+                    last,
+                    request.journey,
+                    details=True,
+                    missing_attributes=request.missing_attributes,
+                ),
                 engine=engine,
             )
             facts |= {"scored": ranking.scored, "listed": len(ranking.frame)}
@@ -141,7 +154,7 @@ def score_events(request: ScoreRequest, *, params: Path | None, out: Path) -> st
                     at.version or None,
                 ),
                 files,
-                valid_for=timedelta(days=VALID_DAYS if own is None else own.valid_days),
+                valid_for=timedelta(days=VALID_DAYS if rules is None else rules.valid_days),
             )
             facts["list_id"] = manifest["list_id"]
         delivered = ""
@@ -205,23 +218,23 @@ def _end_known(log: Log, as_of: datetime | str, model: ProspectModel) -> datetim
     return max(as_of_instant, log.observed_until(model.journey))
 
 
-def _require_fresh(until: datetime, own: ScoreSettings | None, request: ScoreRequest) -> None:
+def _require_fresh(until: datetime, rules: ScoreSettings | None, request: ScoreRequest) -> None:
     """Refuse a log that ended too long ago to act on."""
-    if own is None or own.max_age_hours is None:
+    if rules is None or rules.max_age_hours is None:
         return
     age = (request.now - until) / timedelta(hours=1)
-    if age > own.max_age_hours:
+    if age > rules.max_age_hours:
         raise StaleLogError(
             f"The log ends at {until:%Y-%m-%d %H:%M}, {age:,.0f} hours before now, and "
-            f"`score.max_age_hours` is {own.max_age_hours:g}: it is too old for a list to "
+            f"`score.max_age_hours` is {rules.max_age_hours:g}: it is too old for a list to "
             "act on. Add a newer export."
         )
 
 
-def _end_of(log: Log, model: ProspectModel, own: ScoreSettings | None) -> datetime:
+def _end_of(log: Log, model: ProspectModel, rules: ScoreSettings | None) -> datetime:
     """Return `score.as_of`, else the end of the log; a table of events has none."""
-    if own is not None and own.as_of is not None:
-        return own.as_of
+    if rules is not None and rules.as_of is not None:
+        return rules.as_of
     if not isinstance(log, EventLog):
         raise TimeError(
             "These events do not record until when they are complete. Name the instant to score at "

@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from microconv.errors import TrackingError
+from microconv.settings import ScoreSettings
+from microconv.tracking.served import MODEL, read_score_settings
 from microconv.tracking.store import Store
 
 SCHEME = "models:/"
@@ -33,11 +35,14 @@ class Registered:
         Name and version, like `major-conversion/3`.
     promoted : bool
         Whether it was asked for as the champion.
+    score_settings : ScoreSettings or None
+        Those of the run that registered it; None for a model in a folder.
     """
 
     folder: Path
     version: str
     promoted: bool
+    score_settings: ScoreSettings | None = None
 
 
 @contextmanager
@@ -70,7 +75,18 @@ def fetched(address: str, store: Store) -> Iterator[Registered]:
             number = parts["version"] or client.get_model_version_by_alias(name, alias).version
             place = mlflow.artifacts.download_artifacts(f"{SCHEME}{name}/{number}", dst_path=folder)
             flavor = mlflow.models.Model.load(place).flavors["python_function"]
-        yield Registered(Path(place, flavor["data"]), f"{name}/{number}", alias == CHAMPION)
+        artefact = Path(place, flavor["data"])
+        if not (artefact / MODEL).is_dir():
+            raise TrackingError(
+                f"{name} version {number} was registered by an earlier microconv. Train the model "
+                "again and register it with the stage `track`."
+            )
+        yield Registered(
+            artefact / MODEL,
+            f"{name}/{number}",
+            alias == CHAMPION,
+            read_score_settings(artefact),
+        )
 
 
 @contextmanager

@@ -14,12 +14,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from microconv.errors import MissingInputError, listed
 from microconv.settings import Settings
 from microconv.storage.files import md5_of
-from microconv.tracking.served import example_of, signature
+from microconv.tracking.served import example_of, signature, write_artefact
 from microconv.tracking.store import Store
 from microconv.tracking.trials import log_trial
 
@@ -141,7 +142,7 @@ def _write(
                 _log_figures(client, candidate.info.run_id, figures)
         for trial in json.loads(files["search"].read_text(encoding="utf-8"))["trials"]:
             log_trial(client, experiment, trial)
-        number = _register(settings.track.registered_model, files["model"])
+        number = _register(settings, files["model"])
         client.set_tag(run_id, FINGERPRINT, fingerprint)  # last: an entry cut short is none
     return str(run_id), number
 
@@ -203,19 +204,25 @@ def _log_files(
             client.log_artifact(run_id, str(path))
 
 
-def _register(name: str, model: Path) -> str:
-    """Log the folder of the model as it is, with the function that ranks raw events."""
+def _register(settings: Settings, model: Path) -> str:
+    """Register the model with the score settings of the run, and the function that scores."""
     import mlflow
 
-    logged = mlflow.pyfunc.log_model(
-        name="model",
-        loader_module="microconv.tracking.served",
-        data_path=str(model),
-        signature=signature(),
-        input_example=example_of(model),
-        pip_requirements=[f"microconv=={version('microconv')}", f"mlflow=={mlflow.__version__}"],
-        registered_model_name=name,
-    )
+    with TemporaryDirectory(prefix="microconv-") as folder:
+        artefact = Path(folder, "scoring")
+        write_artefact(artefact, model, settings.score)
+        logged = mlflow.pyfunc.log_model(
+            name="model",
+            loader_module="microconv.tracking.served",
+            data_path=str(artefact),
+            signature=signature(),
+            input_example=example_of(model),
+            pip_requirements=[
+                f"microconv=={version('microconv')}",
+                f"mlflow=={mlflow.__version__}",
+            ],
+            registered_model_name=settings.track.registered_model,
+        )
     return str(logged.registered_model_version)
 
 

@@ -1,11 +1,16 @@
-"""What MLflow loads: the folder of a model, as a function that ranks raw events.
+"""What MLflow loads: a registered model as a function that scores events.
 
-MLflow imports this module by its name (`loader_module`) and hands it the
-folder (`data_path`). No code and no pickle lies in the artefact.
+MLflow imports this module by its name (`loader_module`) and passes it a folder (`data_path`)
+with the model, the score settings of its run and its reason texts. The artefact holds no code
+and no pickle.
 """
 
 from __future__ import annotations
 
+import json
+import logging
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -13,77 +18,148 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from microconv.errors import MicroconvError, TimeError, listed
+from microconv.errors import (
+    EventLogError,
+    MicroconvError,
+    SettingsError,
+    TimeError,
+    did_you_mean,
+    listed,
+)
 from microconv.model.prospect_model import ProspectModel
+from microconv.settings import ScoreSettings
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
-REQUIRED = ("prospect_id", "time", "event_name")
-"""Columns that raw events must have."""
+MODEL, SETTINGS, TEXTS = "prospect_model", "score.json", "reason_texts.csv"
+"""What the folder of a registered model holds."""
 
-OPTIONAL = ("known_at", "visible_at", "visible_until", "value", "human_probability", "event_id")
-"""Columns that change the result if they are there."""
+PARAMS = ("as_of", "limit", "missing_attributes")
+"""Parameters of :meth:`ServedModel.predict`."""
 
-
-INSTANTS = ("time", "known_at", "visible_at", "visible_until")
-
-ZONED = r"\d{4}-\d\d-\d\d[T ][\d:.]+(Z|[+-]\d\d:?\d\d)"
-"""An instant written out with its zone."""
+TABLES = ("events", "prospects")
+"""Keys of a request that consists of two tables."""
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model in MLflow's terms: ``predict(events, params={"as_of": …, "limit": …})``."""
+    """A registered model in MLflow's terms: ``predict(request, params={"as_of": …})``.
+
+    Attributes
+    ----------
+    model : ProspectModel
+    settings : ScoreSettings or None
+        The score settings of the run that registered the model: grades, number of reasons and
+        their texts, further horizons. Its rules about who is listed do not apply to a request.
+    """
 
     model: ProspectModel
+    settings: ScoreSettings | None = None
 
-    def predict(self, events: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
-        """Rank the prospects of raw events, exactly as :func:`microconv.score` does.
+    def predict(self, request: Any, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        """Score the prospects of a request, exactly as :func:`microconv.score` does.
 
         Parameters
         ----------
-        events : DataFrame
-            Canonical events, in any order.
+        request : DataFrame or dict
+            Events, in any order, with the attributes of their prospects as further columns; or
+            ``{"events": table, "prospects": table}``, each a DataFrame or a list of records.
         params : dict
-            `as_of`, an instant with its zone, must be given; `limit` may be.
+            `as_of`, an instant with its time zone, is required; `limit` and
+            `missing_attributes` ("refuse" or "allow") are optional.
 
         Returns
         -------
         DataFrame
-            What is missing is None: a server would write NaN, which is no JSON.
+            The ranked prospects, then those outside the cohort with their `status`. Missing
+            values are None, because NaN is not valid JSON.
 
         Raises
         ------
         MlflowException
-            With the sentence of whatever error the library raises: a server sends no
-            other to whoever asked.
+            With the message of the library's error, as a server returns no other.
         """
         from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
 
         try:
-            return without_nan(self._ranked(events, params or {}))
+            return without_nan(self._scored(request, params or {}))
         except MicroconvError as error:
             raise MlflowException(str(error), error_code=INVALID_PARAMETER_VALUE) from error
 
-    def _ranked(self, events: pd.DataFrame, given: dict[str, Any]) -> pd.DataFrame:
-        if given.get("as_of") is None:
+    def _scored(self, request: Any, params: Mapping[str, Any]) -> pd.DataFrame:
+        require_params(params)
+        if params.get("as_of") is None:
             raise TimeError(
                 "`as_of` is missing: a list is about one instant. Pass it with the events, like "
                 '`predict(events, params={"as_of": "2024-06-03T00:00:00Z"})`.'
             )
-        from microconv.ranking.score import score  # kernels: whoever only writes the model has none
+        from microconv.ranking.requests import parse_instants  # kernels: not needed to log a model
+        from microconv.ranking.score import score
 
+        events, prospects = _tables(request)
         return score(
-            with_instants(events),
+            parse_instants(events, called="events"),
             model=self.model,
-            as_of=given["as_of"],
-            limit=given.get("limit"),
+            as_of=params["as_of"],
+            limit=params.get("limit") or len(events),
+            prospects=None if prospects is None else parse_instants(prospects, called="prospects"),
+            settings=self.settings,
+            missing_attributes=params.get("missing_attributes") or "refuse",
+            include_unscored=True,
         )
 
 
+def require_params(params: Mapping[str, Any]) -> None:
+    """Refuse a parameter that does not exist, or has an impossible value.
+
+    Raises
+    ------
+    SettingsError
+    """
+    unknown = [name for name in params if name not in PARAMS]
+    if unknown:
+        raise SettingsError(
+            f"There is no parameter {listed(unknown)}.{did_you_mean(str(unknown[0]), PARAMS)} "
+            f"Parameters are {listed(PARAMS)}."
+        )
+    missing = params.get("missing_attributes")
+    if missing not in (None, "refuse", "allow"):
+        raise SettingsError(f'`missing_attributes` is {missing!r}; it can be "refuse" or "allow".')
+
+
+def _tables(request: Any) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+    """Return the events and the prospects of a request."""
+    if isinstance(request, pd.DataFrame):
+        return request, None
+    if not isinstance(request, Mapping):
+        raise EventLogError(
+            f'A request is a table of events or {{"events": …, "prospects": …}}; a '
+            f"{type(request).__name__} is neither."
+        )
+    unknown = [name for name in request if name not in TABLES]
+    if unknown or "events" not in request:
+        raise EventLogError(
+            f"A request of several tables has the keys {listed(TABLES)}; this one has "
+            f"{listed(request)}."
+        )
+    events, prospects = (request.get(name) for name in TABLES)
+    return _frame(events, "events"), None if prospects is None else _frame(prospects, "prospects")
+
+
+def _frame(rows: Any, called: str) -> pd.DataFrame:
+    if isinstance(rows, pd.DataFrame):
+        return rows
+    records = list(rows)
+    if not all(isinstance(record, Mapping) for record in records):
+        raise EventLogError(
+            f'`{called}` must be a list of records, like [{{"prospect_id": "ada", …}}, …].'
+        )
+    return pd.DataFrame(records)
+
+
 def without_nan(ranked: pd.DataFrame) -> pd.DataFrame:
-    """Write None for what is missing; columns that miss nothing keep their type.
+    """Return a table with None for missing values; complete columns keep their type.
 
     Examples
     --------
@@ -97,68 +173,106 @@ def without_nan(ranked: pd.DataFrame) -> pd.DataFrame:
     return whole
 
 
-def with_instants(events: pd.DataFrame) -> pd.DataFrame:
-    """Read instants that are text, as they are in a JSON request.
+def write_artefact(folder: Path, model: Path, settings: ScoreSettings) -> None:
+    """Write what :func:`_load_pyfunc` reads: the model and the score settings of its run.
 
-    Raises
-    ------
-    TimeError
-        If one of them has no time zone.
-
-    Examples
-    --------
-    >>> with_instants(pd.DataFrame({"time": ["2024-06-03T02:00:00+02:00"]}))["time"][0]
-    Timestamp('2024-06-03 00:00:00+0000', tz='UTC')
+    Parameters
+    ----------
+    folder : Path
+        A new folder.
+    model : Path
+        Folder of the model.
+    settings : ScoreSettings
     """
-    written = [
-        name
-        for name in INSTANTS
-        if name in events and pd.api.types.is_string_dtype(events[name].dtype)
-    ]
-    for name in written:
-        naive = events[name][~events[name].str.fullmatch(ZONED).fillna(True).astype(bool)]
-        if len(naive):
-            raise TimeError(
-                f"{len(naive)} of {len(events)} values of `{name}` are no instants with a time "
-                f"zone: {listed(naive, most=3)}. Write them like 2024-06-03T00:00:00Z."
-            )
-    read = {name: pd.to_datetime(events[name], format="ISO8601", utc=True) for name in written}
-    return events.assign(**read)
+    shutil.copytree(model, folder / MODEL)
+    if settings.reason_texts is not None:
+        shutil.copyfile(settings.reason_texts, folder / TEXTS)
+    text = settings.model_dump_json(exclude={"as_of", "reason_texts"}, indent=1)
+    (folder / SETTINGS).write_text(f"{text}\n", encoding="utf-8")
+
+
+def read_score_settings(folder: Path) -> ScoreSettings | None:
+    """Return the score settings that were registered with a model.
+
+    Parameters
+    ----------
+    folder : Path
+        As :func:`write_artefact` wrote it.
+    """
+    if not (folder / SETTINGS).exists():
+        return None
+    content = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+    texts = folder / TEXTS
+    return ScoreSettings.model_validate(
+        {**content, "reason_texts": texts if texts.exists() else None}
+    )
 
 
 def _load_pyfunc(data_path: str) -> ServedModel:
     """Load the model; MLflow calls this by its name."""
-    return ServedModel(ProspectModel.load(data_path))
+    folder = Path(data_path)
+    settings = read_score_settings(folder)
+    if settings is not None:  # rules of a list, not of a request
+        update = {"capacities": {}, "one_per_account": False, "cool_off": None, "exploration": None}
+        settings = settings.model_copy(update=update)
+    logging.getLogger("mlflow.models.utils").addFilter(_refuse_ignored_params)
+    return ServedModel(ProspectModel.load(folder / MODEL), settings)
+
+
+def _refuse_ignored_params(record: logging.LogRecord) -> bool:
+    """Refuse parameters that MLflow would drop with a warning before `predict` sees them."""
+    message = record.getMessage()
+    ours = all(f"'{name}'" in message for name in PARAMS)
+    if message.startswith("Unrecognized params") and ours:
+        from mlflow.exceptions import INVALID_PARAMETER_VALUE, MlflowException
+
+        unknown = message.split("[", 1)[1].split("]", 1)[0]
+        raise MlflowException(
+            f"There is no parameter {unknown}. Parameters are {listed(PARAMS)}.",
+            error_code=INVALID_PARAMETER_VALUE,
+        )
+    return True
 
 
 def signature() -> ModelSignature:
-    """Describe the events and parameters of :meth:`ServedModel.predict`.
+    """Return the parameters of :meth:`ServedModel.predict`.
 
-    Only prospect ids are typed. MLflow would refuse instants with a time zone,
-    categories and whole numbers where it expects something near: they are
-    checked, in better words, when the events are read.
+    The columns of a request are not part of it: MLflow would drop every other column silently,
+    and a misspelt attribute would be a missing one. They are checked when a request is read, and
+    the input example shows them.
     """
     from mlflow.models import ModelSignature
-    from mlflow.types.schema import AnyType, ColSpec, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import ParamSchema, ParamSpec
 
-    columns = [ColSpec("string", "prospect_id")]
-    columns += [ColSpec(AnyType(), name) for name in REQUIRED[1:]]
-    columns += [ColSpec(AnyType(), name, required=False) for name in OPTIONAL]
-    params = [ParamSpec("as_of", "string", None), ParamSpec("limit", "long", None)]
-    return ModelSignature(Schema(columns), params=ParamSchema(params))
+    params = [
+        ParamSpec("as_of", "string", None),
+        ParamSpec("limit", "long", None),
+        ParamSpec("missing_attributes", "string", "refuse"),
+    ]
+    return ModelSignature(params=ParamSchema(params))
 
 
-def example_of(folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Make up one prospect's events, with an instant to ask at: nobody's data is needed."""
+def example_of(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a request about an invented prospect, and its parameters.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the model.
+    """
     model = ProspectModel.load(folder)
     as_of = model.facts.learnt_until
     names = [step.events[0] for step in model.journey.steps if step.kind == "micro"][:3]
-    hour = timedelta(hours=1)
-    events = pd.DataFrame(
-        {
-            "prospect_id": "ada@example.com",
-            "time": [(as_of - (len(names) - k) * hour).isoformat() for k in range(len(names))],
-            "event_name": names,
-        }
-    )
-    return events, {"as_of": as_of.isoformat(), "limit": 1}
+    ada, hour = "ada@example.com", timedelta(hours=1)
+    times = [(as_of - (len(names) - k) * hour).isoformat() for k in range(len(names))]
+    events = [
+        {"prospect_id": ada, "time": time, "event_name": name}
+        for time, name in zip(times, names, strict=True)
+    ]
+    attributes = {
+        column["name"]: column.get("categories", [1.0])[0]
+        for column in model.states.get("attributes", {"columns": []})["columns"]
+        if column.get("categories", [1.0])
+    }
+    prospects = [{"prospect_id": ada, "known_at": times[0], **attributes}] if times else []
+    return {"events": events, "prospects": prospects}, {"as_of": as_of.isoformat(), "limit": 1}
