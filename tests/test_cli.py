@@ -244,20 +244,22 @@ def events(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     trained().save(folder / "model")
     pq.write_table(world().events, folder / "events.parquet")
+    pq.write_table(world().prospects, folder / "prospects.parquet")
     return folder
 
 
 def test_score_writes_the_list_of_the_library(command, events, tmp_path):
     """The command and the function are two doors to one room."""
     model, log, out = events / "model", events / "events.parquet", tmp_path / "lists"
-    words = ["--events", log, "--model", model, "--as-of", END.isoformat(), "--limit", 7]
-    code, said, err = command("score", *words, "--out", out)
+    people = events / "prospects.parquet"
+    words = ["--events", log, "--prospects", people, "--model", model, "--limit", 7]
+    code, said, err = command("score", *words, "--as-of", END.isoformat(), "--out", out)
     assert code == 0
     assert {json.loads(line)["state"] for line in err.splitlines()} == {"done"}
     assert said.startswith("7 of ")
     assert "preview" in said
     listed = pd.read_parquet(out / "prospects.parquet")
-    expected = microconv.score(log, model=model, as_of=END, limit=7)
+    expected = microconv.score(log, prospects=people, model=model, as_of=END, limit=7)
     assert [*listed.columns[len(expected.columns) :]] == DETAIL_COLUMNS.names
     pd.testing.assert_frame_equal(listed[[*expected.columns]], expected, check_exact=True)
     manifest = json.loads((out / "prospects_manifest.json").read_text())

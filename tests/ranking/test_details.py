@@ -20,7 +20,7 @@ from microconv.ranking.rank import ListOptions, rank_prospects
 from microconv.settings import EngineSettings
 from microconv.storage.schema import MESSAGES
 from worlds.logs import AS_OF, JOURNEY, event, event_rows, log_of
-from worlds.ranking import END, SplitLog, on_disk, settings, trained, world
+from worlds.ranking import END, SplitLog, on_disk, settings, trained, trained_on_events, world
 
 DAY = timedelta(days=1)
 
@@ -31,7 +31,7 @@ def rank(log=None, *, as_of=END, limit=20, threads=None, **rules):
     score = given.model_copy(update={"limit": limit})
     return rank_prospects(
         log or world(),
-        model=trained(),
+        model=trained_on_events() if getattr(log, "prospects", ...) is None else trained(),
         as_of=as_of,
         settings=score,
         engine=EngineSettings(threads=threads),

@@ -19,6 +19,7 @@ import microconv
 from microconv.errors import EventLogError, MissingInputError, TimeError
 from microconv.ranking.event_inputs import RawExports, as_table, open_events
 from microconv.settings import IngestSettings
+from microconv.storage.log import MemoryLog
 from microconv.storage.schema import LOG_FORMAT
 from worlds.logs import event, log_of
 from worlds.ranking import END, settings, trained, world
@@ -134,7 +135,7 @@ def test_what_a_reader_must_know_is_warned_of() -> None:
     """A log that stopped ten days ago still gives a list, not silently."""
     rows = [event("ada", "pricing", END - timedelta(days=10))]
     with pytest.warns(UserWarning, match="what happened since is missing"):
-        frame = score(log_of(*rows))
+        frame = score(MemoryLog(log_of(*rows).events, world().prospects))
     assert frame.attrs["notes"] == [frame.attrs["notes"][0]]
 
 
@@ -147,6 +148,7 @@ def test_raw_exports_are_ingested_and_leave_nothing_behind(
     exports.mkdir()
     events = frame_of(world().events)[["prospect_id", "time", "event_name", "event_id", "value"]]
     events.to_csv(exports / "events.csv", index=False)
+    frame_of(world().prospects).to_csv(exports / "prospects.csv", index=False)
     fields = {name: name for name in ("prospect_id", "time", "event_id", "value")}
     description = IngestSettings.model_validate(
         {
@@ -161,12 +163,21 @@ def test_raw_exports_are_ingested_and_leave_nothing_behind(
                     "files": "events.csv",
                     "complete_until": END,
                     "columns": {**fields, "event": "event_name"},
-                }
+                },
+                {
+                    "name": "people",
+                    "format": "prospects",
+                    "files": "prospects.csv",
+                    "columns": {
+                        name: name for name in ("prospect_id", "known_at", "owner", "name")
+                    },
+                    "attributes": ["company_size", "source"],
+                },
             ],
         }
     )
     found = score(RawExports(exports, description))
-    same = score(world().events)
+    same = score(world())
     pd.testing.assert_frame_equal(found, same, check_exact=True)
     assert [path.name for path in tmp_path.iterdir()] == ["exports"]
 

@@ -16,7 +16,7 @@ from microconv.ranking.rank import ListOptions, rank_prospects
 from microconv.settings import ScoreSettings
 from microconv.storage.log import MemoryLog
 from worlds.logs import JOURNEY
-from worlds.ranking import END, settings, trained, world
+from worlds.ranking import END, settings, trained, trained_on_events, world
 
 
 def under(**more: object) -> ScoreSettings:
@@ -102,7 +102,10 @@ def test_a_column_that_nobody_mapped_is_refused():
     nameless = MemoryLog(world().events, None)
     with pytest.raises(SettingsError, match="the prospects table does not exist"):
         rank_prospects(
-            nameless, model=trained(), as_of=END, settings=under(capacities={"owner": {"each": 1}})
+            nameless,
+            model=trained_on_events(),
+            as_of=END,
+            settings=under(capacities={"owner": {"each": 1}}),
         )
 
 

@@ -13,7 +13,7 @@ from microconv.ranking.rank import rank_prospects
 from microconv.ranking.ranked_list import Ranking
 from microconv.settings import EngineSettings
 from worlds.logs import AS_OF, event, log_of
-from worlds.ranking import END, SplitLog, settings, trained, world
+from worlds.ranking import END, SplitLog, settings, trained, trained_on_events, world
 
 DAY = timedelta(days=1)
 
@@ -23,9 +23,8 @@ def rank(log=None, *, as_of=END, threads=None, limit=20, **rules) -> Ranking:
     given = settings().score.model_dump() | {"limit": limit} | rules
     score = type(settings().score).model_validate(given)
     engine = EngineSettings(threads=threads)
-    return rank_prospects(
-        log or world(), model=trained(), as_of=as_of, settings=score, engine=engine
-    )
+    model = trained_on_events() if getattr(log, "prospects", ...) is None else trained()
+    return rank_prospects(log or world(), model=model, as_of=as_of, settings=score, engine=engine)
 
 
 def test_two_passes_say_the_same_as_one() -> None:

@@ -23,14 +23,15 @@ from microconv.settings import EngineSettings
 from microconv.storage.log import MemoryLog
 from microconv.storage.schema import EVENT_ORDER
 from worlds.logs import AS_OF, JOURNEY, event, log_of
-from worlds.ranking import END, SplitLog, settings, trained, world
+from worlds.ranking import END, SplitLog, settings, trained, trained_on_events, world
 
 SCORE = settings().score
 
 
 def rank(log=None, *, as_of=END, limit=None, **more) -> Ranking:
-    """Rank the world (or another log) with its model."""
-    return rank_prospects(log or world(), model=trained(), as_of=as_of, limit=limit, **more)
+    """Rank the world with its model, or a log without prospects with one that needs none."""
+    model = trained_on_events() if getattr(log, "prospects", ...) is None else trained()
+    return rank_prospects(log or world(), model=model, as_of=as_of, limit=limit, **more)
 
 
 @pytest.fixture(scope="module")

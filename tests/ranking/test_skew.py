@@ -20,7 +20,7 @@ from microconv.settings import EngineSettings
 from microconv.stages.featurize import featurize
 from microconv.stages.snapshot import snapshot
 from microconv.storage.log import EventLog
-from worlds.ranking import END, on_disk, settings, trained
+from worlds.ranking import END, on_disk, settings, trained_on_events
 from worlds.skewed_logs import LAST_DAY, events_of, write_log
 
 STEPS = np.array(["sent", "opened", "blog", "guide", "pricing"])
@@ -56,7 +56,7 @@ def test_a_prospect_with_a_million_events_is_one_row_like_any_other(tmp_path):
         for as_of in asked["as_of"][giants]
     ]
     assert features["counts.pricing.ever"][giants].tolist() == expected
-    ask = {"model": trained(), "as_of": END}
+    ask = {"model": trained_on_events(), "as_of": END}
     ranked, before = (score(place, **ask).set_index("prospect_id") for place in (log, plain))
     assert ranked.loc["p00000150", "probability"] > 0
     same = before.index
@@ -80,7 +80,7 @@ def test_a_bucket_ten_times_the_others_changes_no_rank(tmp_path):
         *(events_of(who[parts == p], day[parts == p], what[parts == p]) for p in range(5)),
     )
     assert EventLog.open(skewed).buckets == 5
-    ask = {"model": trained(), "as_of": END, "limit": 20}
+    ask = {"model": trained_on_events(), "as_of": END, "limit": 20}
     columns = ["prospect_id", "probability", "reason_1", "reason_2", "reason_3"]
     assert score(skewed, **ask)[columns].equals(score(even, **ask)[columns])
 
@@ -97,13 +97,15 @@ def test_the_memory_given_changes_no_score(tmp_path, monkeypatch):
             yield rows
 
     monkeypatch.setattr(ranking_bucket, "row_blocks", watched)
-    columns = len(trained().columns)
+    columns = len(trained_on_events().columns)
     monkeypatch.setattr(rank, "block_cells", lambda engine: columns * 10 ** round(engine.memory_gb))
     found, blocks = [], []
     for memory_gb in (1, 4):
         sizes.clear()
         engine = EngineSettings(memory_gb=memory_gb)
-        ranked = rank.rank_prospects(log, model=trained(), as_of=END, limit=20, engine=engine)
+        ranked = rank.rank_prospects(
+            log, model=trained_on_events(), as_of=END, limit=20, engine=engine
+        )
         found.append(ranked.frame)
         blocks.append(len(sizes))
     assert blocks[0] > 10 * blocks[1]
@@ -118,7 +120,7 @@ def test_of_very_many_prospects_only_the_listed_and_eight_bytes_of_the_others_ar
     log = EventLog.open(
         write_log(tmp_path / "log", *(table[k : k + 10_000] for k in range(0, 40_000, 10_000)))
     )
-    task = ScoringTask(trained(), END, 50, reasons=1)
+    task = ScoringTask(trained_on_events(), END, 50, reasons=1)
     parts = [score_bucket(log, bucket, task) for bucket in range(log.buckets)]
     whole = merge_buckets(iter(parts), 50)
     assert [len(part.candidates.rows) for part in (*parts, whole)] == [50] * 5

@@ -22,7 +22,7 @@ from microconv.settings import Settings
 from microconv.stages.runner import TRY_AGAIN, one_sentence_errors
 from microconv.stages.score_events import ScoreRequest, score_events
 from microconv.storage.files import folder_lock, md5_of
-from worlds.ranking import END, on_disk, settings, trained, world
+from worlds.ranking import END, on_disk, settings, trained_on_events, world
 
 EXPORTS = {
     "name": "web",
@@ -43,7 +43,7 @@ EXPORTS = {
 def place(tmp_path_factory) -> Path:
     """Lay out a model, a log that ends at END, and the same events as raw exports."""
     folder = tmp_path_factory.mktemp("job")
-    trained().save(folder / "model")
+    trained_on_events().save(folder / "model")
     on_disk(folder / "log")
     (folder / "raw").mkdir()
     rows = world().events.select(list(EXPORTS["columns"].values()))
@@ -145,7 +145,7 @@ def test_a_list_of_no_champion_is_not_delivered(place, params, tmp_path, monkeyp
     """What sales reads comes from a model that somebody promoted; nothing is made at all."""
     monkeypatch.setenv("SALES_URL", "postgresql://127.0.0.1:9/nobody")
     given = params(deliver={"url_from": "SALES_URL"})
-    with pytest.raises(PromotionError, match="only the champion's lists are delivered"):
+    with pytest.raises(PromotionError, match="only lists of the champion are delivered"):
         score_events(job(place), params=given, out=tmp_path / "lists")
     assert not manifest_in(tmp_path / "lists").exists()
     said = score_events(job(place, deliver=False), params=given, out=tmp_path / "lists")

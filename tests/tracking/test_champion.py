@@ -138,7 +138,7 @@ def test_a_challenger_is_refused_and_told_why_unless_somebody_says_because(regis
 
 def test_an_empty_reason_is_no_reason(registry):
     """`--because ""` would be a way round the record."""
-    with pytest.raises(PromotionError, match="Write down why"):
+    with pytest.raises(PromotionError, match="Give the reason"):
         registry.challenge("alarmed", because="  ")
 
 

@@ -259,7 +259,7 @@ def test_prospects_outside_the_cohort_come_back_with_their_status(pyfunc, expect
     future = {"prospect_id": "new@example.com", "time": END, "event_name": "blog"}
     events = pd.concat([events_frame(), pd.DataFrame([future])], ignore_index=True)
     known = pd.concat(
-        [prospects_frame(), pd.DataFrame([{"prospect_id": "nobody@example.com"}])],
+        [prospects_frame(), pd.DataFrame([{"prospect_id": "nobody@example.com", "known_at": END}])],
         ignore_index=True,
     )
     frame = pyfunc.predict({"events": events, "prospects": known}, params={"as_of": AS_OF})

@@ -20,7 +20,7 @@ import pytest
 
 import microconv
 from microconv.tracking.champion import set_champion
-from worlds.ranking import END, trained, world
+from worlds.ranking import END, settings, trained, world
 
 pytestmark = pytest.mark.slow
 
@@ -92,23 +92,45 @@ def post(server: str, body: dict[str, Any]) -> tuple[int, Any]:
 
 @pytest.fixture(scope="module")
 def events() -> pd.DataFrame:
-    """Return the world's events as JSON can hold them."""
+    """Return the world's events as JSON can hold them, with the attributes of their prospects."""
     columns = ["prospect_id", "time", "event_name", "known_at", "visible_at", "value", "event_id"]
     frame = world().events.select(columns).to_pandas().astype({"event_name": "str"})
+    known = world().prospects.to_pandas().drop(columns="known_at")
+    frame = frame.merge(known, on="prospect_id")
     for name in ("time", "known_at", "visible_at"):
         frame[name] = [at.isoformat() for at in frame[name]]
     return frame
 
 
-def test_the_list_over_http_has_the_bits_of_the_library(server, events):
+def two_tables(events: pd.DataFrame) -> dict[str, Any]:
+    """Return the request as a table of events and one of prospects."""
+    names = ["owner", "name", "company_size", "source"]
+    known = events[["prospect_id", *names]].drop_duplicates("prospect_id")
+    tables = {"events": events.drop(columns=names), "prospects": known}
+    return {"inputs": {key: json.loads(t.to_json(orient="records")) for key, t in tables.items()}}
+
+
+def one_table(events: pd.DataFrame) -> dict[str, Any]:
+    """Return the request as one table."""
+    return {"dataframe_split": json.loads(events.to_json(orient="split", index=False))}
+
+
+@pytest.mark.parametrize("body", [two_tables, one_table])
+def test_the_list_over_http_is_that_of_the_library(server, events, body):
     """A prospect who ranks differently over HTTP is called because of a bug."""
-    body = {"dataframe_split": json.loads(events.to_json(orient="split", index=False))}
-    status, said = post(server, {**body, "params": PARAMS})
+    status, said = post(server, {**body(events), "params": PARAMS})
     assert status == 200, said
-    ours = microconv.score(world().events, model=trained(), **PARAMS)
+    ours = microconv.score(
+        world().events,
+        prospects=world().prospects,
+        model=trained(),
+        settings=settings().score,
+        include_unscored=True,
+        **PARAMS,
+    )
     theirs = pd.DataFrame(said["predictions"], dtype=object)
     assert list(theirs.columns) == list(ours.columns)
-    assert len(theirs) == 25
+    assert (theirs["status"] == "scored").sum() == 25
     for name in ours.columns:
         expected = ours[name]
         if isinstance(expected.dtype, pd.DatetimeTZDtype):
@@ -121,8 +143,25 @@ def test_the_list_over_http_has_the_bits_of_the_library(server, events):
             ], name
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"params": {**PARAMS, "limt": 5}}, "There is no parameter 'limt'"),
+        ({"params": {"as_of": "2024-02-30T00:00:00Z"}}, "2024-02-30T00:00:00Z"),
+        ({"inputs": {"evnts": []}}, "`evnts`"),
+    ],
+    ids=["parameter", "date", "table"],
+)
+def test_a_wrong_request_is_one_sentence(server, events, change, message):
+    """What is ignored or answered with the server's paths helps nobody."""
+    status, said = post(server, {**two_tables(events[:5]), "params": PARAMS, **change})
+    assert status == 400
+    assert message in said["message"]
+    assert "Traceback" not in json.dumps(said)
+
+
 def test_a_request_without_an_instant_is_refused(server, events):
-    """The sentence of the library reaches whoever asked."""
+    """The message of the library reaches the client."""
     body = {"dataframe_split": json.loads(events[:5].to_json(orient="split", index=False))}
     status, said = post(server, body)
     assert status == 400

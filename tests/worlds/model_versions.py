@@ -12,6 +12,7 @@ import yaml
 from microconv.evaluation.evaluate import evaluate
 from microconv.model.prospect_model import OUT_OF_TIME, ProspectModel
 from microconv.settings import EvaluateSettings
+from microconv.tracking.served import write_artefact
 from microconv.tracking.store import Store
 from worlds.predictions import backtest_of, planted_answers
 from worlds.ranking import settings, trained
@@ -76,12 +77,14 @@ def register(store: Store, files: dict[str, Path]) -> str:
     import mlflow
 
     with store.open() as client:
+        artefact = files["model"].with_name("scoring")
+        write_artefact(artefact, files["model"], settings().score)
         with mlflow.start_run(experiment_id=store.experiment(client, "test")):
             mlflow.log_artifact(str(files["evaluation"]))
             logged = mlflow.pyfunc.log_model(
                 name="model",
                 loader_module="microconv.tracking.served",
-                data_path=str(files["model"]),
+                data_path=str(artefact),
                 pip_requirements=[],
                 registered_model_name="test",
             )

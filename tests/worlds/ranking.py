@@ -121,6 +121,12 @@ def trained() -> ProspectModel:
     return train_with(settings())
 
 
+@cache
+def trained_on_events() -> ProspectModel:
+    """Train the model without the prospects table, for logs that have none."""
+    return train_on(MemoryLog(world().events), settings())
+
+
 def train_with(given: Settings) -> ProspectModel:
     """Train on the world with other settings of the model."""
     return train_on(world(), given)

@@ -35,8 +35,7 @@ def memory_log(events: Any, prospects: Any = None, *, attributes: Sequence[str] 
         columns and `attributes`: then each row says what was known of its prospect when the
         event became known.
     prospects : DataFrame, Arrow or Ibis table, optional
-        One row per `prospect_id` and `known_at`, with contact columns and `attributes`. Rows
-        without `known_at` were known before every event.
+        One row per `prospect_id` and `known_at`, with contact columns and `attributes`.
     attributes : sequence of str
         Names of the attributes that may be given.
 
@@ -72,36 +71,31 @@ def canonical_prospects(rows: pa.Table) -> pa.Table:
     Raises
     ------
     EventLogError
-        If it has no `prospect_id`, or a row has none.
+        If it has no `prospect_id` or no `known_at`, or a row has none.
     TimeError
         If `known_at` has no time zone.
     """
-    if "prospect_id" not in rows.column_names:
+    missing = [name for name in ("prospect_id", "known_at") if name not in rows.column_names]
+    if missing:
         raise EventLogError(
-            f"The prospects table has no column `prospect_id`; it has {listed(rows.column_names)}."
+            f"The prospects table has no column {listed(missing)}; it has "
+            f"{listed(rows.column_names)}. `known_at` is when a row became known."
         )
-    if "known_at" not in rows.column_names:
-        always = pa.nulls(rows.num_rows, INSTANT)
-        rows = rows.append_column("known_at", always)
     known_at = rows.schema.field("known_at").type
-    if rows.column("known_at").null_count < rows.num_rows and (
-        not pa.types.is_timestamp(known_at) or known_at.tz is None
-    ):
+    if not pa.types.is_timestamp(known_at) or known_at.tz is None:
         raise TimeError(
             f"`known_at` of the prospects table is {known_at}, without a time zone. Localise it, "
             "like `frame['known_at'].dt.tz_localize('UTC')`."
         )
     fields = [(field.name, _plain(field)) for field in rows.schema]
     table = rows.cast(pa.schema(fields))
-    nameless = pc.sum(pc.is_null(table.column("prospect_id"))).as_py() or 0
-    if nameless:
-        raise EventLogError(
-            f"{nameless:,} of {table.num_rows:,} rows of the prospects table have no "
-            "`prospect_id`. Fill it in, or leave those rows out."
-        )
-    place = table.column_names.index("known_at")
-    beginning = pa.scalar(0, pa.int64()).cast(INSTANT)
-    table = table.set_column(place, "known_at", pc.fill_null(table.column("known_at"), beginning))
+    for name in ("prospect_id", "known_at"):
+        empty = table.column(name).null_count
+        if empty:
+            raise EventLogError(
+                f"{empty:,} of {table.num_rows:,} rows of the prospects table have no `{name}`. "
+                "Fill it in, or leave those rows out."
+            )
     first = ["prospect_id", "known_at"]
     others = [name for name in table.column_names if name not in first]
     return table.sort_by([(name, "ascending") for name in [*first, *others]])
