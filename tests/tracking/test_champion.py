@@ -101,7 +101,7 @@ def test_the_first_champion_is_held_against_the_best_baseline(registry):
     assert "(the first)" in said
     assert "best baseline, recency" in said
     assert registry.champion == "coarse"
-    assert "is the champion already" in registry.challenge("coarse")
+    assert "is already the champion" in registry.challenge("coarse")
 
 
 def test_a_better_challenger_is_promoted_with_the_figures_that_say_so(registry):
@@ -130,7 +130,7 @@ def test_a_challenger_is_refused_and_told_why_unless_somebody_says_because(regis
         registry.challenge(name)
     assert says in str(refusal.value)
     assert registry.champion == "truth"
-    assert "in spite of" in registry.challenge(name, because="the board <wants> it")
+    assert "; despite " in registry.challenge(name, because="the board <wants> it")
     assert registry.champion == name
     assert registry.tags(name)[BECAUSE] == "the board <wants> it"
     assert json.loads(registry.tags(name)[BLOCKERS])
@@ -223,7 +223,7 @@ def test_the_log_lets_the_champion_be_asked_about_what_matured_since(tmp_path, m
         number = register(store, files)
         with store.open() as client:
             client.set_registered_model_alias("test", name, number)
-    with pytest.raises(PromotionError, match="name the log with --log"):
+    with pytest.raises(PromotionError, match="give the event log with --log"):
         promote(params, PromotionRequest(root=tmp_path))
     said = promote(params, PromotionRequest(root=tmp_path, log=log.path, because="a test"))
     assert f"on {len(rows)} common rows" in said
