@@ -199,7 +199,7 @@ def test_validate_says_how_many_rows_would_be_refused_and_why(command, project):
     project(ingest__sources=[*content["ingest"]["sources"], new | {"time_unit": "seconds"}])
     code, out, err = command("validate", "--params", "params.yaml", "--input", "raw")
     assert code == 2
-    counts = "0 good, 1 refused (bad_json), 1 refused (implausible_time)"
+    counts = "0 good, 1 rejected (bad_json), 1 rejected (implausible_time)"
     assert f"source new: 1 table file(s), 0.0 MB; of 2 rows checked {counts}\n" in out
     assert "2 of 2 rows (100.0%) of the source `new` were refused" in err
     assert "row 1 implausible_time (time: 1717200000000)" in err
