@@ -189,7 +189,7 @@ def test_validate_names_every_problem_and_writes_nothing(command, project):
     assert sorted(path.name for path in Path().rglob("*")) == before
 
 
-def test_validate_says_how_many_rows_would_be_refused_and_why(command, project):
+def test_validate_shows_how_many_rows_would_be_rejected_and_why(command, project):
     """A column of milliseconds that is read as seconds: every row of it, before the run."""
     content = yaml.safe_load(project(**FORTNIGHTLY).read_text())
     rows = ['{"who": "ada", "at": 1717200000000, "what": "demo"}\n', "{half a line\n"]
@@ -201,7 +201,7 @@ def test_validate_says_how_many_rows_would_be_refused_and_why(command, project):
     assert code == 2
     counts = "0 good, 1 rejected (bad_json), 1 rejected (implausible_time)"
     assert f"source new: 1 table file(s), 0.0 MB; of 2 rows checked {counts}\n" in out
-    assert "2 of 2 rows (100.0%) of the source `new` were refused" in err
+    assert "2 of 2 rows (100.0%) of the source `new` were rejected" in err
     assert "row 1 implausible_time (time: 1717200000000)" in err
 
 
