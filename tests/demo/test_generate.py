@@ -70,7 +70,7 @@ def test_both_folders_are_replaced_whole(once, tmp_path):
         "deals.csv", "email_events.jsonl", "messages.csv", "prospects.csv", "web_events.jsonl",
     ]  # fmt: skip
     truth = sorted(file.name for file in (tmp_path / "truth").iterdir())
-    assert truth == ["hazard.parquet", "bots.parquet", "truth.json"]
+    assert truth == ["bots.parquet", "hazard.parquet", "truth.json"]
 
 
 @pytest.mark.parametrize("folder", ["raw", "truth"])
