@@ -1,4 +1,4 @@
-"""Write `docs/reference.md`: every setting and every output column, from the code.
+"""Write `docs/reference.md`: every setting and the columns of every table, from the code.
 
 ``python tools/reference.py`` compares, ``--write`` writes. The meaning of a setting is what
 the section ``Attributes`` of its class says.
@@ -10,7 +10,7 @@ import argparse
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -18,7 +18,89 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from microconv.evaluation.backtest import PREDICTIONS
+from microconv.histories.snapshots import SNAPSHOT_SCHEMA
+from microconv.ranking.list_columns import DETAIL_COLUMNS, LIST_COLUMNS
 from microconv.settings import Settings
+from microconv.storage.schema import EVENTS, QUARANTINE
+
+TABLES: dict[str, tuple[Sequence[str], dict[str, str]]] = {
+    "Event log: `data/log/events`, one row per event": (
+        EVENTS.names,
+        {
+            "prospect_id": "The prospect.",
+            "time": "When it happened (UTC).",
+            "known_at": "When it was recorded.",
+            "visible_at": "From when features may use it: known, and attributed to the prospect.",
+            "visible_until": "Until when, if the prospect was merged into another one.",
+            "event_name": "Its name, by the naming rules of the source.",
+            "value": "Amount of money.",
+            "message_id": "The email it belongs to.",
+            "campaign_id": "The campaign of the email.",
+            "variant": "The arm of an A/B test.",
+            "channel": "Where it happened, such as email or web.",
+            "link": "The link that was clicked or the page that was visited.",
+            "address": "Hash of the network address.",
+            "client": "Family of the program: browser, email client, robot, …",
+            "human_probability": "Probability that a person did it, not a bot.",
+            "event_id": "The vendor's id, or a hash of the row.",
+        },
+    ),
+    "Quarantine: `data/quarantine.parquet`, one row per rejected row": (
+        QUARANTINE.names,
+        {
+            "source": "The source, as named in `ingest.sources`.",
+            "row": "Number of the row in its file.",
+            "reason": "Reason code.",
+            "detail": "Which value was wrong.",
+            "raw": "The beginning of the row.",
+        },
+    ),
+    "Snapshots: `data/snapshots`, one row per prospect and `as_of`": (
+        SNAPSHOT_SCHEMA.names,
+        {
+            "prospect_id": "The prospect.",
+            "as_of": "Only what was visible strictly before this instant is used.",
+            "observed": "Whether the outcome window has closed.",
+            "converted": "Label: conversion in `[as_of, as_of + horizon)`; null if not observed.",
+            "value": "Amount of the conversion.",
+            "days_to_conversion": "Days from `as_of` to the first conversion that was followed.",
+            "known_at": "When the conversion became known.",
+            "exit_known_at": "When an exit in the window became known.",
+            "followed_until": "Until when the prospect was followed.",
+            "weight": "1 / snapshots of the prospect, for evaluation.",
+        },
+    ),
+    "Predictions: `data/predictions.parquet`, one row per snapshot, fold and model": (
+        PREDICTIONS.names,
+        {
+            "prospect_id": "The prospect.",
+            "as_of": "Instant of the snapshot.",
+            "fold": "Fold of the backtest, named by its first test date.",
+            "model": "`ensemble`, a base model or a baseline.",
+            "probability": "Predicted probability of a conversion within the horizon.",
+            "converted": "The label.",
+            "value": "Amount of the conversion.",
+            "amount": "Expected amount of a conversion.",
+            "unseen": "Whether the prospect had no snapshot in the training rows of the fold.",
+        },
+    ),
+    "Prospect list: `reports/prospects.*`, one row per listed prospect": (
+        list(LIST_COLUMNS),
+        {name: column.meaning for name, column in LIST_COLUMNS.items()},
+    ),
+    "Details of a listed prospect: columns of `reports/prospects.parquet` and `.jsonl`": (
+        DETAIL_COLUMNS.names,
+        {
+            "reasons": "All reasons with their log odds.",
+            "other_reasons_log_odds": "Sum of the reasons too small to be listed.",
+            "recent_steps": "The latest actions.",
+            "earlier_steps": "Number of earlier actions.",
+            "exposures": "Number of emails sent, opened and the like.",
+        },
+    ),
+}
+"""Title of a table → its columns and what they mean."""
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
 ENTRY = re.compile(r"^(\w[\w, ]*?)(?: : .*)?$")
@@ -41,6 +123,13 @@ def page() -> str:
         lines += [f"### `{section}`", "", _summary(model), ""]
         lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
         lines += [f"| {' | '.join(row)} |" for row in _rows(model, section)]
+        lines.append("")
+    lines += ["## Tables", ""]
+    for title, (names, meanings) in TABLES.items():
+        if list(names) != list(meanings):
+            raise SystemExit(f"{title}: describe exactly {list(names)}")
+        lines += [f"### {title}", "", "| column | meaning |", "|---|---|"]
+        lines += [f"| `{name}` | {meaning} |" for name, meaning in meanings.items()]
         lines.append("")
     return "\n".join(lines)
 

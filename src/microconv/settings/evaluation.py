@@ -47,10 +47,20 @@ class LeakageCheckSettings(Section):
 
 
 class EvaluateSettings(Section):
-    """What the figures are computed at: the team's list size, the bootstrap; what alarms.
+    """How models are evaluated: list size, bootstrap intervals, leakage checks.
 
     Attributes
     ----------
+    list_size : int
+        Length of the team's list, at which precision, lift and value are computed.
+    bootstrap : int
+        Resamples of the prospects for intervals; 0 for no intervals.
+    confidence : float
+        Confidence level of the intervals.
+    bins : int
+        Equal-mass bins of the calibration curve and the ECE.
+    seed : int
+        Seed of the bootstrap.
     segment_conversions : int
         A segment with fewer rows of either outcome has no figures of its own.
     max_auc_loss : float

@@ -84,6 +84,11 @@ class SourceSettings(Section):
 
     Attributes
     ----------
+    name : str
+        Name of the source in reports and messages; each has its own.
+    format : str
+        A vendor's format, or `table` (any CSV, Parquet or JSON by mapping), `xes`, `deals`,
+        `prospects`, `messages`.
     files : str
         One file or a glob, relative to `ingest.input_dir`.
     timezone : str or None

@@ -44,6 +44,7 @@ class TreeSettings(Section):
     num_iterations : int
         Number of trees.
     learning_rate : float
+        Shrinkage of each tree.
     num_leaves : int
         Leaves of a tree, at most.
     min_data_in_leaf : int
@@ -98,6 +99,7 @@ class ForestSettings(Section):
     Attributes
     ----------
     trees : int
+        Number of trees.
     max_rows : int
         It is fitted on a random sample of at most so many rows.
     """

@@ -1,4 +1,4 @@
-"""`track`, `engine` and `simulate`: the diary, the machine, the demo."""
+"""`track`, `engine` and `simulate`: MLflow, where the work is done, the demo."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from microconv.settings.section import Count, Section, Seed, Share, require_zone
 
 
 class TrackSettings(Section):
-    """Where the diary is kept."""
+    """How runs are logged to MLflow.
+
+    Attributes
+    ----------
+    experiment : str
+        MLflow experiment of the runs.
+    registered_model : str
+        Name of the model in the MLflow registry.
+    """
 
     experiment: str
     registered_model: str
@@ -54,10 +62,21 @@ class EngineSettings(Section):
 
 
 class SimulateSettings(Section):
-    """The demo world.
+    """The simulated company of the demo.
 
     Attributes
     ----------
+    world : {"planted", "confounded", "null"}
+        Whether a sequence raises the conversion rate, engagement explains everything, or
+        nothing predicts conversion.
+    prospects : int
+        Number of prospects.
+    days : int
+        Days of history.
+    start : datetime
+        First instant.
+    seed : int
+        The same settings give identical exports.
     scanner_share : float
         Share of prospects whose mail goes through a link scanner.
     """
