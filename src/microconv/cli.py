@@ -229,7 +229,7 @@ def promote(
         Path | None, typer.Option(help="Folder of mlflow.db; by default the repository.")
     ] = None,
 ) -> None:
-    """Promote the challenger to champion, if nothing speaks against it."""
+    """Promote the challenger to champion, unless there are objections."""
     from microconv.stages import promote as promotion
 
     request = promotion.PromotionRequest(log, because, root)

@@ -157,6 +157,11 @@ class StaleLogError(MicroconvError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a sentence that names the nearest known word, or an empty string.
 
+    Parameters
+    ----------
+    word : str
+    known : iterable of str
+
     Examples
     --------
     >>> did_you_mean("horizn_days", ["horizon_days", "every_days"])
@@ -169,7 +174,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def listed(values: Iterable[object], *, most: int = 8) -> str:
-    """Format values for an error message, at most `most` of them.
+    """Format values for an error message.
+
+    Parameters
+    ----------
+    values : iterable
+    most : int
+        At most so many are named, the others counted.
 
     Examples
     --------

@@ -90,9 +90,9 @@ def _gain(
     step = opportunities.step[row]
     over = np.maximum(0, COMMITMENT[step] - met.level[row] - 1)
     apart = np.abs(STAGE[step] - met.stage[row])
-    mended: Floats = logistic(opportunities.appeal[row] + extra - jump * over - stage * apart)
-    mended = mended * np.where(met.wary[row], c.TRUST_FACTOR, 1.0)
-    return float((mended - probability_done(opportunities, row, met)).sum())
+    without: Floats = logistic(opportunities.appeal[row] + extra - jump * over - stage * apart)
+    without = without * np.where(met.wary[row], c.TRUST_FACTOR, 1.0)
+    return float((without - probability_done(opportunities, row, met)).sum())
 
 
 def _bottleneck(kind: str, step: str, met: int, lost: float, note: str) -> dict[str, Any]:

@@ -64,10 +64,10 @@ def _damaged(lines: pa.Array, damage: Ints, damages: Sequence[Damage]) -> bytes:
     spoilt = [
         damages[damage[row] - 1](lines[row.item()].as_py().rstrip("\n")) + b"\n" for row in bad
     ]
-    mended = pc.replace_with_mask(
+    repaired = pc.replace_with_mask(
         lines.cast(pa.binary()), pa.array(damage > 0), pa.array(spoilt, pa.binary())
     )
-    return bytes(_content(mended))
+    return bytes(_content(repaired))
 
 
 def choose(words: Sequence[str], codes: Ints) -> pa.Array:

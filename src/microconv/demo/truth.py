@@ -162,7 +162,7 @@ def _goals() -> dict[str, Any]:
     return {
         "probability": "logit^-1(a_step + 0.8 u + 0.5 w - 0.9 max(0, c_goal - level - 1) "
         "- 0.7 |stage_goal - stage|), given that the person opened the message",
-        "note": "A person who does not open a message cannot do what it asks. `stage` is the "
+        "note": "A person who does not open a message cannot do its goal. `stage` is the "
         "furthest stage of any step done so far, awareness at first; a goal that the website "
         "reports counts when its last page is done.",
         "footer_probability": c.FOOTER_PROBABILITY,

@@ -41,7 +41,16 @@ class Engine(Protocol):
     def map_buckets(
         self, function: Callable[[int], Result], buckets: int, *, codec: Codec[Result]
     ) -> Iterator[Result]:
-        """Apply a function to bucket 0, 1, 2, … and yield the results in this order."""
+        """Apply a function to bucket 0, 1, 2, … and yield the results in this order.
+
+        Parameters
+        ----------
+        function : callable
+        buckets : int
+            Number of buckets.
+        codec : Codec
+            How a result is sent between machines.
+        """
         ...
 
 

@@ -1,1 +1,1 @@
-"""Measurement: which small steps are done, how fast, in what order, and what they are worth."""
+"""Measurement: completion, velocity, paths, impact, bottlenecks and A/B tests."""

@@ -197,7 +197,13 @@ def model_features(visible: VisibleEvents, model: ProspectModel) -> Columns:
 
 
 def rows_of(table: pa.Table, ids: pa.Array) -> pa.Table:
-    """Return the rows of some prospects, in their order."""
+    """Return the rows of some prospects, in the order of the table.
+
+    Parameters
+    ----------
+    table : Table
+    ids : Array of str
+    """
     return table.filter(pc.is_in(table.column("prospect_id").cast(pa.string()), ids))
 
 

@@ -142,6 +142,12 @@ def percentile(
 ) -> npt.NDArray[np.float64]:
     """Compute the share of scored prospects who are less probable, ties counted half, in percent.
 
+    Parameters
+    ----------
+    probability : ndarray of float64, shape (n_rows,)
+    scored : ndarray of float64, shape (n_scored,)
+        Probabilities of everyone who was scored.
+
     Examples
     --------
     >>> percentile(np.array([0.9, 0.2]), np.array([0.1, 0.2, 0.2, 0.9])).tolist()

@@ -114,7 +114,12 @@ def _cell(column: str, row: Mapping[str, Any], ends: tuple[str, str] | None, num
 
 
 def written(column: str, value: Any) -> str:
-    """Write a value as its column is read.
+    """Return a value in the number format of its column.
+
+    Parameters
+    ----------
+    column : str
+    value : object
 
     Examples
     --------

@@ -78,7 +78,13 @@ def read_settings(path: str | Path) -> Settings:
 
 
 def engine_named(name: str | None, master: str | None) -> EngineSettings:
-    """Check an engine that is asked for by name instead of in params.yaml.
+    """Return the settings of an engine that is named on the command line.
+
+    Parameters
+    ----------
+    name : {"local", "spark"} or None
+    master : str or None
+        Spark's master.
 
     Raises
     ------
@@ -119,7 +125,13 @@ class _EachKeyOnce(yaml.CSafeLoader):
 
 
 def check_settings(content: Any, *, origin: str = "params.yaml") -> Settings:
-    """Check the parsed content of a params.yaml.
+    """Return the checked settings of the parsed content of a params.yaml.
+
+    Parameters
+    ----------
+    content : dict
+    origin : str
+        Name of the file in messages.
 
     Raises
     ------

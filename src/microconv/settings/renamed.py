@@ -36,6 +36,12 @@ RENAMED: dict[tuple[str, ...], dict[str, str]] = {
 def new_name(parents: tuple[str, ...], key: str) -> str | None:
     """Return what a key of a section is called today, or None if it was never renamed.
 
+    Parameters
+    ----------
+    parents : tuple of str
+        Path of the section.
+    key : str
+
     Examples
     --------
     >>> new_name(("journey", "steps", "pricing_visit"), "says")

@@ -26,7 +26,16 @@ def backtest(
     search: Path,
     predictions: Path,
 ) -> str:
-    """Fit every model on each fold's past, and write its predictions of what came after."""
+    """Fit every model on each fold's past, and write its predictions of what came after.
+
+    Parameters
+    ----------
+    settings : Settings
+    log, snapshots, features, search : Path
+        What it reads.
+    predictions : Path
+        What it writes.
+    """
     events, journey = EventLog.open(log), JourneyMap.from_settings(settings.journey)
     until = events.observed_until(journey)
     folds = plan_folds(

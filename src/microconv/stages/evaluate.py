@@ -15,7 +15,16 @@ from microconv.storage.files import atomic_write
 def evaluate(
     settings: Settings, *, predictions: Path, evaluation: Path, metrics: Path, plots: Path
 ) -> str:
-    """Compute the metrics of every model from its predictions; nothing is fitted again."""
+    """Compute the metrics of every model from its predictions; nothing is fitted again.
+
+    Parameters
+    ----------
+    settings : Settings
+    predictions : Path
+        What it reads.
+    evaluation, metrics, plots : Path
+        What it writes.
+    """
     done = compute_metrics(Backtest.read(predictions), settings.evaluate)
     done.write(evaluation, plots)
     with atomic_write(metrics) as fresh:

@@ -13,7 +13,16 @@ from microconv.storage.log import EventLog
 
 
 def featurize(settings: Settings, *, log: Path, snapshots: Path, features: Path) -> str:
-    """Compute the features of every snapshot, in the order of the snapshots."""
+    """Compute the features of every snapshot, in the order of the snapshots.
+
+    Parameters
+    ----------
+    settings : Settings
+    log, snapshots : Path
+        What it reads.
+    features : Path
+        What it writes.
+    """
     with fresh_folder(features) as fresh:
         facts = featurize_log(EventLog.open(log), settings, snapshots=snapshots, out=fresh)
     folded = describe_grouping(JourneyMap.from_settings(settings.journey), settings.features)

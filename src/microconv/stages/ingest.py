@@ -12,7 +12,16 @@ from microconv.stages.runner import run
 
 
 def ingest(settings: Settings, *, inputs: Path, log: Path, quarantine: Path, summary: Path) -> str:
-    """Read the exports that are new or changed, and write the event log."""
+    """Read the exports that are new or changed, and write the event log.
+
+    Parameters
+    ----------
+    settings : Settings
+    inputs : Path
+        What it reads.
+    log, quarantine, summary : Path
+        What it writes.
+    """
     with open_cache(cache_folder(log)) as cache:
         report = ingest_exports(
             settings.ingest,

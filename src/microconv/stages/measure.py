@@ -17,7 +17,16 @@ from microconv.storage.log import EventLog
 
 
 def measure(settings: Settings, *, log: Path, journey: Path, tables: Path) -> str:
-    """Measure the journey up to the instant until which outcomes are complete."""
+    """Measure the journey up to the instant until which outcomes are complete.
+
+    Parameters
+    ----------
+    settings : Settings
+    log : Path
+        What it reads.
+    journey, tables : Path
+        What it writes.
+    """
     opened, whole = EventLog.open(log), JourneyMap.from_settings(settings.journey)
     messages = opened.read_messages()
     goals = [] if messages is None else messages["goal"].unique().to_pylist()

@@ -22,7 +22,16 @@ def report(
     model_page: Path,
     journey_page: Path,
 ) -> str:
-    """Write the prospect list, the model card and the journey page as HTML."""
+    """Write the prospect list, the model card and the journey page as HTML.
+
+    Parameters
+    ----------
+    settings : Settings
+    prospects, manifest, evaluation, plots, model, journey : Path
+        What it reads.
+    page, model_page, journey_page : Path
+        What it writes.
+    """
     inputs = PageInputs(prospects, manifest, evaluation, plots, model)
     said = write_pages(inputs, page=page, model_page_at=model_page)
     write_journey_page(journey, page=journey_page)

@@ -26,7 +26,16 @@ def score(
     json_lines: Path,
     manifest: Path,
 ) -> str:
-    """Rank the cohort with the model just trained; the list is a preview."""
+    """Rank the cohort with the model just trained; the list is a preview.
+
+    Parameters
+    ----------
+    settings : Settings
+    log, model, journey : Path
+        What it reads.
+    prospects, csv, xlsx, json_lines, manifest : Path
+        What it writes.
+    """
     events, steps = EventLog.open(log), JourneyMap.from_settings(settings.journey)
     prospect_model = ProspectModel.load(model)
     prospect_model.require_journey(steps)

@@ -13,7 +13,16 @@ INNER = {"folds": 3, "test_snapshots": 1, "min_train_snapshots": 1}
 
 
 def search(settings: Settings, *, log: Path, snapshots: Path, features: Path, search: Path) -> str:
-    """Write the hyper-parameters that did best on the inner folds, or why none were tuned."""
+    """Write the hyper-parameters that did best on the inner folds, or why none were tuned.
+
+    Parameters
+    ----------
+    settings : Settings
+    log, snapshots, features : Path
+        What it reads.
+    search : Path
+        What it writes.
+    """
     done = _searched(settings, log, snapshots, features)
     done.write(search)
     return done.summary

@@ -11,7 +11,14 @@ from microconv.stages.runner import run
 
 
 def simulate(settings: Settings, *, raw: Path, truth: Path) -> str:
-    """Write the exports of a demo world and what was planted in them."""
+    """Write the exports of a demo world and what was planted in them.
+
+    Parameters
+    ----------
+    settings : Settings
+    raw, truth : Path
+        What it writes.
+    """
     if settings.simulate is None:
         raise SettingsError(
             "params.yaml has no section `simulate`, so there is nothing to simulate. Add one with "

@@ -11,7 +11,16 @@ from microconv.storage.log import EventLog
 
 
 def snapshot(settings: Settings, *, log: Path, snapshots: Path) -> str:
-    """Build the snapshots of an event log."""
+    """Build the snapshots of an event log.
+
+    Parameters
+    ----------
+    settings : Settings
+    log : Path
+        What it reads.
+    snapshots : Path
+        What it writes.
+    """
     with fresh_folder(snapshots) as fresh:
         facts = snapshot_log(EventLog.open(log), settings, out=fresh)
     unmapped = facts["unmapped"]

@@ -27,7 +27,18 @@ def track(
     receipt: Path,
     store: Path | None = None,
 ) -> str:
-    """Log the outputs of the other stages to MLflow, and write a receipt."""
+    """Log the outputs of the other stages to MLflow, and write a receipt.
+
+    Parameters
+    ----------
+    settings : Settings
+    log, summary, search, evaluation, plots, model, manifest, model_page : Path
+        What it reads.
+    receipt : Path
+        What it writes.
+    store : Path, optional
+        Folder of the MLflow database; by default the repository.
+    """
     files = {
         "log": log,
         "summary": summary,

@@ -25,7 +25,16 @@ def train(
     predictions: Path,
     model: Path,
 ) -> str:
-    """Fit the model and save it together with the out-of-time predictions of the backtest."""
+    """Fit the model and save it together with the out-of-time predictions of the backtest.
+
+    Parameters
+    ----------
+    settings : Settings
+    log, snapshots, features, search, predictions : Path
+        What it reads.
+    model : Path
+        What it writes.
+    """
     training_set = load_training_set(
         EventLog.open(log),
         snapshots,

@@ -98,7 +98,13 @@ def _check_constants(source: SourceSettings) -> None:
 
 
 def fill_constants(table: Any, source: SourceSettings) -> Any:
-    """Add the constants of a source to every row."""
+    """Add the constants of a source to every row.
+
+    Parameters
+    ----------
+    table : Ibis table
+    source : SourceSettings
+    """
     return table.mutate(**{name: ibis.literal(v) for name, v in source.constants.items()})
 
 
