@@ -34,7 +34,8 @@ def tables(log: EventLog, ids: pa.Array | None) -> tuple[pd.DataFrame, pd.DataFr
         rows = pa.concat_tables([t for b in range(log.buckets) if (t := one(b)) is not None])
         if ids is not None:
             rows = rows.filter(pc.is_in(rows.column("prospect_id").cast(pa.string()), ids))
-        return rows.to_pandas()
+        frame: pd.DataFrame = rows.to_pandas()
+        return frame
 
     return read(lambda bucket: log.read_events(bucket, EVENTS.names)), read(log.read_prospects)
 
