@@ -198,7 +198,7 @@ def only(converted: bool) -> TrainingSet:
         pytest.param(
             PLANTED,
             (Fold(train=(DATES[0] - timedelta(days=70),), test=DATES[13:15]),),
-            "None of the 1 folds can be learnt from",
+            "None of the 1 folds can be trained",
             id="no fold left",
         ),
     ],

@@ -95,7 +95,7 @@ def registry(versions, tmp_path, monkeypatch):
     return Registry(tmp_path, numbers)
 
 
-def test_the_first_champion_is_held_against_the_best_baseline(registry):
+def test_the_first_champion_is_compared_with_the_best_baseline(registry):
     """There is nobody else to compare with; and promoting twice changes nothing."""
     said = registry.challenge("coarse")
     assert "(the first)" in said
@@ -104,7 +104,7 @@ def test_the_first_champion_is_held_against_the_best_baseline(registry):
     assert "is already the champion" in registry.challenge("coarse")
 
 
-def test_a_better_challenger_is_promoted_with_the_figures_that_say_so(registry):
+def test_a_better_challenger_is_promoted_with_its_figures(registry):
     """Whoever promotes must see by how much, and on what."""
     registry.challenge("coarse")
     said = registry.challenge("truth")
@@ -123,7 +123,7 @@ def test_a_better_challenger_is_promoted_with_the_figures_that_say_so(registry):
         ("elsewhere", "these steps differ: `guide`"),
     ],
 )
-def test_a_challenger_is_refused_and_told_why_unless_somebody_says_because(registry, name, says):
+def test_a_blocked_challenger_is_promoted_only_with_a_reason(registry, name, says):
     """The alias stays where it is; with a reason it moves, and the reason is kept."""
     registry.challenge("truth")
     with pytest.raises(PromotionError) as refusal:
@@ -149,7 +149,7 @@ def test_rolling_back_goes_back_one_by_one_and_ends(registry):
     assert "version 1 is the champion again" in registry.back()
     registry.back()
     assert registry.champion == "worse"
-    with pytest.raises(PromotionError, match="nothing further back"):
+    with pytest.raises(PromotionError, match="no previous one"):
         registry.back()
     registry.challenge("truth")  # after going back, forward again, and back
     registry.back()
@@ -162,7 +162,7 @@ def test_there_is_nothing_to_roll_back_before_the_first_promotion(registry):
         registry.back()
 
 
-def test_a_promotion_cut_short_leaves_the_old_champion_or_the_new(registry, monkeypatch):
+def test_an_interrupted_promotion_leaves_the_old_champion_or_the_new(registry, monkeypatch):
     """Whichever call is the last: the way back stays right, and a second try succeeds."""
     from mlflow import MlflowClient
 
@@ -171,13 +171,13 @@ def test_a_promotion_cut_short_leaves_the_old_champion_or_the_new(registry, monk
     calls = ["set_registered_model_tag", "set_model_version_tag", "set_registered_model_alias"]
     for call in calls:
 
-        def dies(*_, **__):
+        def failing(*_, **__):
             raise KeyboardInterrupt
 
         with registry.store.open() as client:
             client.set_registered_model_alias("test", "challenger", registry.numbers["truth"])
         with monkeypatch.context() as broken:
-            broken.setattr(MlflowClient, call, dies)
+            broken.setattr(MlflowClient, call, failing)
             with pytest.raises(KeyboardInterrupt):
                 promote(registry.params, PromotionRequest(root=registry.root))
         assert registry.champion == "coarse"
@@ -187,7 +187,7 @@ def test_a_promotion_cut_short_leaves_the_old_champion_or_the_new(registry, monk
     assert registry.champion == "coarse"
 
 
-def test_a_champion_named_by_hand_can_be_rolled_back(registry):
+def test_a_champion_set_by_hand_can_be_rolled_back(registry):
     """MLflow's own page can move the alias; our list must not be confused by it."""
     registry.challenge("coarse")
     with registry.store.open() as client:
@@ -197,13 +197,13 @@ def test_a_champion_named_by_hand_can_be_rolled_back(registry):
     assert registry.champion == "coarse"
 
 
-def test_a_name_nobody_registered_is_named(registry):
+def test_an_unknown_model_name_is_an_error(registry):
     """A typo in `track.registered_model` must not read like an outage."""
     with pytest.raises(TrackingError, match="No model is registered under the name `nobody`"):
         registry_status("nobody", registry.store)
 
 
-def test_the_log_lets_the_champion_be_asked_about_what_matured_since(tmp_path, monkeypatch):
+def test_with_the_log_both_are_compared_on_newly_labelled_rows(tmp_path, monkeypatch):
     """A champion of spring carries no row of summer; the log and its artefact make them."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     log = on_disk(tmp_path / "log")
@@ -233,7 +233,7 @@ def test_the_log_lets_the_champion_be_asked_about_what_matured_since(tmp_path, m
 
 @pytest.mark.slow
 def test_a_team_server_is_promoted_on_as_a_file_is(tmp_path, monkeypatch):
-    """Aliases, tags and artifacts travel over HTTP; the diary writes the whole run there."""
+    """Aliases, tags and artifacts travel over HTTP; the whole run is logged there."""
     import socket
     import subprocess
     import sys

@@ -21,13 +21,13 @@ def test_a_registered_model_is_the_one_that_was_trained(address, store, entry):
     assert not model.folder.exists()
 
 
-def test_asking_for_a_model_makes_no_diary(tmp_path, monkeypatch):
+def test_fetching_a_model_creates_no_database(tmp_path, monkeypatch):
     """Whoever stands in the wrong folder would find an empty database there ever after."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("DVC_ROOT", raising=False)
     with (
-        pytest.raises(TrackingError, match=r"no MLflow diary at .*mlflow\.db"),
+        pytest.raises(TrackingError, match=r"no MLflow database at .*mlflow\.db"),
         fetched("models:/test@challenger", Store.find()),
     ):
         pass

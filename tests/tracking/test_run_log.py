@@ -1,4 +1,4 @@
-"""The diary: what an entry holds, and that the same run is never entered twice."""
+"""The run log: what a run holds, and that the same run is never logged twice."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_parent_shows_the_candidates_figures_and_each_fold_as_a_step(client,
 
 
 def test_every_candidate_has_a_run_below_the_parent(client, entry):
-    """The baselines stand beside the model here, too."""
+    """The baselines are logged for comparison."""
     children = {
         run.info.run_name: run.data.metrics["auc"]
         for run in below(client, entry)
@@ -86,14 +86,14 @@ def test_inputs_are_named_by_their_md5(client, entry, files):
 
 
 def test_reports_are_kept_and_the_list_of_people_is_not(client, entry):
-    """Charts belong into the diary; names and addresses do not."""
+    """Charts are logged; names and addresses are not."""
     kept = {file.path for file in client.list_artifacts(entry.run_id)}
     assert {"evaluation.json", "ingest.json", "model.html", "plots", "params.json"} <= kept
     assert not [path for path in kept if path.endswith((".csv", ".parquet"))]
 
 
 def test_the_same_inputs_are_the_same_entry(client, entry, files, store):
-    """A stage that runs again in a fresh clone must not fill the diary with copies."""
+    """A stage that runs again in a fresh clone must not log copies."""
     before = len(runs_of(client))
     assert log_run(settings(), files, store=store) == entry
     assert len(runs_of(client)) == before

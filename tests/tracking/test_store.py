@@ -24,8 +24,8 @@ def test_a_named_store_wins(monkeypatch, tmp_path):
     assert Store.find(tmp_path) == Store("https://mlflow.example.com", None)
 
 
-def test_without_one_the_diary_lies_at_the_repositorys_root(monkeypatch, tmp_path):
-    """An experiment that DVC runs in a temporary copy must write into the real diary."""
+def test_by_default_the_database_is_at_the_root_of_the_repository(monkeypatch, tmp_path):
+    """An experiment that DVC runs in a temporary copy must write into the repository's database."""
     (tmp_path / "copy").mkdir()
     monkeypatch.chdir(tmp_path / "copy")
     assert Store.find().uri == f"sqlite:///{tmp_path}/copy/mlflow.db"
@@ -55,7 +55,7 @@ def test_telemetry_is_off_before_mlflow_is_imported():
     subprocess.run([sys.executable, "-c", code], check=True, env=clean, timeout=120)
 
 
-def test_a_store_that_refuses_says_which_and_why(tmp_path):
+def test_an_error_of_the_store_names_it_and_the_reason(tmp_path):
     """A wrong address is the commonest mistake, and MLflow's own words are long."""
     (tmp_path / "mlflow.db").write_text("this is no database")
     with pytest.raises(TrackingError) as refusal, Store.find(tmp_path).open():

@@ -48,7 +48,7 @@ def model_saying(probability: np.ndarray, model: ProspectModel | None = None) ->
 
 
 def files_of(folder: Path, said: np.ndarray, *, failed_checks=(), model=None) -> dict[str, Path]:
-    """Lay out what a pipeline run leaves behind, as far as the diary reads it."""
+    """Lay out what a pipeline run leaves behind, as far as the run log reads it."""
     folder.mkdir(parents=True)
     done = evaluate(backtest_of(ASKED, {"ensemble": said, "recency": in_groups(2)}), EVALUATE)
     done.report["leakage_checks"] += list(failed_checks)

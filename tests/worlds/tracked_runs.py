@@ -1,4 +1,4 @@
-"""A pipeline run's files around a real model, made once, and a real MLflow store for each file."""
+"""The files of a pipeline run with a real model, and a real MLflow store for each test file."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def store(tmp_path_factory) -> Store:
 
 @pytest.fixture(scope="module")
 def entry(files, store):
-    """Write the run into the diary, once for the tests of a file."""
+    """Log the run, once for the tests of a file."""
     return log_run(settings(), files, store=store)
 
 

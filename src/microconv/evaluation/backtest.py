@@ -1,4 +1,4 @@
-"""The backtest: every candidate learns in the past and is asked about what came after."""
+"""The backtest: fit every model and baseline on the past, and predict the test dates after it."""
 
 from __future__ import annotations
 
@@ -47,26 +47,27 @@ PREDICTIONS = pa.schema(
         pa.field("unseen", pa.bool_(), nullable=False),
     ]
 )
-"""One row per tested snapshot, fold and model. `value` is what the conversion was worth, `amount`
-what the fold expected of one; `unseen`: the prospect trained nothing there. Behind these
-come the columns of :func:`~microconv.evaluation.segments.segments_of`."""
+"""One row per test snapshot, fold and model. `value` is that of the conversion, `amount` the
+expected one; `unseen`: the prospect has no training row in the fold. The columns of
+:func:`~microconv.evaluation.segments.segments_of` follow."""
 
 NOTES = b"microconv.backtest"
-"""Where the Parquet file keeps the notes."""
+"""Key of the notes in the metadata of the Parquet file."""
 
 
 @dataclass(frozen=True)
 class Backtest:
-    """Out-of-time predictions, and how they came about.
+    """Out-of-time predictions with notes on how they were made.
 
     Attributes
     ----------
     predictions : Table
-        With :data:`PREDICTIONS`: by fold, model, prospect and instant; segments behind.
+        Schema :data:`PREDICTIONS`, then the segments; by fold, model, prospect and `as_of`.
     notes : dict
         `folds` (name → dates, rows, base rate and choice), `skipped` (fold → why),
         `left_out` (baseline → why), `training_counts` (conversions, prospects, days) and
-        `readiness` (whether that is enough).
+        `readiness` (whether that is enough); the stage adds `leakage_diagnostics` and
+        `synthetic_times`.
     """
 
     predictions: pa.Table = field(repr=False)
@@ -92,13 +93,14 @@ class Backtest:
         Raises
         ------
         EventLogError
-            If the file is not a backtest's.
+            If the file was not written by a backtest.
         """
         table = pq.read_table(path)
         metadata = table.schema.metadata or {}
         if NOTES not in metadata:
             raise EventLogError(
-                f"{path} does not hold predictions of a backtest. Run the stage `backtest` again."
+                f"{path} does not contain the predictions of a backtest. "
+                "Run the stage `backtest` again."
             )
         return cls(table.replace_schema_metadata(None), json.loads(metadata[NOTES]))
 
@@ -106,8 +108,8 @@ class Backtest:
 def backtest(training_set: TrainingSet, folds: Sequence[Fold], config: TrainingConfig) -> Backtest:
     """Fit every candidate on each fold's training rows and predict its test rows.
 
-    A fold learns from conversions known strictly before its first test instant.
-    A fold whose training rows hold only one outcome is skipped, and the notes say so.
+    A fold is trained on conversions known strictly before its first test date. A fold whose
+    training rows have only one outcome is skipped, with a note.
 
     Parameters
     ----------
@@ -115,10 +117,14 @@ def backtest(training_set: TrainingSet, folds: Sequence[Fold], config: TrainingC
     folds : sequence of Fold
     config : TrainingConfig
 
+    Returns
+    -------
+    Backtest
+
     Raises
     ------
     NotEnoughDataError
-        If nobody, or everybody, converted; or no fold can be learnt from.
+        If nobody, or everybody, converted; or no fold can be trained.
     """
     snapshots = training_set.snapshots
     require_both_classes(
@@ -139,52 +145,57 @@ def backtest(training_set: TrainingSet, folds: Sequence[Fold], config: TrainingC
             continue
         fitted = fit_ensemble(training_set, train, config, known_before=fold.test[0])
         rows = sorted_rows(snapshots, test)
-        predicted, left_out = _predict(
-            fitted, _lore(training_set, fold, fitted, sorted_rows(snapshots, train), config), rows
-        )
+        inputs = _baseline_inputs(training_set, fold, fitted, sorted_rows(snapshots, train), config)
+        predicted, left_out = _predict(fitted, inputs, rows)
         notes["left_out"].update(left_out)
-        notes["folds"][fold.name] = _facts(training_set, fold, fitted)
-        asked = snapshots.iloc[rows].assign(
+        notes["folds"][fold.name] = {
+            "train": [as_of.isoformat() for as_of in fold.train],
+            "test": [as_of.isoformat() for as_of in fold.test],
+            "train_rows": int(train.sum()),
+            "test_rows": int(test.sum()),
+            "train_base_rate": float(known_labels(snapshots, fold.test[0])[train].mean()),
+            "choice": fitted.choice,
+        }
+        tested = snapshots.iloc[rows].assign(
             amount=_expected_amount(fitted, rows),
-            unseen=~snapshots["prospect_id"].iloc[rows].isin(_asked_before(snapshots, fold)),
+            unseen=~snapshots["prospect_id"].iloc[rows].isin(_seen_prospects(snapshots, fold)),
         )
         segments = segments_of(training_set, rows)
         for model, probability in predicted.items():
-            table = _table(asked, fold, model, probability)
-            tables.append(_with_segments(table, segments))
+            tables.append(_with_segments(_table(tested, fold, model, probability), segments))
     if not tables:
         reasons = " ".join(f"{name}: {why}" for name, why in notes["skipped"].items())
         raise NotEnoughDataError(
-            f"None of the {len(folds)} folds can be learnt from. {reasons}"
+            f"None of the {len(folds)} folds can be trained. {reasons}"
             if folds
-            else "There is no fold to backtest: no outcome window has closed. Ask earlier "
-            "(`snapshots.first`) or bring a longer export."
+            else "There is no fold to backtest: no outcome window has closed. Use an earlier "
+            "`snapshots.first`, or a longer export."
         )
     return Backtest(pa.concat_tables(tables).unify_dictionaries().combine_chunks(), notes)
 
 
-def _asked_before(snapshots: pd.DataFrame, fold: Fold) -> pd.Series[str]:
-    """Name whoever had been asked about by then: the hazard learns from open windows too."""
+def _seen_prospects(snapshots: pd.DataFrame, fold: Fold) -> pd.Series[str]:
+    """Return the prospects with a snapshot before the test: the hazard also uses open windows."""
     names: pd.Series[str] = snapshots["prospect_id"][
         snapshots["as_of"] < pd.Timestamp(fold.test[0])
     ]
-    return names.drop_duplicates()  # `isin` takes each of them to Python
+    return names.drop_duplicates()  # `isin` converts each of them to Python
 
 
-def _lore(
+def _baseline_inputs(
     training_set: TrainingSet,
     fold: Fold,
     fitted: EnsembleFit,
-    learnt: npt.NDArray[np.intp],
+    rows: npt.NDArray[np.intp],
     config: TrainingConfig,
 ) -> BaselineInputs:
-    """Gather what a fold's baselines may look at: the rows that trained the ensemble."""
+    """Build what the baselines of a fold are fitted on: the training rows of the ensemble."""
     snapshots, columns = training_set.snapshots, fitted.columns
     return BaselineInputs(
         names=columns.names,
-        values=columns.pick(learnt),
-        labels=known_labels(snapshots, fold.test[0])[learnt],
-        weights=visit_order_weights(snapshots.iloc[learnt]),
+        values=columns.pick(rows),
+        labels=known_labels(snapshots, fold.test[0])[rows],
+        weights=visit_order_weights(snapshots.iloc[rows]),
         journey=training_set.journey,
         settings=config.model,
         threads=config.threads,
@@ -192,29 +203,16 @@ def _lore(
 
 
 def _predict(
-    fitted: EnsembleFit, inputs: BaselineInputs, tested: npt.NDArray[np.intp]
+    fitted: EnsembleFit, inputs: BaselineInputs, rows: npt.NDArray[np.intp]
 ) -> tuple[dict[str, Floats], dict[str, str]]:
-    """Score a fold's test rows with every candidate."""
-    values = fitted.columns.take(tested)
+    """Predict a fold's test rows with every model; return also the baselines left out."""
+    values = fitted.columns.take(rows)
     baselines, left_out = fit_baselines(inputs)
     out = {name: predict(values) for name, predict in baselines.items()}
-    voices = fitted.ensemble.base_logits(values, threads=inputs.threads)
-    out |= {name: sigmoid(logit) for name, logit in voices.items()}
-    out["ensemble"] = fitted.ensemble.predict_from(voices)
+    logits = fitted.ensemble.base_logits(values, threads=inputs.threads)
+    out |= {name: sigmoid(logit) for name, logit in logits.items()}
+    out["ensemble"] = fitted.ensemble.predict_from(logits)
     return out, left_out
-
-
-def _facts(training_set: TrainingSet, fold: Fold, fitted: EnsembleFit) -> dict[str, Any]:
-    train, test = (labelled_rows_at(training_set, dates) for dates in (fold.train, fold.test))
-    known = known_labels(training_set.snapshots, fold.test[0])[train]
-    return {
-        "train": [instant.isoformat() for instant in fold.train],
-        "test": [instant.isoformat() for instant in fold.test],
-        "train_rows": int(train.sum()),
-        "test_rows": int(test.sum()),
-        "train_base_rate": float(known.mean()),
-        "choice": fitted.choice,
-    }
 
 
 def _expected_amount(fitted: EnsembleFit, rows: npt.NDArray[np.intp]) -> Floats:
@@ -242,7 +240,7 @@ def _table(rows: pd.DataFrame, fold: Fold, model: str, probability: Floats) -> p
 
 
 def _with_segments(table: pa.Table, segments: Mapping[str, npt.NDArray[Any]]) -> pa.Table:
-    """Append a column per segment: texts as dictionaries, for they repeat."""
+    """Append a column per segment; texts, which repeat, are dictionary-encoded."""
     for name, column in segments.items():
         text = column.dtype == object
         values = pa.array(column, pa.string()) if text else pa.array(column, from_pandas=True)

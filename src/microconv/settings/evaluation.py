@@ -1,4 +1,4 @@
-"""`evaluate`: what figures are computed at, and when an alarm is raised."""
+"""`evaluate`: how the metrics are computed, and when a leakage check fails."""
 
 from __future__ import annotations
 
@@ -10,26 +10,30 @@ from microconv.settings.section import Count, Section, Seed, Share
 
 
 class LeakageCheckSettings(Section):
-    """From where on a finding is an alarm; :mod:`microconv.evaluation.leakage.checks` lists them.
+    """Thresholds of the leakage checks; :mod:`microconv.evaluation.leakage.checks` lists them.
 
     Attributes
     ----------
     single_feature, suspicious_auc : float
-        By how much AUC one column must beat the histories without it, and the AUC
-        that it must have itself: one step may well be what matters.
+        A column fails if its AUC exceeds that of all other history columns together by
+        `single_feature`, and is at least `suspicious_auc`.
     missingness_gap : float
-        Difference between the shares of converters and others that have an attribute.
+        Difference between the shares of converting and other rows that have an attribute.
     pure_values : float
-        Share of an attribute's rows whose value is as good as the outcome.
-    filled_after, min_converters
-        Share of converters whose attribute became known only afterwards, of so many.
+        Share of an attribute's rows whose value determines the outcome.
+    filled_after : float
+        Share of converted prospects whose attribute became known only afterwards.
+    min_converters : int
+        That share needs at least this many converted prospects.
     collapse_from, collapse_to : float
-        A column worth so much AUC above one half in training, and at most this part
-        of it afterwards, has collapsed.
-    shuffled_labels, random_gap : float
-        AUC above one half, and above the split in time.
+        A column whose AUC in training is above 0.5 by `collapse_from`, and afterwards by at
+        most this part of it, has collapsed.
+    shuffled_labels : float
+        AUC above 0.5 on shuffled labels.
+    random_gap : float
+        AUC of a random split above that of the split in time.
     drift, base_rate_drift : float
-        Population stability index of a column, and of the outcome.
+        Population stability index of a column, and of the base rate.
     """
 
     single_feature: Share = 0.15
@@ -62,10 +66,10 @@ class EvaluateSettings(Section):
     seed : int
         Seed of the bootstrap.
     segment_conversions : int
-        A segment with fewer rows of either outcome has no figures of its own.
+        A segment with fewer rows of either outcome gets no metrics of its own.
     max_auc_loss : float
-        A challenger that may be worse than the champion by this much AUC, by the
-        interval of the paired difference, is not promoted.
+        A challenger whose AUC may be worse than the champion's by more than this, according
+        to the interval of the paired difference, is not promoted.
     """
 
     list_size: Count

@@ -1,4 +1,4 @@
-"""The diary and the registry: what was run, with which result, and which model is which.
+"""MLflow: the run log, the model registry and the champion.
 
-The only room that imports MLflow, and only inside functions: it takes seconds.
+The only package that imports MLflow, and only inside functions: the import takes seconds.
 """

@@ -1,9 +1,8 @@
-"""Who is the champion: reading it from the registry, moving the alias, moving it back.
+"""The champion in the registry: read it, set it, roll it back.
 
-The registry's alias decides; it is moved by one call, the last one. The list of
-former champions is a tag, written before. A run that is killed in between leaves
-the old champion, and a list whose last entry is not yet true: that entry is known
-by not being the champion, and is left out.
+The alias in the registry decides; it is moved by one call, the last one. The list of
+former champions is a tag, written before. A process that is killed in between leaves the
+old champion and a list whose last entry is not the champion: that entry is ignored.
 """
 
 from __future__ import annotations
@@ -26,20 +25,20 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHAMPIONS = "microconv.champions"
-"""Tag of the registered model: the versions that were champion, the latest last."""
+"""Tag of the registered model: the versions that have been champion, the latest last."""
 
 BECAUSE = "microconv.because"
-"""Tag of a version: why it was promoted although something spoke against it."""
+"""Tag of a version: why it was promoted despite its blockers."""
 
 BLOCKERS = "microconv.blockers"
-"""Tag of a version: what spoke against it, by code, when it was promoted."""
+"""Tag of a version: the codes of its blockers when it was promoted."""
 
 EVALUATION = "evaluation.json"
 
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A version of a registered model with all that is needed to judge it.
+    """A version of a registered model with its evaluation.
 
     Attributes
     ----------
@@ -47,7 +46,7 @@ class ModelVersion:
         Its version.
     model : ProspectModel
     evaluation : dict or None
-        The evaluation of its run, if the run holds one.
+        The evaluation of its run, if it has one.
     """
 
     number: str
@@ -57,14 +56,14 @@ class ModelVersion:
 
 @dataclass(frozen=True)
 class RegistryStatus:
-    """Who stands where in the registry.
+    """Challenger, champion and former champions of a registered model.
 
     Attributes
     ----------
     challenger, champion : str or None
         Versions.
     former : tuple of str
-        Champions before the present one, the latest last.
+        Champions before the current one, the latest last.
     """
 
     challenger: str | None
@@ -73,12 +72,18 @@ class RegistryStatus:
 
 
 def registry_status(name: str, store: Store) -> RegistryStatus:
-    """Read who is challenger and champion, and who was.
+    """Read challenger, champion and former champions of a registered model.
+
+    Parameters
+    ----------
+    name : str
+        Of the registered model.
+    store : Store
 
     Raises
     ------
     TrackingError
-        If nothing is registered under that name.
+        If no model is registered under that name.
     """
     with store.open() as client:
         return _standing(client, name)
@@ -99,10 +104,17 @@ def _standing(client: MlflowClient, name: str) -> RegistryStatus:
 
 
 def former_champions(written: tuple[str, ...], champion: str | None) -> tuple[str, ...]:
-    """List the champions before the present one, from what was written down.
+    """Return the champions before the current one.
 
-    Entries behind the present champion were never true, or were rolled back. A
-    champion that was not written down was named by hand: all others were before.
+    Entries after the current champion never took effect, or were rolled back. A champion
+    that is not in the list was set by hand: all entries were champions before it.
+
+    Parameters
+    ----------
+    written : tuple of str
+        The list in the tag, the latest last.
+    champion : str or None
+        The current one.
 
     Examples
     --------
@@ -121,7 +133,14 @@ def former_champions(written: tuple[str, ...], champion: str | None) -> tuple[st
 
 @contextmanager
 def fetch_version(name: str, number: str, store: Store) -> Iterator[ModelVersion]:
-    """Fetch a version's model and evaluation."""
+    """Fetch a version's model and evaluation.
+
+    Parameters
+    ----------
+    name, number : str
+        Registered model and version.
+    store : Store
+    """
     with fetched(f"{SCHEME}{name}/{number}", store) as at:
         model = ProspectModel.load(at.folder)
     with store.open() as client:
@@ -148,9 +167,14 @@ def set_champion(
     name, number : str
     store : Store
     because : str or None
-        Why, in spite of the blockers; kept as a tag of the version.
+        Reason to promote despite the blockers; kept as a tag of the version.
     blockers : tuple of str
-        Codes, kept beside.
+        Codes, kept as another tag.
+
+    Returns
+    -------
+    RegistryStatus
+        Afterwards.
     """
     with store.open() as client:
         now = _standing(client, name)
@@ -165,15 +189,21 @@ def set_champion(
 def roll_back(name: str, *, store: Store) -> tuple[str, str]:
     """Make the previous champion the champion again.
 
+    Parameters
+    ----------
+    name : str
+        Of the registered model.
+    store : Store
+
     Returns
     -------
     tuple of str
-        The version that was the champion, and the one that is.
+        The version that was the champion, and the one that is now.
 
     Raises
     ------
     PromotionError
-        If there is nothing further back.
+        If there is no previous champion.
     """
     with store.open() as client:
         now = _standing(client, name)
@@ -183,8 +213,8 @@ def roll_back(name: str, *, store: Store) -> tuple[str, str]:
             )
         if not now.former:
             raise PromotionError(
-                f"Version {now.champion} of `{name}` is the first champion: there is nothing "
-                "further back. Promote another version instead."
+                f"Version {now.champion} of `{name}` is the first champion, so there is no "
+                "previous one. Promote another version instead."
             )
         previous = now.former[-1]
         client.set_registered_model_alias(name, CHAMPION, previous)

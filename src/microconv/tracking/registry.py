@@ -1,4 +1,4 @@
-"""The registry: from a model's name in MLflow to its folder."""
+"""The model registry: from the address of a registered model to its folder."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from microconv.tracking.served import MODEL, read_score_settings
 from microconv.tracking.store import Store
 
 SCHEME = "models:/"
-"""What the address of a registered model begins with."""
+"""Prefix of the address of a registered model."""
 
 CHAMPION = "champion"
-"""The alias of the model that lists for calling are made with."""
+"""Alias of the model that is used for calling lists."""
 
 ADDRESS = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
 
 @dataclass(frozen=True)
 class Registered:
-    """A model of the registry, at hand.
+    """A model in a local folder.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Registered:
     version : str
         Name and version, like `major-conversion/3`.
     promoted : bool
-        Whether it was asked for as the champion.
+        Whether the address was that of the champion.
     score_settings : ScoreSettings or None
         Those of the run that registered it; None for a model in a folder.
     """
@@ -47,7 +47,7 @@ class Registered:
 
 @contextmanager
 def fetched(address: str, store: Store) -> Iterator[Registered]:
-    """Fetch a registered model for as long as it is needed.
+    """Fetch a registered model into a temporary folder.
 
     Parameters
     ----------
@@ -55,15 +55,19 @@ def fetched(address: str, store: Store) -> Iterator[Registered]:
         `models:/NAME@ALIAS` or `models:/NAME/VERSION`.
     store : Store
 
+    Yields
+    ------
+    Registered
+
     Raises
     ------
     TrackingError
-        If the address cannot be understood, or there is no such model or no registry.
+        If the address is invalid, or there is no such model or no registry.
     """
     parts = ADDRESS.fullmatch(address)
     if parts is None:
         raise TrackingError(
-            f"`{address}` is no address of a registered model. Write it like "
+            f"`{address}` is not the address of a registered model. Write it like "
             f"`{SCHEME}major-conversion@challenger` or `{SCHEME}major-conversion/3`."
         )
     name, alias = parts["name"], parts["alias"]

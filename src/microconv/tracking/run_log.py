@@ -1,8 +1,7 @@
-"""The diary: one run per pipeline run, with its parameters, figures, files and model.
+"""The MLflow run log: one run per pipeline run, with parameters, metrics, files and model.
 
-Written by the stage `track` alone, from files. What is in the files decides
-whether there is anything new: the same inputs are the same entry, however
-often the stage is run.
+Written only by the stage `track`, from files. Their content decides whether there is
+anything new: the same inputs are one run, however often the stage is executed.
 """
 
 from __future__ import annotations
@@ -22,33 +21,32 @@ from microconv.settings import Settings
 from microconv.storage.files import md5_of
 from microconv.tracking.served import example_of, signature, write_artefact
 from microconv.tracking.store import Store
-from microconv.tracking.trials import log_trial
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 FINGERPRINT = "microconv.inputs"
-"""The tag that holds the md5 of all that an entry was made from."""
+"""Tag of a run: the md5 of all its inputs."""
 
 CHALLENGER = "challenger"
-"""The alias of the latest model version; `champion` is given by people."""
+"""Alias of the latest model version; `champion` is set by promotion."""
 
-KEPT = ("evaluation", "search", "plots", "summary", "manifest", "model_page")
-"""Files that the entry keeps a copy of. The list is not among them: it names people."""
+ARTIFACTS = ("evaluation", "search", "plots", "summary", "manifest", "model_page")
+"""Files that the run keeps a copy of; not the list, which names people."""
 
-LONGEST_PARAM = 500
-"""Settings longer than this, like a journey, are kept as a file and not as a parameter."""
+MAX_PARAM_LENGTH = 500
+"""Longer settings are only in params.json."""
 
-MANY_STEPS = 500
-"""Of a longer journey the parameters say how many steps it has; params.json has them all."""
+MAX_LOGGED_STEPS = 500
+"""Of a longer journey only the number of steps is a parameter; params.json has them all."""
 
-MANY_PARAMS = 100
-"""As many parameters as MLflow takes in one call."""
+PARAMS_PER_CALL, METRICS_PER_CALL = 100, 1000
+"""MLflow's limits for one call."""
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One entry of the diary.
+class LoggedRun:
+    """One pipeline run in MLflow.
 
     Attributes
     ----------
@@ -56,7 +54,7 @@ class Entry:
     model : str
         The registered model.
     version : str
-        Its version that this run's model is.
+        The version of this run's model.
     fingerprint : str
         md5 of the settings and of every input.
     """
@@ -67,31 +65,35 @@ class Entry:
     fingerprint: str
 
 
-def log_run(settings: Settings, files: Mapping[str, Path], *, store: Store) -> Entry:
-    """Write a pipeline run into the diary, unless it is there already.
+def log_run(settings: Settings, files: Mapping[str, Path], *, store: Store) -> LoggedRun:
+    """Log a pipeline run to MLflow and register its model, unless that was done before.
 
     Parameters
     ----------
     settings : Settings
     files : mapping of str to Path
-        What the run left behind, by the names of the pipeline's table: `model`,
-        `evaluation` and `search` at least.
+        Outputs of the run, by the names of the pipeline's stages: `model`, `evaluation`
+        and `search` at least.
     store : Store
+
+    Returns
+    -------
+    LoggedRun
 
     Raises
     ------
     MissingInputError
-        If one of the files is not there.
+        If a file does not exist.
     TrackingError
-        If the store refuses.
+        If the store fails.
     """
     missing = [path for path in files.values() if not path.exists()]
     if missing:
-        raise MissingInputError(f"There is nothing to track at {listed(missing)}. Run `dvc repro`.")
+        raise MissingInputError(f"Nothing to log at {listed(missing)}. Run `dvc repro` first.")
     digests = {name: md5_of(path) for name, path in files.items()}
-    # how long a trial took is no difference; what the search found is in the model
-    same = {name: digest for name, digest in digests.items() if name != "search"}
-    content = json.dumps([_said(settings), same], sort_keys=True)
+    # the times of the trials make no difference; the result of the search is in the model
+    inputs = {name: digest for name, digest in digests.items() if name != "search"}
+    content = json.dumps([_logged_settings(settings), inputs], sort_keys=True)
     fingerprint = hashlib.md5(content.encode(), usedforsecurity=False).hexdigest()
     name = settings.track.registered_model
     with store.open() as client:
@@ -103,13 +105,13 @@ def log_run(settings: Settings, files: Mapping[str, Path], *, store: Store) -> E
             )
         run_id, number = found
         client.set_registered_model_alias(name, CHALLENGER, number)
-    return Entry(run_id, name, number, fingerprint)
+    return LoggedRun(run_id, name, number, fingerprint)
 
 
 def _find(
     client: MlflowClient, experiment: str, fingerprint: str, name: str
 ) -> tuple[str, str] | None:
-    """Find a finished entry of the same inputs, and its model version."""
+    """Find a finished run with the same inputs, and its model version."""
     same = f"tags.`{FINGERPRINT}` = '{fingerprint}' and attributes.status = 'FINISHED'"
     for run in client.search_runs([experiment], filter_string=same):
         for version_ in client.search_model_versions(f"run_id = '{run.info.run_id}'"):
@@ -133,71 +135,91 @@ def _write(
     with mlflow.start_run(experiment_id=experiment, tags=tags) as run:
         run_id = run.info.run_id
         _log_params(client, run_id, settings)
-        _log_figures(client, run_id, evaluation["models"][evaluation["candidate"]])
+        _log_metrics(client, run_id, evaluation["models"][evaluation["candidate"]])
         _log_files(client, run_id, files, digests)
-        for name, figures in evaluation["models"].items():
+        for name, model in evaluation["models"].items():
             with mlflow.start_run(
                 experiment_id=experiment, run_name=name, nested=True
             ) as candidate:
-                _log_figures(client, candidate.info.run_id, figures)
+                _log_metrics(client, candidate.info.run_id, model)
         for trial in json.loads(files["search"].read_text(encoding="utf-8"))["trials"]:
-            log_trial(client, experiment, trial)
+            _log_trial(client, experiment, trial)
         number = _register(settings, files["model"])
-        client.set_tag(run_id, FINGERPRINT, fingerprint)  # last: an entry cut short is none
+        client.set_tag(run_id, FINGERPRINT, fingerprint)  # last: an interrupted run does not count
     return str(run_id), number
 
 
 def _log_params(client: MlflowClient, run_id: str, settings: Settings) -> None:
     from mlflow.entities import Param
 
-    said = _said(settings)
+    logged = _logged_settings(settings)
     params = [
         Param(key, text)
-        for key, value in _leaves(_in_short(said))
-        if len(text := value if isinstance(value, str) else json.dumps(value)) <= LONGEST_PARAM
+        for key, value in _leaves(_shortened(logged))
+        if len(text := value if isinstance(value, str) else json.dumps(value)) <= MAX_PARAM_LENGTH
     ]
-    for first in range(0, len(params), MANY_PARAMS):
-        client.log_batch(run_id, params=params[first : first + MANY_PARAMS])
-    client.log_dict(run_id, said, "params.json")
+    for first in range(0, len(params), PARAMS_PER_CALL):
+        client.log_batch(run_id, params=params[first : first + PARAMS_PER_CALL])
+    client.log_dict(run_id, logged, "params.json")
 
 
-def _in_short(said: dict[str, Any]) -> dict[str, Any]:
-    """Leave very many steps to the file: each is seven parameters, and a row of each is slow."""
-    journey = said["journey"]
+def _shortened(logged: dict[str, Any]) -> dict[str, Any]:
+    """Replace very many steps by their number: each would be seven parameters."""
+    journey = logged["journey"]
     n_steps = len(journey["steps"])
-    if n_steps <= MANY_STEPS:
-        return said
-    return {**said, "journey": {**journey, "steps": f"{n_steps:,} steps, in params.json"}}
+    if n_steps <= MAX_LOGGED_STEPS:
+        return logged
+    return {**logged, "journey": {**journey, "steps": f"{n_steps:,} steps, in params.json"}}
 
 
-def _log_figures(client: MlflowClient, run_id: str, figures: dict[str, Any]) -> None:
-    """Write pooled figures as they are, and each fold's as a step of `fold.…`."""
+def _log_metrics(client: MlflowClient, run_id: str, model: dict[str, Any]) -> None:
+    """Log the pooled metrics, and those of each fold as a step of `fold.…`."""
     from mlflow.entities import Metric
 
-    metrics = [Metric(key, value, 0, 0) for key, value in _numbers(figures["pooled"])]
-    for step, fold in enumerate(sorted(figures["folds"])):
+    metrics = [Metric(key, value, 0, 0) for key, value in _numbers(model["pooled"])]
+    for step, fold in enumerate(sorted(model["folds"])):
         metrics += [
-            Metric(f"fold.{key}", value, 0, step) for key, value in _numbers(figures["folds"][fold])
+            Metric(f"fold.{key}", value, 0, step) for key, value in _numbers(model["folds"][fold])
         ]
-    for first in range(0, len(metrics), 1000):
-        client.log_batch(run_id, metrics=metrics[first : first + 1000])
+    for first in range(0, len(metrics), METRICS_PER_CALL):
+        client.log_batch(run_id, metrics=metrics[first : first + METRICS_PER_CALL])
+
+
+def _log_trial(client: MlflowClient, experiment: str, trial: Mapping[str, Any]) -> None:
+    """Log one trial of the search as a child of the open run; a pruned one has no loss."""
+    import mlflow
+    from mlflow.entities import Metric, Param
+
+    tags = {f"microconv.{name}": str(trial[name]).lower() for name in ("pruned", "chosen")}
+    params = [
+        Param(f"{part}.{name}", str(value))
+        for part, settings in trial["settings"].items()
+        for name, value in settings.items()
+    ]
+    metrics = [Metric("running_log_loss", v, 0, step) for step, v in enumerate(trial["running"])]
+    metrics.append(Metric("seconds", trial["seconds"], 0, 0))
+    if trial["loss"] is not None:
+        metrics.append(Metric("log_loss", trial["loss"], 0, 0))
+    name = f"trial {trial['number']:03d}"
+    with mlflow.start_run(experiment_id=experiment, run_name=name, nested=True, tags=tags) as run:
+        client.log_batch(run.info.run_id, metrics=metrics, params=params)
 
 
 def _log_files(
     client: MlflowClient, run_id: str, files: Mapping[str, Path], digests: Mapping[str, str]
 ) -> None:
-    """Name every file by its digest, and keep copies of the reports."""
+    """Log every file with its digest, and copies of the reports."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    named = [
+    inputs = [
         DatasetInput(
             Dataset(name, digests[name], "local", json.dumps({"uri": str(path)})),
             tags=[InputTag("mlflow.data.context", name)],
         )
         for name, path in files.items()
     ]
-    client.log_inputs(run_id, named)
-    for path in (files[name] for name in KEPT):
+    client.log_inputs(run_id, inputs)
+    for path in (files[name] for name in ARTIFACTS):
         if path.is_dir():
             client.log_artifacts(run_id, str(path), path.name)
         else:
@@ -226,14 +248,14 @@ def _register(settings: Settings, model: Path) -> str:
     return str(logged.registered_model_version)
 
 
-def _said(settings: Settings) -> dict[str, Any]:
-    """Say what can change a result: threads and databases cannot, a demo is its exports."""
+def _logged_settings(settings: Settings) -> dict[str, Any]:
+    """Return the settings that can change a result."""
     left_out = {"engine", "simulate", "extract", "deliver"}
     return settings.model_dump(mode="json", exclude=left_out)
 
 
 def _commit() -> dict[str, str]:
-    """Find the commit that the code is of, where there is a repository."""
+    """Return the commit of the code as a tag, where there is a repository."""
     try:
         done = subprocess.run(
             ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""Where the diary is kept, opened without telling anybody, refusing in one sentence."""
+"""The MLflow tracking store: where it is, and how it is opened, without telemetry."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "GIT_PYTHON_REFRESH": "quiet",  # MLflow looks for git, which a container need not have
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # else 4 minutes if a server is down
+    "GIT_PYTHON_REFRESH": "quiet",  # MLflow looks for git, which a container may not have
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",  # else it takes 4 minutes if a server is down
 }
-"""Environment variables that keep MLflow from reporting, home or to the terminal, and from
-waiting; it reads them on import."""
+"""Environment variables that switch off MLflow's telemetry, progress bars and long waits; it
+reads them on import."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Store:
     Attributes
     ----------
     uri : str
-        As MLflow understands it.
+        As in MLFLOW_TRACKING_URI.
     artifacts : str or None
-        Where a new experiment keeps its files; None where a server decides.
+        Where new experiments store their files; None where a server decides.
     """
 
     uri: str
@@ -44,7 +44,7 @@ class Store:
 
     @classmethod
     def find(cls, root: Path | None = None) -> Store:
-        """Find the store: ``MLFLOW_TRACKING_URI``, else a database at the root.
+        """Return the store of ``MLFLOW_TRACKING_URI``, else a database at the root.
 
         Parameters
         ----------
@@ -59,31 +59,30 @@ class Store:
         return cls(f"sqlite:///{folder / 'mlflow.db'}", (folder / "mlartifacts").as_uri())
 
     def require_there(self) -> None:
-        """Refuse to look something up in a database that nobody has made yet.
-
-        Opening it would make it: an empty diary where the next run does not look.
+        """Check that the database exists: opening it would create an empty one.
 
         Raises
         ------
         TrackingError
+            If it does not exist.
         """
         file = Path(self.uri.removeprefix("sqlite:///"))
         if self.artifacts is not None and not file.exists():
             raise TrackingError(
-                f"There is no MLflow diary at {file}, so no model is registered there. Run this at "
-                "the root of the project, or set MLFLOW_TRACKING_URI."
+                f"There is no MLflow database at {file}, so no model is registered there. Run this "
+                "at the root of the project, or set MLFLOW_TRACKING_URI."
             )
 
     @contextmanager
     def open(self) -> Iterator[MlflowClient]:
-        """Open the store.
+        """Open the store; yields an MLflow client.
 
         Raises
         ------
         TrackingAwayError
             If the server or the database cannot be reached.
         TrackingError
-            If MLflow, its database or its server refuses.
+            If MLflow, its database or its server reports an error.
         """
         for name, value in QUIET.items():
             os.environ.setdefault(name, value)
@@ -92,9 +91,9 @@ class Store:
         from requests.exceptions import RequestException
         from sqlalchemy.exc import SQLAlchemyError
 
-        for name in ("mlflow", "alembic"):  # that a new database is made is no warning
+        for name in ("mlflow", "alembic"):  # creating a database is no reason for a warning
             logging.getLogger(name).setLevel(logging.WARNING)
-        # it misses pip, which an environment made by uv does not have
+        # it warns that pip is missing, which uv does not install
         logging.getLogger("mlflow.utils.environment").setLevel(logging.ERROR)
         try:
             if self.artifacts is not None:
@@ -103,22 +102,28 @@ class Store:
             yield mlflow.MlflowClient()
         except (mlflow.MlflowException, SQLAlchemyError, RequestException) as error:
             reason = str(error).strip().splitlines()[0].rstrip(".")
-            said = f"The MLflow store {self.uri} refused: {reason}. Check MLFLOW_TRACKING_URI, or "
-            raise (TrackingAwayError if _away(error) else TrackingError)(
-                redact(said, secrets_of(self.uri))
-                + "unset it to keep the diary in mlflow.db at the root."
+            text = f"The MLflow store {self.uri} failed: {reason}. Check MLFLOW_TRACKING_URI, or "
+            raise (TrackingAwayError if _is_unavailable(error) else TrackingError)(
+                redact(text, secrets_of(self.uri))
+                + "unset it to use mlflow.db at the root of the project."
             ) from error
 
     def experiment(self, client: MlflowClient, name: str) -> str:
-        """Find the id of an experiment, or start it."""
+        """Return the id of an experiment; create it if it does not exist.
+
+        Parameters
+        ----------
+        client : MlflowClient
+        name : str
+        """
         found = client.get_experiment_by_name(name)
         if found is not None:
             return str(found.experiment_id)
         return str(client.create_experiment(name, artifact_location=self.artifacts))
 
 
-def _away(error: Exception) -> bool:
-    """Tell whether the store was not reached at all, or broke down: asking again may help."""
+def _is_unavailable(error: Exception) -> bool:
+    """Check whether the store was unreachable or crashed, so that a retry may help."""
     from mlflow.exceptions import RestException
     from requests.exceptions import RequestException
     from sqlalchemy.exc import OperationalError
