@@ -217,8 +217,8 @@ def test_predictions_and_notes_come_back_from_the_file(tmp_path):
     assert again.notes == done().notes
 
 
-def test_another_parquet_file_is_refused(tmp_path):
+def test_another_parquet_file_is_an_error(tmp_path):
     """A table of snapshots is no backtest."""
     pq.write_table(pa.table({"a": [1]}), tmp_path / "other.parquet")
-    with pytest.raises(EventLogError, match="does not hold predictions"):
+    with pytest.raises(EventLogError, match="does not contain the predictions"):
         Backtest.read(tmp_path / "other.parquet")
