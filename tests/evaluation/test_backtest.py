@@ -66,10 +66,10 @@ def probabilities(of: Backtest) -> np.ndarray:
 
 def test_every_model_is_asked_about_the_same_rows():
     """The test rows of each fold, once per model, by prospect and instant."""
-    asked = PLANTED.snapshots[["prospect_id", "as_of", "converted"]]
+    snapshots = PLANTED.snapshots[["prospect_id", "as_of", "converted"]]
     for fold in FOLDS:
-        test = asked["as_of"].isin([pd.Timestamp(as_of) for as_of in fold.test])
-        expected = asked[test].sort_values(["prospect_id", "as_of"]).reset_index(drop=True)
+        test = snapshots["as_of"].isin([pd.Timestamp(as_of) for as_of in fold.test])
+        expected = snapshots[test].sort_values(["prospect_id", "as_of"]).reset_index(drop=True)
         for model in MODELS:
             rows = frame()[(frame()["fold"] == fold.name) & (frame()["model"] == model)]
             got = rows[["prospect_id", "as_of", "converted"]].reset_index(drop=True)
@@ -91,12 +91,12 @@ def test_a_fold_learns_only_outcomes_known_before_its_first_test():
         backtest(watched, [fold], CONFIG)
         train, labels = watched.shown[-1]
         assert np.array_equal(labels, known_labels(PLANTED.snapshots, fold.test[0]))
-        asked = PLANTED.snapshots["as_of"][train]
-        assert set(asked) == {pd.Timestamp(as_of) for as_of in fold.train}
+        snapshots = PLANTED.snapshots["as_of"][train]
+        assert set(snapshots) == {pd.Timestamp(as_of) for as_of in fold.train}
 
 
 def test_what_happens_after_a_fold_was_trained_changes_no_probability_of_it():
-    """Turn every outcome round that was not known by the first test: the same bits."""
+    """Flip every label that was not known by the first test: identical results."""
     first, begins = FOLDS[:1], pd.Timestamp(FOLDS[0].test[0])
     known = (PLANTED.snapshots["known_at"] < begins).to_numpy()
     converted = PLANTED.snapshots["converted"].to_numpy(bool)
@@ -110,8 +110,8 @@ def test_what_happens_after_a_fold_was_trained_changes_no_probability_of_it():
 def test_a_window_still_open_teaches_what_is_known_of_it():
     """Only the hazard learns from it: what came of it by the first test, and nothing later."""
     begins = pd.Timestamp(FOLDS[0].test[0])
-    asked = PLANTED.snapshots["as_of"]
-    still_open = ((asked < begins) & (asked + pd.Timedelta(days=30) > begins)).to_numpy()
+    as_of = PLANTED.snapshots["as_of"]
+    still_open = ((as_of < begins) & (as_of + pd.Timedelta(days=30) > begins)).to_numpy()
     known = (PLANTED.snapshots["known_at"] < begins).to_numpy()
     converted = PLANTED.snapshots["converted"].to_numpy(bool)
     assert (still_open & known).sum() > 5

@@ -16,7 +16,7 @@ from microconv.evaluation.calibration import (
 from microconv.evaluation.metrics import Predictions
 
 
-def answers_of(probability, converted, prospect=None) -> Predictions:
+def predictions_of(probability, converted, prospect=None) -> Predictions:
     """Lay probabilities and outcomes out as predictions of distinct prospects."""
     n = len(probability)
     who = np.arange(n) if prospect is None else prospect
@@ -35,13 +35,13 @@ def drawn(rows: int, *, seed: int, slope: float = 1.0, rows_each: int = 1) -> Pr
     logit = np.repeat(rng.normal(-1, 1, rows), rows_each)
     happened = np.repeat(rng.random(rows), rows_each) < 1 / (1 + np.exp(-logit))
     prospect = np.repeat(np.arange(rows), rows_each)
-    return answers_of(1 / (1 + np.exp(-logit / slope)), happened, prospect)
+    return predictions_of(1 / (1 + np.exp(-logit / slope)), happened, prospect)
 
 
 def test_bins_hold_equally_many_rows():
     """A hundred different probabilities in ten bins: ten each, lowest first."""
     p = np.random.default_rng(0).permutation(np.arange(1, 101) / 101)
-    bins = bin_by_probability(answers_of(p, p > 0.5), 10)
+    bins = bin_by_probability(predictions_of(p, p > 0.5), 10)
     assert bins.rows.tolist() == [10] * 10
     assert (np.diff(bins.predicted) > 0).all()
     assert bins.predicted[0] == pytest.approx(np.arange(1, 11).mean() / 101)
@@ -50,14 +50,14 @@ def test_bins_hold_equally_many_rows():
 def test_rows_with_one_probability_stay_in_one_bin():
     """Splitting the tied would compare them with an accident of their order."""
     p = np.array([0.1] * 55 + [0.2] * 45)
-    bins = bin_by_probability(answers_of(p, p > 0), 10)
+    bins = bin_by_probability(predictions_of(p, p > 0), 10)
     assert bins.rows.tolist() == [55, 45]
-    assert bin_by_probability(answers_of([0.3] * 9, [0] * 9), 10).rows.tolist() == [9]
+    assert bin_by_probability(predictions_of([0.3] * 9, [0] * 9), 10).rows.tolist() == [9]
 
 
 def test_ece_by_hand():
     """Two bins of two: gaps |.2 − .5| and |.7 − 1|, both 0.3."""
-    bins = bin_by_probability(answers_of([0.1, 0.3, 0.6, 0.8], [0, 1, 1, 1]), 2)
+    bins = bin_by_probability(predictions_of([0.1, 0.3, 0.6, 0.8], [0, 1, 1, 1]), 2)
     assert bins.ece == pytest.approx(0.3)
 
 
@@ -68,7 +68,7 @@ def test_ece_by_hand():
 def test_murphys_parts_sum_to_the_brier_score(rows, bins):
     """Reliability − resolution + uncertainty + what binning leaves over."""
     p, y = (np.array(column) for column in zip(*rows, strict=True))
-    a = answers_of(p, y)
+    a = predictions_of(p, y)
     parts = brier_decomposition(a, bin_by_probability(a, bins))
     total = parts["reliability"] - parts["resolution"] + parts["uncertainty"] + parts["within_bins"]
     assert total == pytest.approx(np.mean((p - y) ** 2))
@@ -78,7 +78,7 @@ def test_murphys_parts_sum_to_the_brier_score(rows, bins):
 
 def test_murphys_parts_by_hand():
     """Said .2 and .8, happened 1 of 2 and 2 of 2: by the formulas of 1973."""
-    a = answers_of([0.2, 0.2, 0.8, 0.8], [0, 1, 1, 1])
+    a = predictions_of([0.2, 0.2, 0.8, 0.8], [0, 1, 1, 1])
     parts = brier_decomposition(a, bin_by_probability(a, 2))
     assert parts == pytest.approx(
         {
@@ -162,7 +162,7 @@ def test_the_level_says_how_far_off_the_whole_is():
     """Said odds half of the true ones: log 2 too low, whatever the slope."""
     a = drawn(20_000, seed=9)
     odds = a.probability / (1 - a.probability) / 2
-    low = answers_of(odds / (1 + odds), a.converted)
+    low = predictions_of(odds / (1 + odds), a.converted)
     assert recalibration_line(low, confidence=0.95)["calibration_in_the_large"][0] == pytest.approx(
         np.log(2), abs=0.06
     )

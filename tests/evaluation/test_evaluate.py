@@ -15,35 +15,35 @@ from microconv.errors import EventLogError
 from microconv.evaluation.backtest import Backtest
 from microconv.evaluation.evaluate import Evaluation, amount_metrics, evaluate
 from microconv.settings import EvaluateSettings
-from worlds.predictions import backtest_of, planted_answers
+from worlds.predictions import backtest_of, planted_snapshots
 
 SETTINGS = EvaluateSettings(list_size=20, bootstrap=100, seed=1)
 
 
-def predicted(asked: pd.DataFrame) -> dict[str, np.ndarray]:
+def predicted(snapshots: pd.DataFrame) -> dict[str, np.ndarray]:
     """Predict the true probability, the same with noise as a baseline, and the base rate."""
-    noise = np.random.default_rng(7).normal(size=len(asked))
-    blurred = 1 / (1 + np.exp(1 - 0.6 * (asked["score"] + 1.5 * noise)))
-    rate = np.full(len(asked), asked["converted"].mean())
-    return {"base_rate": rate, "recency": blurred, "ensemble": asked["chance"].to_numpy()}
+    noise = np.random.default_rng(7).normal(size=len(snapshots))
+    blurred = 1 / (1 + np.exp(1 - 0.6 * (snapshots["score"] + 1.5 * noise)))
+    rate = np.full(len(snapshots), snapshots["converted"].mean())
+    return {"base_rate": rate, "recency": blurred, "ensemble": snapshots["chance"].to_numpy()}
 
 
 @cache
 def planted() -> Evaluation:
     """Evaluate the planted predictions, once."""
-    asked = planted_answers()
-    return evaluate(backtest_of(asked, predicted(asked)), SETTINGS)
+    snapshots = planted_snapshots()
+    return evaluate(backtest_of(snapshots, predicted(snapshots)), SETTINGS)
 
 
 def test_metrics_are_those_of_scikit_learn_pooled_and_by_fold():
     """AUC of all test rows, and of each fold alone."""
-    asked, models = planted_answers(), planted().report["models"]
-    pooled = roc_auc_score(asked["converted"], asked["chance"])
+    snapshots, models = planted_snapshots(), planted().report["models"]
+    pooled = roc_auc_score(snapshots["converted"], snapshots["chance"])
     assert models["ensemble"]["pooled"]["auc"]["value"] == pytest.approx(pooled)
-    for fold, rows in asked.groupby("fold"):
+    for fold, rows in snapshots.groupby("fold"):
         expected = roc_auc_score(rows["converted"], rows["chance"])
         assert models["ensemble"]["folds"][fold]["auc"]["value"] == pytest.approx(expected)
-    seldom = asked[asked.index % 2 == 0]
+    seldom = snapshots[snapshots.index % 2 == 0]
     expected = roc_auc_score(seldom["converted"], seldom["chance"])
     assert models["ensemble"]["unseen"]["auc"]["value"] == pytest.approx(expected)
 
@@ -62,44 +62,46 @@ def test_without_signal_the_verdict_is_not_better_than_chance():
     """In at least 17 of 20 worlds without signal."""
     nothing = 0
     for seed in range(20):
-        asked = planted_answers(200, seed=seed, signal=0, folds=1)
-        guess = 1 / (1 + np.exp(1 - 0.3 * asked["score"]))
-        report = evaluate(backtest_of(asked, {"ensemble": guess}), SETTINGS).report
+        snapshots = planted_snapshots(200, seed=seed, signal=0, folds=1)
+        guess = 1 / (1 + np.exp(1 - 0.3 * snapshots["score"]))
+        report = evaluate(backtest_of(snapshots, {"ensemble": guess}), SETTINGS).report
         nothing += "does not rank better than chance" in report["verdict"]["summary"]
     assert nothing >= 17
 
 
 def test_a_reversed_ranking_is_worse_than_chance():
     """The whole interval lies below 0.5."""
-    asked = planted_answers()
-    report = evaluate(backtest_of(asked, {"ensemble": 1 - asked["chance"]}), SETTINGS).report
+    snapshots = planted_snapshots()
+    report = evaluate(
+        backtest_of(snapshots, {"ensemble": 1 - snapshots["chance"]}), SETTINGS
+    ).report
     assert report["verdict"]["better_than_chance"] is False
     assert "worse than chance" in report["verdict"]["summary"]
 
 
 def test_a_better_baseline_is_recommended():
     """The simple rule is then the better choice."""
-    asked = planted_answers()
-    best = predicted(asked)
+    snapshots = planted_snapshots()
+    best = predicted(snapshots)
     swapped = {"recency": best["ensemble"], "ensemble": best["recency"]}
-    report = evaluate(backtest_of(asked, swapped), SETTINGS).report
+    report = evaluate(backtest_of(snapshots, swapped), SETTINGS).report
     assert "use that rule instead" in report["verdict"]["summary"]
 
 
 def test_without_resamples_there_is_no_verdict():
     """A point estimate alone says nothing about chance."""
-    asked = planted_answers()
+    snapshots = planted_snapshots()
     settings = SETTINGS.model_copy(update={"bootstrap": 0})
-    report = evaluate(backtest_of(asked, predicted(asked)), settings).report
+    report = evaluate(backtest_of(snapshots, predicted(snapshots)), settings).report
     assert report["verdict"]["better_than_chance"] is None
     assert "`evaluate.bootstrap` is 0" in report["verdict"]["summary"]
 
 
 def test_a_fold_without_conversions_is_null_with_a_reason():
     """The other folds and the pooled metrics remain."""
-    asked = planted_answers()
-    asked.loc[asked["fold"] == "fold 1", "converted"] = False
-    models = evaluate(backtest_of(asked, predicted(asked)), SETTINGS).report["models"]
+    snapshots = planted_snapshots()
+    snapshots.loc[snapshots["fold"] == "fold 1", "converted"] = False
+    models = evaluate(backtest_of(snapshots, predicted(snapshots)), SETTINGS).report["models"]
     assert models["ensemble"]["folds"]["fold 1"]["auc"]["value"] is None
     assert "none of the 800 rows" in models["ensemble"]["folds"]["fold 1"]["auc"]["reason"]
     assert models["ensemble"]["pooled"]["auc"]["value"] > 0.5
@@ -108,8 +110,8 @@ def test_a_fold_without_conversions_is_null_with_a_reason():
 
 def test_a_test_without_conversions_is_reported_and_no_error():
     """Undefined metrics are null, and the verdict gives the reason."""
-    asked = planted_answers().assign(converted=False)
-    done = evaluate(backtest_of(asked, {"ensemble": asked["chance"]}), SETTINGS)
+    snapshots = planted_snapshots().assign(converted=False)
+    done = evaluate(backtest_of(snapshots, {"ensemble": snapshots["chance"]}), SETTINGS)
     json.dumps(done.report, allow_nan=False)
     assert "is unknown" in done.report["verdict"]["summary"]
     assert done.report["headline"]["auc"] is None
@@ -134,8 +136,8 @@ def test_the_report_is_strict_json_and_the_tables_are_there(tmp_path):
 
 def test_the_same_predictions_give_the_same_report():
     """In whatever order the file has its rows."""
-    asked = planted_answers()
-    made = backtest_of(asked, predicted(asked))
+    snapshots = planted_snapshots()
+    made = backtest_of(snapshots, predicted(snapshots))
     shuffled = made.predictions.take(np.random.default_rng(3).permutation(len(made.predictions)))
     again = evaluate(Backtest(shuffled, made.notes), SETTINGS).report
     for name in ("ensemble", "recency", "base_rate"):
@@ -144,9 +146,9 @@ def test_the_same_predictions_give_the_same_report():
 
 def test_differences_are_paired():
     """Two nearly identical models differ by nearly nothing, however wide each interval is."""
-    asked = planted_answers()
-    near = {"ensemble": asked["chance"], "regression": asked["chance"] * 0.999}
-    difference = evaluate(backtest_of(asked, near), SETTINGS).report["candidate_minus"][
+    snapshots = planted_snapshots()
+    near = {"ensemble": snapshots["chance"], "regression": snapshots["chance"] * 0.999}
+    difference = evaluate(backtest_of(snapshots, near), SETTINGS).report["candidate_minus"][
         "regression"
     ]
     assert difference["auc"]["low"] == difference["auc"]["high"] == 0
@@ -155,17 +157,17 @@ def test_differences_are_paired():
 
 def test_models_with_predictions_for_different_rows_are_not_compared():
     """The metrics would not be comparable."""
-    asked = planted_answers()
-    made = backtest_of(asked, predicted(asked))
+    snapshots = planted_snapshots()
+    made = backtest_of(snapshots, predicted(snapshots))
     with pytest.raises(EventLogError, match="not about the same rows"):
         evaluate(Backtest(made.predictions.slice(5), made.notes), SETTINGS)
 
 
 def test_predictions_without_the_ensemble_are_an_error():
     """There is nothing to report on."""
-    asked = planted_answers()
+    snapshots = planted_snapshots()
     with pytest.raises(EventLogError, match="no row of `ensemble`"):
-        evaluate(backtest_of(asked, {"recency": asked["chance"]}), SETTINGS)
+        evaluate(backtest_of(snapshots, {"recency": snapshots["chance"]}), SETTINGS)
 
 
 def test_the_true_probabilities_are_found_calibrated():

@@ -35,7 +35,7 @@ ROWS = st.lists(
 COUNTS = st.lists(st.integers(0, 3), min_size=6, max_size=6)
 
 
-def answers_of(rows) -> Predictions:
+def predictions_of(rows) -> Predictions:
     """Lay rows out as arrays."""
     p, y, value, prospect, date = zip(*rows, strict=True)
     return Predictions(
@@ -65,7 +65,7 @@ def one_list(
 @given(ROWS, COUNTS)
 def test_resampled_figures_are_scikit_learns_with_the_same_weights(rows, counts):
     """AUC, average precision, log loss and Brier, ties and all; nan where undefined."""
-    a, drawn = answers_of(rows), np.array([counts], np.uint8)
+    a, drawn = predictions_of(rows), np.array([counts], np.uint8)
     weights = drawn[0][a.prospect].astype(float)
     auc, precision, loss, brier = ranking_metrics(a, drawn)[0]
     yes, no = weights[a.converted].sum(), weights[~a.converted].sum()
@@ -95,15 +95,15 @@ def test_a_resample_is_the_same_as_writing_rows_out_again(rows, counts, size):
     written_out = [row for row in rows for _ in range(counts[row[3]])]
     if not written_out:
         return
-    weighted = list_metrics(answers_of(rows), np.array([counts], np.uint8), size)[0]
-    plain = list_metrics(answers_of(written_out), np.ones((1, 6), np.uint8), size)[0]
+    weighted = list_metrics(predictions_of(rows), np.array([counts], np.uint8), size)[0]
+    plain = list_metrics(predictions_of(written_out), np.ones((1, 6), np.uint8), size)[0]
     assert weighted == pytest.approx(plain, nan_ok=True)
 
 
 @given(ROWS, st.integers(1, 12))
 def test_list_figures_are_the_mean_over_all_orders_of_the_tied(rows, size):
     """Sharing the last places is what a random order of the tied would bring on average."""
-    a = answers_of(rows)
+    a = predictions_of(rows)
     precisions, rates, recalls, captured = [], [], [], []
     for date in sorted(set(a.as_of)):
         day = [
@@ -167,7 +167,7 @@ def test_dates_count_alike_however_many_were_asked():
 @pytest.mark.parametrize("happened", [0, 1])
 def test_one_outcome_leaves_figures_undefined_not_zero(happened):
     """An AUC of 0 for a fold without conversions is a lie that averages hide."""
-    a = answers_of([(6, bool(happened), np.nan, k, 0) for k in range(4)])
+    a = predictions_of([(6, bool(happened), np.nan, k, 0) for k in range(4)])
     figures = ranking_metrics(a, np.ones((1, 6), np.uint8))[0]
     assert np.isnan(figures[0])
     assert np.isnan(figures[1]) == (happened == 0)

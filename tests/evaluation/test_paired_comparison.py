@@ -9,20 +9,20 @@ from sklearn.metrics import roc_auc_score
 
 from microconv.errors import EventLogError, NotEnoughDataError
 from microconv.evaluation.paired_comparison import compare
-from worlds.predictions import planted_answers
+from worlds.predictions import planted_snapshots
 
-ASKED = planted_answers(folds=1)
+SNAPSHOTS = planted_snapshots(folds=1)
 
 
-def predictions(probability, rows: pd.DataFrame = ASKED) -> pd.DataFrame:
+def predictions(probability, rows: pd.DataFrame = SNAPSHOTS) -> pd.DataFrame:
     """Return the planted rows with these probabilities."""
     kept = rows[["prospect_id", "as_of", "converted"]]
     return kept.assign(probability=np.asarray(probability, float))
 
 
-GOOD = predictions(ASKED["chance"])
-NOISE = np.random.default_rng(1).normal(size=len(ASKED))
-WORSE = predictions(1 / (1 + np.exp(-(ASKED["score"] + 1.5 * NOISE))))
+GOOD = predictions(SNAPSHOTS["chance"])
+NOISE = np.random.default_rng(1).normal(size=len(SNAPSHOTS))
+WORSE = predictions(1 / (1 + np.exp(-(SNAPSHOTS["score"] + 1.5 * NOISE))))
 
 
 def test_the_better_model_is_found():

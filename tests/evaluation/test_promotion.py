@@ -13,9 +13,9 @@ from microconv.evaluation.promotion import (
     check_challenger,
     compare_with_champion,
 )
-from worlds.model_versions import ASKED, EVALUATE, in_groups, overconfident, predictions
+from worlds.model_versions import EVALUATE, SNAPSHOTS, in_groups, overconfident, predictions
 
-TRUTH = ASKED["chance"].to_numpy()
+TRUTH = SNAPSHOTS["chance"].to_numpy()
 RANKS = {"better_than_chance": True, "summary": "It ranks.", "best_baseline": "recency"}
 
 
@@ -60,14 +60,16 @@ def test_a_difference_that_few_rows_leave_open_blocks():
 
 def test_precision_of_the_list_is_that_of_the_dates_lists():
     """Hand count: on each date the first fifty, then the mean over the dates."""
-    share = [rows.nlargest(50, "chance")["converted"].mean() for _, rows in ASKED.groupby("as_of")]
+    share = [
+        rows.nlargest(50, "chance")["converted"].mean() for _, rows in SNAPSHOTS.groupby("as_of")
+    ]
     precision = comparison_of(TRUTH, in_groups(4)).metrics["precision"]["one"]["value"]
     assert precision == pytest.approx(np.mean(share))
 
 
 def test_too_few_common_rows_block():
     """A champion trained on other dates has no row in common: the log must help."""
-    other = predictions(TRUTH).assign(prospect_id="x" + ASKED["prospect_id"])
+    other = predictions(TRUTH).assign(prospect_id="x" + SNAPSHOTS["prospect_id"])
     for champion in (other, predictions(TRUTH)[:50]):
         blocker = compare_with_champion(predictions(TRUTH), champion, EVALUATE)
         assert isinstance(blocker, Blocker)

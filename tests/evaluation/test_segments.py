@@ -30,7 +30,7 @@ from worlds.training_sets import MODEL, mondays, planted_set
 SETTINGS = EvaluateSettings(list_size=20, bootstrap=20, seed=1)
 
 
-def answers_of(
+def predictions_of(
     chance: np.ndarray, said: np.ndarray, *, seed: int, rows_each: int = 1
 ) -> Predictions:
     """Draw outcomes from chances, one draw a prospect, and say something else perhaps."""
@@ -52,9 +52,9 @@ def test_the_segment_that_is_wrong_is_named_and_no_other():
     logit = rng.normal(-2, 1, 12_000)
     source = rng.choice(["webinar", "fair", "search", "partner"], 12_000, p=[0.1, 0.3, 0.3, 0.3])
     chance = logistic(logit + 0.7 * (source == "webinar"))
-    predictions = answers_of(chance, logistic(logit), seed=4)
-    asked = pd.DataFrame({"fold": "a", "segment.source": source})
-    found = {entry["segment"]: entry for entry in segment_metrics(predictions, asked, SETTINGS)}
+    predictions = predictions_of(chance, logistic(logit), seed=4)
+    rows = pd.DataFrame({"fold": "a", "segment.source": source})
+    found = {entry["segment"]: entry for entry in segment_metrics(predictions, rows, SETTINGS)}
     assert [name for name, entry in found.items() if entry["miscalibrated"]] == ["webinar"]
     wrong = found["webinar"]
     assert wrong["by"] == "source"
@@ -74,8 +74,8 @@ def test_where_all_is_right_hardly_ever_a_segment_is_called_wrong():
     for seed in range(25):
         rng = np.random.default_rng(seed)
         chance = logistic(rng.normal(-1.5, 1, 3000))
-        asked = pd.DataFrame({"segment.source": rng.integers(0, 12, 3000).astype(str)})
-        found = segment_metrics(answers_of(chance, chance, seed=seed + 99), asked, SETTINGS)
+        rows = pd.DataFrame({"segment.source": rng.integers(0, 12, 3000).astype(str)})
+        found = segment_metrics(predictions_of(chance, chance, seed=seed + 99), rows, SETTINGS)
         raised += any(entry["miscalibrated"] for entry in found)
         uncorrected += any(entry["p_value"] < 0.05 for entry in found)
     assert raised <= 5  # 1 expected; more than 5 of 25 happens once in a thousand
@@ -89,9 +89,9 @@ def test_the_test_of_a_segment_keeps_its_level(rows_each):
     for seed in range(400):
         logit = np.random.default_rng(seed).normal(-1.5, 0.7, 200)
         chance = np.repeat(logistic(logit), rows_each)
-        rejected += calibration_test(answers_of(chance, chance, seed=seed, rows_each=rows_each)) < (
-            0.05
-        )
+        rejected += calibration_test(
+            predictions_of(chance, chance, seed=seed, rows_each=rows_each)
+        ) < (0.05)
     assert 8 <= rejected <= 34  # 20 expected; three standard errors are 13
 
 
@@ -103,8 +103,8 @@ def test_a_segment_with_few_conversions_says_so_and_has_no_figures():
     predictions = Predictions(np.full(400, 0.1), happened, nothing, who, np.zeros(400, np.int64))
     words = np.where(np.arange(400) < 200, "a", "b").astype(object)
     words[30:40] = "b"
-    asked = pd.DataFrame({"segment.source": words})
-    found = {entry["segment"]: entry for entry in segment_metrics(predictions, asked, SETTINGS)}
+    rows = pd.DataFrame({"segment.source": words})
+    found = {entry["segment"]: entry for entry in segment_metrics(predictions, rows, SETTINGS)}
     assert "10 of 210 rows converted; at least 25 rows" in found["b"]["reason"]
     assert "calibration" not in found["b"]
     assert "miscalibrated" not in found["b"]
@@ -151,8 +151,8 @@ def test_stage_and_attributes_are_those_known_when_asked():
     assert early.any()
     assert (~early).any()
     first = dict(zip(known["prospect_id"].to_pylist(), known["source"].to_pylist(), strict=True))
-    asked = training_set.snapshots["prospect_id"].to_numpy()
-    assert found["segment.source"][early].tolist() == [first[p] for p in asked[early]]
+    prospects = training_set.snapshots["prospect_id"].to_numpy()
+    assert found["segment.source"][early].tolist() == [first[p] for p in prospects[early]]
     assert set(found["segment.source"][~early]) == {"later"}
 
 

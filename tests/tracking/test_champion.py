@@ -18,10 +18,17 @@ from microconv.stages.promote import PromotionRequest, promote, rollback
 from microconv.tracking.champion import BECAUSE, BLOCKERS, CHAMPIONS, registry_status
 from microconv.tracking.run_log import log_run
 from microconv.tracking.store import Store
-from worlds.model_versions import ASKED, files_of, in_groups, overconfident, register, write_params
+from worlds.model_versions import (
+    SNAPSHOTS,
+    files_of,
+    in_groups,
+    overconfident,
+    register,
+    write_params,
+)
 from worlds.ranking import on_disk, settings, trained, younger
 
-TRUTH = ASKED["chance"].to_numpy()
+TRUTH = SNAPSHOTS["chance"].to_numpy()
 FAILED_CHECK = {"check": "pure_values", "status": "failed", "columns": ["Tags"]}
 
 
@@ -34,7 +41,7 @@ def store_at(folder) -> Store:
 
 @pytest.fixture(scope="module")
 def versions(tmp_path_factory):
-    """Register models that differ in what they said, once for all tests."""
+    """Register models that differ in their predictions, once for all tests."""
     folder = tmp_path_factory.mktemp("versions")
     store = store_at(folder / "store")
     step = trained().journey_settings.steps["guide"].model_copy(update={"commitment": 5})
@@ -43,16 +50,16 @@ def versions(tmp_path_factory):
         trained(),
         journey_settings=journey.model_copy(update={"steps": {**journey.steps, "guide": step}}),
     )
-    says = {
-        "coarse": {"said": in_groups(4)},
-        "truth": {"said": TRUTH},
-        "worse": {"said": in_groups(3)},
-        "extreme": {"said": overconfident()},
-        "alarmed": {"said": TRUTH * 0.999, "failed_checks": [FAILED_CHECK]},
-        "elsewhere": {"said": TRUTH, "model": other},
+    versions = {
+        "coarse": {"probability": in_groups(4)},
+        "truth": {"probability": TRUTH},
+        "worse": {"probability": in_groups(3)},
+        "extreme": {"probability": overconfident()},
+        "leaking": {"probability": TRUTH * 0.999, "failed_checks": [FAILED_CHECK]},
+        "elsewhere": {"probability": TRUTH, "model": other},
     }
     numbers = {
-        name: register(store, files_of(folder / name, **given)) for name, given in says.items()
+        name: register(store, files_of(folder / name, **given)) for name, given in versions.items()
     }
     return folder, numbers
 
@@ -97,9 +104,9 @@ def registry(versions, tmp_path, monkeypatch):
 
 def test_the_first_champion_is_compared_with_the_best_baseline(registry):
     """There is nobody else to compare with; and promoting twice changes nothing."""
-    said = registry.challenge("coarse")
-    assert "(the first)" in said
-    assert "best baseline, recency" in said
+    message = registry.challenge("coarse")
+    assert "(the first)" in message
+    assert "best baseline, recency" in message
     assert registry.champion == "coarse"
     assert "is already the champion" in registry.challenge("coarse")
 
@@ -107,28 +114,28 @@ def test_the_first_champion_is_compared_with_the_best_baseline(registry):
 def test_a_better_challenger_is_promoted_with_its_figures(registry):
     """Whoever promotes must see by how much, and on what."""
     registry.challenge("coarse")
-    said = registry.challenge("truth")
+    message = registry.challenge("truth")
     assert registry.champion == "truth"
-    assert "1,600 common rows of 400 prospects" in said
-    assert "precision of the list" in said
+    assert "1,600 common rows of 400 prospects" in message
+    assert "precision of the list" in message
     assert registry.tags("truth")[BECAUSE] == ""
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "reason"),
     [
         ("worse", "AUC is worse"),
         ("extreme", "calibration slope is 0.5"),
-        ("alarmed", "the leakage check `pure_values` failed for `Tags`"),
+        ("leaking", "the leakage check `pure_values` failed for `Tags`"),
         ("elsewhere", "these steps differ: `guide`"),
     ],
 )
-def test_a_blocked_challenger_is_promoted_only_with_a_reason(registry, name, says):
+def test_a_blocked_challenger_is_promoted_only_with_a_reason(registry, name, reason):
     """The alias stays where it is; with a reason it moves, and the reason is kept."""
     registry.challenge("truth")
     with pytest.raises(PromotionError) as refusal:
         registry.challenge(name)
-    assert says in str(refusal.value)
+    assert reason in str(refusal.value)
     assert registry.champion == "truth"
     assert "; despite " in registry.challenge(name, because="the board <wants> it")
     assert registry.champion == name
@@ -139,7 +146,7 @@ def test_a_blocked_challenger_is_promoted_only_with_a_reason(registry, name, say
 def test_an_empty_reason_is_no_reason(registry):
     """`--because ""` would be a way round the record."""
     with pytest.raises(PromotionError, match="Give the reason"):
-        registry.challenge("alarmed", because="  ")
+        registry.challenge("leaking", because="  ")
 
 
 def test_rolling_back_goes_back_one_by_one_and_ends(registry):
@@ -225,10 +232,10 @@ def test_with_the_log_both_are_compared_on_newly_labelled_rows(tmp_path, monkeyp
             client.set_registered_model_alias("test", name, number)
     with pytest.raises(PromotionError, match="give the event log with --log"):
         promote(params, PromotionRequest(root=tmp_path))
-    said = promote(params, PromotionRequest(root=tmp_path, log=log.path, because="a test"))
-    assert f"on {len(rows)} common rows" in said
-    assert "AUC: " in said
-    assert "+0.0000, +0.0000 to +0.0000" in said  # the same trees on the same rows
+    message = promote(params, PromotionRequest(root=tmp_path, log=log.path, because="a test"))
+    assert f"on {len(rows)} common rows" in message
+    assert "AUC: " in message
+    assert "+0.0000, +0.0000 to +0.0000" in message  # the same trees on the same rows
 
 
 @pytest.mark.slow

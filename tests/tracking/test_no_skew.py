@@ -275,7 +275,7 @@ def test_prospects_outside_the_cohort_come_back_with_their_status(pyfunc, expect
 
 
 def test_the_registered_model_carries_the_score_settings_of_its_run(pyfunc):
-    """Grades and reasons are those of the list, whoever asks."""
+    """Grades and reasons are those of the list, for every caller."""
     frame = pyfunc.predict(joined_frame(), params={"as_of": AS_OF, "limit": 3})
     assert frame["grade"].iloc[0] in RULES.grades
     assert (frame["status"] == "scored").sum() == 3

@@ -13,7 +13,7 @@ from worlds.ranking import trained
 
 @pytest.mark.parametrize("address", ["models:/test@challenger", "models:/test/1"])
 def test_a_registered_model_is_the_one_that_was_trained(address, store, entry):
-    """What is fetched scores the same bits: its digest covers every file."""
+    """A fetched model gives identical scores: its digest covers every file."""
     with fetched(address, store) as model:
         assert ProspectModel.load(model.folder).digest == trained().digest
         assert model.version == "test/1"
@@ -42,16 +42,16 @@ def test_a_champion_is_known_by_its_alias(client, store):
 
 
 @pytest.mark.parametrize(
-    ("address", "says"),
+    ("address", "reason"),
     [
         ("models:/test", "Write it like `models:/major-conversion@challenger`"),
         ("models:/test@nobody", "nobody"),
         ("models:/other/1", "other"),
     ],
 )
-def test_an_address_that_leads_nowhere_is_refused_in_one_sentence(address, says, store, entry):
+def test_an_invalid_or_unknown_address_is_an_error(address, reason, store, entry):
     """A mistyped alias must not end in a traceback of thirty lines."""
     with pytest.raises(TrackingError) as refusal, fetched(address, store):
         pass
-    assert says in str(refusal.value)
+    assert reason in str(refusal.value)
     assert "\n" not in str(refusal.value)

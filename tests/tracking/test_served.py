@@ -59,7 +59,7 @@ def test_whole_numbers_for_money_are_no_error(served, events):
 
 
 def test_instants_may_be_text_as_in_a_json_request(served, events):
-    """A server is asked in JSON, which has no instants; the list must be the same."""
+    """Requests are JSON, which has no timestamps; the list must be the same."""
     text = events.assign(time=events["time"].map(lambda at: at.isoformat()))
     expected = served.predict(events, params=PARAMS)
     pd.testing.assert_frame_equal(served.predict(text, params=PARAMS), expected)

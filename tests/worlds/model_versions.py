@@ -1,4 +1,4 @@
-"""Versions of a model that differ in what their backtest said, and a store that holds them."""
+"""Versions of a model with different out-of-time predictions, and a store of them."""
 
 from __future__ import annotations
 
@@ -14,46 +14,50 @@ from microconv.model.prospect_model import OUT_OF_TIME, ProspectModel
 from microconv.settings import EvaluateSettings
 from microconv.tracking.served import write_artefact
 from microconv.tracking.store import Store
-from worlds.predictions import backtest_of, planted_answers
+from worlds.predictions import backtest_of, planted_snapshots
 from worlds.ranking import settings, trained
 
 EVALUATE = EvaluateSettings(list_size=50, bootstrap=200, seed=1)
 
-ASKED = planted_answers(400, seed=8)
+SNAPSHOTS = planted_snapshots(400, seed=8)
 """1,600 rows whose `chance` is their true probability."""
 
 
 def in_groups(groups: int) -> np.ndarray:
-    """Say what a model says that tells so many groups apart: calibrated, but coarse."""
-    group = pd.qcut(ASKED["score"], groups, labels=False)
-    return ASKED["converted"].groupby(group).transform("mean").to_numpy()
+    """Predict the conversion rate of each of this many groups: calibrated, but coarse."""
+    group = pd.qcut(SNAPSHOTS["score"], groups, labels=False)
+    return SNAPSHOTS["converted"].groupby(group).transform("mean").to_numpy()
 
 
 def overconfident() -> np.ndarray:
     """Rank as well as can be, with probabilities twice too extreme."""
-    logit = np.log(ASKED["chance"] / (1 - ASKED["chance"]))
+    logit = np.log(SNAPSHOTS["chance"] / (1 - SNAPSHOTS["chance"]))
     return (1 / (1 + np.exp(-2 * logit))).to_numpy()
 
 
 def predictions(probability: np.ndarray) -> pd.DataFrame:
-    """Put what a model said beside what happened."""
-    return ASKED.assign(probability=probability)
+    """Return the snapshots with these predictions."""
+    return SNAPSHOTS.assign(probability=probability)
 
 
-def model_saying(probability: np.ndarray, model: ProspectModel | None = None) -> ProspectModel:
-    """Give a real model other out-of-time predictions to carry."""
-    backtest = backtest_of(ASKED, {"ensemble": probability})
+def model_predicting(probability: np.ndarray, model: ProspectModel | None = None) -> ProspectModel:
+    """Return a real model with other out-of-time predictions."""
+    backtest = backtest_of(SNAPSHOTS, {"ensemble": probability})
     table = backtest.predictions.select(OUT_OF_TIME.names).cast(OUT_OF_TIME)
     return replace(model or trained(), out_of_time=table)
 
 
-def files_of(folder: Path, said: np.ndarray, *, failed_checks=(), model=None) -> dict[str, Path]:
-    """Lay out what a pipeline run leaves behind, as far as the run log reads it."""
+def files_of(
+    folder: Path, probability: np.ndarray, *, failed_checks=(), model=None
+) -> dict[str, Path]:
+    """Write what a pipeline run leaves behind, as far as the run log reads it."""
     folder.mkdir(parents=True)
-    done = evaluate(backtest_of(ASKED, {"ensemble": said, "recency": in_groups(2)}), EVALUATE)
+    done = evaluate(
+        backtest_of(SNAPSHOTS, {"ensemble": probability, "recency": in_groups(2)}), EVALUATE
+    )
     done.report["leakage_checks"] += list(failed_checks)
     done.write(folder / "evaluation.json", folder / "plots")
-    model_saying(said, model).save(folder / "prospect_model")
+    model_predicting(probability, model).save(folder / "prospect_model")
     for name in ("ingest.json", "prospects_manifest.json", "model.html"):
         (folder / name).write_text("{}")
     (folder / "search.json").write_text('{"trials": []}')

@@ -22,10 +22,10 @@ NOTES = {
 FIRST = datetime(2024, 3, 4, tzinfo=UTC)
 
 
-def planted_answers(
+def planted_snapshots(
     prospects: int = 400, *, seed: int = 0, signal: float = 1.5, folds: int = 2
 ) -> pd.DataFrame:
-    """Ask everybody on two dates a fold; outcomes follow a hidden score, `signal` strong.
+    """Return every prospect on two dates per fold; outcomes follow a hidden score of this signal.
 
     Columns `prospect_id`, `as_of`, `fold`, `score`, `chance`, `converted`, `value`, `amount`.
     """
@@ -46,16 +46,18 @@ def planted_answers(
                 }
             )
         )
-    asked = pd.concat(parts, ignore_index=True)
-    worth = rng.lognormal(6, 1, len(asked)).round(2)
-    return asked.assign(value=np.where(asked["converted"], worth, np.nan), amount=600.0)
+    snapshots = pd.concat(parts, ignore_index=True)
+    worth = rng.lognormal(6, 1, len(snapshots)).round(2)
+    return snapshots.assign(value=np.where(snapshots["converted"], worth, np.nan), amount=600.0)
 
 
-def backtest_of(asked: pd.DataFrame, said: Mapping[str, np.ndarray]) -> Backtest:
-    """Make a backtest of what each model said about the rows of :func:`planted_answers`."""
+def backtest_of(snapshots: pd.DataFrame, probabilities: Mapping[str, np.ndarray]) -> Backtest:
+    """Return the backtest of models that predict these probabilities for the snapshots."""
     frames = [
-        asked.assign(model=model, probability=np.asarray(p, float), unseen=asked.index % 2 == 0)
-        for model, p in said.items()
+        snapshots.assign(
+            model=model, probability=np.asarray(p, float), unseen=snapshots.index % 2 == 0
+        )
+        for model, p in probabilities.items()
     ]
     rows = pd.concat(frames)
     rows["as_of"] = rows["as_of"].dt.tz_convert(None).astype("datetime64[us]")

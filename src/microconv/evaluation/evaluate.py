@@ -294,7 +294,7 @@ def amount_metrics(predictions: pd.DataFrame) -> dict[str, Any]:
 
 
 def _verdict(models: Mapping[str, Any], differences: Mapping[str, Any]) -> dict[str, Any]:
-    """Judge whether the candidate ranks better than chance and than the best baseline.
+    """Decide whether the candidate ranks better than chance and than the best baseline.
 
     Returns
     -------

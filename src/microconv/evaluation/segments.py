@@ -80,9 +80,9 @@ def segment_metrics(
     Returns
     -------
     list of dict
-        `by`, `segment`, `rows`, `prospects`, `conversions`, `promised`, `came`, and either
-        `calibration`, `p_value` and `miscalibrated` (after correction), or a `reason` why not.
-        Stages first; each group by size.
+        `by`, `segment`, `rows`, `prospects`, `conversions`, `predicted_rate`, `observed_rate`,
+        and either `calibration`, `p_value` and `miscalibrated` (after correction), or a
+        `reason` why not. Stages first; each group by size.
     """
     out = []
     for column in rows.columns:

@@ -1,4 +1,4 @@
-"""Leakage diagnostics of a training set: figures only, judged by `checks`."""
+"""Leakage diagnostics of a training set: figures only; `checks` applies the thresholds."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def diagnose_leakage(
     config: TrainingConfig,
     latest: ScoringFeatures | None = None,
 ) -> dict[str, Any]:
-    """Compute the figures that the leakage checks judge.
+    """Compute the figures that the leakage checks use.
 
     They are computed on a sample of the latest fold, with small models and a fixed
     seed, so that the number of threads and buckets makes no difference.
