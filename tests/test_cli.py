@@ -94,7 +94,7 @@ def test_its_help_names_every_command(command):
     ids=["params", "exports", "sources", "model", "address"],
 )
 def test_a_mistake_is_one_sentence_and_exit_code_2(command, project, words, says):
-    """Nobody mends a typo by reading our stack."""
+    """Nobody fixes a typo by reading our stack."""
     project()
     code, out, err = command(*words)
     assert (code, out) == (2, "") or words[0] == "validate"
@@ -285,7 +285,7 @@ def test_score_of_raw_exports_asks_how_they_are_read(command, events, tmp_path):
 
 
 def test_score_asks_for_an_instant_where_the_events_name_none(command, events, tmp_path):
-    """A table of events does not say until when it is complete, and nobody asks the clock."""
+    """A table of events does not say until when it is complete, and nothing reads the clock."""
     words = ["--events", events / "events.parquet", "--model", events / "model"]
     code, _, err = command("score", *words, "--out", tmp_path)
     assert code == 2

@@ -10,7 +10,7 @@ from microconv import errors
 
 
 def test_every_error_is_a_microconv_error_and_is_drawn_in_the_tree():
-    """Whoever catches MicroconvError catches every mistake a user can mend."""
+    """Whoever catches MicroconvError catches every mistake a user can fix."""
     classes = [
         c for _, c in inspect.getmembers(errors, inspect.isclass) if c.__module__ == errors.__name__
     ]

@@ -51,7 +51,7 @@ def test_a_typo_in_a_key_names_the_key_and_the_near_one(content, place, typo, ne
 
 
 def test_every_mistake_is_named_at_once(content):
-    """Mending one error to be told of the next wastes a person's morning."""
+    """Fixing one error only to see the next wastes a person's morning."""
     content["evaluate"]["list_size"] = 0
     del content["snapshots"]["horizon_days"]
     content["score"]["limits"] = 5

@@ -42,7 +42,7 @@ def place(tmp_path_factory) -> Path:
     return folder
 
 
-def asked(place: Path, champion: str, **more: object) -> ScoreRequest:
+def request_for(place: Path, champion: str, **more: object) -> ScoreRequest:
     """Ask for the list of an hour after the log's end."""
     return ScoreRequest(place / "log", champion, END + timedelta(hours=1), **more)
 
@@ -51,7 +51,7 @@ def listed(place: Path, champion: str, store, out: Path, **more: object) -> str:
     """Make a list and deliver it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", store.uri)
-        request = asked(place, champion, **more)
+        request = request_for(place, champion, **more)
         return score_events(request, params=place / "params.yaml", out=out)
 
 
@@ -125,7 +125,7 @@ def test_a_killed_job_leaves_one_whole_list(
 
     def begin(day: int) -> multiprocessing.process.BaseProcess:
         """Start a list of another day than the other jobs', so that each is a new one."""
-        request = asked(place, champion, as_of=(END - timedelta(days=day)).isoformat())
+        request = request_for(place, champion, as_of=(END - timedelta(days=day)).isoformat())
         files = {"params": place / "params.yaml", "out": tmp_path}
         # The stage itself: a new process may not find the modules of these tests.
         job = jobs.Process(target=score_events, args=(request,), kwargs=files)

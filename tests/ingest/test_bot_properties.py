@@ -112,13 +112,13 @@ def test_a_domain_of_scanners_counts_from_the_next_day_on() -> None:
         for p in range(12)
         for event, wait in [("delivered", 0), ("click", 2), ("click", 4), ("click", 6)]
     ]  # fmt: skip
-    asked = [
+    requested = [
         base | {"email": f"q{n}@x.example", "sg_message_id": "m2", "event": event,
                 "timestamp": day_of(n) + 1000 + wait, "url": "https://e.example/1"}
         for n in (0, 1)
         for event, wait in [("delivered", 0), ("click", 30)]
     ]  # fmt: skip
-    every = dated(scans + asked)
+    every = dated(scans + requested)
     told, alone = probabilities(every), probabilities(every[-4:])
     clicked = [row["sg_event_id"] for row in every[-4:] if row["event"] == "click"]
     assert told[clicked[0]][0] == alone[clicked[0]][0]

@@ -1,4 +1,4 @@
-"""Human or machine: what speaks for which, and that no one's verdict knows the future."""
+"""Bot detection: its features, and that no probability uses later events."""
 
 from __future__ import annotations
 
@@ -129,4 +129,4 @@ def test_the_settings_change_the_probability(exports: Exports) -> None:
     assert script < proxy < unknown
     assert probability(**tapped, scanner_clients=[], prior_clicks=0.9) < unknown
     without = probability(**tapped, scanner_clients=[], delivered=["handed_over"])
-    assert without < unknown  # 15 minutes after delivery speak for a person
+    assert without < unknown  # a click 15 minutes after delivery is probably a person's

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from microconv.histories.timeline import Fold
+from microconv.histories.folds import Fold
 from microconv.model import search as search_module
 from microconv.model.search import search
 from microconv.model.search_result import replace_parameters

@@ -33,12 +33,12 @@ def test_only_dates_after_everything_it_learnt_from_and_closed_by_now_are_asked(
 def test_what_it_says_then_is_what_its_list_would_have_said_on_that_day(log):
     """Two ways to one number: all questions at once, and the list of one day."""
     rows = newly_labelled_rows(log, younger())
-    for as_of, asked in rows.groupby("as_of"):
+    for as_of, group in rows.groupby("as_of"):
         listed = score(log.path, model=younger(), as_of=as_of.to_pydatetime())
-        said = asked.set_index("prospect_id")["probability"]
+        expected = group.set_index("prospect_id")["probability"]
         theirs = listed.set_index("prospect_id")["probability"]
-        assert set(said.index) <= set(theirs.index)
-        assert said.to_dict() == theirs[said.index].to_dict()
+        assert set(expected.index) <= set(theirs.index)
+        assert expected.to_dict() == theirs[expected.index].to_dict()
 
 
 def test_rows_it_may_have_learnt_from_and_strangers_are_left_out():

@@ -112,8 +112,8 @@ def test_a_row_that_is_there_twice_counts_once(seen_again: timedelta) -> None:
     later = pc.add(events.column("known_at"), pa.scalar(seen_again))
     again = events.set_column(place, "known_at", later).cast(events.schema)
     both = pa.concat_tables([again, events])
-    asked = {"model": trained(), "as_of": END, "prospects": world().prospects}
-    once, twice = (microconv.score(rows, **asked) for rows in (events, both))
+    options = {"model": trained(), "as_of": END, "prospects": world().prospects}
+    once, twice = (microconv.score(rows, **options) for rows in (events, both))
     pd.testing.assert_frame_equal(twice, once, check_exact=True)
 
 

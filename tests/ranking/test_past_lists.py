@@ -51,7 +51,7 @@ def test_a_list_comes_back_as_it_was_written(folder: Path) -> None:
 
 
 def test_a_list_is_valid_until_its_last_instant_and_no_longer(folder: Path) -> None:
-    """By hand: asked on 3 June for a week, [3 June, 10 June)."""
+    """By hand: scored on 3 June for a week, [3 June, 10 June)."""
     end = AS_OF + timedelta(days=7)
     read_list(folder, at=end - timedelta(microseconds=1))
     with pytest.raises(ListError, match=r"was valid until 2024-06-10T00:00:00Z"):

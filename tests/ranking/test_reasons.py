@@ -81,7 +81,7 @@ def test_opposite_columns_of_one_subject_cancel() -> None:
 
 
 @pytest.fixture(scope="module")
-def asked():
+def features():
     """Return the model's columns for the first prospects of the world."""
     log = world()
     histories = load_histories(log.read_events(0), JOURNEY, log.read_prospects(0))
@@ -90,52 +90,56 @@ def asked():
     return model_features(visible, trained())
 
 
-def test_all_reasons_of_a_row_add_up_to_its_probability(asked) -> None:
+def test_all_reasons_of_a_row_add_up_to_its_probability(features) -> None:
     """Reasons are exact: with the intercept they are the logit, nothing is left over."""
     model = trained()
-    contributions = model.logit_contributions(asked)
+    contributions = model.logit_contributions(features)
     logit = contributions.sum(axis=1)
-    np.testing.assert_allclose(1 / (1 + np.exp(-logit)), model.predict(asked), rtol=1e-12)
+    np.testing.assert_allclose(1 / (1 + np.exp(-logit)), model.predict(features), rtol=1e-12)
 
 
-@pytest.mark.parametrize("voice", [*BASE_MODELS, None], ids=[*BASE_MODELS, "all three"])
-def test_all_subjects_and_the_base_are_the_logit_of_the_list(asked, voice) -> None:
-    """Grouped as on the list, whoever speaks: nothing is left over and nothing counted twice."""
+@pytest.mark.parametrize("base_model", [*BASE_MODELS, None], ids=[*BASE_MODELS, "all three"])
+def test_all_subjects_and_the_base_are_the_logit_of_the_list(features, base_model) -> None:
+    """Grouped as on the list: nothing is left over and nothing is counted twice."""
     model = trained()
-    shares = EQUAL_WEIGHTS if voice is None else tuple(float(voice == name) for name in BASE_MODELS)
+    shares = (
+        EQUAL_WEIGHTS
+        if base_model is None
+        else tuple(float(base_model == name) for name in BASE_MODELS)
+    )
     ensemble = replace(model.ensemble, weights=shares, calibration=UNCALIBRATED, shift=0.0)
-    parts = ensemble.contributions(asked)
+    parts = ensemble.contributions(features)
     subjects = sum_by(by_subject(ReasonWriter(model.columns, model.journey)), parts[:, :-1])
     assert 5 < subjects.shape[1] < len(model.columns) / 2  # near-duplicates stand together
-    voices = ensemble.base_logits(asked)
-    mixed = sum(share * voices[name] for share, name in zip(shares, BASE_MODELS, strict=True))
+    logits = ensemble.base_logits(features)
+    mixed = sum(share * logits[name] for share, name in zip(shares, BASE_MODELS, strict=True))
     assert np.abs(subjects.sum(axis=1) + parts[:, -1] - mixed).max() < 1e-9
 
 
-def test_a_row_is_explained_by_itself(asked) -> None:
+def test_a_row_is_explained_by_itself(features) -> None:
     """Who else is on the list changes nobody's reasons."""
-    together = explain(asked, trained(), most=3)
-    alone = explain(asked[:, 7:8], trained(), most=3)
+    together = explain(features, trained(), most=3)
+    alone = explain(features[:, 7:8], trained(), most=3)
     assert alone.iloc[0].tolist() == together.iloc[7].tolist()
 
 
-def test_the_heaviest_subject_of_a_real_row_comes_first(asked) -> None:
+def test_the_heaviest_subject_of_a_real_row_comes_first(features) -> None:
     """By hand for every row: sum the contributions by subject, take the largest."""
     model = trained()
     writer = ReasonWriter(model.columns, model.journey)
-    found = explain(asked, model, most=1)["reason_1"]
-    for row, parts in enumerate(model.logit_contributions(asked)[:, :-1]):
+    found = explain(features, model, most=1)["reason_1"]
+    for row, parts in enumerate(model.logit_contributions(features)[:, :-1]):
         sums: dict[str, float] = {}
         for name, part in zip(writer.subjects, parts, strict=True):
             sums[name] = sums.get(name, 0.0) + part
         heaviest = max(sums, key=lambda name: abs(sums[name]))
         about = [i for i, name in enumerate(writer.subjects) if name == heaviest]
         arrow = "↑ " if sums[heaviest] > 0 else "↓ "
-        assert found[row] in {arrow + writer.describe(i, asked[:, row])[0] for i in about}
+        assert found[row] in {arrow + writer.describe(i, features[:, row])[0] for i in about}
 
 
-def test_nobody_listed_is_nothing_to_explain(asked) -> None:
+def test_nobody_listed_is_nothing_to_explain(features) -> None:
     """An empty list keeps its columns."""
-    empty = explain(asked[:, :0], trained(), most=2)
+    empty = explain(features[:, :0], trained(), most=2)
     assert empty.columns.tolist() == ["reason_1", "reason_2"]
     assert len(empty) == 0

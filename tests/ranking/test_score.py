@@ -15,7 +15,7 @@ from microconv.features.matrix import build_features
 from microconv.features.training_set import locate_snapshots
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import cohort_snapshots
-from microconv.histories.timeline import plan_as_ofs
+from microconv.histories.folds import plan_as_ofs
 from microconv.histories.visible import visible_events
 from microconv.ranking.rank import rank_prospects
 from microconv.ranking.ranked_list import Ranking
@@ -44,8 +44,8 @@ def test_whom_the_list_leaves_out_and_why() -> None:
     """One prospect of each kind, by hand; everyone in the log is accounted for."""
     day = timedelta(days=1)
     rows = [
-        event("asked", "pricing", AS_OF - day),
-        event("also asked", "blog", AS_OF - 3 * day),
+        event("active", "pricing", AS_OF - day),
+        event("also active", "blog", AS_OF - 3 * day),
         event("customer", "blog", AS_OF - 5 * day),
         event("customer", "won", AS_OF - 2 * day),
         event("gone", "blog", AS_OF - 5 * day),
@@ -125,7 +125,7 @@ def test_the_future_never_reaches_the_list(everyone: Ranking) -> None:
 
 
 def test_scoring_at_a_past_instant_gives_the_snapshots_of_the_backtest() -> None:
-    """Same prospects asked, same features, hence the same probabilities."""
+    """Same cohort, same features, hence the same probabilities."""
     given, log, model = settings(), world(), trained()
     histories = load_histories(log.read_events(0), JOURNEY, log.read_prospects(0))
     as_ofs = plan_as_ofs(given.snapshots, observed_until=END)

@@ -48,12 +48,12 @@ def test_a_prospect_with_a_million_events_is_one_row_like_any_other(tmp_path):
     places = {"log": log, "snapshots": tmp_path / "snapshots"}
     snapshot(given, **places)
     featurize(given, **places, features=tmp_path / "features")
-    asked = pq.read_table(tmp_path / "snapshots" / "0000.parquet").to_pandas()
+    snapshots = pq.read_table(tmp_path / "snapshots" / "0000.parquet").to_pandas()
     features = pq.read_table(tmp_path / "features" / "0000.parquet").to_pandas()
-    giants = (asked["prospect_id"] == "p00000150").to_numpy()
+    giants = (snapshots["prospect_id"] == "p00000150").to_numpy()
     expected = [
         sum((rows[0] == 150) & (rows[2] == "pricing") & (rows[1] < as_of_day(as_of)))
-        for as_of in asked["as_of"][giants]
+        for as_of in snapshots["as_of"][giants]
     ]
     assert features["counts.pricing.ever"][giants].tolist() == expected
     ask = {"model": trained_on_events(), "as_of": END}

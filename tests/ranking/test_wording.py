@@ -29,11 +29,11 @@ def wording_of(params: str, **features: object) -> ReasonWriter:
     """Apply the table to every column that a params.yaml makes."""
     settings = read_settings(ROOT / params)
     journey = JourneyMap.from_settings(settings.journey)
-    asked = settings.features.model_copy(update=features)
+    feature_settings = settings.features.model_copy(update=features)
     names = [
         name
         for fitted in (False, True)
-        for name in column_names(journey, asked, STATES, fitted=fitted)
+        for name in column_names(journey, feature_settings, STATES, fitted=fitted)
     ]
     return ReasonWriter(tuple(names), journey)
 
@@ -55,7 +55,7 @@ def describe(column: str, writer: ReasonWriter = DEMO, **values: float) -> str:
 
 
 def test_a_step_reads_as_when_it_was_done() -> None:
-    """The sentence that sales asked for."""
+    """The sentence that sales feature_settings for."""
     values = {"recency.pricing_visit.last": 2.4, "counts.pricing_visit.7d": 1}
     assert describe("recency.pricing_visit.last", **values) == "visited pricing 2 days ago"
     assert describe("counts.pricing_visit.7d", **values) == "visited pricing 2 days ago"
@@ -76,7 +76,7 @@ def test_what_was_done_long_ago_is_told_from_what_was_never_done() -> None:
 
 
 def test_unopened_emails_are_counted() -> None:
-    """The other sentence that sales asked for."""
+    """The other sentence that sales feature_settings for."""
     expected = "4 emails, none opened in 30 days"
     assert describe("counts.email_opened.30d", **{"counts.email_sent.30d": 4}) == expected
     one = describe("counts.email_opened.ever", **{"counts.email_sent.ever": 1})

@@ -183,7 +183,7 @@ def test_numbers_sort_as_numbers_and_gaps_go_last():
     ("column", "value", "text"),
     [
         ("lost_revenue", 1234.5, "1,234"), ("median_days", 9.58, "9.6"), ("harmed", True, "yes"),
-        ("order_ratio", 2.9479, "2.95"), ("asked", 4585, "4,585"), ("path", ["a", "b"], "a › b"),
+        ("order_ratio", 2.9479, "2.95"), ("sends", 4585, "4,585"), ("path", ["a", "b"], "a › b"),
         ("difference", -0.0123, "-1.2%"), ("revenue_difference", 47.8, "48"),
     ],
 )  # fmt: skip

@@ -86,7 +86,7 @@ def test_a_row_opens_to_its_reasons_steps_and_next_step(browser, tmp_path) -> No
     frame = list_of("Ada", "Bob", next_step_reason=["associated with 2.1 times the rate"] * 2)
     page = browser.new_page()
     page.goto(write(with_details(frame), tmp_path / "p.html").as_uri())
-    assert page.locator("tr.details").count() == 0  # laid out when it is asked for
+    assert page.locator("tr.details").count() == 0  # laid out when it is seen for
     button = page.get_by_role("button", name="Bob", exact=True)
     button.click()
     text = " ".join(region(page, "Bob").inner_text().split())
@@ -105,7 +105,7 @@ def test_a_row_opens_to_its_reasons_steps_and_next_step(browser, tmp_path) -> No
 
 
 def test_further_reasons_fold_away(browser, tmp_path) -> None:
-    """Thirty reasons at once are none: eight stand there, and 22 for whoever asks."""
+    """Thirty reasons at once are none: eight stand there, and 22 on request."""
     page = browser.new_page()
     frame = with_details(list_of("Ada"), [told(reasons=30)])
     page.goto(write(frame, tmp_path / "p.html").as_uri())
@@ -194,11 +194,11 @@ def test_names_do_nothing_in_any_column(browser, tmp_path) -> None:
     frame = list_of(*HOSTILE, reason_1=[f"↑ source: {name}" for name in HOSTILE], **words)
     frame = with_details(frame, [told(name) for name in HOSTILE])
     page = browser.new_page()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.on("dialog", lambda dialog: asked.append(dialog.message))
-    page.on("pageerror", lambda error: asked.append(str(error)))
-    page.on("console", lambda message: asked.append(message.text))  # a policy's refusal, too
+    seen: list[str] = []
+    page.on("request", lambda request: seen.append(request.url))
+    page.on("dialog", lambda dialog: seen.append(dialog.message))
+    page.on("pageerror", lambda error: seen.append(str(error)))
+    page.on("console", lambda message: seen.append(message.text))  # a policy's refusal, too
     place = write(frame, tmp_path / "p.html")
     page.goto(place.as_uri())
     for name in ("owner", "stage"):
@@ -216,7 +216,7 @@ def test_names_do_nothing_in_any_column(browser, tmp_path) -> None:
     assert {text for text in HOSTILE if "\x00" not in text} <= set(told_words)
     assert not page.locator("tr.details :is(script, img, style, a, iframe)").count()
     assert page.title() == "Prospect list, 3 Jun 2024"
-    assert asked == [place.as_uri()]
+    assert seen == [place.as_uri()]
 
 
 def test_a_name_that_reads_backwards_leaves_its_neighbours_alone(browser, tmp_path) -> None:

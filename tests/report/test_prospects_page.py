@@ -80,7 +80,7 @@ def test_a_row_shows_change_evidence_and_exploration() -> None:
 
 
 def test_the_facts_of_the_list_are_on_the_page() -> None:
-    """When it was asked, until when it may be used, who is missing, what it was made from."""
+    """As of when, valid until when, who is missing, and what it was made from."""
     text = Page(write(list_of("Ada", "Bob"), notes=["The last event is old."])).text
     for piece in (
         "3 Jun 2024", "10 Jun 2024", "2 on this list, of 10 scored", "about 0.4",

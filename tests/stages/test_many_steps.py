@@ -40,7 +40,7 @@ SCORE = (
 
 @pytest.mark.slow
 def test_five_thousand_steps_end_in_a_list_and_a_journey(tmp_path):
-    """Each is in the log, what is folded is said, and a step already done is asked of nobody.
+    """Each is in the log, what is grouped is named, and no done step is suggested again.
 
     What goes step by step is held to its memory alone; learning, in the same process, takes
     now more and now less. A matrix of transitions of all steps would take 0.4 GB beside the
@@ -64,9 +64,9 @@ def test_five_thousand_steps_end_in_a_list_and_a_journey(tmp_path):
     reports = tmp_path / "reports"
     listed = pd.read_csv(reports / "prospects.csv")
     visited = set(zip(events["who"], events["what"], strict=True))
-    asked = listed.dropna(subset=["next_step"])
-    assert len(asked) > 100
-    assert not visited & set(zip(asked["prospect_id"], asked["next_step"], strict=True))
+    suggested = listed.dropna(subset=["next_step"])
+    assert len(suggested) > 100
+    assert not visited & set(zip(suggested["prospect_id"], suggested["next_step"], strict=True))
     reasons = listed.filter(like="reason_").to_numpy(str).ravel()
     assert any("did another step" in reason for reason in reasons)
     assert not any("(other)" in reason for reason in reasons)

@@ -34,7 +34,7 @@ SMALL = {
         "trees": {"num_iterations": 40},
         "hazard": {"num_iterations": 40},
         "forest": {"trees": 20},
-        "ready": {"conversions": 30},  # below it the voices have no say
+        "ready": {"conversions": 30},  # below it the fallback is used
     },
 }
 

@@ -43,7 +43,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def evaluation(tmp_path_factory):
-    """Run the example; the diary stays in its folder."""
+    """Run the example; the MLflow store stays in its folder."""
     root = tmp_path_factory.mktemp("x_education")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -12,7 +12,7 @@ from microconv.evaluation.leakage.checks import check_leakage
 from microconv.evaluation.leakage.diagnostics import diagnose_leakage
 from microconv.features.training_set import TrainingSet
 from microconv.histories.arrays import DAY, Attributes
-from microconv.histories.timeline import Fold
+from microconv.histories.folds import Fold
 from microconv.model.training_rows import TrainingConfig
 from microconv.settings import LeakageCheckSettings
 from worlds.training_sets import mondays, planted_set, settings_for

@@ -68,7 +68,7 @@ def store(tmp_path_factory) -> Store:
 
 @pytest.fixture(scope="module")
 def entry(files, store):
-    """Log the run, once for the tests of a file."""
+    """Log the run to MLflow, once for the tests of a file."""
     return log_run(settings(), files, store=store)
 
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from microconv.errors import EventLogError, NotEnoughDataError
 from microconv.evaluation.segments import segments_of
 from microconv.features.training_set import TrainingSet
-from microconv.histories.timeline import Fold
+from microconv.histories.folds import Fold
 from microconv.model.baselines import BaselineInputs, fit_baselines
 from microconv.model.fit import EnsembleFit, fit_ensemble
 from microconv.model.logistic import sigmoid

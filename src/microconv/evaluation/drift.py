@@ -9,7 +9,7 @@ import numpy as np
 
 from microconv.features.family import Columns
 from microconv.features.training_set import TrainingSet
-from microconv.histories.timeline import Fold
+from microconv.histories.folds import Fold
 from microconv.model.training_rows import Floats, known_labels, labelled_rows_at
 
 PARTS = 10

@@ -15,7 +15,7 @@ from typing import Any
 import ibis
 import pyarrow as pa
 
-from microconv.ingest.bots.email_events import (
+from microconv.ingest.bots.email_event_kinds import (
     BOT_COLUMNS,
     add_group_key,
     add_row_keys,

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.features.training_set import FittedColumns, TrainingSet
-from microconv.histories.timeline import Fold
+from microconv.histories.folds import Fold
 from microconv.model.ensemble import EQUAL_WEIGHTS, average_logits
 from microconv.model.fit import fit_base_models
 from microconv.model.logistic import calibration_in_the_large, paired_gain, row_losses

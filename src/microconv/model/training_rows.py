@@ -30,7 +30,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from microconv.errors import NotEnoughDataError
-from microconv.histories.timeline import closed_as_ofs
+from microconv.histories.folds import closed_as_ofs
 from microconv.settings import ModelSettings, Settings
 
 if TYPE_CHECKING:

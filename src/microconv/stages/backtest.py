@@ -8,7 +8,7 @@ from pathlib import Path
 from microconv.evaluation.backtest import backtest as walk_forward
 from microconv.evaluation.leakage.diagnostics import diagnose_leakage
 from microconv.features.training_set import load_scoring_features, load_training_set
-from microconv.histories.timeline import plan_as_ofs, plan_folds
+from microconv.histories.folds import plan_as_ofs, plan_folds
 from microconv.journey import JourneyMap
 from microconv.model.search_result import SearchResult
 from microconv.model.training_rows import TrainingConfig

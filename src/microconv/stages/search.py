@@ -34,7 +34,7 @@ def _searched(settings: Settings, log: Path, snapshots: Path, features: Path) ->
         return SearchResult("off: the settings of params.yaml are used (`model.search.trials`)")
     from microconv.errors import NotEnoughDataError  # imported only when the search is on
     from microconv.features.training_set import load_training_set
-    from microconv.histories.timeline import plan_as_ofs, plan_folds
+    from microconv.histories.folds import plan_as_ofs, plan_folds
     from microconv.journey import JourneyMap
     from microconv.model.search import search as look
     from microconv.model.training_rows import TrainingConfig

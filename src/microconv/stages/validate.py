@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 
 from microconv.errors import MicroconvError, MissingInputError, TimeError
-from microconv.histories.timeline import Fold, plan_as_ofs, plan_folds
+from microconv.histories.folds import Fold, plan_as_ofs, plan_folds
 from microconv.ingest.input_files import expand, find_files
 from microconv.journey import JourneyMap
 from microconv.settings import Settings

@@ -28,7 +28,7 @@ from microconv.features.families.attributes import MISSING, OTHER
 from microconv.features.family import Columns
 from microconv.features.training_set import ScoringFeatures, TrainingSet
 from microconv.histories.arrays import DAY
-from microconv.histories.timeline import Fold
+from microconv.histories.folds import Fold
 from microconv.model.training_rows import Floats, Mask, TrainingConfig
 
 MAX_DRIFTED = 15

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from microconv.features.family import Columns
 from microconv.features.training_set import TrainingSet
-from microconv.histories.timeline import Fold
+from microconv.histories.folds import Fold
 from microconv.model.training_rows import (
     MIN_PER_CLASS,
     Floats,

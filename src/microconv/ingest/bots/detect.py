@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from microconv.ingest.bots.email_events import EmailEvent
+from microconv.ingest.bots.email_event_kinds import EmailEvent
 from microconv.ingest.bots.features import (
     EARLIER_DAYS,
     message_features,
@@ -92,7 +92,7 @@ def detect_bots(
     Parameters
     ----------
     events : PartitionFile
-        Resolved events with :data:`microconv.ingest.bots.email_events.BOT_COLUMNS`.
+        Resolved events with :data:`microconv.ingest.bots.email_event_kinds.BOT_COLUMNS`.
     settings : BotSettings
     folder : Path
         For temporary files; the result reads from there.

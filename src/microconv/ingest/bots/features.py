@@ -31,7 +31,7 @@ def message_features(group, time, seen, classified_at, kind, link, window):  # t
         When each row happened, became known, and is classified, in microseconds. Only rows
         seen by then count, and only neighbours within `window` on either side.
     kind : ndarray of int8
-        Values of :class:`microconv.ingest.bots.email_events.EmailEvent`.
+        Values of :class:`microconv.ingest.bots.email_event_kinds.EmailEvent`.
     link : ndarray of int64
         0 if unknown.
     window : int

@@ -7,7 +7,7 @@ from typing import Any
 
 import ibis
 
-from microconv.ingest.bots.email_events import email_event_of
+from microconv.ingest.bots.email_event_kinds import email_event_of
 from microconv.ingest.bots.user_agents import client_family
 from microconv.ingest.clean.naming import has_event_names, matches_any, name_events, passes_only
 from microconv.ingest.clean.times import TimeFormat, parse_times, to_microseconds

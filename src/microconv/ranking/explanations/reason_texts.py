@@ -1,4 +1,4 @@
-"""The texts of reasons: the table `texts.csv`, which says how a feature column reads.
+"""The texts of reasons: the table `reason_texts.csv`, which says how a feature column reads.
 
 One row of the table is for the columns that match `pattern`. The first row whose `when`
 holds gives the text.
@@ -105,8 +105,8 @@ def read_texts(own: str | Path | None = None) -> tuple[ReasonText, ...]:
 @cache
 def built_in_texts() -> tuple[ReasonText, ...]:
     """Read the table that comes with the package."""
-    content = files("microconv.ranking.explanations").joinpath("texts.csv").read_bytes()
-    return parse_texts(content, "texts.csv")
+    content = files("microconv.ranking.explanations").joinpath("reason_texts.csv").read_bytes()
+    return parse_texts(content, "reason_texts.csv")
 
 
 def parse_texts(content: bytes, origin: str) -> tuple[ReasonText, ...]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microconv.errors import NotEnoughDataError
-from microconv.histories.timeline import plan_as_ofs, plan_folds
+from microconv.histories.folds import plan_as_ofs, plan_folds
 from microconv.settings import BacktestSettings, SnapshotSettings
 
 JANUARY = datetime(2024, 1, 1, tzinfo=UTC)
