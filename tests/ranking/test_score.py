@@ -13,9 +13,9 @@ import pytest
 from microconv.errors import OtherJourneyError, SettingsError, TimeError
 from microconv.features.matrix import build_features
 from microconv.features.training_set import locate_snapshots
+from microconv.histories.folds import plan_as_ofs
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import cohort_snapshots
-from microconv.histories.folds import plan_as_ofs
 from microconv.histories.visible import visible_events
 from microconv.ranking.rank import rank_prospects
 from microconv.ranking.ranked_list import Ranking

@@ -9,7 +9,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 import microconv
-from microconv.tracking.registry import fetched
+from microconv.tracking.fetch_model import fetched
 from worlds.ranking import END, settings, trained, world
 
 PARAMS = {"as_of": END.isoformat(), "limit": 25}

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 
 from microconv.features.matrix import build_features, column_names
 from microconv.features.training_set import TrainingSet, locate_snapshots, snapshots_to_pandas
+from microconv.histories.folds import plan_as_ofs
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import cohort_snapshots
-from microconv.histories.folds import plan_as_ofs
 from microconv.histories.visible import visible_events
 from microconv.model.prospect_model import ProspectModel
 from microconv.settings import Settings, check_settings

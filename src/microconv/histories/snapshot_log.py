@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 
 from microconv.engines.engine import JSON_CODEC, open_engine
 from microconv.errors import UnmappedEventsError, listed
+from microconv.histories.folds import plan_as_ofs
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import STATUSES, cohort_snapshots
-from microconv.histories.folds import plan_as_ofs
 from microconv.journey import JourneyMap
 from microconv.settings import Settings
 from microconv.storage.files import atomic_write, remove_leftovers

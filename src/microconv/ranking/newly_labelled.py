@@ -9,9 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from microconv.histories.folds import closed_as_ofs, plan_as_ofs
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import cohort_snapshots
-from microconv.histories.folds import closed_as_ofs, plan_as_ofs
 from microconv.histories.visible import visible_events
 from microconv.model.prospect_model import ProspectModel
 from microconv.ranking.bucket import model_features

@@ -9,6 +9,7 @@ from __future__ import annotations
 from microconv.settings.bots import BotSettings
 from microconv.settings.databases import DeliverSettings, ExtractedTable, ExtractSettings
 from microconv.settings.evaluation import EvaluateSettings, LeakageCheckSettings
+from microconv.settings.features import FeatureSettings
 from microconv.settings.ingest import IngestSettings, NamingRule, SourceSettings, SyntheticTimes
 from microconv.settings.journey import JourneySettings, StepSettings
 from microconv.settings.load import Settings, check_settings, engine_named, read_settings
@@ -41,7 +42,7 @@ from microconv.settings.score import (
     ScoreSettings,
 )
 from microconv.settings.section import Section
-from microconv.settings.snapshots import FeatureSettings, SnapshotSettings
+from microconv.settings.snapshots import SnapshotSettings
 
 __all__ = [
     "AuditSettings",

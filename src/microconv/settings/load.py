@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from microconv.errors import MissingInputError, SettingsError, did_you_mean
 from microconv.settings.databases import DeliverSettings, ExtractSettings
 from microconv.settings.evaluation import EvaluateSettings
+from microconv.settings.features import FeatureSettings
 from microconv.settings.ingest import IngestSettings
 from microconv.settings.journey import JourneySettings
 from microconv.settings.measurement import (
@@ -27,7 +28,7 @@ from microconv.settings.renamed import new_name
 from microconv.settings.runs import EngineSettings, SimulateSettings, TrackSettings
 from microconv.settings.score import ScoreSettings
 from microconv.settings.section import Section
-from microconv.settings.snapshots import FeatureSettings, SnapshotSettings
+from microconv.settings.snapshots import SnapshotSettings
 
 
 class Settings(Section):

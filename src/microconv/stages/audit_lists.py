@@ -15,7 +15,7 @@ from microconv.settings import read_settings
 from microconv.stages.runner import phase, progress
 from microconv.storage.files import atomic_write
 from microconv.storage.log import EventLog
-from microconv.tracking.registry import model_at
+from microconv.tracking.fetch_model import model_at
 
 
 @dataclass(frozen=True)

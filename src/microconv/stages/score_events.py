@@ -29,7 +29,7 @@ from microconv.settings import EngineSettings, ScoreSettings, Settings, read_set
 from microconv.stages.runner import phase, progress
 from microconv.storage.files import folder_lock
 from microconv.storage.log import EventLog, Log
-from microconv.tracking.registry import SCHEME, Registered, model_at
+from microconv.tracking.fetch_model import SCHEME, Registered, model_at
 
 VALID_DAYS = 7.0
 """Days for which a list is valid if no params.yaml is given."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from microconv.errors import PromotionError, TrackingError
 from microconv.model.prospect_model import ProspectModel
-from microconv.tracking.registry import CHAMPION, SCHEME, fetched
+from microconv.tracking.fetch_model import CHAMPION, SCHEME, fetched
 from microconv.tracking.run_log import CHALLENGER
 from microconv.tracking.store import Store
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, chi2_contingency, fisher_exact
 
-from microconv.measurement.experiments.proportions import check_sample_ratio, compare_proportions
+from microconv.measurement.experiments.proportions import compare_proportions
+from microconv.measurement.experiments.sample_ratio import check_sample_ratio
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from microconv.measurement.experiments.power import (
     minimum_detectable_effect,
     required_sample_size,
 )
-from microconv.measurement.experiments.proportions import SampleRatio, check_sample_ratio
+from microconv.measurement.experiments.sample_ratio import SampleRatio, check_sample_ratio
 from microconv.measurement.experiments.tables import (
     Rows,
     arm_rows,

@@ -6,7 +6,7 @@ import pytest
 
 from microconv.errors import TrackingError
 from microconv.model.prospect_model import ProspectModel
-from microconv.tracking.registry import fetched
+from microconv.tracking.fetch_model import fetched
 from microconv.tracking.store import Store
 from worlds.ranking import trained
 
