@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from microconv.histories.timeline import Fold
 
 from microconv.evaluation.backtest import backtest
 from microconv.evaluation.evaluate import evaluate
@@ -17,7 +18,6 @@ from microconv.features.matrix import column_names
 from microconv.features.training_set import TrainingSet, locate_snapshots, snapshots_to_pandas
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import cohort_snapshots
-from microconv.histories.timeline import Fold
 from microconv.histories.visible import visible_events
 from microconv.model.training_rows import TrainingConfig
 from microconv.ranking.next_step import journey_progress

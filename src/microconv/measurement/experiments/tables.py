@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from microconv.measurement.experiments.means import cuped_difference, revenue_difference
-from microconv.measurement.experiments.proportions import SampleRatio, compare_proportions
+from microconv.measurement.experiments.proportions import compare_proportions
+from microconv.measurement.experiments.sample_ratio import SampleRatio
 from microconv.measurement.experiments.segment_effects import effects_by_segment
 from microconv.measurement.experiments.sequential import Looks, confidence_sequence
 from microconv.measurement.experiments.units import Ints, Units
