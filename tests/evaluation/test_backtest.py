@@ -12,12 +12,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from microconv.histories.timeline import Fold
 
 from microconv.errors import EventLogError, NotEnoughDataError
 from microconv.evaluation.backtest import PREDICTIONS, Backtest, backtest
 from microconv.evaluation.evaluate import evaluate
 from microconv.features.training_set import FittedColumns, TrainingSet
+from microconv.histories.folds import Fold
 from microconv.model.training_rows import TrainingConfig, known_labels
 from microconv.settings import EvaluateSettings
 from worlds.training_sets import MODEL, mondays, planted_set, reordered, with_outcomes

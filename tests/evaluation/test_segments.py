@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from microconv.histories.timeline import Fold
 
 from microconv.evaluation.backtest import backtest
 from microconv.evaluation.evaluate import evaluate
@@ -16,6 +15,7 @@ from microconv.evaluation.metrics import Predictions
 from microconv.evaluation.segments import calibration_test, segment_metrics, segments_of, split
 from microconv.features.matrix import column_names
 from microconv.features.training_set import TrainingSet, locate_snapshots, snapshots_to_pandas
+from microconv.histories.folds import Fold
 from microconv.histories.load import load_histories
 from microconv.histories.snapshots import cohort_snapshots
 from microconv.histories.visible import visible_events
