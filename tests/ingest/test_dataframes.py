@@ -1,3 +1,5 @@
+"""Events handed over in memory: what is checked, filled in and sorted."""
+
 from __future__ import annotations
 
 from typing import Any

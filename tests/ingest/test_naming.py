@@ -1,3 +1,5 @@
+"""Naming rules: from a vendor's event and its link, category or property to an event name."""
+
 from __future__ import annotations
 
 from fnmatch import translate

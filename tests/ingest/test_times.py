@@ -1,3 +1,5 @@
+"""Times: every form that vendors write, read as UTC or rejected."""
+
 from __future__ import annotations
 
 from datetime import UTC, date, datetime

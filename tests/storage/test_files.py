@@ -1,3 +1,5 @@
+"""Atomic writes: an output is complete or unchanged, whatever interrupts the run."""
+
 from __future__ import annotations
 
 import errno

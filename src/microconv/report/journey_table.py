@@ -57,7 +57,7 @@ class Table:
 
 
 def table_of(name: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Put the rows of a table of `journey.json` into cells.
+    """Return the rows of a table of `journey.json` as cells.
 
     Parameters
     ----------

@@ -152,7 +152,7 @@ def check_settings(content: Any, *, origin: str = "params.yaml") -> Settings:
 
 
 def _follows(problem: Any, problems: Sequence[Any]) -> bool:
-    """Say whether a list only counts as too short because something in it is wrong."""
+    """Check whether a list is only too short because an item of it is invalid."""
     within = (other["loc"][: len(problem["loc"])] for other in problems if other is not problem)
     return problem["type"] == "too_short" and problem["loc"] in within
 
