@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 from accuracy_attribution import conversions_by_channel, predict_conversions
 from accuracy_leads import cross_validate
-from blended import Lessons, listen
 from prefix_controls import Control, encode, predict
 from prefix_features import fill_families, load_cases, read_journey
 from prefix_protocol import Cases, Rows, outer_split, read_cases, split_rows, weighted_auc
@@ -37,6 +36,7 @@ from prefix_search import (
     every_blend,
 )
 from scipy.special import logit
+from two_models import TrainingRows, fit_both
 
 from microconv.model.calibration import Calibration
 from microconv.model.logistic import sigmoid
@@ -153,9 +153,11 @@ def ours(matrix: Matrix, choice: Choice, learn: Rows, ask: Rows) -> np.ndarray:
     """Fit our blend on some prefixes and return the logits of others."""
     exits = learn.exits if choice.competing else None
     weights = learn.weights() if choice.weighted else np.ones(len(learn))
-    lessons = Lessons(matrix.of(learn, choice.families), learn.labels, weights, exits)
-    asked = matrix.of(ask, choice.families)
-    mixed: np.ndarray = listen(lessons, asked, choice.boosted, choice.linear).mixed(choice.weight)
+    training_rows = TrainingRows(matrix.of(learn, choice.families), learn.labels, weights, exits)
+    test_columns = matrix.of(ask, choice.families)
+    mixed: np.ndarray = fit_both(training_rows, test_columns, choice.boosted, choice.linear).mixed(
+        choice.weight
+    )
     return mixed
 
 

@@ -1,7 +1,7 @@
 """Attribution: impressions by channel in July 2018, and who converts after them.
 
 Two questions. How often is an interaction of each channel a conversion? And can
-the path so far tell who will convert in the next seven days: asked on two dates in
+the path so far tell who will convert in the next seven days: tested on two dates in
 the first half of the month, tested on two in the second, whose training windows
 had closed. A customer may convert several times, so having converted excludes nobody.
 """
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from blended import Lessons, listen
+from two_models import TrainingRows, fit_both
 
 from microconv.evaluation.intervals import estimate
 from microconv.evaluation.metrics import (
@@ -78,11 +78,11 @@ def predict_conversions(folder: Path, *, resamples: int) -> dict[str, Any]:
         _questions(histories, journey, dates) for dates in (TRAIN, TEST)
     )
     columns = [
-        build_features(visible_events(histories, *asked), journey, SETTINGS, {}, fitted=False)
-        for asked in (train, test)
+        build_features(visible_events(histories, *rows), journey, SETTINGS, {}, fitted=False)
+        for rows in (train, test)
     ]
-    lessons = Lessons(columns[0], labels, np.ones(len(labels)))
-    probability = sigmoid(listen(lessons, columns[1], BOOSTED, LINEAR).mixed(0.5))
+    training_rows = TrainingRows(columns[0], labels, np.ones(len(labels)))
+    probability = sigmoid(fit_both(training_rows, columns[1], BOOSTED, LINEAR).mixed(0.5))
     counts = draw_resamples(len(histories), resamples, seed=SEED)
     predictions = Predictions(probability, happened, np.zeros(len(happened)), *test)
     samples = ranking_metrics(predictions, counts)

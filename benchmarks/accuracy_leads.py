@@ -1,4 +1,4 @@
-"""X Education: leads without events, told apart by what was known at first contact.
+"""X Education: leads without events, ranked by what was known at first contact.
 
 Five-fold cross-validation over leads in a fixed random order: the file has no
 dates. The columns are those a form or the web site fills in before anybody of the
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from blended import Lessons, listen
+from two_models import TrainingRows, fit_both
 
 from microconv.evaluation.intervals import estimate
 from microconv.evaluation.metrics import (
@@ -93,8 +93,8 @@ def cross_validate(folder: Path, *, resamples: int) -> dict[str, Any]:
         state = FAMILY.fit(visible.select(train), labels[train], journey, SETTINGS)
         spec = Spec(journey, SETTINGS, state)
         values = [_fill(visible.select(rows), spec) for rows in (train, test)]
-        lessons = Lessons(values[0], labels[train], np.ones(len(train)))
-        logit[test] = listen(lessons, values[1], BOOSTED, LINEAR).mixed(0.5)
+        training_rows = TrainingRows(values[0], labels[train], np.ones(len(train)))
+        logit[test] = fit_both(training_rows, values[1], BOOSTED, LINEAR).mixed(0.5)
     leads = np.arange(len(labels))
     counts = draw_resamples(len(labels), resamples, seed=SEED)
     predictions = Predictions(sigmoid(logit), labels, np.zeros(len(labels)), leads, leads)

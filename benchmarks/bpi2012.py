@@ -56,9 +56,9 @@ def report(root: Path, folder: Path, *, resamples: int) -> None:
     events = read_events(folder)
     train, test = build_rows(events, TRAIN), build_rows(events, TEST)
     for name, rows, mondays in (("train", train, TRAIN), ("test", test, TEST)):
-        asked = snapshots[snapshots["as_of"].isin(mondays)]
-        same = asked.merge(rows[["prospect_id", "as_of", "converted"]], how="inner")
-        print(f"{name}: {len(rows)} rows rebuilt with pandas, {len(asked)} asked by the example, "
+        compared = snapshots[snapshots["as_of"].isin(mondays)]
+        same = compared.merge(rows[["prospect_id", "as_of", "converted"]], how="inner")
+        print(f"{name}: {len(rows)} rows rebuilt with pandas, {len(compared)} in the example, "
               f"{len(same)} the same with the same label")  # fmt: skip
     control = test[["prospect_id", "as_of", "converted"]].assign(
         probability=predict_control(train, test, seed=7)

@@ -1,7 +1,7 @@
-"""What a row costs when a prospect is asked about at one instant, and at many.
+"""What a row costs when a prospect has a snapshot at one instant, and at many.
 
 ``python benchmarks/cutoffs.py`` makes 2 M events of 100,000 prospects (or
-``--events`` and ``--prospects``), asks everybody at 1, 6 and 26 weekly instants, and
+``--events`` and ``--prospects``), takes snapshots of everybody at 1, 6 and 26 weekly instants, and
 builds every column of every row, in turn, ``--rounds`` times. It prints the
 microseconds of a row.
 

@@ -1,7 +1,7 @@
 """The same counts by microconv, DuckDB and pandas, with many cutoffs.
 
 ``python benchmarks/peers.py`` makes 40,000 events of 1,000 prospects (``--events``,
-``--prospects``), asks each prospect at ``--cutoffs`` instants of their own, so that no two
+``--prospects``) and snapshots at ``--cutoffs`` instants of each prospect's own, so that no two
 cutoffs are equal, and counts what had happened before, step by step. All start from the
 events in memory, sorted; every count is held against ours.
 """
@@ -33,9 +33,9 @@ def main() -> None:
     parser.add_argument("--prospects", type=int, default=1_000)
     parser.add_argument("--cutoffs", type=int, default=2)
     arguments = parser.parse_args()
-    events, asked = make(arguments.events, arguments.prospects, arguments.cutoffs)
-    print(f"{len(events):,} events, {len(asked):,} questions, no two at one instant")
-    found = {name: timed(count, events, asked) for name, count in OURS.items()}
+    events, snapshots = make(arguments.events, arguments.prospects, arguments.cutoffs)
+    print(f"{len(events):,} events, {len(snapshots):,} snapshots, no two at one instant")
+    found = {name: timed(count, events, snapshots) for name, count in OURS.items()}
     ours, seconds = found["microconv"]
     for name, (counts, spent) in found.items():
         same = "the same numbers" if np.array_equal(counts, ours) else "OTHER NUMBERS"
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def make(events: int, prospects: int, cutoffs: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Make events in the order of a log, and questions at instants of their own."""
+    """Make events in the order of a log, and snapshots at instants of their own."""
     rng = np.random.default_rng(11)
     begin, span = pd.Timestamp("2024-01-01").value // 1000, 180 * 86_400_000_000
     at = rng.choice(span, events + prospects * cutoffs, replace=False)  # no two are equal
@@ -56,25 +56,27 @@ def make(events: int, prospects: int, cutoffs: int) -> tuple[pd.DataFrame, pd.Da
     )
     log = log.sort_values(["who", "at"], ignore_index=True)
     who = np.intersect1d(np.arange(prospects), log["who"])
-    asked = pd.DataFrame({"who": np.repeat(who, cutoffs)})
-    asked["as_of"] = begin + at[events : events + len(asked)]
-    log["at"], asked["as_of"] = (s.astype("datetime64[us]") for s in (log["at"], asked["as_of"]))
-    return log, asked
+    snapshots = pd.DataFrame({"who": np.repeat(who, cutoffs)})
+    snapshots["as_of"] = begin + at[events : events + len(snapshots)]
+    log["at"], snapshots["as_of"] = (
+        s.astype("datetime64[us]") for s in (log["at"], snapshots["as_of"])
+    )
+    return log, snapshots
 
 
 def timed(
     count: Callable[[pd.DataFrame, pd.DataFrame], np.ndarray],
     events: pd.DataFrame,
-    asked: pd.DataFrame,
+    snapshots: pd.DataFrame,
 ) -> tuple[np.ndarray, float]:
     """Count twice, and time the second."""
-    count(events, asked)
+    count(events, snapshots)
     began = time.perf_counter()
-    counts = count(events, asked)
+    counts = count(events, snapshots)
     return counts, time.perf_counter() - began
 
 
-def with_microconv(events: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
+def with_microconv(events: pd.DataFrame, snapshots: pd.DataFrame) -> np.ndarray:
     """Fill the family `counts`, every window of it, and keep the widest."""
     settings = check_settings(params_for(Path("raw"), buckets=1))
     features = settings.features.model_copy(update={"families": ("counts",)})
@@ -92,8 +94,8 @@ def with_microconv(events: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
         }
     )
     histories = load_histories(table, journey)
-    place = np.searchsorted(np.unique(events["who"]), asked["who"])
-    as_of = asked["as_of"].to_numpy().astype("datetime64[us]").astype(np.int64)
+    place = np.searchsorted(np.unique(events["who"]), snapshots["who"])
+    as_of = snapshots["as_of"].to_numpy().astype("datetime64[us]").astype(np.int64)
     values = build_features(
         visible_events(histories, place, as_of), journey, features, {}, fitted=False
     )
@@ -101,25 +103,27 @@ def with_microconv(events: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
     return values[[names.index(f"counts.{step}.ever") for step in NAMES]].T
 
 
-def with_duckdb(events: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
+def with_duckdb(events: pd.DataFrame, snapshots: pd.DataFrame) -> np.ndarray:
     """Join every question with the events before it, and count by step."""
     connection = duckdb.connect()
     connection.register("events", events)
-    connection.register("asked", asked.assign(row=np.arange(len(asked))))
+    connection.register("snapshots", snapshots.assign(row=np.arange(len(snapshots))))
     sums = ", ".join(f"count_if(what = {k}) as c{k}" for k in range(len(NAMES)))
     found = connection.sql(
-        f"select {sums} from asked left join events "
-        'on asked.who = events.who and events."at" < as_of group by row order by row'
+        f"select {sums} from snapshots left join events "
+        'on snapshots.who = events.who and events."at" < as_of group by row order by row'
     ).fetchnumpy()
     return np.stack([np.asarray(found[f"c{k}"]) for k in range(len(NAMES))], axis=1)
 
 
-def with_pandas(events: pd.DataFrame, asked: pd.DataFrame) -> np.ndarray:
+def with_pandas(events: pd.DataFrame, snapshots: pd.DataFrame) -> np.ndarray:
     """Merge, filter and count, as a practised user of pandas would."""
-    joined = asked.assign(row=np.arange(len(asked))).merge(events, on="who")
+    joined = snapshots.assign(row=np.arange(len(snapshots))).merge(events, on="who")
     joined = joined[joined["at"] < joined["as_of"]]
     counts = joined.pivot_table(index="row", columns="what", aggfunc="size", fill_value=0)
-    return counts.reindex(index=range(len(asked)), columns=range(len(NAMES)), fill_value=0).values
+    return counts.reindex(
+        index=range(len(snapshots)), columns=range(len(NAMES)), fill_value=0
+    ).values
 
 
 OURS = {"microconv": with_microconv, "DuckDB": with_duckdb, "pandas": with_pandas}

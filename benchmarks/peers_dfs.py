@@ -8,8 +8,8 @@ own, made beforehand::
         pyarrow 'pandas<3' 'setuptools<81'
     python benchmarks/peers_dfs.py --python ELSEWHERE/bin/python
 
-makes 4,000 events of 200 prospects (``--events``, ``--prospects``) and 50 questions at
-instants of which no two are equal (``--questions``). Both sides go from the same unsorted
+makes 4,000 events of 200 prospects (``--events``, ``--prospects``) and 50 snapshots at
+instants of which no two are equal (``--snapshots``). Both sides go from the same unsorted
 Parquet file to a Parquet file of columns: how often each step happened, since ever and in
 30 days, and how many days ago first and last. Both do it ``--rounds`` times in one process
 and one thread, and the last time counts; imports do not. Every cell is held against ours.
@@ -51,33 +51,33 @@ def main() -> None:
     parser.add_argument("--python", type=Path, required=True, help="interpreter with the peers")
     parser.add_argument("--events", type=int, default=4_000)
     parser.add_argument("--prospects", type=int, default=200)
-    parser.add_argument("--questions", type=int, default=50)
+    parser.add_argument("--snapshots", type=int, default=50)
     parser.add_argument("--peers", nargs="+", choices=GOALS, default=[*GOALS])
     parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        events, asked = _write(folder, arguments)
-        print(f"{events:,} events, {asked:,} questions, no two at one instant", flush=True)
+        events, snapshots = _write(folder, arguments)
+        print(f"{events:,} events, {snapshots:,} snapshots, no two at one instant", flush=True)
         ours = with_microconv(folder, arguments.rounds)
-        _say("microconv", ours, asked)
+        _say("microconv", ours, snapshots)
         for peer in arguments.peers:
             theirs = elsewhere(arguments.python, peer, folder, arguments.rounds)
-            _say(peer, theirs, asked)
+            _say(peer, theirs, snapshots)
             check_same(folder, peer)
             _compare(peer, ours, theirs)
 
 
 def _write(folder: Path, arguments: argparse.Namespace) -> tuple[int, int]:
-    """Write events in an order of no meaning, and questions about random prospects."""
-    cutoffs = -(-arguments.questions // arguments.prospects)
-    events, asked = make(arguments.events, arguments.prospects, cutoffs)
-    asked = asked.sample(arguments.questions, random_state=7).sort_index()
+    """Write events in an order of no meaning, and snapshots about random prospects."""
+    cutoffs = -(-arguments.snapshots // arguments.prospects)
+    events, snapshots = make(arguments.events, arguments.prospects, cutoffs)
+    snapshots = snapshots.sample(arguments.snapshots, random_state=7).sort_index()
     events.sample(frac=1, random_state=7).to_parquet(folder / "events.parquet", index=False)
-    asked.to_parquet(folder / "asked.parquet", index=False)
+    snapshots.to_parquet(folder / "snapshots.parquet", index=False)
     size = {"steps": len(NAMES), "window": WINDOW}
     (folder / "size.json").write_text(json.dumps(size), encoding="utf-8")
-    return len(events), len(asked)
+    return len(events), len(snapshots)
 
 
 def with_microconv(folder: Path, rounds: int) -> dict[str, Any]:
@@ -94,10 +94,10 @@ def with_microconv(folder: Path, rounds: int) -> dict[str, Any]:
         events = pq.read_table(folder / "events.parquet").sort_by(
             [("who", "ascending"), ("at", "ascending")]
         )
-        asked = pq.read_table(folder / "asked.parquet")
+        snapshots = pq.read_table(folder / "snapshots.parquet")
         histories = load_histories(_as_log(events), journey)
-        prospect = pc.index_in(asked["who"], pc.unique(events["who"])).to_numpy()
-        as_of = asked["as_of"].cast(pa.int64()).to_numpy()
+        prospect = pc.index_in(snapshots["who"], pc.unique(events["who"])).to_numpy()
+        as_of = snapshots["as_of"].cast(pa.int64()).to_numpy()
         visible = visible_events(histories, prospect.astype(np.int64), as_of)
         values = build_features(visible, journey, features, {}, fitted=False)
         write_columns(folder / "microconv.parquet", [values], names)

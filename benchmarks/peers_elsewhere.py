@@ -1,7 +1,7 @@
 """featuretools and tsfresh count what `peers_dfs.py` counts, in an environment of theirs.
 
 ``PYTHON benchmarks/peers_elsewhere.py PEER FOLDER ROUNDS`` reads ``events.parquet``,
-``asked.parquet`` and ``size.json`` of the folder, makes the columns so many times, writes
+``snapshots.parquet`` and ``size.json`` of the folder, makes the columns so many times, writes
 them as ``PEER.parquet`` and prints the seconds of each time, and how many columns were
 made, as one JSON line. Imports are not counted.
 """
@@ -18,15 +18,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-Asked = tuple[pd.DataFrame, int]
+Result = tuple[pd.DataFrame, int]
 
 
-def with_featuretools(folder: Path, n_steps: int, window: int) -> Asked:
+def with_featuretools(folder: Path, n_steps: int, window: int) -> Result:
     """Let `dfs` look at the events before each cutoff: since ever, then in the window."""
     import featuretools as ft
 
     events = pd.read_parquet(folder / "events.parquet")
-    asked = pd.read_parquet(folder / "asked.parquet")
+    snapshots = pd.read_parquet(folder / "snapshots.parquet")
     events = events.assign(event=np.arange(len(events)), what=events["what"].astype("category"))
     entities = ft.EntitySet("log")
     entities.add_dataframe(
@@ -40,7 +40,7 @@ def with_featuretools(folder: Path, n_steps: int, window: int) -> Asked:
     entities.add_interesting_values(
         dataframe_name="events", values={"what": [*events["what"].cat.categories]}
     )
-    cutoffs = pd.DataFrame({"who": asked["who"], "time": asked["as_of"]})
+    cutoffs = pd.DataFrame({"who": snapshots["who"], "time": snapshots["as_of"]})
     days = (ft.primitives.TimeSinceLast(unit="days"), ft.primitives.TimeSinceFirst(unit="days"))
     common = {
         "entityset": entities,
@@ -72,14 +72,14 @@ def with_featuretools(folder: Path, n_steps: int, window: int) -> Asked:
     return shared, ever.shape[1] + recent.shape[1]
 
 
-def with_tsfresh(folder: Path, n_steps: int, window: int) -> Asked:
+def with_tsfresh(folder: Path, n_steps: int, window: int) -> Result:
     """Cut out the events before each cutoff, and extract from their ages, step by step."""
     from tsfresh import extract_features
     from tsfresh.feature_extraction import MinimalFCParameters
 
     events = pd.read_parquet(folder / "events.parquet")
-    asked = pd.read_parquet(folder / "asked.parquet")
-    joined = asked.assign(row=np.arange(len(asked))).merge(events, on="who")
+    snapshots = pd.read_parquet(folder / "snapshots.parquet")
+    joined = snapshots.assign(row=np.arange(len(snapshots))).merge(events, on="who")
     joined["age"] = (joined["as_of"] - joined["at"]).dt.total_seconds() / 86_400
     before = joined.loc[joined["age"] > 0, ["row", "at", "what", "age"]]
     ever, recent = (
@@ -92,7 +92,7 @@ def with_tsfresh(folder: Path, n_steps: int, window: int) -> Asked:
             default_fc_parameters=MinimalFCParameters(),
             n_jobs=0,
             disable_progressbar=True,
-        ).reindex(range(len(asked)))
+        ).reindex(range(len(snapshots)))
         for series in (before, before[before["age"] <= window])
     )
     found = {}
@@ -104,7 +104,7 @@ def with_tsfresh(folder: Path, n_steps: int, window: int) -> Asked:
     return pd.DataFrame(found, index=ever.index), ever.shape[1] + recent.shape[1]
 
 
-PEERS: dict[str, Callable[[Path, int, int], Asked]] = {
+PEERS: dict[str, Callable[[Path, int, int], Result]] = {
     "featuretools": with_featuretools,
     "tsfresh": with_tsfresh,
 }

@@ -4,7 +4,7 @@ Built from the events with pandas alone, sharing no features with the package.
 The encoding counts each activity and each resource (those of fewer than ten
 events together) and gives mean, max, min, sum and std of each number of the
 published logs: hour, weekday, month, minutes since midnight, since the last
-event and since the case began, position, open cases; and the amount asked for.
+event and since the case began, position, open cases; and the amount test_rows for.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Our features of prefixes: the package's own families, asked through `prefixes`."""
+"""Our features of prefixes: the package's own families, computed through `visible_prefixes`."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _instants(times: pd.Series) -> pa.Array:
 
 
 def ask(histories: Histories, rows: Rows) -> VisibleEvents:
-    """Let each row see its prefix, asked one microsecond after its last event."""
+    """Let each row see its prefix, as of one microsecond after its last event."""
     return visible_prefixes(histories, rows.case, rows.end, histories.time[rows.end - 1] + 1)
 
 

@@ -2,7 +2,7 @@
 
 An inner fold repeats the protocol inside the first 80 % of the cases: learn from the
 first 40 % of them (or 65 %), ask about the next 25 %; events once the case that is
-asked about first has begun teach nothing, and nothing that happened once the test
+predicted first has begun teach nothing, and nothing that happened once the test
 part had begun is seen at all.
 """
 
@@ -14,9 +14,9 @@ from itertools import product
 from typing import TypeVar
 
 import numpy as np
-from blended import SEED, Voices
 from prefix_controls import Control, predict
 from prefix_protocol import Cases, Rows, outer_split, split_rows, weighted_auc
+from two_models import SEED, BaseLogits
 
 from microconv.features.family import Columns
 from microconv.model.calibration import Calibration, fit_calibration
@@ -138,7 +138,7 @@ def thin(rows: Rows) -> Rows:
 
 
 def choose_ours(cases: Cases, matrix: Matrix) -> Choice:
-    """Try every pair of voices at every weight.
+    """Try every pair of logit_pairs at every weight.
 
     Families, trees (which tell the two other outcomes apart or not), regression and whether
     a case weighs 1 are tried together. Of the package's own ways the blend of the highest
@@ -146,19 +146,21 @@ def choose_ours(cases: Cases, matrix: Matrix) -> Choice:
     standard deviation of their difference.
     """
     folds = inner_folds(cases)
-    said: dict[Choice, list[np.ndarray]] = {}
+    logits: dict[Choice, list[np.ndarray]] = {}
     for choice, mixed in every_blend(folds, matrix):
-        if choice.inner_auc > max((c.inner_auc for c in said if c.own == choice.own), default=0.0):
-            said = {c: s for c, s in said.items() if c.own != choice.own}
-            said[choice] = mixed
-    return surely_best(said, [ask for _, ask in folds])
+        if choice.inner_auc > max(
+            (c.inner_auc for c in logits if c.own == choice.own), default=0.0
+        ):
+            logits = {c: s for c, s in logits.items() if c.own != choice.own}
+            logits[choice] = mixed
+    return surely_best(logits, [ask for _, ask in folds])
 
 
 def every_blend(
     folds: Sequence[tuple[Rows, Rows]], matrix: Matrix
 ) -> Iterator[tuple[Choice, list[np.ndarray]]]:
     """Fit every blend there is to choose from; yield each with what it says of the folds."""
-    asked = [ask for _, ask in folds]
+    test_rows = [ask for _, ask in folds]
     for name, weighted in product(FAMILIES, (True, False)):
         parts = [
             (matrix.of(learn, name), learn, learn.weights() if weighted else np.ones(len(learn)),
@@ -169,22 +171,23 @@ def every_blend(
         for settings, competing in GROWN:
             grown = [_trees(*part, settings, competing=competing) for part in parts]
             for linear, weight in product(LINEAR, WEIGHTS):
-                voices = zip(grown, lines[linear], strict=True)
-                mixed = [Voices(*pair).mixed(weight) for pair in voices]
-                auc = _mean(asked, mixed)
+                logit_pairs = zip(grown, lines[linear], strict=True)
+                mixed = [BaseLogits(*pair).mixed(weight) for pair in logit_pairs]
+                auc = _mean(test_rows, mixed)
                 yield Choice(name, settings, competing, linear, weight, weighted, auc), mixed
 
 
-def surely_best(said: dict[Choice, list[np.ndarray]], asked: Sequence[Rows]) -> Choice:
+def surely_best(logits: dict[Choice, list[np.ndarray]], test_rows: Sequence[Rows]) -> Choice:
     """Take the package's own way unless the other's gain is above its standard deviation.
 
     The deviation is that of the paired difference when cases are drawn anew.
     """
-    own, other = sorted(said, key=lambda choice: not choice.own)
+    own, other = sorted(logits, key=lambda choice: not choice.own)
     rng = np.random.default_rng(SEED)
-    drawn = [[_draw(rows, rng) for rows in asked] for _ in range(RESAMPLES)]
+    drawn = [[_draw(rows, rng) for rows in test_rows] for _ in range(RESAMPLES)]
     gains = [
-        _mean(asked, said[other], counts) - _mean(asked, said[own], counts) for counts in drawn
+        _mean(test_rows, logits[other], counts) - _mean(test_rows, logits[own], counts)
+        for counts in drawn
     ]
     gain, error = other.inner_auc - own.inner_auc, float(np.std(gains))
     print(f"own {own}\nother {other}\ngain {gain:.4f}, its deviation {error:.4f}", flush=True)
@@ -231,14 +234,14 @@ def choose_control(
 
 
 def calibrate(cases: Cases, logits: Callable[[Rows, Rows], np.ndarray]) -> Calibration:
-    """Fit a line on the logits that a model gives all prefixes asked about on the inner folds.
+    """Fit a line on the logits that a model gives all prefixes predicted on the inner folds.
 
     Learning weighs the prefixes so that every case counts alike; the Brier score counts
     them as they are, so the level moves too.
     """
     folds = inner_folds(cases)
-    said = np.concatenate([logits(learn, ask) for learn, ask in folds])
-    return fit_calibration("sigmoid", said, np.concatenate([ask.labels for _, ask in folds]))
+    values = np.concatenate([logits(learn, ask) for learn, ask in folds])
+    return fit_calibration("sigmoid", values, np.concatenate([ask.labels for _, ask in folds]))
 
 
 def best(candidates: Sequence[T], score: Callable[[T], float]) -> tuple[T, float]:
@@ -249,11 +252,11 @@ def best(candidates: Sequence[T], score: Callable[[T], float]) -> tuple[T, float
 
 
 def _mean(
-    asked: Sequence[Rows],
+    test_rows: Sequence[Rows],
     scores: Sequence[np.ndarray],
     counts: Sequence[np.ndarray | None] | None = None,
 ) -> float:
     """Average the folds' weighted AUC by their rows; `counts` as in `weighted_auc`."""
-    counts = counts or [None] * len(asked)
-    figures = [weighted_auc(s, r, c) for s, r, c in zip(scores, asked, counts, strict=True)]
-    return float(np.average(figures, weights=[len(rows) for rows in asked]))
+    counts = counts or [None] * len(test_rows)
+    figures = [weighted_auc(s, r, c) for s, r, c in zip(scores, test_rows, counts, strict=True)]
+    return float(np.average(figures, weights=[len(rows) for rows in test_rows]))

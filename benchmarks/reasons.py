@@ -47,17 +47,17 @@ def main() -> None:
     parser.add_argument("--models", type=int, default=6)
     parser.add_argument("--listed", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
-    settings = read_settings(asked.params)
+    given = parser.parse_args()
+    settings = read_settings(given.params)
     with tempfile.TemporaryDirectory() as folder:
-        training_set = world(settings, Path(folder), asked.prospects)
-    print(f"{len(training_set):,} rows about {asked.prospects:,} prospects, "
+        training_set = world(settings, Path(folder), given.prospects)
+    print(f"{len(training_set):,} rows about {given.prospects:,} prospects, "
           f"{training_set.snapshots['converted'].sum()} conversions")  # fmt: skip
-    random = np.random.default_rng(asked.seed)
+    random = np.random.default_rng(given.seed)
     models = [
-        ProspectModel.fit(resample(training_set, random), settings) for _ in range(asked.models)
+        ProspectModel.fit(resample(training_set, random), settings) for _ in range(given.models)
     ]
-    latest = listed(training_set, ProspectModel.fit(training_set, settings), asked.listed)
+    latest = listed(training_set, ProspectModel.fit(training_set, settings), given.listed)
     told = [explained(model, training_set, latest) for model in models]
     for kind in told[0]:
         shared = [overlap(a[kind], b[kind]) for a, b in combinations(told, 2)]

@@ -8,8 +8,8 @@ A matrix is made from a hidden truth and learnt from the product's way: a trial 
 slice, the final fits, the level. The final fits alone, and LightGBM alone with the product's own
 settings on every row, are the comparison. Each runs in a process of its own, so that each one's
 peak of memory is its own; the peak of `matrix` is that of making it. On a machine with other
-work to do the seconds of the processor say more than those of the clock. What was learnt is asked
-about fresh rows: `above the truth` is the mean Kullback-Leibler divergence from their true
+work to do the seconds of the processor say more than those of the clock. Models are evaluated
+on fresh rows: `above the truth` is the mean Kullback-Leibler divergence from their true
 probabilities, in thousandths of a nat, `mean` the mean probability over the true one.
 """
 
@@ -52,12 +52,12 @@ def main() -> None:
     parser.add_argument("--rounds", nargs="+", choices=ROUNDS, default=list(ROUNDS))
     parser.add_argument("--json", type=Path, help="write the figures here too")
     parser.add_argument("--alone", choices=ROUNDS, help="one round, in this very process")
-    asked = parser.parse_args()
-    if asked.alone:
-        print(json.dumps(measure(asked.alone, asked)))
+    given = parser.parse_args()
+    if given.alone:
+        print(json.dumps(measure(given.alone, given)))
         return
     figures = {}
-    for name in asked.rounds:
+    for name in given.rounds:
         command = [sys.executable, __file__, *sys.argv[1:], "--alone", name]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         figures[name] = told = json.loads(done.stdout.splitlines()[-1])
@@ -69,15 +69,15 @@ def main() -> None:
                 figures[name][what] / figures[other][what] for what in ("seconds", "cpu_seconds")
             )
             print(f"{name} / {other}: {wall:.2f}, of processor time {work:.2f}")
-    if asked.json:
-        asked.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    if given.json:
+        given.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
-def measure(name: str, asked: argparse.Namespace) -> dict[str, float | str]:
+def measure(name: str, given: argparse.Namespace) -> dict[str, float | str]:
     """Do one round: seconds without those of making the matrix, peak with it."""
-    world = make(asked.rows, asked.columns, rate=RATE, seed=1)
-    model = ModelSettings.model_validate({"seed": 1, **asked.model})
-    config = TrainingConfig(model, timedelta(days=HORIZON_DAYS), threads=asked.threads)
+    world = make(given.rows, given.columns, rate=RATE, seed=1)
+    model = ModelSettings.model_validate({"seed": 1, **given.model})
+    config = TrainingConfig(model, timedelta(days=HORIZON_DAYS), threads=given.threads)
     import lightgbm  # noqa: F401  (seconds of import are nobody's)
     import sklearn.linear_model  # noqa: F401
 
@@ -85,7 +85,7 @@ def measure(name: str, asked: argparse.Namespace) -> dict[str, float | str]:
     answer = ROUNDS[name](world, config)
     seconds, work = time.perf_counter() - begun, time.process_time() - worked
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KILOBYTES
-    return {"seconds": seconds, "cpu_seconds": work, "peak_gb": peak, "said": answer(asked)}
+    return {"seconds": seconds, "cpu_seconds": work, "peak_gb": peak, "said": answer(given)}
 
 
 Answer = Callable[[argparse.Namespace], str]
@@ -95,7 +95,7 @@ Answer = Callable[[argparse.Namespace], str]
 def matrix(world: World, config: TrainingConfig) -> Answer:
     """Do nothing but have the matrix."""
     converted = world.training_set.snapshots["converted"]
-    return lambda asked: f"{converted.mean():.4f} convert, {int(converted.sum()):,} rows"
+    return lambda given: f"{converted.mean():.4f} convert, {int(converted.sum()):,} rows"
 
 
 def plainly(world: World, config: TrainingConfig) -> Answer:
@@ -115,22 +115,22 @@ def plainly(world: World, config: TrainingConfig) -> Answer:
     )
     grown = lightgbm.train(parameters, data, num_boost_round=settings.num_iterations)
 
-    def answer(asked: argparse.Namespace) -> str:
-        fresh = _fresh(asked)
+    def answer(given: argparse.Namespace) -> str:
+        fresh = _fresh(given)
         return held_against(fresh, grown.predict(fresh.training_set.values.T))
 
     return answer
 
 
 def final_fits(world: World, config: TrainingConfig) -> Answer:
-    """Fit the three voices on every row, once."""
+    """Fit the three base models on every row, once."""
     training_set, snapshots = world.training_set, world.training_set.snapshots
     train = training_set.labelled
     columns = training_set.fit_columns(train, snapshots["converted"].to_numpy(bool))
     blend = fit_base_models(snapshots, columns, train, config, None)
 
-    def answer(asked: argparse.Namespace) -> str:
-        fresh = _fresh(asked)
+    def answer(given: argparse.Namespace) -> str:
+        fresh = _fresh(given)
         said = blend.base_logits(_columns(fresh).values, threads=config.threads)
         parts = [f"{v}: {held_against(fresh, sigmoid(said[v]))}" for v in BASE_MODELS]
         return "; ".join(parts)
@@ -142,16 +142,16 @@ def everything(world: World, config: TrainingConfig) -> Answer:
     """Learn as the product does."""
     fitted = fit_ensemble(world.training_set, world.training_set.labelled, config)
 
-    def answer(asked: argparse.Namespace) -> str:
-        fresh = _fresh(asked)
+    def answer(given: argparse.Namespace) -> str:
+        fresh = _fresh(given)
         p = fitted.ensemble.predict(_columns(fresh).values, threads=config.threads)
         return f"{held_against(fresh, p)}; {fitted.choice}"
 
     return answer
 
 
-def _fresh(asked: argparse.Namespace) -> World:
-    return make(FRESH, asked.columns, rate=RATE, seed=2)
+def _fresh(given: argparse.Namespace) -> World:
+    return make(FRESH, given.columns, rate=RATE, seed=2)
 
 
 def _columns(fresh: World) -> FittedColumns:

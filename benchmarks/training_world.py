@@ -2,7 +2,7 @@
 
 Counts with many zeros, and times since something that are missing where it never was: the
 two kinds that a log gives. Ten of the columns tell, some with a step or a turn that no
-line follows; the rest is noise. Everybody is asked on ten Mondays, four weeks apart.
+line follows; the rest is noise. Everybody has a snapshot on ten Mondays, four weeks apart.
 """
 
 from __future__ import annotations

@@ -52,11 +52,11 @@ def test_train_events_after_the_test_began_are_not_seen():
 
 
 def test_inner_folds_see_nothing_of_the_test_period():
-    """The second case is asked about only up to minute 30, when the test part begins."""
+    """The second case is test_rows about only up to minute 30, when the test part begins."""
     cases = cases_of([(0, "a"), (5, "b")], [(4, "a"), (30, "b")], [(30, "a")])
-    train, asked = split_rows(cases, range(1), range(1, 2), before=2)
+    train, test_rows = split_rows(cases, range(1), range(1, 2), before=2)
     assert train.length.tolist() == [1]
-    assert asked.length.tolist() == [1]
+    assert test_rows.length.tolist() == [1]
 
 
 def test_a_case_weighs_one_however_long():

@@ -8,8 +8,8 @@ from prefix_protocol import Rows
 from prefix_search import BOOSTED, LIKE_CONTROLS, LINEAR, Choice, surely_best
 
 
-def asked(cases: int, seed: int) -> Rows:
-    """Ask once about each case; half of them end as asked."""
+def rows_of(cases: int, seed: int) -> Rows:
+    """Make one row for each case; half of them end positively."""
     case = np.arange(cases)
     labels = np.random.default_rng(seed).random(cases) < 0.5
     return Rows(case, np.ones(cases, int), case + 1, labels, np.zeros(cases, bool))
@@ -35,7 +35,7 @@ def test_what_is_offered_to_the_controls_is_not_the_packages_own_way():
 @pytest.mark.parametrize(("noise", "taken"), [(1.0, False), (0.4, True)])
 def test_the_other_way_is_taken_only_where_it_gains_more_than_a_deviation(noise, taken):
     """As noisy as the own way, and a hair luckier: left; much less noisy: taken."""
-    folds = [asked(300, 1), asked(300, 2)]
+    folds = [rows_of(300, 1), rows_of(300, 2)]
     own, other = (
         choice(BOOSTED[0], weighted=weighted, auc=auc)
         for weighted, auc in ((True, 0.760), (False, 0.761 if not taken else 0.9))

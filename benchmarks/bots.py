@@ -1,7 +1,7 @@
 """Human or machine, held against the demo world's truth: precision, recall, and what it costs.
 
-    python benchmarks/robots.py             # accuracy at 10, 30 and 60 % machine clicks
-    python benchmarks/robots.py --cost --prospects 34000   # seconds added to ingest
+    python benchmarks/bots.py             # accuracy at 10, 30 and 60 % machine clicks
+    python benchmarks/bots.py --cost --prospects 34000   # seconds added to ingest
 
 A machine is an event with `human_probability` below one half. The shares of machine traffic
 are those of clicks: a scanner clicks all links of every mail, so that few scanners make
@@ -66,7 +66,7 @@ def world(*, prospects: int, scanners: float, seed: int = 5) -> SimulateSettings
 
 def accuracy(folder: Path) -> dict[str, Accuracy]:
     """Compare the log in `folder` with the truth in it, for clicks and for opens."""
-    robots = pq.read_table(folder / "truth" / "bots.parquet").to_pandas()
+    bots = pq.read_table(folder / "truth" / "bots.parquet").to_pandas()
     files = sorted((folder / "log" / "events").glob("*.parquet"))
     log = [
         pq.read_table(file, columns=["event_id", "human_probability"]).to_pandas() for file in files
@@ -74,12 +74,12 @@ def accuracy(folder: Path) -> dict[str, Accuracy]:
     human_probability = {
         i: h for part in log for i, h in zip(part.event_id, part.human_probability, strict=True)
     }
-    robots = robots[[i in human_probability for i in robots.event_id]]
-    called = np.array([human_probability[i] for i in robots.event_id]) < HUMAN_THRESHOLD
-    machine = robots.machine.to_numpy()
+    bots = bots[[i in human_probability for i in bots.event_id]]
+    called = np.array([human_probability[i] for i in bots.event_id]) < HUMAN_THRESHOLD
+    machine = bots.machine.to_numpy()
     out = {}
     for event in ("click", "open"):
-        kind = (robots.event == event).to_numpy()
+        kind = (bots.event == event).to_numpy()
         both = (called & machine & kind).sum()
         out[event] = Accuracy(
             machine[kind].mean(), both / (called & kind).sum(), both / (machine & kind).sum()
@@ -96,20 +96,20 @@ def ingest_world(folder: Path, settings: IngestSettings) -> float:
 
 
 def main() -> None:
-    """Print the table asked for."""
+    """Print the table given for."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--prospects", type=int, default=4000)
-    parser.add_argument("--cost", action="store_true", help="time ingest with and without robots")
-    asked = parser.parse_args()
+    parser.add_argument("--cost", action="store_true", help="time ingest with and without bots")
+    given = parser.parse_args()
     settings = demo_ingest(Path(__file__).resolve().parents[1])
-    if asked.cost:
-        _print_cost(settings, asked.prospects)
+    if given.cost:
+        _print_cost(settings, given.prospects)
         return
     print(f"{'':8}{'machines':>9}{'precision':>11}{'recall':>8}")
     for scanners in SCANNERS.values():
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            made = world(prospects=asked.prospects, scanners=scanners)
+            made = world(prospects=given.prospects, scanners=scanners)
             simulate(made, out=folder / "raw", truth=folder / "truth")
             ingest_world(folder, settings)
             for event, a in accuracy(folder).items():
@@ -131,7 +131,7 @@ def _print_cost(settings: IngestSettings, prospects: int) -> None:
         files = (folder / "log" / "events").glob("*.parquet")
         events = sum(pq.read_metadata(file).num_rows for file in files)
     best = {name: min(seconds) for name, seconds in times.items()}
-    print(f"{events:,} events: {best['without']:.1f} s without robots, {best['with']:.1f} s with "
+    print(f"{events:,} events: {best['without']:.1f} s without bots, {best['with']:.1f} s with "
           f"({best['with'] / best['without'] - 1:+.0%}); best of 3")  # fmt: skip
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from robots import SCANNERS, accuracy, demo_ingest, ingest_world, world
-from robots_habits import share_called_machine
+from bot_patterns import share_called_machine
+from bots import SCANNERS, accuracy, demo_ingest, ingest_world, world
 
 from microconv.demo import simulate
 

@@ -15,7 +15,7 @@ SEED = 7
 
 
 @dataclass(frozen=True)
-class Voices:
+class BaseLogits:
     """The two models' logits on some rows."""
 
     trees: np.ndarray
@@ -27,7 +27,7 @@ class Voices:
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainingRows:
     """Rows to learn from.
 
     Attributes
@@ -44,10 +44,15 @@ class Lessons:
     exits: np.ndarray | None = None
 
 
-def listen(
-    lessons: Lessons, asked: Columns, boosted: TreeSettings, linear: RegressionSettings
-) -> Voices:
-    """Fit both models and score the rows `asked`, on one thread."""
-    learnt = (lessons.values, lessons.labels, lessons.weights)
-    trees = fit_trees(*learnt, boosted, exits=lessons.exits, seed=SEED, threads=1)
-    return Voices(trees.logit(asked, threads=1), fit_regression(*learnt, linear).logit(asked))
+def fit_both(
+    training_rows: TrainingRows,
+    test_rows: Columns,
+    boosted: TreeSettings,
+    linear: RegressionSettings,
+) -> BaseLogits:
+    """Fit both models and score the rows `test_rows`, on one thread."""
+    learnt = (training_rows.values, training_rows.labels, training_rows.weights)
+    trees = fit_trees(*learnt, boosted, exits=training_rows.exits, seed=SEED, threads=1)
+    return BaseLogits(
+        trees.logit(test_rows, threads=1), fit_regression(*learnt, linear).logit(test_rows)
+    )

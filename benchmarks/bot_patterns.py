@@ -1,9 +1,9 @@
 """Human or machine, habit by habit: who is taken for a machine, and which machines are missed.
 
-    python benchmarks/robots_habits.py
+    python benchmarks/bot_patterns.py
 
 Every habit is that of 200 recipients of one mail with three links, each at a domain of its own.
-What cannot be told apart is in the table, too: it is no test that everything is found.
+What cannot be distinguished is in the table, too: it is no test that everything is found.
 """
 
 from __future__ import annotations
