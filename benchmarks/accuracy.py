@@ -2,10 +2,10 @@
 
 ``python benchmarks/accuracy.py --out FILE`` chooses every setting on inner folds of
 the training cases and writes what it chose. ``--open-test`` then fits on all training
-cases and judges on the test cases; each such run belongs into `docs/benchmarks.md`.
-With choices already in FILE, it takes those. ``--task`` names the tasks to run. ``--ceiling TASK``
-tells what choosing by the test cases themselves would give: no model's figure, but a bound on what
-better choosing among these settings could.
+cases and evaluates on the test cases; record each such run in `docs/benchmarks.md`.
+Settings already in FILE are reused. ``--task`` selects the tasks. ``--ceiling TASK`` evaluates
+every candidate on the test cases: an upper bound for any choice among these settings, not a
+model's figure.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from prefix_search import (
     calibrate,
     choose_control,
     choose_ours,
-    every_blend,
+    every_ensemble,
 )
 from scipy.special import logit
 from two_models import TrainingRows, fit_both
@@ -57,12 +57,12 @@ Logits = Callable[[Rows, Rows], np.ndarray]
 
 
 def main() -> None:
-    """Search, and open the test if told to."""
+    """Search settings, and evaluate on the test cases if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--out", type=Path)
     what.add_argument("--ceiling", choices=PREFIX_TASKS, metavar="TASK",
-                      help="the best that any settings reach on the test cases")  # fmt: skip
+                      help="the best result of any settings on the test cases")  # fmt: skip
     parser.add_argument("--open-test", action="store_true")
     parser.add_argument("--task", nargs="+", choices=[*PREFIX_TASKS, *TABLES], default=None)
     arguments = parser.parse_args()
@@ -98,7 +98,7 @@ def run_table(task: str, folder: Path) -> dict[str, Any]:
 def run_prefixes(
     task: str, folder: Path, known: dict[str, Any], *, open_test: bool
 ) -> dict[str, Any]:
-    """Choose settings where none are known yet; judge them on the test cases if told to."""
+    """Choose settings where none are known yet; evaluate on the test cases if requested."""
     target, cut = PREFIX_TASKS[task]
     cases = read_cases(folder, target, cut=cut)
     encoded, matrix = encode(cases), our_matrix(cases)
@@ -112,29 +112,29 @@ def run_prefixes(
     logits: dict[str, Logits] = {"ours": partial(ours, matrix, choice_of(found["ours"]))} | {
         name: partial(by_control, encoded, control_of(found[name])) for name in CONTROLS
     }
-    for name, say in logits.items():
+    for name, predict_logits in logits.items():
         if "line" not in found[name]:
-            found[name]["line"] = asdict(calibrate(cases, say))
+            found[name]["line"] = asdict(calibrate(cases, predict_logits))
     if open_test:
         split = split_rows(cases, *outer_split(cases))
-        said = {name: say(*split) for name, say in logits.items()}
+        test_logits = {name: predict_logits(*split) for name, predict_logits in logits.items()}
         lines = {name: Calibration(**found[name]["line"]) for name in logits}
-        found["test"] = judge(task, cases, said, lines)
+        found["test"] = evaluate(task, cases, test_logits, lines)
     return found
 
 
 def ceiling(task: str, folder: Path) -> str:
-    """Say how many of all blends reach the goal on the test cases, and the best of them."""
+    """Describe how many candidates reach the goal on the test cases, and the best of them."""
     target, cut = PREFIX_TASKS[task]
     cases = read_cases(folder, target, cut=cut)
     split = split_rows(cases, *outer_split(cases))
-    blends = [choice for choice, _ in every_blend([split], our_matrix(cases))]
-    aucs = np.array([choice.inner_auc for choice in blends])
+    ensembles = [choice for choice, _ in every_ensemble([split], our_matrix(cases))]
+    aucs = np.array([choice.inner_auc for choice in ensembles])
     low, middle, high = np.quantile(aucs, [0.05, 0.5, 0.95])
     return (
-        f"{(aucs >= GOALS[task]).sum()} of {len(aucs)} blends reach {GOALS[task]} on the test "
-        f"cases; median {middle:.4f}, nine of ten from {low:.4f} to {high:.4f}, the best "
-        f"{aucs.max():.4f}: {blends[int(aucs.argmax())]}"
+        f"{(aucs >= GOALS[task]).sum()} of {len(aucs)} ensembles reach {GOALS[task]} on the test "
+        f"cases; median {middle:.4f}, 90 % from {low:.4f} to {high:.4f}, the best "
+        f"{aucs.max():.4f}: {ensembles[int(aucs.argmax())]}"
     )
 
 
@@ -149,32 +149,32 @@ def our_matrix(cases: Cases) -> Matrix:
     return Matrix(*fill_families(histories, rows, journey))
 
 
-def ours(matrix: Matrix, choice: Choice, learn: Rows, ask: Rows) -> np.ndarray:
-    """Fit our blend on some prefixes and return the logits of others."""
-    exits = learn.exits if choice.competing else None
-    weights = learn.weights() if choice.weighted else np.ones(len(learn))
-    training_rows = TrainingRows(matrix.of(learn, choice.families), learn.labels, weights, exits)
-    test_columns = matrix.of(ask, choice.families)
+def ours(matrix: Matrix, choice: Choice, train: Rows, test: Rows) -> np.ndarray:
+    """Fit our ensemble on some prefixes and return the logits of others."""
+    exits = train.exits if choice.competing else None
+    weights = train.weights() if choice.weighted else np.ones(len(train))
+    training_rows = TrainingRows(matrix.of(train, choice.families), train.labels, weights, exits)
+    test_columns = matrix.of(test, choice.families)
     mixed: np.ndarray = fit_both(training_rows, test_columns, choice.boosted, choice.linear).mixed(
         choice.weight
     )
     return mixed
 
 
-def by_control(encoded: np.ndarray, control: Control, learn: Rows, ask: Rows) -> np.ndarray:
+def by_control(encoded: np.ndarray, control: Control, train: Rows, test: Rows) -> np.ndarray:
     """Fit a control on some prefixes and return the logits of others."""
     sure = np.finfo(np.float32).eps  # a forest may be certain
-    logits: np.ndarray = logit(np.clip(predict(control, encoded, learn, ask), sure, 1 - sure))
+    logits: np.ndarray = logit(np.clip(predict(control, encoded, train, test), sure, 1 - sure))
     return logits
 
 
-def judge(
-    task: str, cases: Cases, said: dict[str, np.ndarray], lines: dict[str, Calibration]
+def evaluate(
+    task: str, cases: Cases, test_logits: dict[str, np.ndarray], lines: dict[str, Calibration]
 ) -> dict[str, Any]:
-    """Compare with each control on the test prefixes, cases drawn in pairs.
+    """Compare with each control on the test prefixes by paired bootstrap over cases.
 
-    The Brier scores are of the probabilities as they are, and of those on the line that
-    the inner folds gave; a line moves no AUC.
+    Brier scores are those of the raw probabilities, and of those calibrated by the line fitted
+    on the inner folds; a line changes no AUC.
     """
     rows = split_rows(cases, *outer_split(cases))[1]
     tested = np.unique(rows.case)
@@ -183,21 +183,21 @@ def judge(
              for _ in range(RESAMPLES)]  # fmt: skip
     samples = {
         name: np.array([weighted_auc(p, rows, drawn) for drawn in [None, *draws]])
-        for name, p in said.items()
+        for name, p in test_logits.items()
     }
     found: dict[str, Any] = {
         name: {
             "weighted_auc": interval(sample),
-            "brier": brier(sigmoid(said[name]), rows),
-            "brier_on_line": brier(sigmoid(lines[name](said[name])), rows),
+            "brier": brier(sigmoid(test_logits[name]), rows),
+            "brier_on_line": brier(sigmoid(lines[name](test_logits[name])), rows),
         }
         for name, sample in samples.items()
     }
     for name in CONTROLS:
         found[f"ours - {name}"] = interval(samples["ours"] - samples[name])
         found[f"brier_on_line, ours - {name}"] = interval(
-            mean_errors(said["ours"], lines["ours"], rows, draws)
-            - mean_errors(said[name], lines[name], rows, draws)
+            mean_errors(test_logits["ours"], lines["ours"], rows, draws)
+            - mean_errors(test_logits[name], lines[name], rows, draws)
         )
     found["goal"], found["short_of_goal"] = GOALS[task], GOALS[task] - samples["ours"][0]
     return {"rows": len(rows), "cases": len(tested), **found}
@@ -206,7 +206,7 @@ def judge(
 def mean_errors(
     logits: np.ndarray, line: Calibration, rows: Rows, draws: list[np.ndarray]
 ) -> np.ndarray:
-    """Return the Brier score on the line, of all cases and then of each draw of them."""
+    """Return the Brier score of calibrated logits, for all cases and then for each resample."""
     errors = (sigmoid(line(logits)) - rows.labels) ** 2
     n_cases = len(draws[0])
     total, count = np.bincount(rows.case, errors, n_cases), np.bincount(rows.case, None, n_cases)
@@ -227,7 +227,7 @@ def interval(sample: np.ndarray) -> dict[str, float]:
 
 
 def asdict_of(choice: Choice) -> dict[str, Any]:
-    """Write a choice as JSON can hold it."""
+    """Return a choice as a JSON-compatible dictionary."""
     return {
         "families": choice.families,
         "boosted": choice.boosted.model_dump(),

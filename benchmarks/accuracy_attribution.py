@@ -1,9 +1,9 @@
 """Attribution: impressions by channel in July 2018, and who converts after them.
 
-Two questions. How often is an interaction of each channel a conversion? And can
-the path so far tell who will convert in the next seven days: tested on two dates in
-the first half of the month, tested on two in the second, whose training windows
-had closed. A customer may convert several times, so having converted excludes nobody.
+It computes two results: how often an interaction of each channel is a conversion, and whether
+the path so far predicts who converts in the next seven days. The model is trained on two dates
+in the first half of the month and tested on two in the second, after the training windows have
+closed. A customer may convert several times, so earlier conversions exclude nobody.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def predict_conversions(folder: Path, *, resamples: int) -> dict[str, Any]:
     """Return AUC, average precision, log loss and Brier out of time, with intervals by customer."""
     histories, journey = load_customers(folder)
     (train, labels), (test, happened) = (
-        _questions(histories, journey, dates) for dates in (TRAIN, TEST)
+        _label_snapshots(histories, journey, dates) for dates in (TRAIN, TEST)
     )
     columns = [
         build_features(visible_events(histories, *rows), journey, SETTINGS, {}, fitted=False)
@@ -121,7 +121,7 @@ def load_customers(folder: Path) -> tuple[Histories, JourneyMap]:
     return load_histories(events, journey), journey
 
 
-def _questions(
+def _label_snapshots(
     histories: Histories, journey: JourneyMap, dates: tuple[datetime, ...]
 ) -> tuple[tuple[Int64, Int64], np.ndarray]:
     """Ask about every customer seen before the date, and label the rows."""

@@ -55,7 +55,7 @@ SETTINGS = FeatureSettings(families=("attributes",))
 
 
 def read_leads(folder: Path) -> tuple[VisibleEvents, np.ndarray]:
-    """Ask about every lead, with its attributes and not one event."""
+    """Build one snapshot per lead, with its attributes and no events."""
     leads = pd.read_parquet(folder / "leads.parquet")
     n = len(leads)
     nothing = np.empty(0, np.int64)

@@ -1,9 +1,9 @@
-"""Human or machine, habit by habit: who is taken for a machine, and which machines are missed.
+"""Bot detection by click pattern: share of clicks classified as bots.
 
     python benchmarks/bot_patterns.py
 
-Every habit is that of 200 recipients of one mail with three links, each at a domain of its own.
-What cannot be distinguished is in the table, too: it is no test that everything is found.
+Each pattern is that of 200 recipients of one mail with three links, each at its own domain.
+The table includes patterns that cannot be distinguished: not every bot can be found.
 """
 
 from __future__ import annotations
@@ -26,27 +26,31 @@ BROWSER = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Gecko/20100101 Firefox/115.
 HOUR = 3600
 RECIPIENTS = 200
 FIRST = 1_704_067_200
-"""The first of January 2024, when the mail is delivered to the first of them."""
+"""The first of January 2024, when the mail is delivered to the first recipient."""
 
 
 @dataclass(frozen=True)
-class Habit:
-    """How somebody or something clicks.
+class Pattern:
+    """A click pattern of people or bots.
 
     Attributes
     ----------
+    label : str
     machine : bool
+        Whether a bot makes these clicks.
     wait : (float, float)
         Seconds from delivery to the first click, drawn uniformly.
     links : int
-        Of the three.
+        How many of the three links are clicked.
     pace : (float, float)
-        Seconds from click to click.
+        Seconds between clicks.
     team : int
-        So many recipients share an address and a delivery.
+        Recipients who share a network address and a delivery time.
+    agent : str
+        User agent.
     """
 
-    says: str
+    label: str
     machine: bool
     wait: tuple[float, float]
     links: int = 1
@@ -55,46 +59,46 @@ class Habit:
     agent: str = BROWSER
 
 
-HABITS = (
-    Habit("one link, hours later", False, (HOUR, 20 * HOUR)),
-    Habit("one link, 2 to 10 minutes later", False, (120, 600)),
-    Habit("one link, within 20 s", False, (5, 20)),
-    Habit("all links within 2 minutes, hours later", False, (HOUR, 20 * HOUR), 3, (20, 50)),
-    Habit("all links within 2 minutes of delivery", False, (10, 20), 3, (20, 50)),
-    Habit("five colleagues at one address, hours later", False, (HOUR, HOUR + 40), team=5),
-    Habit("all links, within 20 s", True, (1, 8), 3),
-    Habit("all links, after 5 minutes", True, (300, 320), 3),
-    Habit("all links at once, after 3 hours", True, (3 * HOUR, 3 * HOUR + 9), 3, (0, 0.4)),
-    Habit("all links within 12 s, after 3 hours", True, (3 * HOUR, 3 * HOUR + 9), 3),
-    Habit("one link, within 20 s", True, (1, 20)),
-    Habit("one link, after 5 minutes", True, (300, 320)),
-    Habit("one link for ten at one address, 5 minutes", True, (300, 320), team=10),
-    Habit("says it is a scanner, after 3 hours", True, (3 * HOUR, 3 * HOUR + 9),
+PATTERNS = (
+    Pattern("one link, hours later", False, (HOUR, 20 * HOUR)),
+    Pattern("one link, 2 to 10 minutes later", False, (120, 600)),
+    Pattern("one link, within 20 s", False, (5, 20)),
+    Pattern("all links within 2 minutes, hours later", False, (HOUR, 20 * HOUR), 3, (20, 50)),
+    Pattern("all links within 2 minutes of delivery", False, (10, 20), 3, (20, 50)),
+    Pattern("five colleagues at one address, hours later", False, (HOUR, HOUR + 40), team=5),
+    Pattern("all links, within 20 s", True, (1, 8), 3),
+    Pattern("all links, after 5 minutes", True, (300, 320), 3),
+    Pattern("all links at once, after 3 hours", True, (3 * HOUR, 3 * HOUR + 9), 3, (0, 0.4)),
+    Pattern("all links within 12 s, after 3 hours", True, (3 * HOUR, 3 * HOUR + 9), 3),
+    Pattern("one link, within 20 s", True, (1, 20)),
+    Pattern("one link, after 5 minutes", True, (300, 320)),
+    Pattern("one link for ten at one address, 5 minutes", True, (300, 320), team=10),
+    Pattern("says it is a scanner, after 3 hours", True, (3 * HOUR, 3 * HOUR + 9),
           agent="Mozilla/5.0 (compatible; LinkScanner/2.1)"),
 )  # fmt: skip
 
 
-def rows_of(number: int, habit: Habit) -> Iterator[dict[str, Any]]:
-    """Write what a webhook would tell of a habit's recipients."""
+def rows_of(number: int, pattern: Pattern) -> Iterator[dict[str, Any]]:
+    """Yield the webhook rows of a pattern's recipients."""
     random = np.random.default_rng(number)
     for recipient in range(RECIPIENTS):
-        team = recipient // habit.team
+        team = recipient // pattern.team
         start = FIRST + team * 7_000
         common = {"email": f"p{recipient}@h{number}r{recipient}.example", "sg_message_id": "m"}
         ident = f"{number}.{recipient}"
         yield common | {"event": "delivered", "timestamp": start, "sg_event_id": f"d{ident}"}
-        at = start + random.uniform(*habit.wait)
-        for link in range(habit.links):
+        at = start + random.uniform(*pattern.wait)
+        for link in range(pattern.links):
             yield common | {
                 "event": "click", "timestamp": int(at), "sg_event_id": f"{ident}.{link}",
-                "url": f"https://example.com/{link}", "useragent": habit.agent,
+                "url": f"https://example.com/{link}", "useragent": pattern.agent,
                 "ip": f"10.{number}.{team // 250}.{team % 250}",
             }  # fmt: skip
-            at += random.uniform(*habit.pace)
+            at += random.uniform(*pattern.pace)
 
 
-def share_called_machine() -> dict[Habit, float]:
-    """Ingest every habit; say which share of its clicks is taken for a machine's."""
+def share_classified_as_bot() -> dict[Pattern, float]:
+    """Ingest every pattern; return the share of its clicks classified as bots."""
     settings = IngestSettings.model_validate(
         {
             "input_dir": ".",
@@ -105,7 +109,7 @@ def share_called_machine() -> dict[Habit, float]:
     )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = (row for n, habit in enumerate(HABITS) for row in rows_of(n, habit))
+        rows = (row for n, pattern in enumerate(PATTERNS) for row in rows_of(n, pattern))
         text = "\n".join(json.dumps(row) for row in rows)
         (folder / "mail.jsonl").write_text(text, encoding="utf-8")
         outputs = Outputs(folder / "log", folder / "quarantine.parquet", folder / "ingest.json")
@@ -114,15 +118,15 @@ def share_called_machine() -> dict[Habit, float]:
         log = pq.read_table(folder / "log" / "events", columns=columns).to_pandas()
     clicks = log[log.event_name == "click"]
     number = clicks.event_id.str.split(".").str[0].astype(int)
-    called = (clicks.human_probability < HUMAN_THRESHOLD).groupby(number).mean()
-    return {habit: float(called[n]) for n, habit in enumerate(HABITS)}
+    flagged = (clicks.human_probability < HUMAN_THRESHOLD).groupby(number).mean()
+    return {pattern: float(flagged[n]) for n, pattern in enumerate(PATTERNS)}
 
 
 def main() -> None:
     """Print the table."""
-    for habit, share in share_called_machine().items():
-        who = "machine" if habit.machine else "person"
-        print(f"{who:8} {habit.says:45} {share:5.0%} called machine")
+    for pattern, share in share_classified_as_bot().items():
+        who = "bot" if pattern.machine else "person"
+        print(f"{who:8} {pattern.label:45} {share:5.0%} classified as bot")
 
 
 if __name__ == "__main__":

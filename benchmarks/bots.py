@@ -1,11 +1,10 @@
-"""Human or machine, held against the demo world's truth: precision, recall, and what it costs.
+"""Bot detection against the demo world's truth: precision, recall, and time added to ingest.
 
-    python benchmarks/bots.py             # accuracy at 10, 30 and 60 % machine clicks
+    python benchmarks/bots.py             # accuracy at 10, 30 and 60 % bot clicks
     python benchmarks/bots.py --cost --prospects 34000   # seconds added to ingest
 
-A machine is an event with `human_probability` below one half. The shares of machine traffic
-are those of clicks: a scanner clicks all links of every mail, so that few scanners make
-many clicks.
+A bot event is one with `human_probability` below one half. The shares of bot traffic
+are shares of clicks: a scanner clicks all links of every mail, so a few scanners make many clicks.
 """
 
 from __future__ import annotations
@@ -27,19 +26,19 @@ from microconv.storage.schema import HUMAN_THRESHOLD
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 SCANNERS = {0.1: 0.0047, 0.3: 0.018, 0.6: 0.063}
-"""Share of machines among clicks → share of prospects behind a scanner that brings it about."""
+"""Share of bots among clicks → share of prospects behind a scanner that produces it."""
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How well machines are told from people.
+    """Precision and recall of bot detection.
 
     Attributes
     ----------
     share : float
-        Machines among the events, in truth.
+        True share of bots among the events.
     precision, recall : float
-        Of the events called machine, and of the machines'.
+        Of events classified as bots, and of true bot events.
     """
 
     share: float
@@ -53,7 +52,7 @@ def demo_ingest(root: Path) -> IngestSettings:
 
 
 def world(*, prospects: int, scanners: float, seed: int = 5) -> SimulateSettings:
-    """Say which world to make."""
+    """Return the settings of a demo world."""
     return SimulateSettings(
         world="planted",
         prospects=prospects,
@@ -75,14 +74,14 @@ def accuracy(folder: Path) -> dict[str, Accuracy]:
         i: h for part in log for i, h in zip(part.event_id, part.human_probability, strict=True)
     }
     bots = bots[[i in human_probability for i in bots.event_id]]
-    called = np.array([human_probability[i] for i in bots.event_id]) < HUMAN_THRESHOLD
+    flagged = np.array([human_probability[i] for i in bots.event_id]) < HUMAN_THRESHOLD
     machine = bots.machine.to_numpy()
     out = {}
     for event in ("click", "open"):
         kind = (bots.event == event).to_numpy()
-        both = (called & machine & kind).sum()
+        both = (flagged & machine & kind).sum()
         out[event] = Accuracy(
-            machine[kind].mean(), both / (called & kind).sum(), both / (machine & kind).sum()
+            machine[kind].mean(), both / (flagged & kind).sum(), both / (machine & kind).sum()
         )
     return out
 
@@ -96,20 +95,20 @@ def ingest_world(folder: Path, settings: IngestSettings) -> float:
 
 
 def main() -> None:
-    """Print the table given for."""
+    """Print the accuracy by share of bot clicks, or the cost with ``--cost``."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--prospects", type=int, default=4000)
     parser.add_argument("--cost", action="store_true", help="time ingest with and without bots")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     settings = demo_ingest(Path(__file__).resolve().parents[1])
-    if given.cost:
-        _print_cost(settings, given.prospects)
+    if arguments.cost:
+        _print_cost(settings, arguments.prospects)
         return
-    print(f"{'':8}{'machines':>9}{'precision':>11}{'recall':>8}")
+    print(f"{'':8}{'bots':>9}{'precision':>11}{'recall':>8}")
     for scanners in SCANNERS.values():
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            made = world(prospects=given.prospects, scanners=scanners)
+            made = world(prospects=arguments.prospects, scanners=scanners)
             simulate(made, out=folder / "raw", truth=folder / "truth")
             ingest_world(folder, settings)
             for event, a in accuracy(folder).items():

@@ -1,4 +1,4 @@
-"""BPI Challenge 2012: the example's blend beside an independent control on the same rows.
+"""BPI Challenge 2012: the example's ensemble compared with an independent control on the same rows.
 
 ``python benchmarks/bpi2012.py`` runs ``microconv run`` on the example into a
 temporary folder (or takes the outputs of an earlier run: ``--root FOLDER``),
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def run_example(root: Path, folder: Path) -> Path:
-    """Run the example and say how long it took."""
+    """Run the example and print how long it took."""
     began = time.perf_counter()
     program = "from microconv.cli import main; main()"
     command = [sys.executable, "-c", program, "run", "--params", str(EXAMPLE)]

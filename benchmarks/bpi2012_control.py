@@ -33,7 +33,7 @@ def read_events(folder: Path) -> pd.DataFrame:
 
 
 def build_rows(events: pd.DataFrame, mondays: pd.DatetimeIndex) -> pd.DataFrame:
-    """Ask about every open and active application on every Monday, with counts as features."""
+    """Build a row of counts for every open and active application on every Monday."""
     parts = []
     majors = events[events["name"] == MAJOR].groupby("case")["time"].agg(list)
     for monday in mondays:

@@ -1,4 +1,4 @@
-"""Whether probabilities come true, overall and by segment: read off a run's own evaluation.
+"""Calibration of a run, overall and by segment, from its own evaluation.
 
 ``python benchmarks/calibration.py --root FOLDER`` prints, for a folder that ``microconv run``
 filled (or ``.`` after ``make repro``), the figures of the out-of-time predictions and whether
@@ -26,8 +26,8 @@ def report(root: Path) -> None:
     """Print one line on the whole, and one per segment."""
     evaluation = json.loads((root / "reports" / "evaluation.json").read_text())
     pooled = evaluation["models"][evaluation["candidate"]]["pooled"]
-    print(f"calibration, all {pooled['rows']:,} rows: promised {pooled['mean_probability']:.4f}, "
-          f"came {pooled['base_rate']:.4f}; {line(pooled['calibration'])}")  # fmt: skip
+    print(f"calibration, all {pooled['rows']:,} rows: predicted {pooled['mean_probability']:.4f}, "
+          f"realised {pooled['base_rate']:.4f}; {line(pooled['calibration'])}")  # fmt: skip
     kept = keeps(pooled["calibration"])
     print(f"slope's interval contains 1: {kept[0]}; ECE below its 95 % quantile: {kept[1]}")
     for entry in evaluation["segments"]:
@@ -45,7 +45,7 @@ def report(root: Path) -> None:
 
 
 def line(calibration: Mapping[str, Any]) -> str:
-    """Write slope and ECE with what they are measured against."""
+    """Format slope and ECE with their reference values."""
     slope = calibration["slope"]
     return (
         f"slope {slope['value']:.2f} [{slope['low']:.2f}, {slope['high']:.2f}], ECE "
@@ -54,7 +54,7 @@ def line(calibration: Mapping[str, Any]) -> str:
 
 
 def keeps(calibration: Mapping[str, Any]) -> tuple[bool, bool]:
-    """Say whether the slope's interval contains 1, and whether the ECE is what chance explains."""
+    """Return whether the slope's interval contains 1, and the ECE is within chance."""
     slope = calibration["slope"]
     within = calibration["ece"] < calibration["ece_chance_limit"]
     return slope["low"] <= 1 <= slope["high"], within

@@ -2,7 +2,7 @@
 
 ``python benchmarks/demo.py --root FOLDER --truth FOLDER`` reads the outputs of a
 run (the repository's own after ``make repro``) and the truth beside the exports.
-Nobody can rank better than by the true hazard at the instant of the question.
+Nobody can rank better than by the true hazard at the snapshot's time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main() -> None:
     arguments = parser.parse_args()
     report = json.loads((arguments.root / "reports" / "evaluation.json").read_text("utf-8"))
     blend = report["models"]["ensemble"]["pooled"]
-    print(f"{blend['rows']} questions, {blend['conversions']} conversions")
+    print(f"{blend['rows']} snapshots, {blend['conversions']} conversions")
     for name in ("auc", "average_precision", "precision", "lift"):
         print(f"{name}: {interval(blend[name])}")
     calibration = blend["calibration"]
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def amount(figures: dict[str, Any]) -> None:
-    """Print how well amounts were expected, beside the mean's."""
+    """Print how well amounts are predicted, compared with the mean."""
     if "reason" in figures:
         print(f"amount: {figures['reason']}")
         return
@@ -60,7 +60,7 @@ def interval(figure: dict[str, float]) -> str:
 
 
 def ceiling(rows: pd.DataFrame, hazard: pd.DataFrame) -> None:
-    """Rank the same questions by the true hazard at their instant."""
+    """Rank the same snapshots by the true hazard at their time."""
     truth = hazard.rename(columns={"instant": "as_of"})[["prospect_id", "as_of", "hazard"]]
     both = rows.merge(truth, on=["prospect_id", "as_of"], how="left")
     auc = roc_auc_score(both["converted"].astype(bool), both["hazard"].fillna(0.0))

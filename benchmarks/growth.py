@@ -11,7 +11,7 @@ clock's.
 ``python benchmarks/growth.py --each 1 --buckets 4 --millions 0.2 0.8`` gives every prospect
 one event on average, and keeps the number of buckets, so that each grows fourfold: what is
 quadratic in the prospects of a bucket would show. The model is then trained on a log of
-the smallest size with 20 events a prospect, as one event each teaches nothing.
+the smallest size with 20 events a prospect, as one event each is not enough to fit.
 
 ``--mail`` makes every event one of mail, so that ingest tells machines from people in all.
 """
@@ -105,8 +105,8 @@ def report(
             for clock, spent in took.items()
         }
         rows = zip(took["seconds"], took["processor"], peaks, strict=True)
-        said = [f"{s:.1f} s ({p:.1f} s) {g:.2f} of {memory_gb:g} GB" for s, p, g in rows]
-        print(f"{step:10}", "; ".join(said))
+        cells = [f"{s:.1f} s ({p:.1f} s) {g:.2f} of {memory_gb:g} GB" for s, p, g in rows]
+        print(f"{step:10}", "; ".join(cells))
         clock, processor = exponents[step].values()
         print(f"{'':10} exponent {clock:.2f} (processor {processor:.2f})")
     return exponents

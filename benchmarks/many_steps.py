@@ -1,4 +1,4 @@
-"""A journey of thousands of distinct steps, as whoever tracks every page has, in every stage.
+"""A journey of thousands of distinct steps, as when every page is tracked, in every stage.
 
 ``python benchmarks/many_steps.py`` makes 3,000 prospects with 150,000 visits to 4,997 pages
 (``--steps``, ``--prospects``, ``--each``), runs every stage in turn in one process, and prints
@@ -34,10 +34,10 @@ def main() -> None:
     arguments = vars(parser.parse_args())
     with tempfile.TemporaryDirectory() as scratch:
         params = write_world(Path(scratch), **arguments)
-        said = run_pipeline(params, inputs=None, root=Path(scratch))
+        sentences = run_pipeline(params, inputs=None, root=Path(scratch))
         for stage in STAGES:
             began, busy = time.perf_counter(), time.process_time()
-            sentence = next(said)
+            sentence = next(sentences)
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
             seconds, busy = time.perf_counter() - began, time.process_time() - busy
             print(f"{stage.name:10} {seconds:6.1f} s, of the processor {busy:6.1f}, {peak:.2f} GB")

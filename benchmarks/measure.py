@@ -1,7 +1,7 @@
 """Speed and memory of the measurement, beside DuckDB scanning and counting the same log.
 
 ``python benchmarks/measure.py`` takes the demo's log (``--log``, as ``make repro``
-leaves it), writes it out so many times under other names, thinned to 10 M events
+leaves it), writes out several copies under other names, thinned to 10 M events
 of 500,000 prospects (``--events``, ``--prospects``), measures all of it in a process
 of its own, imports and compilation apart, and prints seconds, peak memory and
 what each part took.
@@ -51,8 +51,8 @@ def main() -> None:
         events, prospects = enlarge(arguments, large)
         print(f"{events:,} events of {prospects:,} prospects, {arguments.threads} threads")
         for name in ("measure", "duckdb"):
-            told = arguments.threads, arguments.params, arguments.log
-            print(f"  {name}: {run(name, large, *told)}", flush=True)
+            given = arguments.threads, arguments.params, arguments.log
+            print(f"  {name}: {run(name, large, *given)}", flush=True)
 
 
 def run(name: str, large: Path, threads: int, params: Path, small: Path) -> str:

@@ -51,7 +51,7 @@ def main() -> None:
         study = null_study(settings, Path(scratch), arguments.prospects, arguments.seed)
     for rate in arguments.per_day:
         draws = list(followed(study, settings, rate, arguments.draws))
-        print(f"{rate:g} conversions per day at risk: {told(draws, rate)}", flush=True)
+        print(f"{rate:g} conversions per day at risk: {summary(draws, rate)}", flush=True)
 
 
 def null_study(settings: Settings, folder: Path, prospects: int, seed: int) -> Study:
@@ -98,7 +98,7 @@ def redrawn(study: Study, rate: float, rng: np.random.Generator) -> Study:
     return replace(study, follow_up=replace(follow_up, converted_at=converted, ended_at=ended))
 
 
-def told(draws: list[SequenceFollowUp], rate: float) -> str:
+def summary(draws: list[SequenceFollowUp], rate: float) -> str:
     """Say what all draws together show."""
     events = np.sum([each.order_events for each in draws], axis=0)
     days = np.sum([each.order_days for each in draws], axis=0)
@@ -112,13 +112,13 @@ def told(draws: list[SequenceFollowUp], rate: float) -> str:
     return (
         f"{events[0] / len(draws):.1f} and {events[1] / len(draws):.1f} conversions a draw, in "
         f"order and in another; rate over the true one {in_order:.3f} +- {spread[0]:.3f} and "
-        f"{other:.3f} +- {spread[1]:.3f}; against another order the interval holds 1 in "
+        f"{other:.3f} +- {spread[1]:.3f}; against another order the interval contains 1 in "
         f"{holding(order):.1%} of {len(draws)} draws, against not yet in {holding(not_yet):.1%}"
     )
 
 
 def holding(ratios: list[Ratio]) -> float:
-    """Give the share of the intervals that hold 1, of those that could be given."""
+    """Return the share of defined intervals that contain 1."""
     return float(np.mean([r.low <= 1 <= r.high for r in ratios if np.isfinite(r.p)]))
 
 

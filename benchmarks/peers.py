@@ -3,7 +3,7 @@
 ``python benchmarks/peers.py`` makes 40,000 events of 1,000 prospects (``--events``,
 ``--prospects``) and snapshots at ``--cutoffs`` instants of each prospect's own, so that no two
 cutoffs are equal, and counts what had happened before, step by step. All start from the
-events in memory, sorted; every count is held against ours.
+events in memory, sorted; every count is compared with ours.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def with_microconv(events: pd.DataFrame, snapshots: pd.DataFrame) -> np.ndarray:
 
 
 def with_duckdb(events: pd.DataFrame, snapshots: pd.DataFrame) -> np.ndarray:
-    """Join every question with the events before it, and count by step."""
+    """Join every snapshot with the events before it, and count by step."""
     connection = duckdb.connect()
     connection.register("events", events)
     connection.register("snapshots", snapshots.assign(row=np.arange(len(snapshots))))

@@ -1,4 +1,4 @@
-r"""The same columns by microconv and by featuretools or tsfresh, one cutoff per question.
+r"""The same columns by microconv and by featuretools or tsfresh, one cutoff per snapshot.
 
 The two need a pandas below 3 and setuptools below 81, so they have an environment of their
 own, made beforehand::
@@ -12,7 +12,7 @@ makes 4,000 events of 200 prospects (``--events``, ``--prospects``) and 50 snaps
 instants of which no two are equal (``--snapshots``). Both sides go from the same unsorted
 Parquet file to a Parquet file of columns: how often each step happened, since ever and in
 30 days, and how many days ago first and last. Both do it ``--rounds`` times in one process
-and one thread, and the last time counts; imports do not. Every cell is held against ours.
+and one thread, and the last time counts; imports do not. Every cell is compared with ours.
 """
 
 from __future__ import annotations
@@ -60,16 +60,16 @@ def main() -> None:
         events, snapshots = _write(folder, arguments)
         print(f"{events:,} events, {snapshots:,} snapshots, no two at one instant", flush=True)
         ours = with_microconv(folder, arguments.rounds)
-        _say("microconv", ours, snapshots)
+        _print_cost("microconv", ours, snapshots)
         for peer in arguments.peers:
             theirs = elsewhere(arguments.python, peer, folder, arguments.rounds)
-            _say(peer, theirs, snapshots)
+            _print_cost(peer, theirs, snapshots)
             check_same(folder, peer)
             _compare(peer, ours, theirs)
 
 
 def _write(folder: Path, arguments: argparse.Namespace) -> tuple[int, int]:
-    """Write events in an order of no meaning, and snapshots about random prospects."""
+    """Write events in random order, and snapshots about random prospects."""
     cutoffs = -(-arguments.snapshots // arguments.prospects)
     events, snapshots = make(arguments.events, arguments.prospects, cutoffs)
     snapshots = snapshots.sample(arguments.snapshots, random_state=7).sort_index()
@@ -124,7 +124,7 @@ def _as_log(events: pa.Table) -> pa.Table:
 
 
 def elsewhere(python: Path, peer: str, folder: Path, rounds: int) -> dict[str, Any]:
-    """Let a peer make the columns in its own environment."""
+    """Make the columns by a peer in its own environment."""
     command = [str(python), str(HERE / "peers_elsewhere.py"), peer, str(folder), str(rounds)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
@@ -134,7 +134,7 @@ def elsewhere(python: Path, peer: str, folder: Path, rounds: int) -> dict[str, A
 
 
 def check_same(folder: Path, peer: str) -> None:
-    """Hold every shared cell against ours; days may differ as float32 and float64 do."""
+    """Compare every shared cell with ours; days may differ as float32 and float64 do."""
     ours, theirs = (pd.read_parquet(folder / f"{of}.parquet") for of in ("microconv", peer))
     places = {
         "ever": "counts.{}.ever",
@@ -155,18 +155,18 @@ def check_same(folder: Path, peer: str) -> None:
     print(f"  the same numbers in {theirs.shape[1]} columns; {filled:.0%} of the days exist")
 
 
-def _say(name: str, cost: dict[str, Any], rows: int) -> None:
+def _print_cost(name: str, cost: dict[str, Any], rows: int) -> None:
     first, last = cost["seconds"][0], cost["seconds"][-1]
     cell = last / (rows * cost["columns"]) * 1e6
-    said = f"{cost['columns']} columns in {last:.4f} s (the first time {first:.4f})"
-    print(f"{name}: {said}, {cell:.3f} us a cell", flush=True)
+    made = f"{cost['columns']} columns in {last:.4f} s (the first time {first:.4f})"
+    print(f"{name}: {made}, {cell:.3f} us a cell", flush=True)
 
 
 def _compare(peer: str, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
     ratio = theirs["seconds"][-1] / ours["seconds"][-1]
     per_cell = ratio * ours["columns"] / theirs["columns"]
     goal = f"; goal {GOALS[peer]}" if GOALS[peer] else ""
-    print(f"  {peer} / microconv: {ratio:,.0f}; per question and column {per_cell:,.0f}{goal}")
+    print(f"  {peer} / microconv: {ratio:,.0f}; per snapshot and column {per_cell:,.0f}{goal}")
 
 
 if __name__ == "__main__":

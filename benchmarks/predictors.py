@@ -62,22 +62,22 @@ def main() -> None:
 
 
 def compare(folder: Path, *, rows: int, rounds: int) -> list[dict[str, Any]]:
-    """Let everybody predict with each voice's trees; print and return what it took."""
+    """Predict with every predictor and each model's trees; print and return the cost."""
     matrix = first_rows(folder / "features", rows)
     print(f"{len(matrix):,} rows of {matrix.shape[1]} columns")
     figures = []
-    for voice in ("trees", "hazard"):
-        model = folder / "model" / f"{voice}.txt"
+    for base_model in ("trees", "hazard"):
+        model = folder / "model" / f"{base_model}.txt"
         trees = model.read_text(encoding="utf-8").count("\nTree=")
-        print(f"{voice}: {trees} trees")
+        print(f"{base_model}: {trees} trees")
         with tempfile.TemporaryDirectory() as scratch:
-            found = measure(contestants(model, matrix, Path(scratch)), rounds)
-        figures += [{"voice": voice, "trees": trees, **row} for row in found]
+            found = measure(prepare_all(model, matrix, Path(scratch)), rounds)
+        figures += [{"base_model": base_model, "trees": trees, **row} for row in found]
     return figures
 
 
 def first_rows(features: Path, rows: int) -> Matrix:
-    """Read so many rows of the feature matrix, each contiguous."""
+    """Read the first `rows` rows of the feature matrix, each contiguous."""
     parts, count = [], 0
     for file in sorted(features.glob("*.parquet")):
         parts.append(read_columns(file)[0])
@@ -87,16 +87,16 @@ def first_rows(features: Path, rows: int) -> Matrix:
     return np.ascontiguousarray(np.concatenate(parts, axis=1).T[:rows])
 
 
-def contestants(model: Path, matrix: Matrix, scratch: Path) -> dict[tuple[str, int], Predict]:
+def prepare_all(model: Path, matrix: Matrix, scratch: Path) -> dict[tuple[str, int], Predict]:
     """Prepare every predictor; conversion and compilation are not what is measured."""
     ready: dict[tuple[str, int], Predict] = {}
     for name, make in MAKERS.items():
         for threads in THREADS:
             try:
                 ready[name, threads] = make(model, matrix, scratch, threads)
-            except Exception as error:  # whatever another project raises is a finding here
-                said = str(error).strip().splitlines() or [""]
-                print(f"  {name} cannot: {type(error).__name__}: {said[0][:200]}")
+            except Exception as error:  # an unsupported model is a result here
+                message = str(error).strip().splitlines() or [""]
+                print(f"  {name} cannot: {type(error).__name__}: {message[0][:200]}")
                 break
     return ready
 
@@ -174,7 +174,7 @@ MAKERS = {
 
 
 def measure(ready: dict[tuple[str, int], Predict], rounds: int) -> list[dict[str, Any]]:
-    """Let all predict in turn; the first time is for warming up."""
+    """Time all predictors in turn; the first time is a warm-up."""
     truth = ready["LightGBM", 1]()
     gaps = {who: float(np.abs(predict() - truth).max()) for who, predict in ready.items()}
     seconds: dict[tuple[str, int], list[float]] = {who: [] for who in ready}
@@ -187,9 +187,9 @@ def measure(ready: dict[tuple[str, int], Predict], rounds: int) -> list[dict[str
     for (name, threads), spent in seconds.items():
         own = zip(seconds["LightGBM", threads], spent, strict=True)
         faster = median(plain / other for plain, other in own)
-        said = f"{median(spent):7.2f} s, {faster:5.2f} times LightGBM's speed"
+        message = f"{median(spent):7.2f} s, {faster:5.2f} times LightGBM's speed"
         gap = f"largest difference {gaps[name, threads]:.1e}"
-        print(f"  {name:12} {threads} threads {said}, {gap}")
+        print(f"  {name:12} {threads} threads {message}, {gap}")
         figures.append({"predictor": name, "threads": threads, "seconds": median(spent),
                         "times_as_fast": faster, "difference": gaps[name, threads]})  # fmt: skip
     return figures

@@ -4,7 +4,7 @@ Built from the events with pandas alone, sharing no features with the package.
 The encoding counts each activity and each resource (those of fewer than ten
 events together) and gives mean, max, min, sum and std of each number of the
 published logs: hour, weekday, month, minutes since midnight, since the last
-event and since the case began, position, open cases; and the amount test_rows for.
+event and since the case began, position, open cases; and the requested amount.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Control:
     kind : str
         "forest" or "boosted".
     settings : dict
-        As scikit-learn or LightGBM call them.
+        Parameter names of scikit-learn or LightGBM.
     weighted : bool
         Whether a case weighs 1 however many prefixes it has; as published it
         weighs as many.
@@ -65,7 +65,7 @@ def encode(cases: Cases) -> np.ndarray:
 
 
 def _running(cases: Cases, values: np.ndarray) -> np.ndarray:
-    """Add up within each case."""
+    """Return running sums within each case."""
     total = np.cumsum(np.vstack([np.zeros(values.shape[1]), values]), axis=0)
     starts = np.repeat(cases.offsets[:-1], np.diff(cases.offsets))
     running: np.ndarray = total[1:] - total[starts]

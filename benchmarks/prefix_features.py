@@ -27,7 +27,7 @@ EXAMPLE = Path(__file__).parents[1] / "examples" / "bpi2012" / "params.yaml"
 
 
 def read_journey() -> JourneyMap:
-    """Take the example's journey, its outcomes as steps like any other.
+    """Read the example's journey with its outcomes as ordinary steps.
 
     Prefixes of the protocol go on behind the outcome, so that here it is
     something that was seen; the outcome to predict happens outside the log.
@@ -42,7 +42,7 @@ def read_journey() -> JourneyMap:
 
 
 def load_cases(cases: Cases, journey: JourneyMap) -> Histories:
-    """Turn the cases into histories, in the protocol's order of events."""
+    """Convert the cases to histories, in the protocol's order of events."""
     events = cases.events
     case = pa.array(events["case"].map("{:05d}".format)).dictionary_encode()
     time = _instants(events["time"])
@@ -70,23 +70,23 @@ def load_cases(cases: Cases, journey: JourneyMap) -> Histories:
 
 
 def _instants(times: pd.Series) -> pa.Array:
-    """Hand instants over to Arrow."""
+    """Convert times to Arrow."""
     return pa.array(times.dt.tz_convert(None).to_numpy()).cast(INSTANT)
 
 
-def ask(histories: Histories, rows: Rows) -> VisibleEvents:
-    """Let each row see its prefix, as of one microsecond after its last event."""
+def visible_rows(histories: Histories, rows: Rows) -> VisibleEvents:
+    """Return each row's prefix, visible one microsecond after its last event."""
     return visible_prefixes(histories, rows.case, rows.end, histories.time[rows.end - 1] + 1)
 
 
 def fill_families(
     histories: Histories, rows: Rows, journey: JourneyMap
 ) -> tuple[Columns, list[str]]:
-    """Fill our columns of some prefixes, and name them.
+    """Compute our feature columns of some prefixes, and their names.
 
-    The one attribute is a number, so that nothing needs to be learnt to fill it.
+    The one attribute is a number, so that nothing needs to be fitted.
     """
-    visible = ask(histories, rows)
+    visible = visible_rows(histories, rows)
     states = {"attributes": {"columns": [{"name": "amount"}]}}
     parts = [
         build_features(visible, journey, SETTINGS, states, fitted=fitted)

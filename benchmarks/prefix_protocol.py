@@ -139,9 +139,9 @@ def read_cases(folder: Path, target: str, *, cut: bool = False) -> Cases:
 
 
 def drop_outcomes(events: pd.DataFrame, last_offer: pd.Series) -> pd.DataFrame:
-    """Keep what happened before a case's outcome showed.
+    """Keep the events before a case's outcome is known.
 
-    A withdrawn offer (`O_CANCELLED`) is the outcome only where it is the last word:
+    A withdrawn offer (`O_CANCELLED`) is the outcome only where no other offer follows:
     many are replaced by another offer.
     """
     withdrawn = TARGETS["cancelled"]
@@ -163,30 +163,32 @@ def longest_prefix(cases: Cases) -> int:
 
 
 def split_rows(
-    cases: Cases, learn: range, ask: range, *, before: int | None = None
+    cases: Cases, train: range, test: range, *, before: int | None = None
 ) -> tuple[Rows, Rows]:
-    """List the prefixes to learn from and those to ask about.
+    """List the prefixes to train on and those to predict.
 
     Parameters
     ----------
     cases : Cases
-    learn, ask : range
-        Cases, in the order of their first events; `ask` after `learn`.
+    train, test : range
+        Cases, in the order of their first events; `test` after `train`.
     before : int, optional
         A case; nothing that happened once it had begun is seen in either part.
 
     Returns
     -------
     tuple of Rows
-        Of `learn`, with the events before the first case of `ask` began; and of `ask`.
+        Prefixes of `train`, from events before the first case of `test` began; and those of `test`.
     """
     longest = longest_prefix(cases)
     time = cases.events["time"].to_numpy()
     begins = time[cases.offsets[:-1]]
     limit = begins[before] if before is not None else None
     return (
-        _prefixes(cases, learn, longest, time < begins[ask.start]),
-        _prefixes(cases, ask, longest, np.full(len(time), True) if limit is None else time < limit),
+        _prefixes(cases, train, longest, time < begins[test.start]),
+        _prefixes(
+            cases, test, longest, np.full(len(time), True) if limit is None else time < limit
+        ),
     )
 
 

@@ -1,9 +1,8 @@
 """Choose every setting of the prefix benchmark on inner folds of the training cases.
 
-An inner fold repeats the protocol inside the first 80 % of the cases: learn from the
-first 40 % of them (or 65 %), ask about the next 25 %; events once the case that is
-predicted first has begun teach nothing, and nothing that happened once the test
-part had begun is seen at all.
+An inner fold repeats the protocol inside the first 80 % of the cases: train on
+the first 40 % of them (or 65 %), predict the next 25 %. Training uses no event after the first
+predicted case has begun, and no fold uses an event after the test part has begun.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from microconv.settings import RegressionSettings, TreeSettings
 
 FOLDS = ((0.40, 0.65), (0.65, 0.90))
 SHARE = 0.3
-"""Of the rows of an inner fold that are learnt from: neighbouring prefixes hardly differ."""
+"""Share of an inner fold's rows used for training: neighbouring prefixes hardly differ."""
 
 FAMILIES = {
     "counts": ("counts.", "recency.", "attributes."),
@@ -57,10 +56,10 @@ LIKE_CONTROLS = tuple(
     )
     for trees, leaves in ((150, 15), (80, 31))
 )  # fmt: skip
-"""What two of the boosted controls are offered."""
+"""Settings of two of the boosted controls."""
 
 GROWN = tuple(product((*BOOSTED, *LIKE_CONTROLS), (False, True)))
-"""Settings of the trees, and whether they tell the two other outcomes apart."""
+"""Settings of the trees, and whether the two other outcomes are separate classes."""
 
 LINEAR = tuple(RegressionSettings(inverse_penalty=c) for c in (0.001, 0.01, 0.1))
 WEIGHTS = tuple(tenths / 10 for tenths in range(11))
@@ -103,7 +102,7 @@ class Choice:
 
     @property
     def own(self) -> bool:
-        """Whether it is the package's way: settings of its own, a case weighs 1."""
+        """Whether these are the package's own settings, with each case weighing 1."""
         return self.weighted and self.boosted in BOOSTED
 
 
@@ -122,50 +121,50 @@ class Matrix:
 
 
 def inner_folds(cases: Cases) -> list[tuple[Rows, Rows]]:
-    """Split the training cases in time, and thin out the rows to learn from."""
+    """Split the training cases by time, and sample the training rows."""
     n = len(outer_split(cases)[0])
     folds = [
         split_rows(cases, range(int(a * n)), range(int(a * n), int(b * n)), before=n)
         for a, b in FOLDS
     ]
-    return [(thin(learn), ask) for learn, ask in folds]
+    return [(sample_rows(train), test) for train, test in folds]
 
 
-def thin(rows: Rows) -> Rows:
+def sample_rows(rows: Rows) -> Rows:
     """Keep a random share of the rows."""
     kept = np.random.default_rng(SEED).random(len(rows)) < SHARE
     return rows.some(kept)
 
 
 def choose_ours(cases: Cases, matrix: Matrix) -> Choice:
-    """Try every pair of logit_pairs at every weight.
+    """Choose among every pair of trees and regression at every ensemble weight.
 
-    Families, trees (which tell the two other outcomes apart or not), regression and whether
-    a case weighs 1 are tried together. Of the package's own ways the blend of the highest
-    inner AUC is taken, ties by order, unless the best of all beats it by more than one
-    standard deviation of their difference.
+    Families, trees (with the two other outcomes as separate classes or not), regression and
+    whether each case weighs 1 are searched together. Of the package's own settings the ensemble
+    with the highest inner AUC is chosen (the first of equals), unless the best of all settings
+    is better by more than one standard deviation of their difference.
     """
     folds = inner_folds(cases)
     logits: dict[Choice, list[np.ndarray]] = {}
-    for choice, mixed in every_blend(folds, matrix):
+    for choice, mixed in every_ensemble(folds, matrix):
         if choice.inner_auc > max(
             (c.inner_auc for c in logits if c.own == choice.own), default=0.0
         ):
             logits = {c: s for c, s in logits.items() if c.own != choice.own}
             logits[choice] = mixed
-    return surely_best(logits, [ask for _, ask in folds])
+    return choose_if_better(logits, [test for _, test in folds])
 
 
-def every_blend(
+def every_ensemble(
     folds: Sequence[tuple[Rows, Rows]], matrix: Matrix
 ) -> Iterator[tuple[Choice, list[np.ndarray]]]:
-    """Fit every blend there is to choose from; yield each with what it says of the folds."""
-    test_rows = [ask for _, ask in folds]
+    """Fit every candidate ensemble; yield each with its logits on the folds."""
+    test_rows = [test for _, test in folds]
     for name, weighted in product(FAMILIES, (True, False)):
         parts = [
-            (matrix.of(learn, name), learn, learn.weights() if weighted else np.ones(len(learn)),
-             matrix.of(ask, name))
-            for learn, ask in folds
+            (matrix.of(train, name), train, train.weights() if weighted else np.ones(len(train)),
+             matrix.of(test, name))
+            for train, test in folds
         ]  # fmt: skip
         lines = {penalty: [_regression(*part, penalty) for part in parts] for penalty in LINEAR}
         for settings, competing in GROWN:
@@ -177,10 +176,10 @@ def every_blend(
                 yield Choice(name, settings, competing, linear, weight, weighted, auc), mixed
 
 
-def surely_best(logits: dict[Choice, list[np.ndarray]], test_rows: Sequence[Rows]) -> Choice:
-    """Take the package's own way unless the other's gain is above its standard deviation.
+def choose_if_better(logits: dict[Choice, list[np.ndarray]], test_rows: Sequence[Rows]) -> Choice:
+    """Return the package's own settings unless the other's gain exceeds its standard deviation.
 
-    The deviation is that of the paired difference when cases are drawn anew.
+    The deviation is that of the paired difference over resampled cases.
     """
     own, other = sorted(logits, key=lambda choice: not choice.own)
     rng = np.random.default_rng(SEED)
@@ -201,22 +200,22 @@ def _draw(rows: Rows, rng: np.random.Generator) -> np.ndarray:
 
 def _trees(
     x: Columns,
-    learn: Rows,
+    train: Rows,
     weights: np.ndarray,
     z: Columns,
     settings: TreeSettings,
     *,
     competing: bool,
 ) -> np.ndarray:
-    exits = learn.exits if competing else None
-    learnt = (x, learn.labels, weights, settings)
-    return fit_trees(*learnt, exits=exits, seed=SEED, threads=1).logit(z, threads=1)
+    exits = train.exits if competing else None
+    training_rows = (x, train.labels, weights, settings)
+    return fit_trees(*training_rows, exits=exits, seed=SEED, threads=1).logit(z, threads=1)
 
 
 def _regression(
-    x: Columns, learn: Rows, weights: np.ndarray, z: Columns, settings: RegressionSettings
+    x: Columns, train: Rows, weights: np.ndarray, z: Columns, settings: RegressionSettings
 ) -> np.ndarray:
-    return fit_regression(x, learn.labels, weights, settings).logit(z)
+    return fit_regression(x, train.labels, weights, settings).logit(z)
 
 
 def choose_control(
@@ -227,8 +226,8 @@ def choose_control(
     return best(
         candidates,
         lambda c: _mean(
-            [ask for _, ask in folds],
-            [predict(c, encoded, learn, ask) for learn, ask in folds],
+            [test for _, test in folds],
+            [predict(c, encoded, train, test) for train, test in folds],
         ),
     )
 
@@ -236,12 +235,12 @@ def choose_control(
 def calibrate(cases: Cases, logits: Callable[[Rows, Rows], np.ndarray]) -> Calibration:
     """Fit a line on the logits that a model gives all prefixes predicted on the inner folds.
 
-    Learning weighs the prefixes so that every case counts alike; the Brier score counts
-    them as they are, so the level moves too.
+    Training weights the prefixes so that every case counts equally; the Brier score does not,
+    so the mean changes too.
     """
     folds = inner_folds(cases)
-    values = np.concatenate([logits(learn, ask) for learn, ask in folds])
-    return fit_calibration("sigmoid", values, np.concatenate([ask.labels for _, ask in folds]))
+    values = np.concatenate([logits(train, test) for train, test in folds])
+    return fit_calibration("sigmoid", values, np.concatenate([test.labels for _, test in folds]))
 
 
 def best(candidates: Sequence[T], score: Callable[[T], float]) -> tuple[T, float]:

@@ -1,11 +1,11 @@
-"""Whether reasons are stable: of one list, told by models that learnt from other prospects.
+"""Stability of reasons between models fitted on different resamples of prospects.
 
 ``python benchmarks/reasons.py`` makes a small demo world, fits a model on each of ``--models 6``
 resamples of its prospects (drawn with replacement), lets each explain the same ``--listed 200``
 prospects, and prints how many of the three heaviest reasons two models share, over all pairs
 and prospects: columns one by one, and added up by subject as on the list. A reason is shared
-if it is about the same and pulls the same way. By chance two would share what stands below
-``by chance``: reasons of two different prospects.
+if it has the same subject and the same direction. The column ``by chance`` is the share for two
+different prospects.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from microconv.stages.snapshot import snapshot
 from microconv.storage.log import EventLog
 
 MOST = 3
-"""Reasons that a list gives."""
+"""Number of reasons on a prospect list."""
 
 Signed = npt.NDArray[np.int64]
-"""Shape (n_rows, MOST): what each reason is about, numbered from 1; negative where against."""
+"""Shape (n_rows, MOST): the subject of each reason, from 1; negative where it lowers the score."""
 
 
 def main() -> None:
@@ -58,11 +58,13 @@ def main() -> None:
         ProspectModel.fit(resample(training_set, random), settings) for _ in range(given.models)
     ]
     latest = listed(training_set, ProspectModel.fit(training_set, settings), given.listed)
-    told = [explained(model, training_set, latest) for model in models]
-    for kind in told[0]:
-        shared = [overlap(a[kind], b[kind]) for a, b in combinations(told, 2)]
-        first = [overlap(a[kind][:, :1], b[kind][:, :1]) for a, b in combinations(told, 2)]
-        chance = [overlap(a[kind], np.roll(b[kind], 1, axis=0)) for a, b in combinations(told, 2)]
+    reasons_of = [explained(model, training_set, latest) for model in models]
+    for kind in reasons_of[0]:
+        shared = [overlap(a[kind], b[kind]) for a, b in combinations(reasons_of, 2)]
+        first = [overlap(a[kind][:, :1], b[kind][:, :1]) for a, b in combinations(reasons_of, 2)]
+        chance = [
+            overlap(a[kind], np.roll(b[kind], 1, axis=0)) for a, b in combinations(reasons_of, 2)
+        ]
         print(f"{kind}: {np.mean(shared):.2f} of the top {MOST} shared (worst pair "
               f"{min(shared):.2f}), {np.mean(first):.2f} of the first; by chance "
               f"{np.mean(chance):.2f}")  # fmt: skip

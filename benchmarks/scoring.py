@@ -8,7 +8,7 @@ model on a part of them, and then, in turn and each in a process of its own:
 * ``featurize``: the columns of the same prospects, written as Parquet;
 * ``predict``: LightGBM's ``Booster.predict`` on the same matrix, read beforehand.
 
-What scoring costs beside the trees themselves is held against featurize.
+The cost of scoring without the trees is compared with featurize.
 """
 
 from __future__ import annotations

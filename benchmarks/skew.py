@@ -1,4 +1,4 @@
-"""Does every way to score give the numbers of the list? ``python benchmarks/skew.py --root ROOT``.
+"""Agreement of every way to score with the list: ``python benchmarks/skew.py --root ROOT``.
 
 ROOT is a finished run of the pipeline (``microconv run --root ROOT`` or the repository). The top
 of its list is scored again from the same events, attributes and `as_of`: from the log, from

@@ -1,4 +1,4 @@
-"""Twenty to five hundred conversions: the model held to the journey beside the blend of three.
+"""Twenty to five hundred conversions: the informative-prior fallback and the ensemble.
 
 ``python benchmarks/small_data.py`` prints, for worlds in which the journey is right, wrong, or
 nothing predicts, the out-of-time figures over ``--seeds 6`` as they stand in decision 13.
@@ -36,35 +36,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=6)
     seeds = range(parser.parse_args().seeds)
-    print("journey | conversions | log loss: base rate, held, blend | AUC: held, blend | "
-          "top tenth, held: promised, came | worse than base rate, blend")  # fmt: skip
+    print("journey | conversions | log loss: base rate, fallback, ensemble | AUC: fallback, "
+          "ensemble | top tenth, fallback: predicted, realised | worse than base rate, ensemble")  # fmt: skip
     for world in WORLDS:
         for conversions in (20, 60, 120, 500):
             rows = np.array([figures(world, conversions, seed) for seed in seeds])
-            base, held, blend, auc, auc_blend, promised, came = rows.mean(axis=0)
+            base, fallback, ensemble, auc, auc_ensemble, predicted, realised = rows.mean(axis=0)
             worse = [int((rows[:, 1] > rows[:, other]).sum()) for other in (0, 2)]
-            print(f"{world} | {conversions} | {base:.4f}, {held:.4f}, {blend:.4f} | {auc:.3f}, "
-                  f"{auc_blend:.3f} | {promised:.3f}, {came:.3f} | {worse[0]}, {worse[1]} of "
-                  f"{len(rows)}")  # fmt: skip
+            print(f"{world} | {conversions} | {base:.4f}, {fallback:.4f}, {ensemble:.4f} | "
+                  f"{auc:.3f}, {auc_ensemble:.3f} | {predicted:.3f}, {realised:.3f} | "
+                  f"{worse[0]}, {worse[1]} of {len(rows)}")  # fmt: skip
 
 
 def figures(world: str, conversions: int, seed: int) -> tuple[float, ...]:
-    """Learn both ways from the same rows, and ask about the same later ones."""
+    """Fit both models on the same rows, and evaluate them on the same later ones."""
     training_set, train = few_conversions(conversions, seed=seed, truth=WORLDS[world])
     happened = training_set.snapshots["converted"].to_numpy()
-    said = []
+    predictions = []
     for minimum in (ALWAYS, NEVER):
         model = ModelSettings(seed=3, ready=ReadinessSettings(conversions=minimum))
         config = TrainingConfig(model, timedelta(days=30))
         fitted = fit_ensemble(training_set, train, config, known_before=TEST_DATE)
-        said.append(fitted.ensemble.predict(fitted.columns.values[:, ~train]))
-    later, held = happened[~train], said[0]
+        predictions.append(fitted.ensemble.predict(fitted.columns.values[:, ~train]))
+    later, fallback = happened[~train], predictions[0]
     base = np.full(len(later), happened[train].mean())
-    top = np.argsort(-held, kind="stable")[: len(held) // 10]
+    top = np.argsort(-fallback, kind="stable")[: len(fallback) // 10]
     return (
-        *(log_loss(later, p) for p in (base, *said)),
-        *(roc_auc_score(later, p) for p in said),
-        held[top].mean(),
+        *(log_loss(later, p) for p in (base, *predictions)),
+        *(roc_auc_score(later, p) for p in predictions),
+        fallback[top].mean(),
         later[top].mean(),
     )
 

@@ -1,13 +1,13 @@
-"""What Spark costs on one machine, and that it changes no bit: local[2] beside two threads.
+"""Cost of Spark on one machine, and identical results: local[2] compared with two threads.
 
 ``python benchmarks/spark.py`` makes 1 M events of 50,000 prospects (2 % of them
 late, ties among them), trains a model on a tenth as many, and lets each engine, in a
 process of its own, ingest them, take the snapshots, build the features and score the list:
 twice, because the first time the executors' Python workers import the libraries.
-Then every file of the log, of snapshots and features is held against the other engine's,
-byte by byte, and every probability and row of the list, bit by bit.
+Then every file of the log, of snapshots and features is compared with the other engine's,
+byte by byte, and so is every probability and row of the list.
 
-On one machine Spark can only cost: the figures are the price of the way out.
+On one machine Spark is only slower: the figures are its overhead.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def write_log(folder: Path, events: int, prospects: int, buckets: int) -> Settin
 
 
 def measure(name: str, folder: Path) -> dict[str, dict[str, float]]:
-    """Let one engine do it all in a process of its own."""
+    """Run all steps with one engine in a separate process."""
     command = [sys.executable, __file__, "--one", name, "--folder", str(folder)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     cost: dict[str, dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
@@ -155,14 +155,14 @@ def run_step(step: str, log: EventLog, model: ProspectModel, settings: Settings,
 
 
 def check_same(folder: Path) -> dict[str, int]:
-    """Hold what the engines wrote against each other, file by file and byte by byte."""
+    """Compare the engines' outputs, file by file and byte by byte."""
     seen = {md5_of(folder / name / turn) for name in ENGINES for turn in ROUNDS}
     if len(seen) != 1:
         raise SystemExit("the engines differ, or a second turn differs from the first")
     features = sorted((folder / "spark" / "first" / "featurize").glob("*.parquet"))
     scored = np.load(folder / "spark" / "first" / "score" / "probability.npy")
     print(
-        f"the same to the bit: the log, {len(features)} files of features, "
+        f"identical: the log, {len(features)} files of features, "
         f"{len(scored):,} probabilities, a list of {LIMIT} with reasons"
     )
     facts = json.loads((features[0].parent / "features.json").read_text(encoding="utf-8"))
@@ -172,7 +172,7 @@ def check_same(folder: Path) -> dict[str, int]:
 def report(figures: dict[str, Any]) -> None:
     """Print seconds and ratios."""
     size, seconds = figures["size"], figures["seconds"]
-    print(f"{size['rows']:,} questions of {size['columns']} columns, {size['scored']:,} scored")
+    print(f"{size['rows']:,} snapshots of {size['columns']} columns, {size['scored']:,} scored")
     print(f"a Spark session starts in {seconds['spark']['start']['seconds']:.1f} s")
     for turn in ROUNDS:
         for step in STEPS:

@@ -4,7 +4,7 @@
 and ``--prospects``), runs every step in a process of its own, the compared ones
 in turn, ``--rounds`` times, and prints medians and ratios, and writes them as JSON.
 
-The floor is what nobody can do without: reading the same log with Arrow and
+The floor is the minimum work: reading the same log with Arrow and
 writing the same matrix as Parquet, with the same codec (lz4), encoding (plain),
 row groups (one per bucket of the log) and threads as featurize.
 """
@@ -92,7 +92,7 @@ def read_all(*folders: Path) -> None:
 
 
 def run_step(step: str, folder: Path) -> dict[str, float]:
-    """Run one step in a process of its own, and say what it cost."""
+    """Run one step in a separate process, and return its cost."""
     os.sync()  # what the step before left to be written is not written during this one
     command = [sys.executable, str(HERE / "steps.py"), step, str(folder)]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
@@ -104,7 +104,7 @@ def run_step(step: str, folder: Path) -> dict[str, float]:
 
 
 def check_same(folder: Path, name_of_peer: str) -> None:
-    """Hold every column of a peer against ours, prospect by prospect."""
+    """Compare every column of a peer with ours, prospect by prospect."""
     import polars as pl  # of the group `bench`, which benchmarks of one side do without
 
     peer = pl.read_parquet(folder / f"{name_of_peer}.parquet").sort("prospect_id")

@@ -27,7 +27,7 @@ from microconv.storage.log import EventLog
 PEER_FAMILIES = ("counts", "recency", "path")
 
 TRAINED_ON = 4
-"""Buckets at most whose prospects the model of the scoring benchmark learns from."""
+"""Buckets at most whose prospects the model of the scoring benchmark is trained on."""
 
 
 def ingest(folder: Path, settings: Settings) -> dict[str, float]:
@@ -139,8 +139,8 @@ def train(folder: Path, settings: Settings) -> dict[str, float]:
     log, journey = EventLog.open(folder / "log"), JourneyMap.from_settings(settings.journey)
     until = log.observed_until(journey)
     as_ofs = [until - timedelta(days=35 + 14 * k) for k in (3, 2, 1, 0)]
-    learnt = range(min(TRAINED_ON, log.buckets))
-    events = pa.concat_tables([log.read_events(bucket) for bucket in learnt])
+    training_buckets = range(min(TRAINED_ON, log.buckets))
+    events = pa.concat_tables([log.read_events(bucket) for bucket in training_buckets])
     began = time.perf_counter()
     histories = load_histories(events.unify_dictionaries(), journey)
     snapshots, _ = cohort_snapshots(histories, journey, settings.snapshots, as_ofs, until)
@@ -175,7 +175,7 @@ def score(folder: Path, settings: Settings) -> dict[str, float]:
 
 
 def predict(folder: Path, settings: Settings) -> dict[str, float]:
-    """Let LightGBM predict the same matrix; reading it is not counted."""
+    """Predict the same matrix with LightGBM; reading is not counted."""
     import lightgbm as lgb
 
     from microconv.model.ensemble import BASE_MODELS
@@ -184,9 +184,9 @@ def predict(folder: Path, settings: Settings) -> dict[str, float]:
     weights = ProspectModel.load(folder / "model").ensemble.weights
     shares = dict(zip(BASE_MODELS, weights, strict=True))
     trees = [
-        lgb.Booster(model_file=folder / "model" / f"{voice}.txt")
-        for voice in ("trees", "hazard")
-        if shares[voice]
+        lgb.Booster(model_file=folder / "model" / f"{base_model}.txt")
+        for base_model in ("trees", "hazard")
+        if shares[base_model]
     ]
     seconds = 0.0
     for file in sorted((folder / "features").glob("*.parquet")):

@@ -1,14 +1,14 @@
-"""Seconds and memory of learning, beside plain `lightgbm.train` on the same matrix.
+"""Seconds and memory of training, compared with plain `lightgbm.train` on the same matrix.
 
     python benchmarks/training.py                       # 1,000,000 rows x 300 columns, 2 % convert
     python benchmarks/training.py --rows 100000
-    python benchmarks/training.py --rounds matrix "final fits" learn
+    python benchmarks/training.py --rounds matrix "final fits" fit_ensemble
 
-A matrix is made from a hidden truth and learnt from the product's way: a trial on the later
-slice, the final fits, the level. The final fits alone, and LightGBM alone with the product's own
-settings on every row, are the comparison. Each runs in a process of its own, so that each one's
-peak of memory is its own; the peak of `matrix` is that of making it. On a machine with other
-work to do the seconds of the processor say more than those of the clock. Models are evaluated
+A matrix is simulated from a known truth. The product fits its ensemble: a trial fit on the
+later slice, the final fits, the calibration-in-the-large. It is compared with the final fits
+alone, and with LightGBM alone with the product's own settings on every row. Each round runs in a
+separate process, so peaks of memory are separate; the peak of `matrix` is that of making it. On
+a busy machine processor seconds are more reliable than wall-clock seconds. Models are evaluated
 on fresh rows: `above the truth` is the mean Kullback-Leibler divergence from their true
 probabilities, in thousandths of a nat, `mean` the mean probability over the true one.
 """
@@ -38,13 +38,18 @@ from microconv.settings import ModelSettings
 KILOBYTES = 2**20
 """Of a gigabyte: `ru_maxrss` counts kilobytes."""
 
+COMPARED = (
+    ("fit_ensemble", "final fits"),
+    ("fit_ensemble", "lightgbm"),
+    ("final fits", "lightgbm"),
+)
 FRESH = 40_000
 RATE = 0.02
 
 
 def main() -> None:
     """Print a line per round, and the ratios."""
-    parser = argparse.ArgumentParser(description="Seconds and memory of learning.")
+    parser = argparse.ArgumentParser(description="Seconds and memory of training.")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--columns", type=int, default=300)
     parser.add_argument("--threads", type=int, default=2)
@@ -60,10 +65,14 @@ def main() -> None:
     for name in given.rounds:
         command = [sys.executable, __file__, *sys.argv[1:], "--alone", name]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        figures[name] = told = json.loads(done.stdout.splitlines()[-1])
-        print(f"{name:<10} {told['seconds']:7.1f} s  processor {told['cpu_seconds']:7.1f} s  "
-              f"peak {told['peak_gb']:5.2f} GB  {told['said']}", flush=True)  # fmt: skip
-    for name, other in (("learn", "final fits"), ("learn", "lightgbm"), ("final fits", "lightgbm")):
+        figures[name] = figure = json.loads(done.stdout.splitlines()[-1])
+        print(f"{name:<12} {figure['seconds']:7.1f} s  processor {figure['cpu_seconds']:7.1f} s  "
+              f"peak {figure['peak_gb']:5.2f} GB  {figure['result']}", flush=True)  # fmt: skip
+    for name, other in (
+        ("fit_ensemble", "final fits"),
+        ("fit_ensemble", "lightgbm"),
+        ("final fits", "lightgbm"),
+    ):
         if name in figures and other in figures:
             wall, work = (
                 figures[name][what] / figures[other][what] for what in ("seconds", "cpu_seconds")
@@ -74,31 +83,31 @@ def main() -> None:
 
 
 def measure(name: str, given: argparse.Namespace) -> dict[str, float | str]:
-    """Do one round: seconds without those of making the matrix, peak with it."""
+    """Run one round; seconds exclude making the matrix, the peak includes it."""
     world = make(given.rows, given.columns, rate=RATE, seed=1)
     model = ModelSettings.model_validate({"seed": 1, **given.model})
     config = TrainingConfig(model, timedelta(days=HORIZON_DAYS), threads=given.threads)
-    import lightgbm  # noqa: F401  (seconds of import are nobody's)
+    import lightgbm  # noqa: F401  (import time is not measured)
     import sklearn.linear_model  # noqa: F401
 
     begun, worked = time.perf_counter(), time.process_time()
-    answer = ROUNDS[name](world, config)
+    describe = ROUNDS[name](world, config)
     seconds, work = time.perf_counter() - begun, time.process_time() - worked
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KILOBYTES
-    return {"seconds": seconds, "cpu_seconds": work, "peak_gb": peak, "said": answer(given)}
+    return {"seconds": seconds, "cpu_seconds": work, "peak_gb": peak, "result": describe(given)}
 
 
-Answer = Callable[[argparse.Namespace], str]
-"""What is said of a round after its time and memory have been taken."""
+Describe = Callable[[argparse.Namespace], str]
+"""Returns a description of a round after its time and memory are measured."""
 
 
-def matrix(world: World, config: TrainingConfig) -> Answer:
-    """Do nothing but have the matrix."""
+def matrix(world: World, config: TrainingConfig) -> Describe:
+    """Return the matrix without fitting."""
     converted = world.training_set.snapshots["converted"]
     return lambda given: f"{converted.mean():.4f} convert, {int(converted.sum()):,} rows"
 
 
-def plainly(world: World, config: TrainingConfig) -> Answer:
+def plain_lightgbm(world: World, config: TrainingConfig) -> Describe:
     """Train LightGBM on every row, as its manual does, with the product's settings."""
     import lightgbm
 
@@ -115,39 +124,39 @@ def plainly(world: World, config: TrainingConfig) -> Answer:
     )
     grown = lightgbm.train(parameters, data, num_boost_round=settings.num_iterations)
 
-    def answer(given: argparse.Namespace) -> str:
+    def describe(given: argparse.Namespace) -> str:
         fresh = _fresh(given)
-        return held_against(fresh, grown.predict(fresh.training_set.values.T))
+        return compare_with_truth(fresh, grown.predict(fresh.training_set.values.T))
 
-    return answer
+    return describe
 
 
-def final_fits(world: World, config: TrainingConfig) -> Answer:
+def final_fits(world: World, config: TrainingConfig) -> Describe:
     """Fit the three base models on every row, once."""
     training_set, snapshots = world.training_set, world.training_set.snapshots
     train = training_set.labelled
     columns = training_set.fit_columns(train, snapshots["converted"].to_numpy(bool))
-    blend = fit_base_models(snapshots, columns, train, config, None)
+    base = fit_base_models(snapshots, columns, train, config, None)
 
-    def answer(given: argparse.Namespace) -> str:
+    def describe(given: argparse.Namespace) -> str:
         fresh = _fresh(given)
-        said = blend.base_logits(_columns(fresh).values, threads=config.threads)
-        parts = [f"{v}: {held_against(fresh, sigmoid(said[v]))}" for v in BASE_MODELS]
+        logits = base.base_logits(_columns(fresh).values, threads=config.threads)
+        parts = [f"{v}: {compare_with_truth(fresh, sigmoid(logits[v]))}" for v in BASE_MODELS]
         return "; ".join(parts)
 
-    return answer
+    return describe
 
 
-def everything(world: World, config: TrainingConfig) -> Answer:
-    """Learn as the product does."""
+def full_fit(world: World, config: TrainingConfig) -> Describe:
+    """Fit the ensemble as the product does."""
     fitted = fit_ensemble(world.training_set, world.training_set.labelled, config)
 
-    def answer(given: argparse.Namespace) -> str:
+    def describe(given: argparse.Namespace) -> str:
         fresh = _fresh(given)
         p = fitted.ensemble.predict(_columns(fresh).values, threads=config.threads)
-        return f"{held_against(fresh, p)}; {fitted.choice}"
+        return f"{compare_with_truth(fresh, p)}; {fitted.choice}"
 
-    return answer
+    return describe
 
 
 def _fresh(given: argparse.Namespace) -> World:
@@ -161,18 +170,18 @@ def _columns(fresh: World) -> FittedColumns:
     return training_set.fit_columns(training_set.labelled, converted)
 
 
-def held_against(fresh: World, p: Floats) -> str:
-    """Say how far probabilities are from the true ones."""
+def compare_with_truth(fresh: World, p: Floats) -> str:
+    """Describe the distance of probabilities from the true ones."""
     q = fresh.truth
-    apart = q * np.log(q / p) + (1 - q) * np.log((1 - q) / (1 - p))
-    return f"{1000 * apart.mean():.3f} above the truth, mean {p.mean() / q.mean():.3f}"
+    divergence = q * np.log(q / p) + (1 - q) * np.log((1 - q) / (1 - p))
+    return f"{1000 * divergence.mean():.3f} above the truth, mean {p.mean() / q.mean():.3f}"
 
 
-ROUNDS: dict[str, Callable[[World, TrainingConfig], Answer]] = {
+ROUNDS: dict[str, Callable[[World, TrainingConfig], Describe]] = {
     "matrix": matrix,
-    "lightgbm": plainly,
+    "lightgbm": plain_lightgbm,
     "final fits": final_fits,
-    "learn": everything,
+    "fit_ensemble": full_fit,
 }
 
 if __name__ == "__main__":

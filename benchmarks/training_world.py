@@ -1,8 +1,9 @@
 """A training set of any size with a hidden truth: who converts is a known curve of ten columns.
 
 Counts with many zeros, and times since something that are missing where it never was: the
-two kinds that a log gives. Ten of the columns tell, some with a step or a turn that no
-line follows; the rest is noise. Everybody has a snapshot on ten Mondays, four weeks apart.
+two kinds that a log gives. Ten of the columns are informative, some with a
+step that is not linear; the rest is noise. Everybody has a snapshot
+on ten Mondays, four weeks apart.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from microconv.settings import FeatureSettings, JourneySettings, StepSettings
 DATES = 10
 APART_DAYS = 28
 HORIZON_DAYS = 30
-TELLING = 10
+INFORMATIVE = 10
 RECENCIES = 5
 """Every fifth column is a time since something, missing in three rows of ten."""
 
@@ -55,12 +56,12 @@ def make(rows: int, columns: int, *, rate: float, seed: int) -> World:
     values = np.empty((columns, n), np.float32)
     for position, column in enumerate(values):
         _fill(column, position, rng)
-    told = values[:TELLING]
+    informative = values[:INFORMATIVE]
     source = rng.integers(0, len(SOURCES), people)
-    logit = _signal(told) + 0.4 * (np.repeat(source, DATES) == 0)
+    logit = _signal(informative) + 0.4 * (np.repeat(source, DATES) == 0)
     truth = _sigmoid(logit + _intercept(logit, rate))
     converted = rng.random(n) < truth
-    snapshots = _questions(people, converted, rng)
+    snapshots = _snapshots(people, converted, rng)
     names = [f"counts.step{k}.30d" for k in range(columns)]
     visible = _visible(people, source, snapshots["as_of"])
     return World(TrainingSet(snapshots, names, values, visible, JOURNEY, FEATURES), truth)
@@ -77,9 +78,9 @@ def _fill(column: npt.NDArray[np.float32], position: int, rng: np.random.Generat
         np.floor(column, out=column)
 
 
-def _signal(told: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    total = np.zeros(told.shape[1])
-    for position, column in enumerate(told):
+def _signal(informative: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    total = np.zeros(informative.shape[1])
+    for position, column in enumerate(informative):
         strength = 0.6 - 0.05 * position
         if position % RECENCIES == 0:
             total += strength * np.where(np.isnan(column), -1.0, np.exp(-column / 20))
@@ -87,7 +88,7 @@ def _signal(told: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
             total += strength * np.log1p(column)
         else:  # a step: what no line follows
             total += strength * (column >= 3)
-    both: npt.NDArray[np.float64] = 0.8 * ((told[1] >= 2) & (told[2] >= 2))
+    both: npt.NDArray[np.float64] = 0.8 * ((informative[1] >= 2) & (informative[2] >= 2))
     return total + both
 
 
@@ -103,7 +104,7 @@ def _sigmoid(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.asarray(1 / (1 + np.exp(-x)))
 
 
-def _questions(
+def _snapshots(
     people: int, converted: npt.NDArray[np.bool_], rng: np.random.Generator
 ) -> pd.DataFrame:
     when = np.tile(np.arange(DATES) * APART_DAYS, people)

@@ -1,4 +1,4 @@
-"""Trees, regression and their blend on ready columns, as the package fits them."""
+"""Trees, regression and their ensemble on precomputed columns, as the package fits them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class BaseLogits:
     regression: np.ndarray
 
     def mixed(self, weight: float) -> np.ndarray:
-        """Average them on the logit scale, `weight` being the share of the trees."""
+        """Average the logits; `weight` is the weight of the trees."""
         return weight * self.trees + (1 - weight) * self.regression
 
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """Rows to learn from.
+    """Training rows.
 
     Attributes
     ----------
@@ -51,8 +51,8 @@ def fit_both(
     linear: RegressionSettings,
 ) -> BaseLogits:
     """Fit both models and score the rows `test_rows`, on one thread."""
-    learnt = (training_rows.values, training_rows.labels, training_rows.weights)
-    trees = fit_trees(*learnt, boosted, exits=training_rows.exits, seed=SEED, threads=1)
+    fit_arguments = (training_rows.values, training_rows.labels, training_rows.weights)
+    trees = fit_trees(*fit_arguments, boosted, exits=training_rows.exits, seed=SEED, threads=1)
     return BaseLogits(
-        trees.logit(test_rows, threads=1), fit_regression(*learnt, linear).logit(test_rows)
+        trees.logit(test_rows, threads=1), fit_regression(*fit_arguments, linear).logit(test_rows)
     )

@@ -52,7 +52,7 @@ def test_train_events_after_the_test_began_are_not_seen():
 
 
 def test_inner_folds_see_nothing_of_the_test_period():
-    """The second case is test_rows about only up to minute 30, when the test part begins."""
+    """The second case is predicted only up to minute 30, when the test part begins."""
     cases = cases_of([(0, "a"), (5, "b")], [(4, "a"), (30, "b")], [(30, "a")])
     train, test_rows = split_rows(cases, range(1), range(1, 2), before=2)
     assert train.length.tolist() == [1]
@@ -76,7 +76,7 @@ def test_the_score_weighs_lengths_by_their_rows_and_counts_undefined_as_nothing(
 
 
 def test_drawing_a_case_twice_is_having_it_twice():
-    """The bootstrap counts rows; scikit-learn's AUC on repeated rows says the same."""
+    """The bootstrap counts rows; scikit-learn's AUC on repeated rows is the same."""
     from sklearn.metrics import roc_auc_score
 
     rng = np.random.default_rng(3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from prefix_protocol import Rows
-from prefix_search import BOOSTED, LIKE_CONTROLS, LINEAR, Choice, surely_best
+from prefix_search import BOOSTED, LIKE_CONTROLS, LINEAR, Choice, choose_if_better
 
 
 def rows_of(cases: int, seed: int) -> Rows:
@@ -44,4 +44,4 @@ def test_the_other_way_is_taken_only_where_it_gains_more_than_a_deviation(noise,
         own: [said(rows, 1.0, 10 + k) for k, rows in enumerate(folds)],
         other: [said(rows, noise, 20 + k) for k, rows in enumerate(folds)],
     }
-    assert surely_best(heard, folds) is (other if taken else own)
+    assert choose_if_better(heard, folds) is (other if taken else own)

@@ -14,15 +14,15 @@ from training_world import DATES, HORIZON_DAYS, make
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "training.py"
 
 
-def test_as_many_convert_as_asked_and_as_the_truth_has_it():
-    """Of 40,000 rows 2 % convert; of the tenth with the highest truth as many as it predicts."""
+def test_the_conversion_rate_is_as_requested_and_follows_the_truth():
+    """Of 40,000 rows 2 % convert, in the tenth with the highest truth as many as expected."""
     world = make(40_000, 12, rate=0.02, seed=3)
     converted = world.training_set.snapshots["converted"].to_numpy(bool)
     assert world.truth.mean() == pytest.approx(0.02, rel=0.001)
     top = world.truth >= np.quantile(world.truth, 0.9)
     for rows in (top, ~top):
-        promised, error = world.truth[rows].sum(), np.sqrt(world.truth[rows].sum())
-        assert abs(converted[rows].sum() - promised) < 3 * error
+        expected, error = world.truth[rows].sum(), np.sqrt(world.truth[rows].sum())
+        assert abs(converted[rows].sum() - expected) < 3 * error
     assert converted[top].mean() > 3 * converted.mean()
 
 
@@ -42,11 +42,11 @@ def test_outcomes_are_known_in_their_window_and_every_window_has_closed():
 def test_the_command_prints_seconds_and_peaks(tmp_path):
     """Each round in a process of its own; the figures are written, too."""
     sizes = ["--rows", "6000", "--columns", "12", "--threads", "1"]
-    rest = ["--json", str(tmp_path / "figures.json"), "--rounds", "final fits", "learn"]
+    rest = ["--json", str(tmp_path / "figures.json"), "--rounds", "final fits", "fit_ensemble"]
     command = [sys.executable, str(BENCHMARK), *sizes, *rest]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert "learn / final fits: " in done.stdout
+    assert "fit_ensemble / final fits: " in done.stdout
     figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
-    assert set(figures) == {"final fits", "learn"}
+    assert set(figures) == {"final fits", "fit_ensemble"}
     assert all(figure["seconds"] > 0 and figure["cpu_seconds"] > 0 for figure in figures.values())
     assert all(0.05 < figure["peak_gb"] < 4 for figure in figures.values())
