@@ -55,8 +55,8 @@ def main() -> None:
         values = costs[instants]
         ratio = median(v / first for v, first in zip(values, costs[1], strict=True))
         spread = f"from {min(values):.1f} to {max(values):.1f}"
-        cost = f"{rows[instants]:>9,} rows, {median(values):5.1f} us a row ({spread})"
-        print(f"{instants:2} instants: {cost}, {ratio:.2f} of one instant's")
+        row_cost = f"{rows[instants]:>9,} rows, {median(values):5.1f} us a row ({spread})"
+        print(f"{instants:2} instants: {row_cost}, {ratio:.2f} of one instant's")
 
 
 def _settings(folder: Path, arguments: argparse.Namespace, *, instants: int) -> None:

@@ -37,7 +37,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=6)
     seeds = range(parser.parse_args().seeds)
     print("journey | conversions | log loss: base rate, fallback, ensemble | AUC: fallback, "
-          "ensemble | top tenth, fallback: predicted, realised | worse than base rate, ensemble")  # fmt: skip
+          "ensemble | top tenth, fallback: predicted, realised | "
+          "worse than base rate, ensemble")  # fmt: skip
     for world in WORLDS:
         for conversions in (20, 60, 120, 500):
             rows = np.array([figures(world, conversions, seed) for seed in seeds])
