@@ -104,7 +104,7 @@ def test_outcomes_cannot_be_complete_where_no_row_is_taken(content):
     deals["complete_until"] = content["ingest"]["plausible_until"]
     check_settings(content)
     deals["complete_until"] = "2034-09-27T00:00:00Z"
-    with pytest.raises(SettingsError, match=r"`deals` is said to be complete until 2034-09-27"):
+    with pytest.raises(SettingsError, match=r"`deals` is declared complete until 2034-09-27"):
         check_settings(content)
 
 

@@ -71,7 +71,7 @@ def test_five_thousand_steps_end_in_a_list_and_a_journey(tmp_path):
     assert any("did another step" in reason for reason in reasons)
     assert not any("(other)" in reason for reason in reasons)
     journey = json.loads((reports / "journey.json").read_text())
-    assert "of the 5,000 steps are measured together" in journey["completion"]["missing"][0]
+    assert "of the 5,000 steps are grouped as" in journey["completion"]["missing"][0]
     together = {row["step"] for row in journey["completion"]["tables"]["steps"]}
     assert {"(other awareness)", "(other consideration)", "(other decision)"} < together
     sentences = [s for part in journey.values() for s in part.get("missing", [])]

@@ -105,7 +105,8 @@ def events() -> pd.DataFrame:
 def two_tables(events: pd.DataFrame) -> dict[str, Any]:
     """Return the request as a table of events and one of prospects."""
     names = ["owner", "name", "company_size", "source"]
-    known = events[["prospect_id", *names]].drop_duplicates("prospect_id")
+    known = events.groupby("prospect_id", as_index=False)[["known_at", *names]].first()
+    known = known.assign(known_at="2023-12-31T00:00:00+00:00")  # before every event
     tables = {"events": events.drop(columns=names), "prospects": known}
     return {"inputs": {key: json.loads(t.to_json(orient="records")) for key, t in tables.items()}}
 

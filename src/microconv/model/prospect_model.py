@@ -30,7 +30,6 @@ from pydantic.dataclasses import dataclass
 
 from microconv.errors import DamagedModelError, ModelError, OtherJourneyError, listed
 from microconv.features.family import Columns, State
-from microconv.features.matrix import family_names
 from microconv.journey import JourneyMap
 from microconv.model.amount import AmountModel
 from microconv.model.artefact import STRICT, read_files, sums_of, write_files
@@ -132,6 +131,7 @@ class ProspectModel:
         OtherJourneyError
             If the training set was made with another journey than the settings'.
         """
+        from microconv.features.matrix import family_names
         from microconv.model.fit import fit_ensemble  # slow to import, and not needed for scoring
 
         given = JourneyMap.from_settings(settings.journey)
