@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from microconv.features.matrix import family_names
 from microconv.model.prospect_model import ProspectModel
 from microconv.model.training_facts import TrainingFacts
 from microconv.ranking.explanations.formatting import days, one_line
@@ -78,7 +77,7 @@ class ModelScope:
             outcomes=tuple(step.name for step in steps if step.kind == "major"),
             steps=sum(step.kind == "micro" for step in steps),
             columns=len(model.columns),
-            families=family_names(model.feature_settings),
+            families=tuple(model.feature_settings.families),  # a trained model names each
         )
 
     @property
